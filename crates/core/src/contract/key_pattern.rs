@@ -1,0 +1,1 @@
+//! Glob patterns over raw keys.

@@ -1,0 +1,23 @@
+//! Where things are in the lake.
+
+use chrono::{DateTime, Utc};
+
+use crate::schema::TableName;
+
+/// The raw zone's prefix.
+pub const RAW: &str = "raw/";
+
+/// The key of a new raw object: `raw/<source>/<dataset>/ingest_date=YYYY-MM-DD/<name>`, the date in UTC.
+pub fn raw_key(source: &str, dataset: &str, arrived: DateTime<Utc>, name: &str) -> String {
+    format!("{RAW}{source}/{dataset}/ingest_date={}/{name}", arrived.format("%Y-%m-%d"))
+}
+
+/// The prefix of a table's files: `<zone>/<table>/`.
+pub fn table_prefix(table: &TableName) -> String {
+    format!("{}/{}/", table.zone.as_str(), table.name)
+}
+
+/// The prefix of a table's data files.
+pub fn data_prefix(table: &TableName) -> String {
+    format!("{}data/", table_prefix(table))
+}

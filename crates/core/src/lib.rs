@@ -1,0 +1,12 @@
+//! The core of the lake: contracts, table shapes, run records, the ports and errors.
+//!
+//! Nothing here reads a network or knows an async runtime, Polars, Iceberg or AWS.
+
+pub mod contract;
+mod error;
+pub mod layout;
+pub mod ports;
+pub mod run;
+pub mod schema;
+
+pub use error::{Error, ErrorKind, Result, ResultExt};

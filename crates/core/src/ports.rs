@@ -1,0 +1,161 @@
+//! The three ports through which the lake touches the world. Each has an implementation in a
+//! folder and one on AWS, and one suite of tests (`tarn_core::ports_suite`) runs against both.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::run::{ObjectRecord, RunRecord};
+use crate::schema::{TableName, TableSpec};
+
+/// What is known of a stored object without reading it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectInfo {
+    /// The key, with `/` between its parts, not encoded.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+    /// The version of the content under this key: two different contents never share one.
+    pub version: String,
+    /// Orders the versions of one key: a later put has a greater sequencer (compared as text).
+    pub sequencer: String,
+    /// When it was put.
+    pub last_modified: DateTime<Utc>,
+}
+
+/// Whether a put may replace an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutMode {
+    /// Replace what is there (its former content stays available as an older version).
+    Overwrite,
+    /// Fail with `Conflict` where the key exists.
+    IfAbsent,
+}
+
+/// Object storage: S3, or a folder.
+#[async_trait]
+pub trait Objects: Send + Sync {
+    /// A URI for people and for table metadata: `s3://bucket/key` or `file:///…/key`.
+    fn uri(&self, key: &str) -> String;
+
+    /// The key behind a URI of this store; None for a URI of another store.
+    fn key_of(&self, uri: &str) -> Option<String>;
+
+    /// Size, version and time. `NotFound` where there is none.
+    async fn head(&self, key: &str) -> Result<ObjectInfo>;
+
+    /// The whole object, or a range of its bytes. A range past the end is cut to the end.
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes>;
+
+    /// Puts bytes.
+    async fn put(&self, key: &str, body: Bytes, mode: PutMode) -> Result<ObjectInfo>;
+
+    /// Puts a local file; large files are never held in memory. `consume` lets the store move the
+    /// file instead of copying it.
+    async fn put_file(&self, key: &str, path: &Path, mode: PutMode, consume: bool) -> Result<ObjectInfo>;
+
+    /// The object as a local file that stays readable while the returned value lives: the file
+    /// itself in a folder, a temporary copy on S3.
+    async fn fetch(&self, key: &str) -> Result<LocalCopy>;
+
+    /// Objects whose keys begin with `prefix`, in key order.
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>>;
+
+    /// Deletes an object; one that does not exist is no error.
+    async fn delete(&self, key: &str) -> Result<()>;
+
+    /// A URL that reads the object for `seconds` without credentials, where the store can make one.
+    async fn presign(&self, key: &str, seconds: u64) -> Result<String>;
+}
+
+/// A local file that holds an object's content.
+#[derive(Debug)]
+pub struct LocalCopy {
+    path: PathBuf,
+    /// Deletes the file when dropped, where it is a copy.
+    _guard: Option<Box<dyn std::fmt::Debug + Send + Sync>>,
+}
+
+impl LocalCopy {
+    /// The object's own file.
+    pub fn in_place(path: PathBuf) -> Self {
+        LocalCopy { path, _guard: None }
+    }
+
+    /// A temporary copy; dropping `guard` deletes it.
+    pub fn temporary(path: PathBuf, guard: impl std::fmt::Debug + Send + Sync + 'static) -> Self {
+        LocalCopy { path, _guard: Some(Box::new(guard)) }
+    }
+
+    /// Where the content is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Where a table's current metadata is, and the version to name in the next swap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TablePointer {
+    /// URI of the current Iceberg metadata file.
+    pub metadata_location: String,
+    /// The catalog's own version of this entry.
+    pub version: String,
+}
+
+/// The catalog: one compare-and-swap pointer per table, and what people see of the table.
+#[async_trait]
+pub trait Catalog: Send + Sync {
+    /// The current pointer, or None where the table does not exist.
+    async fn load(&self, table: &TableName) -> Result<Option<TablePointer>>;
+
+    /// Points the table at `new_location` if its version is still `expected` (None: if it does not
+    /// exist yet). `Conflict` if it is not. `spec` is what the catalog shows people.
+    async fn swap(
+        &self,
+        spec: &TableSpec,
+        expected: Option<&str>,
+        new_location: &str,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<TablePointer>;
+
+    /// Every table, in name order.
+    async fn list(&self) -> Result<Vec<TableName>>;
+
+    /// What was said of the table at the last swap.
+    async fn describe(&self, table: &TableName) -> Result<Option<TableSpec>>;
+}
+
+/// The ledger: what happened to each source object, and every run.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// The record of a source object, by key and contract-independent.
+    async fn object(&self, key: &str) -> Result<Option<ObjectRecord>>;
+
+    /// Writes an object's record if nobody did since `expected_revision` was read (None: if there is
+    /// no record yet). Returns the new revision; `Conflict` if somebody did.
+    async fn put_object(&self, record: &ObjectRecord, expected_revision: Option<u64>) -> Result<u64>;
+
+    /// Every object record whose key begins with `prefix`, in key order.
+    async fn objects(&self, prefix: &str) -> Result<Vec<ObjectRecord>>;
+
+    /// Writes a run's record, replacing an earlier state of the same run.
+    async fn put_run(&self, run: &RunRecord) -> Result<()>;
+
+    /// One run.
+    async fn run(&self, run_id: &str) -> Result<Option<RunRecord>>;
+
+    /// The newest runs first, at most `limit`.
+    async fn runs(&self, limit: usize) -> Result<Vec<RunRecord>>;
+
+    /// A named value of the lake itself, such as the table versions a mart was computed from.
+    async fn state(&self, name: &str) -> Result<Option<String>>;
+
+    /// Sets a named value.
+    async fn put_state(&self, name: &str, value: &str) -> Result<()>;
+}

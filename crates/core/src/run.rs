@@ -1,0 +1,176 @@
+//! What the lake records of its work.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// The state of a source object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectState {
+    /// A run has begun and has not ended; a repetition finishes it.
+    Pending,
+    /// Every row is in a table, accepted or rejected.
+    Committed,
+    /// The run ended without a commit; the object is kept and can be ingested again.
+    Failed,
+    /// No contract claims the key; the object is kept.
+    Unclaimed,
+}
+
+/// What became of one version of one source object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRecord {
+    /// The key in the raw zone.
+    pub key: String,
+    /// The version that this record speaks of.
+    pub version: String,
+    /// Orders the versions of the key.
+    pub sequencer: String,
+    /// Where it stands.
+    pub state: ObjectState,
+    /// The run that brought it there.
+    pub run_id: String,
+    /// Why it failed, or why it is unclaimed.
+    pub reason: Option<String>,
+    /// When the record was last written (UTC).
+    pub updated_at: DateTime<Utc>,
+    /// Counts the writes of this record, for compare-and-swap; set by the ledger.
+    #[serde(default)]
+    pub revision: u64,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Begun and not ended.
+    Running,
+    /// Ended with every input accounted for.
+    Succeeded,
+    /// Ended with a cause; nothing half-written.
+    Failed,
+    /// Nothing to do: the same version was committed before, or a newer one was.
+    Skipped,
+}
+
+/// One ingest of one object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Unique, ordered by time (UUID version 7).
+    pub run_id: String,
+    /// The key in the raw zone.
+    pub key: String,
+    /// Its version.
+    pub version: String,
+    /// Bytes of the object.
+    pub bytes: u64,
+    /// How it ended.
+    pub status: RunStatus,
+    /// Why it failed or was skipped.
+    pub reason: Option<String>,
+    /// A stable name for the kind of failure.
+    pub error_kind: Option<String>,
+    /// Whether the same run may succeed later without a change of the input.
+    pub retryable: bool,
+    /// Begin (UTC).
+    pub started_at: DateTime<Utc>,
+    /// End (UTC).
+    pub ended_at: Option<DateTime<Utc>>,
+    /// What was done per dataset.
+    pub datasets: Vec<DatasetOutcome>,
+    /// Tables of a database that no contract claims, with their row counts.
+    #[serde(default)]
+    pub unclaimed_tables: BTreeMap<String, u64>,
+}
+
+/// What a run did to one dataset. `accepted + rejected == received`, always.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DatasetOutcome {
+    /// The contract's name.
+    pub dataset: String,
+    /// Rows found in the object.
+    pub received: u64,
+    /// Rows that passed every rule.
+    pub accepted: u64,
+    /// Rows in quarantine.
+    pub rejected: u64,
+    /// Rejected rows per rule.
+    #[serde(default)]
+    pub rejected_by: BTreeMap<String, u64>,
+    /// Lines of the object that hold no row: blank lines.
+    #[serde(default)]
+    pub blank: u64,
+    /// Rows new to the table.
+    #[serde(default)]
+    pub inserted: u64,
+    /// Rows of the table that were replaced by a changed one.
+    #[serde(default)]
+    pub updated: u64,
+    /// Rows that were in the table as they are.
+    #[serde(default)]
+    pub unchanged: u64,
+    /// Rows marked as deleted or removed because their source lost them.
+    #[serde(default)]
+    pub deleted: u64,
+    /// Events that came later than the contract's bound.
+    #[serde(default)]
+    pub late: u64,
+    /// The snapshot that holds the rows; None where nothing changed.
+    #[serde(default)]
+    pub snapshot_id: Option<i64>,
+    /// How the rows compare with the source's own count, for databases.
+    #[serde(default)]
+    pub reconciliation: Option<Reconciliation>,
+    /// The verdict of each rule of the contract.
+    #[serde(default)]
+    pub checks: Vec<CheckResult>,
+}
+
+/// The source's own row count against what was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reconciliation {
+    /// `SELECT count(*)` at the source.
+    pub source_rows: u64,
+    /// Rows that were read.
+    pub read_rows: u64,
+    /// Rows of the curated table that exist at the source after the run.
+    pub table_rows: u64,
+    /// Whether `source_rows == read_rows` and `table_rows == accepted`.
+    pub matches: bool,
+}
+
+/// What a rule of the contract found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// The rule, for people: `order_id is required`.
+    pub rule: String,
+    /// The column, or None for a rule of the whole table.
+    pub column: Option<String>,
+    /// Its dimension: completeness, conformity, uniqueness, consistency, coverage.
+    pub dimension: String,
+    /// `error` or `warning`.
+    pub severity: String,
+    /// Rows that were looked at.
+    pub checked: u64,
+    /// Rows that broke the rule.
+    pub failed: u64,
+    /// Whether the rule holds, thresholds considered.
+    pub passed: bool,
+}
+
+impl RunRecord {
+    /// Rows received over all datasets.
+    pub fn received(&self) -> u64 {
+        self.datasets.iter().map(|dataset| dataset.received).sum()
+    }
+    /// Rows accepted over all datasets.
+    pub fn accepted(&self) -> u64 {
+        self.datasets.iter().map(|dataset| dataset.accepted).sum()
+    }
+    /// Rows rejected over all datasets.
+    pub fn rejected(&self) -> u64 {
+        self.datasets.iter().map(|dataset| dataset.rejected).sum()
+    }
+}

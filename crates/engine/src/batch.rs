@@ -1,0 +1,100 @@
+//! A batch of rows on its way from a reader to the tables.
+
+use std::sync::Arc;
+
+use crate::column::ColumnData;
+use tarn_core::contract::Contract;
+
+/// Why a row is rejected, where it is and what it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The rule that it broke: `parse`, `order_id.required`, `status.validValues`, `duplicate`.
+    pub rule: String,
+    /// The column that broke it, where one did.
+    pub column: Option<String>,
+    /// For people: what was found and what was expected.
+    pub reason: String,
+    /// The line, counted from 1, where the source has lines.
+    pub line: Option<u64>,
+    /// Byte offset, rowid or sequence number.
+    pub offset: i64,
+    /// The row as it was received, cut to [`PAYLOAD_LIMIT`].
+    pub payload: Vec<u8>,
+    /// Bytes of the whole row.
+    pub payload_bytes: u64,
+}
+
+/// A rejected row keeps at most so many bytes; its place in the raw object tells where the rest is.
+pub const PAYLOAD_LIMIT: usize = 64 * 1024;
+
+impl Rejected {
+    /// A rejected row from its bytes.
+    pub fn new(
+        rule: impl Into<String>,
+        column: Option<&str>,
+        reason: impl Into<String>,
+        line: Option<u64>,
+        offset: i64,
+        payload: &[u8],
+    ) -> Self {
+        Rejected {
+            rule: rule.into(),
+            column: column.map(str::to_owned),
+            reason: reason.into(),
+            line,
+            offset,
+            payload: payload[..payload.len().min(PAYLOAD_LIMIT)].to_vec(),
+            payload_bytes: payload.len() as u64,
+        }
+    }
+}
+
+/// Rows as columns, in the order of the contract's columns, and the rows that could not be read.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// One per column of the contract, all of `offsets.len()` rows.
+    pub columns: Vec<ColumnData>,
+    /// Per row: byte offset, rowid or sequence number.
+    pub offsets: Vec<i64>,
+    /// Per row: its line, counted from 1. Empty where the source has no lines.
+    pub lines: Vec<u64>,
+    /// Per row: where its text is in `text`. Empty where a row's payload is made from its columns.
+    pub spans: Vec<(usize, usize)>,
+    /// The text that `spans` point into.
+    pub text: Arc<Vec<u8>>,
+    /// Rows that could not be read.
+    pub rejected: Vec<Rejected>,
+    /// Blank lines: no rows.
+    pub blank: u64,
+}
+
+impl Batch {
+    /// An empty batch for a contract.
+    pub fn new(contract: &Contract) -> Self {
+        Batch {
+            columns: contract.columns.iter().map(|column| ColumnData::new(&column.ty)).collect(),
+            ..Batch::default()
+        }
+    }
+
+    /// Rows read.
+    pub fn rows(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// The payload of a row, where the batch has its text.
+    pub fn payload(&self, row: usize) -> Option<&[u8]> {
+        self.spans.get(row).map(|&(begin, end)| &self.text[begin..end])
+    }
+
+    /// The line of a row, where the source has lines.
+    pub fn line(&self, row: usize) -> Option<u64> {
+        self.lines.get(row).copied()
+    }
+}
+
+/// Reads an object batch by batch with bounded memory.
+pub trait Reader {
+    /// The next batch, or None at the end. An error stops the run: the object cannot be read.
+    fn next_batch(&mut self) -> tarn_core::Result<Option<Batch>>;
+}

@@ -1,0 +1,474 @@
+//! Columns while they are being filled: what the readers write into, one value per row.
+//!
+//! Repeated texts are interned as they arrive, so that later steps (checks, Parquet pages) look at
+//! each distinct text once. A text column that turns out to hold mostly distinct values stops
+//! interning, because then the table costs more than it saves.
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use std::hash::BuildHasher;
+
+/// Which rows have a value. Costs nothing while every row has one.
+#[derive(Debug, Clone, Default)]
+pub struct Validity {
+    bits: Vec<u8>,
+    len: usize,
+    nulls: usize,
+}
+
+impl Validity {
+    /// Appends a row.
+    #[inline]
+    pub fn push(&mut self, valid: bool) {
+        if !valid && self.nulls == 0 {
+            // The first null: every row so far had a value.
+            self.bits = vec![0xff; self.len.div_ceil(8)];
+            if let (Some(last), used @ 1..) = (self.bits.last_mut(), self.len % 8) {
+                *last &= (1 << used) - 1;
+            }
+        }
+        if !valid {
+            self.nulls += 1;
+        }
+        if self.nulls > 0 {
+            if self.len % 8 == 0 {
+                self.bits.push(0);
+            }
+            if valid && let Some(last) = self.bits.last_mut() {
+                *last |= 1 << (self.len % 8);
+            }
+        }
+        self.len += 1;
+    }
+
+    /// Whether row `index` has a value.
+    #[inline]
+    pub fn get(&self, index: usize) -> bool {
+        self.nulls == 0 || self.bits[index / 8] >> (index % 8) & 1 == 1
+    }
+
+    /// Rows without a value.
+    pub fn nulls(&self) -> usize {
+        self.nulls
+    }
+
+    /// Rows.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bits, least significant first; None where every row has a value.
+    pub fn into_bits(self) -> Option<(Vec<u8>, usize)> {
+        (self.nulls > 0).then_some((self.bits, self.len))
+    }
+
+    /// Cuts to `len` rows.
+    pub fn truncate(&mut self, len: usize) {
+        if len >= self.len {
+            return;
+        }
+        if self.nulls > 0 {
+            self.nulls -= (len..self.len).filter(|&index| !self.get(index)).count();
+            self.bits.truncate(len.div_ceil(8));
+            if let (Some(last), used @ 1..) = (self.bits.last_mut(), len % 8) {
+                *last &= (1 << used) - 1;
+            }
+            if self.nulls == 0 {
+                self.bits.clear();
+            }
+        }
+        self.len = len;
+    }
+}
+
+/// Texts laid end to end; text `i` is `bytes[ends[i - 1]..ends[i]]`.
+#[derive(Debug, Clone, Default)]
+pub struct Texts {
+    /// The bytes of all texts, valid UTF-8.
+    pub bytes: Vec<u8>,
+    /// Where each text ends.
+    pub ends: Vec<i64>,
+}
+
+impl Texts {
+    /// Number of texts.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Text `index`.
+    #[inline]
+    pub fn get(&self, index: usize) -> &[u8] {
+        let begin = if index == 0 { 0 } else { self.ends[index - 1] as usize };
+        &self.bytes[begin..self.ends[index] as usize]
+    }
+
+    #[inline]
+    fn push(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+        self.ends.push(self.bytes.len() as i64);
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.ends.truncate(len);
+        self.bytes.truncate(self.ends.last().copied().unwrap_or(0) as usize);
+    }
+}
+
+/// After so many rows a text column decides whether interning pays.
+const INTERN_TRIAL_ROWS: usize = 2048;
+
+/// A text column: interned, or plain once that does not pay.
+#[derive(Debug, Clone)]
+pub struct TextColumn {
+    /// Distinct texts while interning, otherwise one text per row.
+    pub texts: Texts,
+    /// While interning: the text of each row (0 for a null). Empty once plain.
+    pub keys: Vec<u32>,
+    /// Which rows have a value.
+    pub validity: Validity,
+    /// Whether `keys` point into `texts`.
+    pub interned: bool,
+    table: HashTable<u32>,
+    hasher: hashbrown::DefaultHashBuilder,
+    last: Option<u32>,
+}
+
+impl TextColumn {
+    /// An empty column. `intern` says whether to try interning.
+    pub fn new(intern: bool) -> Self {
+        TextColumn {
+            texts: Texts::default(),
+            keys: Vec::new(),
+            validity: Validity::default(),
+            interned: intern,
+            table: HashTable::new(),
+            hasher: hashbrown::DefaultHashBuilder::default(),
+            last: None,
+        }
+    }
+
+    /// Rows.
+    pub fn len(&self) -> usize {
+        self.validity.len()
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends a text, which must be valid UTF-8.
+    #[inline]
+    pub fn push(&mut self, text: &[u8]) {
+        debug_assert!(std::str::from_utf8(text).is_ok());
+        self.validity.push(true);
+        if !self.interned {
+            self.texts.push(text);
+            return;
+        }
+        // Neighbouring rows often repeat a value: logs are bursts of one visitor.
+        if let Some(last) = self.last
+            && self.texts.get(last as usize) == text
+        {
+            self.keys.push(last);
+            return;
+        }
+        let hash = self.hasher.hash_one(text);
+        let texts = &mut self.texts;
+        let hasher = &self.hasher;
+        let key = match self.table.entry(
+            hash,
+            |&key| texts.get(key as usize) == text,
+            |&key| hasher.hash_one(texts.get(key as usize)),
+        ) {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(entry) => {
+                let key = texts.ends.len() as u32;
+                entry.insert(key);
+                texts.bytes.extend_from_slice(text);
+                texts.ends.push(texts.bytes.len() as i64);
+                key
+            }
+        };
+        self.last = Some(key);
+        self.keys.push(key);
+        if self.keys.len() == INTERN_TRIAL_ROWS && self.texts.len() * 2 > INTERN_TRIAL_ROWS {
+            self.make_plain();
+        }
+    }
+
+    /// Appends a row without a value.
+    #[inline]
+    pub fn push_null(&mut self) {
+        self.validity.push(false);
+        if self.interned {
+            self.keys.push(0);
+        } else {
+            self.texts.push(b"");
+        }
+    }
+
+    /// The text of a row, None for a null.
+    #[inline]
+    pub fn get(&self, row: usize) -> Option<&[u8]> {
+        if !self.validity.get(row) {
+            return None;
+        }
+        Some(self.texts.get(if self.interned { self.keys[row] as usize } else { row }))
+    }
+
+    fn make_plain(&mut self) {
+        let mut plain = Texts::default();
+        for (row, &key) in self.keys.iter().enumerate() {
+            plain.push(if self.validity.get(row) { self.texts.get(key as usize) } else { b"" });
+        }
+        self.texts = plain;
+        self.keys = Vec::new();
+        self.table = HashTable::new();
+        self.interned = false;
+    }
+
+    /// Cuts to `len` rows: used to take back a row whose later column was bad.
+    pub fn truncate(&mut self, len: usize) {
+        self.validity.truncate(len);
+        if self.interned {
+            self.keys.truncate(len);
+        } else {
+            self.texts.truncate(len);
+        }
+    }
+}
+
+/// A column of numbers or booleans.
+#[derive(Debug, Clone)]
+pub struct Plain<T> {
+    /// One value per row, the default for a null.
+    pub values: Vec<T>,
+    /// Which rows have a value.
+    pub validity: Validity,
+}
+
+impl<T: Copy + Default> Plain<T> {
+    /// An empty column.
+    pub fn new() -> Self {
+        Plain { values: Vec::new(), validity: Validity::default() }
+    }
+
+    /// Appends a value.
+    #[inline]
+    pub fn push(&mut self, value: T) {
+        self.values.push(value);
+        self.validity.push(true);
+    }
+
+    /// Appends a row without a value.
+    #[inline]
+    pub fn push_null(&mut self) {
+        self.values.push(T::default());
+        self.validity.push(false);
+    }
+
+    /// The value of a row, None for a null.
+    #[inline]
+    pub fn get(&self, row: usize) -> Option<T> {
+        self.validity.get(row).then(|| self.values[row])
+    }
+
+    /// Cuts to `len` rows.
+    pub fn truncate(&mut self, len: usize) {
+        self.values.truncate(len);
+        self.validity.truncate(len);
+    }
+}
+
+impl<T: Copy + Default> Default for Plain<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A column of lists of texts: row `i` holds items `ends[i - 1]..ends[i]`.
+#[derive(Debug, Clone)]
+pub struct ListColumn {
+    /// The items of all rows.
+    pub items: TextColumn,
+    /// Where each row ends.
+    pub ends: Vec<i64>,
+    /// Which rows have a list; an empty list is not a null.
+    pub validity: Validity,
+}
+
+impl ListColumn {
+    /// An empty column.
+    pub fn new() -> Self {
+        ListColumn { items: TextColumn::new(true), ends: Vec::new(), validity: Validity::default() }
+    }
+
+    /// Appends an item to the row being filled.
+    #[inline]
+    pub fn push_item(&mut self, text: &[u8]) {
+        self.items.push(text);
+    }
+
+    /// Ends the row being filled.
+    #[inline]
+    pub fn finish_row(&mut self) {
+        self.ends.push(self.items.len() as i64);
+        self.validity.push(true);
+    }
+
+    /// Appends a row without a list.
+    #[inline]
+    pub fn push_null(&mut self) {
+        self.ends.push(self.items.len() as i64);
+        self.validity.push(false);
+    }
+
+    /// Cuts to `len` finished rows and takes back the items of an unfinished one.
+    pub fn truncate(&mut self, len: usize) {
+        self.ends.truncate(len);
+        self.validity.truncate(len);
+        self.items.truncate(self.ends.last().copied().unwrap_or(0) as usize);
+    }
+}
+
+impl Default for ListColumn {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A column of any type.
+#[derive(Debug, Clone)]
+pub enum ColumnData {
+    /// `String`
+    Text(TextColumn),
+    /// `Int`, and `Date` as days since 1970-01-01
+    Int(Plain<i32>),
+    /// `Long`, `Timestamp` as microseconds since 1970-01-01T00:00:00Z, and `Decimal` scaled by its scale
+    Long(Plain<i64>),
+    /// `Double`
+    Double(Plain<f64>),
+    /// `Boolean`
+    Boolean(Plain<bool>),
+    /// `StringList`
+    List(ListColumn),
+}
+
+impl ColumnData {
+    /// An empty column for a type.
+    pub fn new(ty: &tarn_core::schema::ColumnType) -> Self {
+        use tarn_core::schema::ColumnType;
+        match ty {
+            ColumnType::String => ColumnData::Text(TextColumn::new(true)),
+            ColumnType::Int | ColumnType::Date => ColumnData::Int(Plain::new()),
+            ColumnType::Long | ColumnType::Timestamp | ColumnType::Decimal { .. } => {
+                ColumnData::Long(Plain::new())
+            }
+            ColumnType::Double => ColumnData::Double(Plain::new()),
+            ColumnType::Boolean => ColumnData::Boolean(Plain::new()),
+            ColumnType::StringList => ColumnData::List(ListColumn::new()),
+        }
+    }
+
+    /// Rows.
+    pub fn len(&self) -> usize {
+        self.validity().len()
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Which rows have a value.
+    pub fn validity(&self) -> &Validity {
+        match self {
+            ColumnData::Text(column) => &column.validity,
+            ColumnData::Int(column) => &column.validity,
+            ColumnData::Long(column) => &column.validity,
+            ColumnData::Double(column) => &column.validity,
+            ColumnData::Boolean(column) => &column.validity,
+            ColumnData::List(column) => &column.validity,
+        }
+    }
+
+    /// Appends a row without a value.
+    #[inline]
+    pub fn push_null(&mut self) {
+        match self {
+            ColumnData::Text(column) => column.push_null(),
+            ColumnData::Int(column) => column.push_null(),
+            ColumnData::Long(column) => column.push_null(),
+            ColumnData::Double(column) => column.push_null(),
+            ColumnData::Boolean(column) => column.push_null(),
+            ColumnData::List(column) => column.push_null(),
+        }
+    }
+
+    /// Cuts to `len` rows.
+    pub fn truncate(&mut self, len: usize) {
+        match self {
+            ColumnData::Text(column) => column.truncate(len),
+            ColumnData::Int(column) => column.truncate(len),
+            ColumnData::Long(column) => column.truncate(len),
+            ColumnData::Double(column) => column.truncate(len),
+            ColumnData::Boolean(column) => column.truncate(len),
+            ColumnData::List(column) => column.truncate(len),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn validity_remembers_every_row(rows in prop::collection::vec(any::<bool>(), 0..200), cut in 0usize..200) {
+            let mut validity = Validity::default();
+            for &row in &rows {
+                validity.push(row);
+            }
+            validity.truncate(cut);
+            let expected = &rows[..cut.min(rows.len())];
+            let seen: Vec<bool> = (0..validity.len()).map(|row| validity.get(row)).collect();
+            prop_assert_eq!(&seen, expected);
+            prop_assert_eq!(validity.nulls(), expected.iter().filter(|valid| !**valid).count());
+            validity.push(false);
+            validity.push(true);
+            prop_assert!(!validity.get(expected.len()) && validity.get(expected.len() + 1));
+        }
+
+        #[test]
+        fn a_text_column_gives_back_what_it_was_given(
+            rows in prop::collection::vec(prop::option::of("[a-d]{0,2}"), 0..300), repeat in 1usize..20,
+        ) {
+            let mut column = TextColumn::new(true);
+            let rows: Vec<_> = rows.iter().cycle().take(rows.len() * repeat).enumerate()
+                .map(|(row, text)| text.as_ref().map(|text| if repeat > 10 { format!("{text}{row}") } else { text.clone() }))
+                .collect();
+            for row in &rows {
+                match row {
+                    Some(text) => column.push(text.as_bytes()),
+                    None => column.push_null(),
+                }
+            }
+            for (index, row) in rows.iter().enumerate() {
+                prop_assert_eq!(column.get(index), row.as_ref().map(|text| text.as_bytes()));
+            }
+        }
+    }
+}

@@ -1,1 +1,75 @@
-fn main() {}
+//! Developer automation: `cargo xtask test`, `cargo xtask bench`, `cargo xtask docs`.
+
+mod bench;
+mod docs;
+mod python;
+mod steps;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Developer automation for Tarn.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything there is: formatting, clippy, contracts, generated docs, unit, property and
+    /// end-to-end tests, and the independent readers in a Python environment of their own
+    Test,
+    /// Measure CPU time against DuckDB, Polars for Python and PyArrow in one run
+    Bench(bench::Args),
+    /// Write the generated reference pages
+    Docs {
+        /// Only check that they are up to date
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+/// What a step fails with: a text for people.
+type Outcome<T = ()> = Result<T, String>;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Test => steps::test(),
+        Command::Bench(args) => bench::run(&args),
+        Command::Docs { check } => steps::build().and_then(|()| docs::run(check)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            eprintln!("xtask: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// The folder of build output, which Cargo is asked for: it may be set in many ways.
+fn target() -> Outcome<PathBuf> {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps"])
+        .current_dir(root())
+        .output()
+        .map_err(|error| format!("cargo metadata: {error}"))?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata: {error}"))?;
+    let folder = metadata["target_directory"].as_str().ok_or("cargo metadata names no target folder")?;
+    Ok(PathBuf::from(folder))
+}
+
+/// The release binary of the command line.
+fn tarn() -> Outcome<PathBuf> {
+    Ok(target()?.join("release/tarn"))
+}

@@ -6,6 +6,8 @@ pub mod contract;
 mod error;
 pub mod layout;
 pub mod ports;
+pub mod ports_suite;
+pub mod quarantine;
 pub mod run;
 pub mod schema;
 

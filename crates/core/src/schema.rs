@@ -208,3 +208,14 @@ pub mod system {
             .doc("When the row was found to be gone at its source (UTC); null while it exists")
     }
 }
+
+/// A column of an existing table with the field ids that its files carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableField {
+    /// The column.
+    pub field: Field,
+    /// Its Iceberg field id.
+    pub id: i32,
+    /// The field id of a list's elements.
+    pub element_id: Option<i32>,
+}

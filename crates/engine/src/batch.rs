@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::column::ColumnData;
+use crate::render;
 use tarn_core::contract::Contract;
 
 /// Why a row is rejected, where it is and what it was.
@@ -85,6 +86,45 @@ impl Batch {
     /// The payload of a row, where the batch has its text.
     pub fn payload(&self, row: usize) -> Option<&[u8]> {
         self.spans.get(row).map(|&(begin, end)| &self.text[begin..end])
+    }
+
+    /// A row of the batch as a rejected one: its payload is its text, or its columns as JSON.
+    pub fn reject_row(
+        &self,
+        contract: &Contract,
+        row: usize,
+        rule: impl Into<String>,
+        column: Option<&str>,
+        reason: impl Into<String>,
+    ) -> Rejected {
+        let (line, offset) = (self.line(row), self.offsets[row]);
+        match self.payload(row) {
+            Some(payload) => Rejected::new(rule, column, reason, line, offset, payload),
+            None => {
+                let payload = render::row_as_json(contract, &self.columns, row);
+                Rejected::new(rule, column, reason, line, offset, payload.as_bytes())
+            }
+        }
+    }
+
+    /// Keeps these rows, given in order, and drops the others.
+    pub fn keep_rows(&mut self, rows: &[u32]) {
+        fn kept<T: Copy>(values: &mut Vec<T>, rows: &[u32]) {
+            if !values.is_empty() {
+                *values = rows.iter().map(|&row| values[row as usize]).collect();
+            }
+        }
+        if rows.len() == self.rows() {
+            return;
+        }
+        for column in &mut self.columns {
+            let mut rest = column.empty_like();
+            rest.append_rows(column, rows);
+            *column = rest;
+        }
+        kept(&mut self.offsets, rows);
+        kept(&mut self.lines, rows);
+        kept(&mut self.spans, rows);
     }
 
     /// The line of a row, where the source has lines.

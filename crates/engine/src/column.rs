@@ -31,7 +31,7 @@ impl Validity {
             self.nulls += 1;
         }
         if self.nulls > 0 {
-            if self.len % 8 == 0 {
+            if self.len.is_multiple_of(8) {
                 self.bits.push(0);
             }
             if valid && let Some(last) = self.bits.last_mut() {
@@ -139,9 +139,27 @@ pub struct TextColumn {
     pub validity: Validity,
     /// Whether `keys` point into `texts`.
     pub interned: bool,
-    table: HashTable<u32>,
+    table: HashTable<Slot>,
     hasher: hashbrown::DefaultHashBuilder,
     last: Option<u32>,
+}
+
+/// An interned text. Its hash and its place stand next to its key: a lookup touches the table and the
+/// text and nothing between them, and a growing table does not hash its texts again.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    hash: u32,
+    begin: u32,
+    len: u32,
+    key: u32,
+}
+
+impl Slot {
+    /// The table takes its group from the low bits of a hash and its tag from the high ones.
+    #[inline]
+    fn wide(hash: u32) -> u64 {
+        u64::from(hash) << 32 | u64::from(hash)
+    }
 }
 
 impl TextColumn {
@@ -168,6 +186,15 @@ impl TextColumn {
         self.len() == 0
     }
 
+    /// Makes room for so many more rows.
+    pub fn reserve(&mut self, rows: usize) {
+        if self.interned {
+            self.keys.reserve(rows);
+        } else {
+            self.texts.ends.reserve(rows);
+        }
+    }
+
     /// Appends a text, which must be valid UTF-8.
     #[inline]
     pub fn push(&mut self, text: &[u8]) {
@@ -184,26 +211,35 @@ impl TextColumn {
             self.keys.push(last);
             return;
         }
-        let hash = self.hasher.hash_one(text);
+        let begin = self.texts.bytes.len();
+        if begin + text.len() > u32::MAX as usize {
+            // Beyond what a slot can point to.
+            self.make_plain();
+            self.texts.push(text);
+            return;
+        }
+        let hash = self.hasher.hash_one(text) as u32;
         let texts = &mut self.texts;
-        let hasher = &self.hasher;
         let key = match self.table.entry(
-            hash,
-            |&key| texts.get(key as usize) == text,
-            |&key| hasher.hash_one(texts.get(key as usize)),
+            Slot::wide(hash),
+            |slot| {
+                slot.hash == hash
+                    && slot.len as usize == text.len()
+                    && texts.bytes[slot.begin as usize..][..text.len()] == *text
+            },
+            |slot| Slot::wide(slot.hash),
         ) {
-            Entry::Occupied(entry) => *entry.get(),
+            Entry::Occupied(entry) => entry.get().key,
             Entry::Vacant(entry) => {
                 let key = texts.ends.len() as u32;
-                entry.insert(key);
-                texts.bytes.extend_from_slice(text);
-                texts.ends.push(texts.bytes.len() as i64);
+                entry.insert(Slot { hash, begin: begin as u32, len: text.len() as u32, key });
+                texts.push(text);
                 key
             }
         };
         self.last = Some(key);
         self.keys.push(key);
-        if self.keys.len() == INTERN_TRIAL_ROWS && self.texts.len() * 2 > INTERN_TRIAL_ROWS {
+        if self.keys.len() <= INTERN_TRIAL_ROWS && self.texts.len() * 2 > INTERN_TRIAL_ROWS {
             self.make_plain();
         }
     }
@@ -237,6 +273,14 @@ impl TextColumn {
         self.keys = Vec::new();
         self.table = HashTable::new();
         self.interned = false;
+    }
+
+    /// The same rows without interning.
+    pub fn into_plain(mut self) -> Self {
+        if self.interned {
+            self.make_plain();
+        }
+        self
     }
 
     /// Cuts to `len` rows: used to take back a row whose later column was bad.
@@ -414,6 +458,77 @@ impl ColumnData {
             ColumnData::Double(column) => column.push_null(),
             ColumnData::Boolean(column) => column.push_null(),
             ColumnData::List(column) => column.push_null(),
+        }
+    }
+
+    /// An empty column of the same type.
+    pub fn empty_like(&self) -> Self {
+        match self {
+            ColumnData::Text(column) => ColumnData::Text(TextColumn::new(column.interned)),
+            ColumnData::Int(_) => ColumnData::Int(Plain::new()),
+            ColumnData::Long(_) => ColumnData::Long(Plain::new()),
+            ColumnData::Double(_) => ColumnData::Double(Plain::new()),
+            ColumnData::Boolean(_) => ColumnData::Boolean(Plain::new()),
+            ColumnData::List(_) => ColumnData::List(ListColumn::new()),
+        }
+    }
+
+    /// Appends some rows of another column of the same type; a column of another type is ignored
+    /// in debug builds by an assertion, since the caller made both from one contract.
+    pub fn append_rows(&mut self, other: &ColumnData, rows: &[u32]) {
+        fn plain<T: Copy + Default>(to: &mut Plain<T>, from: &Plain<T>, rows: &[u32]) {
+            to.values.reserve(rows.len());
+            for &row in rows {
+                match from.get(row as usize) {
+                    Some(value) => to.push(value),
+                    None => to.push_null(),
+                }
+            }
+        }
+        match (self, other) {
+            (ColumnData::Text(to), ColumnData::Text(from)) => {
+                for &row in rows {
+                    match from.get(row as usize) {
+                        Some(text) => to.push(text),
+                        None => to.push_null(),
+                    }
+                }
+            }
+            (ColumnData::Int(to), ColumnData::Int(from)) => plain(to, from, rows),
+            (ColumnData::Long(to), ColumnData::Long(from)) => plain(to, from, rows),
+            (ColumnData::Double(to), ColumnData::Double(from)) => plain(to, from, rows),
+            (ColumnData::Boolean(to), ColumnData::Boolean(from)) => plain(to, from, rows),
+            (ColumnData::List(to), ColumnData::List(from)) => {
+                for &row in rows {
+                    let row = row as usize;
+                    if !from.validity.get(row) {
+                        to.push_null();
+                        continue;
+                    }
+                    let begin = if row == 0 { 0 } else { from.ends[row - 1] as usize };
+                    for item in begin..from.ends[row] as usize {
+                        to.push_item(from.items.get(item).unwrap_or_default());
+                    }
+                    to.finish_row();
+                }
+            }
+            _ => debug_assert!(false, "columns of different types"),
+        }
+    }
+
+    /// Bytes held, roughly: what decides when a buffer is written.
+    pub fn memory(&self) -> usize {
+        match self {
+            ColumnData::Text(column) => {
+                column.texts.bytes.len() + 8 * column.texts.len() + 4 * column.keys.len()
+            }
+            ColumnData::Int(column) => 4 * column.values.len(),
+            ColumnData::Long(column) => 8 * column.values.len(),
+            ColumnData::Double(column) => 8 * column.values.len(),
+            ColumnData::Boolean(column) => column.values.len(),
+            ColumnData::List(column) => {
+                8 * column.ends.len() + column.items.texts.bytes.len() + 8 * column.items.texts.len()
+            }
         }
     }
 

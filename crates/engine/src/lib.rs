@@ -1,1 +1,23 @@
+//! Reads sources, checks rows, writes Parquet, computes marts and answers SQL: the only crate that
+//! names Polars.
+//!
+//! Everything here is synchronous and works on local files; who calls it moves objects.
 
+mod arrow;
+pub mod batch;
+pub mod check;
+pub mod column;
+pub mod dedup;
+mod frame;
+pub mod parquet;
+mod quarantine;
+mod render;
+mod scan;
+pub mod stamp;
+pub mod ingest;
+pub mod sql;
+pub mod snapshot;
+pub mod marts;
+pub mod replace;
+pub mod infer;
+pub mod source;

@@ -1,1 +1,24 @@
+//! Apache Iceberg tables (format version 2) over the ports: create and evolve, commit, list files,
+//! read versions.
+//!
+//! Nothing here reads or writes rows. Data files are Parquet files that somebody else wrote with the
+//! table's field ids; this crate takes their statistics from the footer and puts them into a
+//! snapshot, atomically, by compare-and-swap of the catalog's pointer. It is the only crate that
+//! names `iceberg`. The format is <https://iceberg.apache.org/spec/>.
 
+mod change;
+mod commit;
+mod files;
+mod footer;
+mod partition;
+mod schema;
+mod store;
+mod table;
+mod tables;
+mod version;
+
+pub use change::{Base, Change, Committed, NewFile, SourceRef};
+pub use files::{Bound, ColumnSummary, DataFileInfo, FileFilter};
+pub use table::Table;
+pub use tables::Tables;
+pub use version::{Version, VersionRef};

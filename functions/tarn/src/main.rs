@@ -1,1 +1,68 @@
-fn main() {}
+//! The `tarn` binary: the whole lake in a folder, by command line.
+
+mod cli;
+mod commands;
+mod generate;
+mod land;
+mod setting;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tarn_core::Result;
+
+use crate::cli::{Cli, Command, ContractCommand};
+use crate::terminal::Terminal;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let terminal = Terminal::new(cli.global.json, cli.global.quiet);
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("TARN_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
+        )
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal.is_colored())
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            terminal.fail(&format!("the async runtime cannot be started: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli, &terminal)) {
+        Ok(code) => code,
+        Err(error) => {
+            terminal.fail(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitCode> {
+    let global = cli.global;
+    match cli.command {
+        Command::Demo(args) => commands::demo::run(&global, &args, terminal).await,
+        Command::Generate(args) => commands::generate::run(&args, terminal),
+        Command::Ingest(args) => commands::ingest::run(&global, &args, terminal).await,
+        Command::Stream(args) => commands::stream::run(&global, &args, terminal).await,
+        Command::Marts => commands::marts::run(&global, terminal).await,
+        Command::Query(args) => commands::query::run(&global, &args, terminal).await,
+        Command::Serve(args) => commands::serve::run(&global, &args, terminal).await,
+        Command::Tables => commands::tables::list(&global, terminal).await,
+        Command::Versions(args) => commands::tables::versions(&global, &args, terminal).await,
+        Command::Quarantine(args) => commands::quarantine::run(&global, &args, terminal).await,
+        Command::Runs(args) => commands::runs::run(&global, &args, terminal).await,
+        Command::Contract(ContractCommand::Lint(args)) => {
+            commands::contract::lint(&global, &args, terminal)
+        }
+        Command::Contract(ContractCommand::Infer(args)) => commands::contract::infer(&args, terminal),
+        Command::Completions(args) => {
+            commands::completions::run(&args);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

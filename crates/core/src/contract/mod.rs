@@ -1,15 +1,23 @@
 //! Data contracts: one ODCS v3.1.0 YAML file per dataset, the source of truth for its schema,
 //! rules, PII, partitioning and source. This module is the parsed form; `parse` reads the files.
 
+mod diagnostic;
+mod draft;
 mod key_pattern;
+mod natural;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
 use regex::Regex;
 
+pub use diagnostic::Diagnostic;
+pub use draft::{Draft, DraftColumn, snake_case};
 pub use key_pattern::KeyPattern;
-pub use parse::{Diagnostic, load_dir, parse_file};
+pub use natural::{ACCESS_LOG, NaturalColumn, SOCIAL_POSTS, natural_columns};
+pub use parse::{EXTENSION, load_dir, load_texts, parse_file, parse_str};
 
 use crate::schema::{ColumnType, Field, Partitioning, TableName, TableSpec, Zone, system};
 
@@ -284,7 +292,8 @@ pub struct TableRule {
 pub enum TableCheck {
     /// The number of rows received.
     RowCount(Comparison),
-    /// Rows per thousand… whose primary key is repeated in one object; such rows are rejected.
+    /// The number of rows whose primary key an earlier row of the same object has; such rows are
+    /// rejected.
     DuplicateKeys(Comparison),
 }
 

@@ -1,0 +1,317 @@
+//! What the contract and its columns together say of the table and its source.
+
+use std::collections::HashSet;
+
+use super::column::Property;
+use super::custom::Custom;
+use super::yaml::{Faults, Map, Place, Spanned};
+use crate::contract::diagnostic::nearest;
+use crate::contract::{Deduplication, DeletedRows, Format, KeyPattern};
+use crate::schema::{ColumnType, Partitioning};
+
+/// Where the rows come from.
+pub(super) struct Source {
+    pub format: Option<Format>,
+    pub key_pattern: Option<Spanned<KeyPattern>>,
+    pub deleted_rows: DeletedRows,
+}
+
+impl Source {
+    /// Reads it, noting faults.
+    pub fn read(map: &Map<'_>, custom: &Custom<'_>, faults: &mut Faults) -> Self {
+        let names = Format::ALL.map(Format::as_str);
+        let at = map
+            .entries
+            .iter()
+            .find(|entry| entry.key == "customProperties")
+            .map_or(map.at, |entry| entry.at);
+        let mut missing = |name: &str, help: &str| {
+            if custom.place(name).is_none() {
+                faults.add(
+                    at,
+                    format!("the contract lacks the customProperty '{name}'"),
+                    help,
+                );
+            }
+        };
+        missing(
+            "sourceFormat",
+            &format!(
+                "add {{ property: sourceFormat, value: … }} with one of {}",
+                names.join(", ")
+            ),
+        );
+        missing(
+            "keyPattern",
+            "add { property: keyPattern, value: \"raw/<source>/<dataset>/**\" }",
+        );
+        let format = custom.text("sourceFormat", faults).and_then(|text| {
+            let format = Format::ALL
+                .into_iter()
+                .find(|format| format.as_str() == text.value);
+            if format.is_none() {
+                let help = match nearest(text.value, names) {
+                    Some(name) => format!("did you mean '{name}'?"),
+                    None => format!("use one of {}", names.join(", ")),
+                };
+                faults.add(
+                    text.at,
+                    format!("unknown sourceFormat '{}'", text.value),
+                    help,
+                );
+            }
+            format
+        });
+        let key_pattern = custom.text("keyPattern", faults).and_then(|text| match KeyPattern::parse(text.value) {
+            Ok(value) => Some(Spanned { value, at: text.at }),
+            Err(fault) => {
+                faults.add(text.at, fault, "write for example \"raw/shop/orders/**\", or \"raw/shop/orders/**/*.jsonl\"");
+                None
+            }
+        });
+        let deleted_rows = custom.text("deletedRows", faults).and_then(|text| {
+            let value = match text.value {
+                "keep" => DeletedRows::Keep,
+                "soft" => DeletedRows::Soft,
+                "remove" => DeletedRows::Remove,
+                other => {
+                    faults.add(
+                        text.at,
+                        format!("unknown deletedRows '{other}'"),
+                        "use keep, soft or remove",
+                    );
+                    return None;
+                }
+            };
+            if value != DeletedRows::Keep && format.is_some_and(|format| format != Format::Sqlite) {
+                faults.add(
+                    text.at,
+                    "only a database shows that a row is gone",
+                    "remove deletedRows, or use sourceFormat sqlite",
+                );
+            }
+            Some(value)
+        });
+        Source {
+            format,
+            key_pattern,
+            deleted_rows: deleted_rows.unwrap_or(DeletedRows::Keep),
+        }
+    }
+}
+
+/// What the columns together say of the table.
+pub(super) struct Table {
+    /// Indexes of the columns, in key order.
+    pub primary_key: Vec<usize>,
+    pub key_names: Vec<String>,
+    pub partitioning: Option<Partitioning>,
+}
+
+impl Table {
+    /// Reads it, noting faults.
+    pub fn read(
+        properties: &[Property],
+        format: Option<Format>,
+        at: Place,
+        faults: &mut Faults,
+    ) -> Self {
+        let mut names = HashSet::new();
+        for property in properties {
+            let name = property.name.value.as_str();
+            if !names.insert(name) {
+                faults.add(
+                    property.name.at,
+                    format!("column '{name}' is given twice"),
+                    "rename or remove one of the two",
+                );
+            }
+        }
+        let mut keys: Vec<(u64, usize)> = Vec::new();
+        for (index, property) in properties.iter().enumerate() {
+            let Some(position) = &property.key else {
+                continue;
+            };
+            if keys.iter().any(|(other, _)| *other == position.value) {
+                faults.add(
+                    position.at,
+                    format!(
+                        "two columns have position {} in the primary key",
+                        position.value
+                    ),
+                    "number the key's columns by primaryKeyPosition: 1, 2, …",
+                );
+            }
+            keys.push((position.value, index));
+        }
+        keys.sort_unstable();
+        let primary_key: Vec<usize> = keys.into_iter().map(|(_, index)| index).collect();
+        let key_names: Vec<String> = primary_key
+            .iter()
+            .filter_map(|&index| properties.get(index))
+            .map(|property| property.name.value.clone())
+            .collect();
+        if format == Some(Format::Sqlite) && primary_key.is_empty() {
+            faults.add(
+                at,
+                "a database table without primary key cannot be updated",
+                "mark the columns that identify a row with primaryKey: true and required: true",
+            );
+        }
+        for property in properties {
+            if key_names == [property.name.value.as_str()] {
+                continue;
+            }
+            let help = "only the whole primary key is checked for duplicates: write a duplicateValues rule in the quality list of the schema object";
+            if let Some(at) = property.unique {
+                faults.add(
+                    at,
+                    format!(
+                        "Tarn does not check that '{}' is unique",
+                        property.name.value
+                    ),
+                    help,
+                );
+            }
+            for rule in &property.key_rules {
+                faults.add(
+                    rule.at,
+                    format!(
+                        "Tarn does not check '{}' for duplicates",
+                        property.name.value
+                    ),
+                    help,
+                );
+            }
+        }
+        let mut partitioning = None;
+        for property in properties {
+            let Some(unit) = &property.partition else {
+                continue;
+            };
+            if partitioning.is_some() {
+                faults.add(
+                    unit.at,
+                    "a second column is partitioned",
+                    "keep partitioned: true on one date or timestamp column",
+                );
+            } else {
+                partitioning = Some(Partitioning {
+                    column: property.name.value.clone(),
+                    unit: unit.value,
+                });
+            }
+        }
+        Table {
+            primary_key,
+            key_names,
+            partitioning,
+        }
+    }
+}
+
+/// The deduplication of events.
+pub(super) fn deduplication(
+    custom: &Custom<'_>,
+    properties: &[Property],
+    format: Option<Format>,
+    faults: &mut Faults,
+) -> Option<Deduplication> {
+    let by = custom.text("deduplicateBy", faults);
+    let window = custom.whole("deduplicationWindowDays", 1, 366, faults);
+    let Some(by) = by else {
+        if let (Some(window), None) = (window, custom.place("deduplicateBy")) {
+            faults.add(
+                window.at,
+                "deduplicationWindowDays without deduplicateBy",
+                "add { property: deduplicateBy, value: <column> }, or remove it",
+            );
+        }
+        return None;
+    };
+    if custom.place("deduplicationWindowDays").is_none() {
+        faults.add(
+            by.at,
+            "deduplicateBy without a window",
+            "add { property: deduplicationWindowDays, value: 7 }",
+        );
+    }
+    if format == Some(Format::Sqlite) {
+        faults.add(
+            by.at,
+            "the rows of a database are told apart by their primary key",
+            "remove deduplicateBy",
+        );
+    }
+    let Some(property) = properties
+        .iter()
+        .find(|property| property.name.value == by.value)
+    else {
+        let names: Vec<&str> = properties
+            .iter()
+            .map(|property| property.name.value.as_str())
+            .collect();
+        let help = match nearest(by.value, names.iter().copied()) {
+            Some(name) => format!("did you mean '{name}'?"),
+            None => format!("use one of {}", names.join(", ")),
+        };
+        faults.add(
+            by.at,
+            format!(
+                "deduplicateBy names a column '{}' that does not exist",
+                by.value
+            ),
+            help,
+        );
+        return None;
+    };
+    if !property.required {
+        faults.add(
+            by.at,
+            format!("deduplicateBy names '{}', which is not required", by.value),
+            "add required: true to the column",
+        );
+    }
+    if let Some(column) = &property.column
+        && !matches!(
+            column.ty,
+            ColumnType::String | ColumnType::Int | ColumnType::Long
+        )
+    {
+        faults.add(
+            by.at,
+            format!("deduplicateBy names a {} column", column.ty),
+            "use a string or integer column",
+        );
+    }
+    let window_days = u32::try_from(window?.value).ok()?;
+    Some(Deduplication {
+        column: by.value.to_owned(),
+        window_days,
+    })
+}
+
+/// Whatever compares with the time of an event needs to know it: it is the partition column.
+pub(super) fn event_time_faults(custom: &Custom<'_>, properties: &[Property], faults: &mut Faults) {
+    if properties
+        .iter()
+        .any(|property| property.partition.is_some())
+    {
+        return;
+    }
+    let asked = ["deduplicateBy", "lateAfterSeconds"]
+        .into_iter()
+        .filter_map(|name| Some((name, custom.place(name)?)));
+    let supplied = properties
+        .iter()
+        .filter_map(|property| property.supplied.as_ref())
+        .filter(|name| name.value == "$latenessSeconds")
+        .map(|name| ("$latenessSeconds", name.at));
+    for (name, at) in asked.chain(supplied) {
+        faults.add(
+            at,
+            format!("{name} needs the time of the event"),
+            "mark the column that holds it with partitioned: true",
+        );
+    }
+}

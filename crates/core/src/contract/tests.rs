@@ -1,0 +1,563 @@
+//! The contracts of the shop, every kind of mistake, and damage.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const GOOD: &str = r#"apiVersion: v3.1.0
+kind: DataContract
+id: test-sales
+version: 1.0.0
+status: active
+description:
+  purpose: Sales.
+team:
+  members:
+    - { username: ana, role: data owner }
+customProperties:
+  - { property: sourceFormat, value: jsonLines }
+  - { property: keyPattern, value: "raw/test/sales/**" }
+  - { property: deduplicateBy, value: sale_id }
+  - { property: deduplicationWindowDays, value: 7 }
+  - { property: lateAfterSeconds, value: 3600 }
+  - { property: acme.costCentre, value: 12 }
+schema:
+  - name: sales
+    quality:
+      - { metric: rowCount, mustBeBetween: [1, 1000], severity: warning }
+      - { metric: duplicateValues, mustBe: 0 }
+      - { type: text, description: Sales of the day are complete by six. }
+    properties:
+      - name: sale_id
+        logicalType: string
+        required: true
+        primaryKey: true
+        unique: true
+        logicalTypeOptions: { pattern: "^S", minLength: 2, maxLength: 9 }
+      - name: sold_at
+        logicalType: timestamp
+        physicalType: timestamptz
+        required: true
+        partitioned: true
+        customProperties:
+          - { property: sourceName, value: ts }
+          - { property: encoding, value: epochMillis }
+      - name: amount
+        description: Money.
+        logicalType: number
+        physicalType: decimal(12,2)
+        classification: internal
+        logicalTypeOptions: { minimum: 0, exclusiveMaximum: 1000.5 }
+        customProperties:
+          - { property: encoding, value: "minorUnits:2" }
+          - { property: default, value: 0.00 }
+      - name: kind
+        logicalType: string
+        quality:
+          - { metric: invalidValues, arguments: { validValues: [a, b, NO] }, mustBe: 0, severity: warning }
+          - { metric: missingValues, arguments: { missingValues: [null, "", n/a] }, mustBeLessThan: 5, unit: percent }
+      - name: late
+        logicalType: integer
+        customProperties:
+          - { property: sourceName, value: $latenessSeconds }
+"#;
+
+/// The good contract with its first `from` exchanged for `to`.
+fn changed(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "the good contract lacks {from:?}");
+    GOOD.replacen(from, to, 1)
+}
+
+/// The line, from 1, that holds the part first; last, where the part begins with `…`.
+fn line_of(text: &str, part: &str) -> usize {
+    let lines: Vec<&str> = text.lines().collect();
+    let index = match part.strip_prefix('…') {
+        Some(part) => lines.iter().rposition(|line| line.contains(part)),
+        None => lines.iter().position(|line| line.contains(part)),
+    };
+    index.unwrap_or_else(|| panic!("no line holds {part:?}")) + 1
+}
+
+fn shown(diagnostics: &[Diagnostic]) -> String {
+    diagnostics
+        .iter()
+        .map(|diagnostic| format!("{diagnostic}\n"))
+        .collect()
+}
+
+#[test]
+fn a_contract_without_mistakes_says_what_was_written() {
+    let contract = parse_str("sales.odcs.yaml", GOOD)
+        .map_err(|faults| shown(&faults))
+        .unwrap();
+    assert_eq!(
+        (contract.file.as_str(), contract.dataset.as_str()),
+        ("sales.odcs.yaml", "sales")
+    );
+    assert_eq!(
+        (contract.version.as_str(), contract.description.as_str()),
+        ("1.0.0", "Sales.")
+    );
+    assert_eq!(contract.owner.as_deref(), Some("ana"));
+    assert_eq!(contract.format, Format::JsonLines);
+    assert_eq!(contract.primary_key, [0]);
+    assert_eq!(contract.late_after_seconds, Some(3600));
+    assert_eq!(
+        contract.deduplication,
+        Some(Deduplication {
+            column: "sale_id".to_owned(),
+            window_days: 7
+        })
+    );
+    let partitioning = contract.partitioning.as_ref().unwrap();
+    assert_eq!(
+        (partitioning.column.as_str(), partitioning.unit),
+        ("sold_at", crate::schema::PartitionUnit::Day)
+    );
+    let types: Vec<String> = contract
+        .columns
+        .iter()
+        .map(|column| column.ty.to_string())
+        .collect();
+    assert_eq!(
+        types,
+        ["string", "timestamptz", "decimal(12,2)", "string", "bigint"]
+    );
+    assert_eq!(contract.column("sold_at").unwrap().source_name, "ts");
+    assert_eq!(
+        contract.column("sold_at").unwrap().encoding,
+        Encoding::EpochMillis
+    );
+    let amount = contract.column("amount").unwrap();
+    assert_eq!(
+        (amount.encoding, amount.default.as_deref()),
+        (Encoding::MinorUnits(2), Some("0.00"))
+    );
+    assert!(matches!(
+        amount.rules[0].check,
+        ValueCheck::Minimum(Bound::Integer(0))
+    ));
+    assert!(matches!(
+        amount.rules[1].check,
+        ValueCheck::ExclusiveMaximum(Bound::Integer(100_050))
+    ));
+    assert_eq!(amount.rules[1].text, "amount is less than 1000.5");
+    let kind = contract.column("kind").unwrap();
+    assert!(
+        matches!(&kind.rules[0].check, ValueCheck::OneOf(values) if values == &["a", "b", "NO"])
+    );
+    assert_eq!(
+        (kind.rules[0].id.as_str(), kind.rules[0].severity),
+        ("kind.validValues", Severity::Warning)
+    );
+    assert_eq!(
+        kind.metrics[0].metric,
+        Metric::MissingValues(vec![String::new(), "n/a".to_owned()])
+    );
+    assert!(kind.metrics[0].percent && kind.metrics[0].comparison == Comparison::Less(5.0));
+    assert!(matches!(
+        contract.table_rules[0].check,
+        TableCheck::RowCount(Comparison::Between(1.0, 1000.0))
+    ));
+    assert!(matches!(
+        contract.table_rules[1].check,
+        TableCheck::DuplicateKeys(Comparison::Equal(0.0))
+    ));
+}
+
+#[test]
+fn every_mistake_is_reported_with_its_line_and_the_way_to_mend_it() {
+    // (what is exchanged, for what, the text on the line to be named, message, help)
+    #[rustfmt::skip]
+    let cases: &[(&str, &str, &str, &str, &str)] = &[
+        // YAML
+        ("kind: DataContract", "kind: 'DataContract", "kind: 'Data", "this is not YAML", "quotes and brackets"),
+        ("\nid: test", "\n\tid: test", "\tid: test", "this is not YAML", "spaces, no tabs"),
+        ("status: active", "status: active\nstatus: draft", "status: draft", "'status' is given twice", "remove one"),
+        ("status: active", "status: *nobody", "status: *nobody", "this is not YAML", "check"),
+        ("team:\n", "...\n---\nteam:\n", "---", "more than one YAML document", "one contract per file"),
+        // Header
+        ("v3.1.0", "v2.2.2", "v2.2.2", "unknown apiVersion 'v2.2.2'", "apiVersion: v3.1.0"),
+        ("kind: DataContract", "kind: Table", "kind: Table", "kind 'Table'", "kind: DataContract"),
+        ("version: 1.0.0", "version: 1.0", "version: 1.0", "'version' must be a text", "quotes"),
+        ("version: 1.0.0\n", "", "apiVersion", "lacks 'version'", "add version: 1.0.0"),
+        ("id: test-sales\n", "", "apiVersion", "lacks 'id'", "add an id"),
+        ("status: active", "status:", "status:", "lacks 'status'", "add status"),
+        ("  purpose: Sales.", "  usage: all", "usage: all", "does not say what the table holds", "description.purpose"),
+        ("status: active", "stauts: active", "stauts", "unknown key 'stauts'", "did you mean 'status'?"),
+        // Source
+        ("jsonLines", "jsonlines", "jsonlines", "unknown sourceFormat 'jsonlines'", "did you mean 'jsonLines'?"),
+        ("sourceFormat, value: jsonLines", "sourceFormat, value: 7", "sourceFormat", "must be a text", "quotes"),
+        ("property: keyPattern", "property: keyPatern", "keyPatern", "unknown customProperty 'keyPatern'", "did you mean 'keyPattern'?"),
+        ("  - { property: keyPattern, value: \"raw/test/sales/**\" }\n", "", "customProperties:", "lacks the customProperty 'keyPattern'", "raw/<source>/<dataset>/**"),
+        ("raw/test/sales/**", "raw/test/**", "keyPattern", "must begin with raw/<source>/<dataset>/", "raw/shop/orders/**"),
+        ("acme.costCentre", "costCentre", "costCentre", "unknown customProperty 'costCentre'", "a name with a dot"),
+        ("acme.costCentre", "encoding", "property: encoding", "unknown customProperty 'encoding'", "of a column"),
+        ("acme.costCentre, value: 12", "deletedRows, value: soft", "deletedRows", "only a database shows", "sourceFormat sqlite"),
+        ("acme.costCentre, value: 12", "deletedRows, value: hard", "deletedRows", "unknown deletedRows 'hard'", "keep, soft or remove"),
+        // Schema
+        ("  - name: sales\n", "  - name: Sales\n", "name: Sales", "dataset name 'Sales' is not lower_snake_case", "write 'sales'"),
+        ("  - name: sales\n", "  - physicalName: sales\n", "physicalName", "lacks 'name'", "name the dataset"),
+        ("schema:\n", "schema:\n  - name: other\n", "- name: sales", "more than one schema object", "one contract file per dataset"),
+        ("      - name: late\n", "      - name: Late Seconds\n", "Late Seconds", "is not lower_snake_case", "write 'late_seconds'"),
+        ("      - name: late\n", "      - name: _run_id\n", "_run_id", "begins with '_'", "begins with a letter"),
+        ("      - name: late\n", "      - name: kind\n", "…name: kind", "column 'kind' is given twice", "rename or remove"),
+        ("      - name: kind\n        logicalType: string", "      - name: kind\n        logicalType: strng", "strng", "unknown logicalType 'strng'", "use one of string, integer, number"),
+        ("logicalType: integer", "logicalType: object", "object", "unknown logicalType 'object'", "use one of string"),
+        ("      - name: kind\n        logicalType: string\n", "      - name: kind\n", "- name: kind", "column 'kind' lacks 'logicalType'", "use one of string"),
+        ("decimal(12,2)", "decimal", "physicalType: decimal", "lacks its precision and scale", "decimal(12,2)"),
+        ("decimal(12,2)", "decimal(38,2)", "decimal(38,2)", "out of range", "1 to 18 digits"),
+        ("decimal(12,2)", "decimal(2,3)", "decimal(2,3)", "out of range", "behind the point"),
+        ("        physicalType: decimal(12,2)\n", "", "logicalType: number", "needs a physicalType", "decimal(12,2) for money"),
+        ("decimal(12,2)", "varchar(20)", "varchar", "unknown physicalType 'varchar(20)'", "did you mean string?"),
+        ("decimal(12,2)", "bigint", "logicalType: number", "'number' does not go with physicalType 'bigint'", "logicalType: integer"),
+        ("required: true\n        primaryKey", "requird: true\n        primaryKey", "requird", "unknown key 'requird'", "did you mean 'required'?"),
+        ("required: true\n        primaryKey", "required: yes\n        primaryKey", "required: yes", "must be true or false", "true or false"),
+        ("classification: internal", "classification: secret", "secret", "unknown classification 'secret'", "public, internal"),
+        // Keys, partitions
+        ("required: true\n        primaryKey", "primaryKey", "primaryKey: true", "a primary key column must be required", "required: true"),
+        ("primaryKey: true", "primaryKey: true\n        primaryKeyPosition: 0", "primaryKeyPosition: 0", "must be a number from 1", "number the key"),
+        ("physicalType: timestamptz\n        required: true\n", "physicalType: timestamptz\n        required: true\n        primaryKey: true\n", "…primaryKey: true", "two columns have position 1", "primaryKeyPosition"),
+        ("classification: internal", "unique: true", "…unique: true", "does not check that 'amount' is unique", "the whole primary key"),
+        ("classification: internal", "partitioned: true", "…partitioned: true", "a decimal(12,2) column cannot be a partition column", "date or timestamp"),
+        ("property: sourceName, value: ts", "property: partitionUnit, value: hour", "hour", "unknown partitionUnit 'hour'", "day or month"),
+        ("        partitioned: true\n", "", "deduplicateBy", "deduplicateBy needs the time of the event", "partitioned: true"),
+        // Encodings, defaults
+        ("minorUnits:2", "minorUnits", "minorUnits", "unknown encoding 'minorUnits'", "did you mean 'minorUnits:2'?"),
+        ("minorUnits:2", "minorUnits:cents", "minorUnits:cents", "does not say which unit", "minorUnits:2 for cents"),
+        ("minorUnits:2", "minorUnits:6", "minorUnits:6", "more digits behind the point", "scale of at least 6"),
+        ("epochMillis", "real", "value: real", "encoding 'real' does not go with the column's type timestamptz", "decimal(p,s)"),
+        ("epochMillis", "minorUnits:2", "value: minorUnits:2", "does not go with the column's type timestamptz", "decimal(p,s)"),
+        ("value: 0.00", "value: 0.005", "0.005", "no value of the column's type decimal(12,2)", "at most 2 of them behind the point"),
+        ("$latenessSeconds", "$lateness", "$lateness", "supplies no value '$lateness'", "$latenessSeconds"),
+        ("logicalType: integer", "logicalType: string", "$latenessSeconds", "is of type bigint", "physicalType: bigint"),
+        // Deduplication
+        ("deduplicateBy, value: sale_id", "deduplicateBy, value: sales_id", "sales_id", "'sales_id' that does not exist", "did you mean 'sale_id'?"),
+        ("deduplicateBy, value: sale_id", "deduplicateBy, value: kind", "value: kind", "'kind', which is not required", "required: true"),
+        ("  - { property: deduplicationWindowDays, value: 7 }\n", "", "deduplicateBy", "without a window", "deduplicationWindowDays"),
+        ("  - { property: deduplicateBy, value: sale_id }\n", "", "deduplicationWindowDays", "without deduplicateBy", "deduplicateBy"),
+        ("value: 7 }", "value: 0 }", "deduplicationWindowDays", "cannot be '0'", "from 1 to 366"),
+        ("value: 3600", "value: soon", "soon", "cannot be 'soon'", "whole number"),
+        // Rules
+        ("\"^S\"", "\"^S(\"", "^S(", "is no regular expression", "mend it"),
+        ("minLength: 2", "minLength: 20", "minLength: 20", "maxLength is less than minLength", "exchange"),
+        ("minimum: 0", "minimum: 0.001", "0.001", "minimum '0.001' does not go", "at most 2 of them"),
+        ("minimum: 0", "minimum: 1, maximum: 0", "maximum: 0", "maximum is less than minimum", "exchange"),
+        ("minimum: 0", "pattern: x", "pattern: x", "a pattern on a decimal(12,2) column", "only text"),
+        ("minimum: 0", "multipleOf: 5", "multipleOf", "does not check the logicalTypeOption 'multipleOf'", "remove it"),
+        ("mustBe: 0, severity: warning", "mustBe: 0, severity: blocker", "blocker", "unknown severity 'blocker'", "error (the row is rejected)"),
+        ("mustBe: 0, severity: warning", "mustBeLessThan: 3", "mustBeLessThan: 3", "invalidValues is checked row by row", "mustBe: 0"),
+        ("validValues: [a, b, NO]", "validValue: [a]", "validValue: [a]", "no argument 'validValue'", "validValues, pattern"),
+        ("validValues: [a, b, NO]", "validValues: []", "validValues: []", "names no value", "list the values"),
+        ("metric: missingValues", "metric: misingValues", "misingValues", "unknown metric 'misingValues'", "did you mean 'missingValues'?"),
+        ("metric: missingValues, arguments", "type: sql, query: SELECT 1, arguments", "type: sql", "does not run rules of type 'sql'", "nullValues, missingValues"),
+        ("metric: missingValues", "metric: rowCount", "metric: rowCount, arguments", "rowCount is a metric of the table", "schema object"),
+        ("mustBeLessThan: 5", "mustBeLessThan: few", "few", "needs a number", "mustBeLessThan: 0"),
+        ("mustBeLessThan: 5, ", "", "missingValues", "nothing to compare with", "mustBe"),
+        ("[1, 1000]", "[1000, 1]", "[1000, 1]", "the smaller first", "[0, 10]"),
+        ("duplicateValues, mustBe", "duplicateValues, arguments: { properties: [kind] }, mustBe", "properties: [kind]", "for the primary key only", "[sale_id]"),
+        ("unit: percent", "unit: promille", "promille", "unknown unit 'promille'", "rows or percent"),
+        ("mustBe: 0 }\n      - { type", "mustBe: 0, dimension: speed }\n      - { type", "speed", "unknown dimension 'speed'", "uniqueness"),
+        // Formats
+        ("value: jsonLines", "value: sqlite", "deduplicateBy", "told apart by their primary key", "remove deduplicateBy"),
+        ("value: jsonLines", "value: sqlite", "$latenessSeconds", "only known for events", "jsonLines"),
+        ("value: jsonLines", "value: accessLog", "name: sale_id", "format accessLog has no column 'sale_id'", "event_time"),
+        ("value: jsonLines", "value: socialPosts", "value: ts", "'sourceName' has no effect", "remove it"),
+        ("value: jsonLines", "value: socialPosts", "lateAfterSeconds", "only for events", "remove it"),
+    ];
+    let mut wrong = String::new();
+    for (from, to, place, message, help) in cases {
+        let text = changed(from, to);
+        let faults = parse_str("contracts/sales.odcs.yaml", &text)
+            .err()
+            .unwrap_or_default();
+        let expected = |fault: &Diagnostic| {
+            fault.message.contains(message)
+                && fault.help.contains(help)
+                && fault.file == "contracts/sales.odcs.yaml"
+                && fault.column > 0
+                && fault.line > 0
+                && fault.line == line_of(&text, place)
+        };
+        if !faults.iter().any(expected) {
+            wrong.push_str(&format!(
+                "{from:?} as {to:?}: no {message:?} with {help:?} in\n{}\n",
+                shown(&faults)
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn a_diagnostic_reads_as_file_line_mistake_and_help() {
+    let text = changed(
+        "kind\n        logicalType: string",
+        "kind\n        logicalType: strng",
+    );
+    let faults = parse_str("contracts/sales.odcs.yaml", &text).unwrap_err();
+    let line = line_of(&text, "strng");
+    assert_eq!(
+        shown(&faults),
+        format!(
+            "contracts/sales.odcs.yaml:{line}: unknown logicalType 'strng'\n  help: did you mean 'string'? use one of string, integer, number, boolean, date, timestamp, array\n"
+        )
+    );
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_reported_at_once_in_their_order() {
+    let text = changed("v3.1.0", "v1")
+        .replace("minorUnits:2", "cents")
+        .replace("jsonLines", "json")
+        .replace("^S", "^(");
+    let faults = parse_str("x", &text).unwrap_err();
+    let messages: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
+    assert_eq!(messages.len(), 4, "{messages:?}");
+    assert!(faults.is_sorted_by_key(|fault| fault.line));
+}
+
+#[test]
+fn an_empty_file_and_an_alias_inside_itself_are_faults_not_panics() {
+    for (text, message) in [
+        ("", "empty"),
+        ("# nothing\n", "empty"),
+        ("- a\n", "must be a mapping"),
+        ("a: &x [*x]\n", "alias stands inside"),
+        ("[a]: b\n", "a key must be a name"),
+    ] {
+        let faults = parse_str("x", text).unwrap_err();
+        assert!(
+            shown(&faults).contains(message),
+            "{text:?}: {}",
+            shown(&faults)
+        );
+    }
+    let deep = "[".repeat(10_000);
+    assert!(parse_str("x", &deep).is_err());
+}
+
+#[test]
+fn an_alias_stands_for_the_value_of_its_anchor() {
+    let text = changed(
+        "logicalTypeOptions: { pattern: \"^S\", minLength: 2, maxLength: 9 }",
+        "logicalTypeOptions: &o { minLength: 2 }",
+    )
+    .replace(
+        "- name: kind\n        logicalType: string\n",
+        "- name: kind\n        logicalType: string\n        logicalTypeOptions: *o\n",
+    );
+    let contract = parse_str("x", &text)
+        .map_err(|faults| shown(&faults))
+        .unwrap();
+    assert!(matches!(
+        contract.column("kind").unwrap().rules[0].check,
+        ValueCheck::MinLength(2)
+    ));
+}
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn a_folder_reports_the_faults_of_all_files_and_between_them() {
+    let broken = changed("version: 1.0.0", "version: 1");
+    let other = changed("- name: sales", "- name: returns");
+    let dir = folder(&[
+        ("a.odcs.yaml", GOOD),
+        ("b.odcs.yaml", &broken),
+        ("c.odcs.yaml", &other),
+        ("d.odcs.yml", ""),
+        ("e.odcs.yaml", "a: ["),
+        ("notes.txt", "no contract"),
+    ]);
+    std::fs::write(
+        dir.path().join("f.odcs.yaml"),
+        b"apiVersion: v3.1.0\nid: \xff\n",
+    )
+    .unwrap();
+    let faults = load_dir(dir.path()).unwrap_err();
+    let of = |name: &str| -> Vec<&Diagnostic> {
+        faults
+            .iter()
+            .filter(|fault| fault.file.ends_with(name))
+            .collect()
+    };
+    assert!(of("a.odcs.yaml").is_empty());
+    let b = of("b.odcs.yaml");
+    assert_eq!(b.len(), 3, "{}", shown(&faults));
+    assert!(b[0].message.contains("'version' must be a text") && b[0].line == 4);
+    assert!(b[1].message.contains("already belong to") && b[1].line == line_of(GOOD, "keyPattern"));
+    assert!(
+        b[2].message
+            .contains("dataset 'sales' already has a contract")
+            && b[2].line == line_of(GOOD, "- name: sales")
+    );
+    assert!(
+        b[1].help
+            .contains("folder raw/<source>/<dataset>/ of its own")
+            && b[2].help.contains("rename")
+    );
+    assert_eq!(of("c.odcs.yaml").len(), 1);
+    assert!(
+        of("d.odcs.yml")[0]
+            .help
+            .contains("rename it to <dataset>.odcs.yaml")
+    );
+    assert_eq!(of("e.odcs.yaml").len(), 1);
+    assert_eq!(
+        (
+            of("f.odcs.yaml")[0].line,
+            of("f.odcs.yaml")[0].message.as_str()
+        ),
+        (2, "this line is not UTF-8")
+    );
+}
+
+#[test]
+fn a_folder_that_is_missing_or_without_contracts_is_a_fault() {
+    let dir = folder(&[("readme.md", "nothing here")]);
+    assert!(shown(&load_dir(dir.path()).unwrap_err()).contains("holds no contract"));
+    assert!(shown(&load_dir(&dir.path().join("nowhere")).unwrap_err()).contains("cannot be read"));
+    assert!(
+        shown(&parse_file(&dir.path().join("x.odcs.yaml")).unwrap_err()).contains("cannot be read")
+    );
+}
+
+#[test]
+fn the_contracts_of_the_shop_load_and_say_what_the_shop_is() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts");
+    let contracts = load_dir(&dir).map_err(|faults| shown(&faults)).unwrap();
+    let names: Vec<&str> = contracts
+        .iter()
+        .map(|contract| contract.dataset.as_str())
+        .collect();
+    let expected = [
+        "ad_events",
+        "customers",
+        "order_items",
+        "orders",
+        "payments",
+        "products",
+        "refunds",
+        "social_posts",
+        "web_requests",
+    ];
+    assert_eq!(names, expected);
+    for contract in contracts.iter() {
+        assert!(
+            contract
+                .columns
+                .iter()
+                .all(|column| !column.description.is_empty()),
+            "{}",
+            contract.dataset
+        );
+        assert!(
+            contract
+                .columns
+                .iter()
+                .all(|column| column.classification.is_some()),
+            "{}",
+            contract.dataset
+        );
+        assert!(
+            contract
+                .table_rules
+                .iter()
+                .any(|rule| matches!(rule.check, TableCheck::RowCount(_)))
+        );
+        if let Some(natural) = natural_columns(contract.format) {
+            assert_eq!(
+                contract.columns.len(),
+                natural.len(),
+                "{}",
+                contract.dataset
+            );
+            assert!(
+                contract
+                    .columns
+                    .iter()
+                    .zip(natural)
+                    .all(|(column, natural)| column.required == natural.required)
+            );
+        }
+    }
+    let names_of = |key: &str| -> Vec<&str> {
+        contracts
+            .claiming(key)
+            .into_iter()
+            .map(|contract| contract.dataset.as_str())
+            .collect()
+    };
+    let tables = [
+        "customers",
+        "order_items",
+        "orders",
+        "payments",
+        "products",
+        "refunds",
+    ];
+    assert_eq!(
+        names_of("raw/shop/database/ingest_date=2026-01-31/shop.sqlite"),
+        tables
+    );
+    assert_eq!(
+        names_of("raw/web/access_logs/ingest_date=2026-01-31/access é+1.log.gz"),
+        ["web_requests"]
+    );
+    assert_eq!(names_of("raw/unknown/files/x"), [""; 0]);
+
+    let orders = contracts.get("orders").unwrap();
+    assert_eq!(
+        orders.partitioning.as_ref().unwrap().unit,
+        crate::schema::PartitionUnit::Month
+    );
+    assert_eq!(orders.column("total").unwrap().source_name, "total_cents");
+    assert_eq!(
+        orders.column("total").unwrap().encoding,
+        Encoding::MinorUnits(2)
+    );
+    let deleted = |name: &str| contracts.get(name).unwrap().deleted_rows;
+    assert_eq!(
+        (
+            deleted("customers"),
+            deleted("orders"),
+            deleted("order_items")
+        ),
+        (DeletedRows::Soft, DeletedRows::Keep, DeletedRows::Remove)
+    );
+    let events = contracts.get("ad_events").unwrap();
+    assert_eq!(events.deduplication.as_ref().unwrap().window_days, 7);
+    assert_eq!(
+        events.column("arrived_at").unwrap().source_name,
+        "$arrivalTime"
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_contract_or_has_faults(text in "(\\PC|[\\n:\\-{}\\[\\] &*#'\"]){0,60}") {
+        if let Err(faults) = parse_str("x", &text) {
+            prop_assert!(!faults.is_empty());
+        }
+    }
+
+    #[test]
+    fn any_damage_to_a_contract_is_survived(at in 0..GOOD.len(), length in 0_usize..40, junk in "\\PC{0,5}") {
+        let end = (at + length).min(GOOD.len());
+        let damaged = format!("{}{junk}{}", &GOOD[..at], &GOOD[end..]);
+        if let Err(faults) = parse_str("x", &damaged) {
+            prop_assert!(!faults.is_empty());
+            prop_assert!(faults.iter().all(|fault| fault.line > 0 && fault.line <= damaged.lines().count() + 1));
+        }
+    }
+}

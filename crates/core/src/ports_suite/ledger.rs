@@ -1,0 +1,216 @@
+//! Tests of [`crate::ports::Ledger`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::join_all;
+
+use super::{Verdict, done, fails, holds, same, unique};
+use crate::error::ErrorKind;
+use crate::ports::Ledger;
+use crate::run::{DatasetOutcome, ObjectRecord, ObjectState, RunRecord, RunStatus};
+
+fn now() -> DateTime<Utc> {
+    // Whole seconds: a ledger need not keep more than it is told to in text.
+    DateTime::from_timestamp(1_767_225_600, 0).unwrap_or_default()
+}
+
+fn object(key: &str) -> ObjectRecord {
+    ObjectRecord {
+        key: key.to_owned(),
+        version: "v1".to_owned(),
+        sequencer: "0001".to_owned(),
+        state: ObjectState::Pending,
+        run_id: unique("run-"),
+        reason: None,
+        updated_at: now(),
+        revision: 0,
+    }
+}
+
+fn run(run_id: String, started_at: DateTime<Utc>) -> RunRecord {
+    RunRecord {
+        run_id,
+        key: "raw/a b+ü/x.log".to_owned(),
+        version: "v1".to_owned(),
+        bytes: 1 << 40,
+        status: RunStatus::Running,
+        reason: None,
+        error_kind: None,
+        retryable: false,
+        started_at,
+        ended_at: None,
+        datasets: Vec::new(),
+        unclaimed_tables: BTreeMap::new(),
+    }
+}
+
+/// A record is written only over the revision that was read.
+pub async fn an_object_record_needs_the_revision_that_is_there(ledger: Arc<dyn Ledger>) -> Verdict {
+    let key = unique("raw/suite/ü +/");
+    same(
+        done(ledger.object(&key).await, "object")?,
+        None,
+        "record of an unknown key",
+    )?;
+    let mut record = object(&key);
+    fails(
+        ledger.put_object(&record, Some(1)).await,
+        ErrorKind::Conflict,
+        "put over a record that is not there",
+    )?;
+    let first = done(ledger.put_object(&record, None).await, "first put")?;
+    record.revision = first;
+    same(
+        done(ledger.object(&key).await, "object")?.as_ref(),
+        Some(&record),
+        "record",
+    )?;
+    fails(
+        ledger.put_object(&record, None).await,
+        ErrorKind::Conflict,
+        "second first put",
+    )?;
+    record.state = ObjectState::Failed;
+    record.reason = Some("broken at line 3: \"…\"".to_owned());
+    let second = done(ledger.put_object(&record, Some(first)).await, "second put")?;
+    holds(second != first, "a write changes the revision")?;
+    fails(
+        ledger.put_object(&record, Some(first)).await,
+        ErrorKind::Conflict,
+        "put over a stale revision",
+    )?;
+    record.revision = second;
+    same(
+        done(ledger.object(&key).await, "object")?,
+        Some(record),
+        "record after the refused put",
+    )
+}
+
+/// Records are found by prefix, in key order.
+pub async fn object_records_are_listed_by_prefix_in_key_order(ledger: Arc<dyn Ledger>) -> Verdict {
+    let folder = unique("raw/suite/");
+    let mut keys: Vec<_> = ["b", "a/2", "a/1", "a-1", "ä", "a\u{10ffff}"]
+        .iter()
+        .map(|name| format!("{folder}/{name}"))
+        .collect();
+    for key in &keys {
+        done(ledger.put_object(&object(key), None).await, "put")?;
+    }
+    keys.sort();
+    for prefix in ["", "/", "/a", "/a/", "/none"] {
+        let prefix = format!("{folder}{prefix}");
+        let found: Vec<_> = done(ledger.objects(&prefix).await, "objects")?
+            .into_iter()
+            .map(|record| record.key)
+            .collect();
+        let expected: Vec<_> = keys
+            .iter()
+            .filter(|key| key.starts_with(&prefix))
+            .cloned()
+            .collect();
+        same(found, expected, &format!("keys that begin with {prefix}"))?;
+    }
+    Ok(())
+}
+
+/// Of many that take one revision, one gets it.
+pub async fn of_many_writers_of_one_revision_one_wins(ledger: Arc<dyn Ledger>) -> Verdict {
+    let key = unique("raw/suite/");
+    for expected in 0..4_u64 {
+        let current = done(ledger.object(&key).await, "object")?.map(|record| record.revision);
+        holds(
+            current.is_some() == (expected > 0),
+            "each round left a record",
+        )?;
+        let puts = (0..6).map(|_| {
+            let (ledger, record) = (ledger.clone(), object(&key));
+            async move {
+                ledger
+                    .put_object(&record, current)
+                    .await
+                    .map(|_| record.run_id)
+            }
+        });
+        let mut winners = Vec::new();
+        for result in join_all(puts).await {
+            match result {
+                Ok(run_id) => winners.push(run_id),
+                Err(error) => same(
+                    error.kind(),
+                    ErrorKind::Conflict,
+                    "kind of error of a loser",
+                )?,
+            }
+        }
+        let kept = done(ledger.object(&key).await, "object")?.map(|record| record.run_id);
+        same(winners, kept.into_iter().collect(), "winners")?;
+    }
+    Ok(())
+}
+
+/// A run's record is replaced by its later state; the newest runs come first.
+pub async fn runs_are_kept_whole_and_listed_newest_first(ledger: Arc<dyn Ledger>) -> Verdict {
+    // Far in the future, so that these are the newest in a ledger that others use too.
+    let begin = now() + TimeDelta::days(36_500);
+    let mut runs: Vec<_> = (0..5)
+        .map(|n| run(unique("run-"), begin + TimeDelta::seconds(n)))
+        .collect();
+    for run in runs.iter().rev() {
+        done(ledger.put_run(run).await, "put_run")?;
+    }
+    same(
+        done(ledger.run("no such run").await, "run")?,
+        None,
+        "unknown run",
+    )?;
+    let Some(last) = runs.last_mut() else {
+        return Ok(());
+    };
+    last.status = RunStatus::Succeeded;
+    last.ended_at = Some(begin + TimeDelta::seconds(60));
+    last.datasets.push(DatasetOutcome {
+        dataset: "orders".to_owned(),
+        received: 3,
+        accepted: 2,
+        rejected: 1,
+        rejected_by: BTreeMap::from([("order_id.required".to_owned(), 1)]),
+        snapshot_id: Some(i64::MAX),
+        ..DatasetOutcome::default()
+    });
+    done(ledger.put_run(last).await, "put_run of the later state")?;
+    same(
+        done(ledger.run(&last.run_id).await, "run")?.as_ref(),
+        Some(&*last),
+        "later state",
+    )?;
+    runs.reverse();
+    let listed = done(ledger.runs(1_000).await, "runs")?;
+    let ours: Vec<_> = listed
+        .into_iter()
+        .filter(|listed| runs.iter().any(|run| run.run_id == listed.run_id))
+        .collect();
+    same(&ours, &runs, "runs of this test")?;
+    same(done(ledger.runs(2).await, "runs")?.len(), 2, "limited list")
+}
+
+/// A named value is the last one that was set.
+pub async fn a_named_value_is_the_last_that_was_set(ledger: Arc<dyn Ledger>) -> Verdict {
+    let name = unique("marts/");
+    same(
+        done(ledger.state(&name).await, "state")?,
+        None,
+        "unknown name",
+    )?;
+    for value in ["{\"a\": 1}", "", "ünï 🛍"] {
+        done(ledger.put_state(&name, value).await, "put_state")?;
+        same(
+            done(ledger.state(&name).await, "state")?.as_deref(),
+            Some(value),
+            "value",
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! Finds repeated events with bounded memory.
+//!
+//! A Bloom filter says of nearly every event that it is certainly new. The few others are set aside
+//! and looked up exactly: in the table's files around their day, and in a log on disk of what this
+//! run has accepted. Identifiers are compared by a 128-bit hash.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use hashbrown::HashMap;
+use tarn_core::{Error, ErrorKind, Result};
+
+use crate::scan;
+
+/// A file of the table in which duplicates may be, and the day of its rows.
+#[derive(Debug, Clone)]
+pub struct ExistingFile {
+    /// A local path.
+    pub path: PathBuf,
+    /// Days since 1970-01-01.
+    pub day: i32,
+    /// Its rows.
+    pub rows: u64,
+}
+
+/// A set of hashes that answers "certainly new" or "perhaps seen" in one cache line.
+struct Bloom {
+    blocks: Vec<[u64; 8]>,
+}
+
+const SMALLEST_BLOOM: u64 = 64 << 10;
+const LARGEST_BLOOM: u64 = 16 << 20;
+
+impl Bloom {
+    fn for_keys(keys: u64) -> Self {
+        // Two bytes a key keep false alarms below one in a thousand.
+        let bytes = (keys * 2).clamp(SMALLEST_BLOOM, LARGEST_BLOOM);
+        Bloom { blocks: vec![[0; 8]; (bytes / 64) as usize] }
+    }
+
+    /// Inserts a key and tells whether it may have been there.
+    fn insert(&mut self, hash: u128) -> bool {
+        let block = ((hash >> 64) as u64 as u128 * self.blocks.len() as u128 >> 64) as usize;
+        let mut bits = hash as u64;
+        let mut seen = true;
+        for word in &mut self.blocks[block] {
+            let bit = 1u64 << (bits & 63);
+            bits >>= 6;
+            seen &= *word & bit != 0;
+            *word |= bit;
+        }
+        seen
+    }
+}
+
+/// An event that may be a duplicate.
+pub struct Suspect<T> {
+    hash: u128,
+    day: i32,
+    /// What the caller needs to accept or reject it.
+    pub row: T,
+}
+
+/// A 128-bit hash, the same for equal identifiers within one run.
+struct Hasher(RandomState, RandomState);
+
+impl Hasher {
+    fn hash(&self, id: &[u8]) -> u128 {
+        u128::from(self.0.hash_one(id)) << 64 | u128::from(self.1.hash_one(id))
+    }
+}
+
+/// Remembers the identifiers of a run and of the table around them.
+pub struct Deduplicator {
+    hasher: Hasher,
+    bloom: Bloom,
+    window: i32,
+    column: String,
+    existing: Vec<ExistingFile>,
+    loaded: BTreeSet<i32>,
+    log: BufWriter<File>,
+    log_path: PathBuf,
+}
+
+fn storage(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Storage, "the log of accepted identifiers failed").with_source(error)
+}
+
+const LOG_ENTRY: usize = 20;
+
+impl Deduplicator {
+    /// Looks for duplicates of `column` within `window_days` of an event's day among `existing`
+    /// files and the events of this run, of which about `expected` are coming.
+    pub fn new(
+        column: &str,
+        window_days: u32,
+        existing: Vec<ExistingFile>,
+        expected: u64,
+        staging: &Path,
+    ) -> Result<Self> {
+        let rows: u64 = existing.iter().map(|file| file.rows).sum();
+        let log_path = staging.join("accepted-identifiers");
+        let log = File::options()
+            .create(true)
+            .truncate(true)
+            .read(true)
+            .write(true)
+            .open(&log_path)
+            .map_err(storage)?;
+        Ok(Deduplicator {
+            hasher: Hasher(RandomState::new(), RandomState::new()),
+            bloom: Bloom::for_keys(rows + expected),
+            window: i32::try_from(window_days).unwrap_or(i32::MAX),
+            column: column.to_owned(),
+            existing,
+            loaded: BTreeSet::new(),
+            log: BufWriter::new(log),
+            log_path,
+        })
+    }
+
+    fn near(&self, a: i32, b: i32) -> bool {
+        a.abs_diff(b) <= self.window.unsigned_abs()
+    }
+
+    /// Whether the event is certainly new; it is remembered either way. One that is not becomes a
+    /// suspect, for `resolve`.
+    pub fn is_new(&mut self, id: &[u8], day: i32) -> Result<bool> {
+        if self.loaded.insert(day) {
+            self.load_around(day)?;
+        }
+        let hash = self.hasher.hash(id);
+        let new = !self.bloom.insert(hash);
+        if new {
+            self.remember(hash, day)?;
+        }
+        Ok(new)
+    }
+
+    /// Makes a suspect of an event that `is_new` denied.
+    pub fn suspect<T>(&self, id: &[u8], day: i32, row: T) -> Suspect<T> {
+        Suspect { hash: self.hasher.hash(id), day, row }
+    }
+
+    /// Decides suspects, given in order: for each whether it is new (and then it is remembered), or
+    /// the day of the event that it repeats.
+    pub fn resolve<T>(&mut self, suspects: Vec<Suspect<T>>) -> Result<Vec<(T, Option<i32>)>> {
+        if suspects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut known: HashMap<u128, Vec<i32>> =
+            suspects.iter().map(|suspect| (suspect.hash, Vec::new())).collect();
+        let days: BTreeSet<i32> = suspects.iter().map(|suspect| suspect.day).collect();
+        for file in &self.existing {
+            if days.iter().any(|&day| self.near(day, file.day)) {
+                scan::texts_of_file(&file.path, &self.column, &mut |id| {
+                    if let Some(days) = known.get_mut(&self.hasher.hash(id)) {
+                        days.push(file.day);
+                    }
+                })?;
+            }
+        }
+        self.read_log(|hash, day| {
+            if let Some(days) = known.get_mut(&hash) {
+                days.push(day);
+            }
+        })?;
+        let mut decided = Vec::with_capacity(suspects.len());
+        for suspect in suspects {
+            let days = known.entry(suspect.hash).or_default();
+            let window = self.window.unsigned_abs();
+            let repeated = days.iter().copied().find(|day| day.abs_diff(suspect.day) <= window);
+            if repeated.is_none() {
+                days.push(suspect.day);
+                self.remember(suspect.hash, suspect.day)?;
+            }
+            decided.push((suspect.row, repeated));
+        }
+        Ok(decided)
+    }
+
+    fn load_around(&mut self, day: i32) -> Result<()> {
+        let near: Vec<usize> = (0..self.existing.len())
+            .filter(|&index| self.near(day, self.existing[index].day))
+            // A file near an earlier day is in the filter already.
+            .filter(|&index| {
+                !self
+                    .loaded
+                    .iter()
+                    .any(|&other| other != day && self.near(other, self.existing[index].day))
+            })
+            .collect();
+        for index in near {
+            let (hasher, bloom) = (&self.hasher, &mut self.bloom);
+            scan::texts_of_file(&self.existing[index].path, &self.column, &mut |id| {
+                bloom.insert(hasher.hash(id));
+            })?;
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, hash: u128, day: i32) -> Result<()> {
+        self.log.write_all(&hash.to_le_bytes()).map_err(storage)?;
+        self.log.write_all(&day.to_le_bytes()).map_err(storage)
+    }
+
+    fn read_log(&mut self, mut each: impl FnMut(u128, i32)) -> Result<()> {
+        self.log.flush().map_err(storage)?;
+        let mut reader = BufReader::with_capacity(1 << 16, File::open(&self.log_path).map_err(storage)?);
+        let mut entry = [0; LOG_ENTRY];
+        let length = reader.seek(SeekFrom::End(0)).map_err(storage)?;
+        reader.seek(SeekFrom::Start(0)).map_err(storage)?;
+        for _ in 0..length / LOG_ENTRY as u64 {
+            reader.read_exact(&mut entry).map_err(storage)?;
+            let (hash, day) = entry.split_at(16);
+            if let (Ok(hash), Ok(day)) = (hash.try_into(), day.try_into()) {
+                each(u128::from_le_bytes(hash), i32::from_le_bytes(day));
+            }
+        }
+        Ok(())
+    }
+}

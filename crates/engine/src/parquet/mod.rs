@@ -1,0 +1,5 @@
+//! Parquet files as Iceberg wants them: field ids, zstd, statistics, one file per partition.
+
+mod writer;
+
+pub use writer::{ParquetFile, PartitionedWriter, WriterOptions};

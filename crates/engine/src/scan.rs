@@ -1,0 +1,120 @@
+//! Reads the Parquet files of a table into Polars.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use polars::io::{HiveOptions, SerReader};
+use polars::prelude::{
+    Column, DataFrame, DataType, IntoLazy, LazyFrame, ParquetOptions, PlRefPath, PlSmallStr,
+    PolarsError, ScanSources, TimeUnit, TimeZone,
+};
+use polars_io::parquet::read::ParquetReader;
+use polars_plan::dsl::{
+    CastColumnsPolicy, ColumnMapping, DslBuilder, ExtraColumnsPolicy, MissingColumnsPolicy,
+    UnifiedScanArgs,
+};
+use tarn_core::schema::{ColumnType, TableField};
+use tarn_core::{Error, ErrorKind, Result};
+
+use crate::arrow;
+
+fn unreadable(path: &Path) -> impl FnOnce(PolarsError) -> Error {
+    let path = path.display().to_string();
+    move |error| {
+        Error::new(ErrorKind::Storage, format!("the data file {path} cannot be read")).with_source(error)
+    }
+}
+
+/// The Polars type of a column.
+pub fn data_type(ty: &ColumnType) -> DataType {
+    match ty {
+        ColumnType::String => DataType::String,
+        ColumnType::Int => DataType::Int32,
+        ColumnType::Long => DataType::Int64,
+        ColumnType::Double => DataType::Float64,
+        ColumnType::Boolean => DataType::Boolean,
+        ColumnType::Date => DataType::Date,
+        ColumnType::Timestamp => DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC)),
+        ColumnType::Decimal { precision, scale } => {
+            DataType::Decimal(usize::from(*precision), usize::from(*scale))
+        }
+        ColumnType::StringList => DataType::List(Box::new(DataType::String)),
+    }
+}
+
+/// A table's rows, read lazily from its files: columns are found by field id, a column that a file
+/// does not have is null.
+pub fn table(fields: &[TableField], files: &[PathBuf]) -> Result<LazyFrame> {
+    let cannot_plan =
+        |error: PolarsError| Error::internal("a table scan cannot be planned").with_source(error);
+    if files.is_empty() {
+        let columns = fields
+            .iter()
+            .map(|field| Column::new_empty(field.field.name.as_str().into(), &data_type(&field.field.ty)))
+            .collect();
+        return Ok(DataFrame::new(0, columns).map_err(cannot_plan)?.lazy());
+    }
+    let schema = arrow::schema(fields);
+    let mapping =
+        polars::prelude::iceberg::IcebergSchema::from_arrow_schema(&schema).map_err(cannot_plan)?;
+    let polars_schema = fields
+        .iter()
+        .map(|field| (PlSmallStr::from(field.field.name.as_str()), data_type(&field.field.ty)))
+        .collect();
+    let paths: Vec<PlRefPath> = files
+        .iter()
+        .map(|path| PlRefPath::try_from_path(path))
+        .collect::<Result<_, _>>()
+        .map_err(cannot_plan)?;
+    let args = UnifiedScanArgs {
+        schema: Some(Arc::new(polars_schema)),
+        hive_options: HiveOptions { enabled: Some(false), ..HiveOptions::default() },
+        cache: false,
+        glob: false,
+        column_mapping: Some(ColumnMapping::Iceberg(Arc::new(mapping))),
+        missing_columns_policy: MissingColumnsPolicy::Insert,
+        extra_columns_policy: ExtraColumnsPolicy::Ignore,
+        // A column that grew from int to bigint: older files still hold the smaller type.
+        cast_columns_policy: CastColumnsPolicy {
+            integer_upcast: true,
+            ..CastColumnsPolicy::ERROR_ON_MISMATCH
+        },
+        ..UnifiedScanArgs::default()
+    };
+    let plan = DslBuilder::scan_parquet(
+        ScanSources::Paths(paths.into()),
+        ParquetOptions { use_statistics: true, ..ParquetOptions::default() },
+        args,
+    )
+    .map_err(cannot_plan)?;
+    Ok(plan.build().into())
+}
+
+/// Calls `each` with every text of one column of one file, a slice of rows in memory at a time.
+pub fn texts_of_file(path: &Path, column: &str, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+    const SLICE: usize = 128 * 1024;
+    let open = || -> Result<ParquetReader<File>> {
+        let file = File::open(path).map_err(|error| {
+            Error::new(ErrorKind::Storage, format!("the data file {} cannot be opened", path.display()))
+                .with_source(error)
+        })?;
+        Ok(ParquetReader::new(file))
+    };
+    let rows = open()?.num_rows().map_err(unreadable(path))?;
+    let mut begin = 0;
+    while begin < rows {
+        let length = SLICE.min(rows - begin);
+        let frame = open()?
+            .with_columns(Some(vec![column.to_owned()]))
+            .with_slice(Some((begin, length)))
+            .finish()
+            .map_err(unreadable(path))?;
+        let texts = frame.column(column).map_err(unreadable(path))?;
+        for text in texts.str().map_err(unreadable(path))?.iter().flatten() {
+            each(text.as_bytes());
+        }
+        begin += length;
+    }
+    Ok(())
+}

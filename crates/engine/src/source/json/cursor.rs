@@ -1,0 +1,499 @@
+//! A strict JSON pull parser over bytes (RFC 8259): no allocation, no recursion, no panic.
+//!
+//! The caller asks for what it expects next. What it does not want it skips, and what is skipped is
+//! checked as strictly as what is read. Three things are left to the caller: that the bytes are
+//! UTF-8 (checked once for a whole chunk, which is cheaper than once per text), that the keys of an
+//! object differ ([`KeyTable`](super::keys::KeyTable) does that), and whether a number fits its
+//! column: `1e999` is a number.
+
+use std::fmt;
+
+use super::number::{Number, small_whole};
+
+/// A value may hold others so many levels deep; deeper ones are refused.
+pub const DEPTH_LIMIT: u32 = 128;
+
+/// What is wrong with a JSON text, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JsonError {
+    /// What is wrong.
+    pub fault: Fault,
+    /// The byte at which it shows, counted from 0 in the text given to the cursor.
+    pub at: usize,
+}
+
+/// What is wrong with a JSON text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The text ends inside a value.
+    UnexpectedEnd,
+    /// Something else was expected.
+    Expected(&'static str),
+    /// A control character inside a string, where only its escape is allowed.
+    ControlCharacter,
+    /// An escape that JSON does not know.
+    BadEscape,
+    /// Half of a surrogate pair, which stands for no character.
+    LoneSurrogate,
+    /// Not a number by JSON's grammar.
+    BadNumber,
+    /// More levels than [`DEPTH_LIMIT`].
+    TooDeep,
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.fault {
+            Fault::UnexpectedEnd => write!(f, "the text ends unexpectedly")?,
+            Fault::Expected(what) => write!(f, "expected {what}")?,
+            Fault::ControlCharacter => write!(f, "control character in a string")?,
+            Fault::BadEscape => write!(f, "unknown escape in a string")?,
+            Fault::LoneSurrogate => write!(f, "half of a surrogate pair in a string")?,
+            Fault::BadNumber => write!(f, "malformed number")?,
+            Fault::TooDeep => write!(f, "nested more than {DEPTH_LIMIT} levels deep")?,
+        }
+        write!(f, " at byte {}", self.at)
+    }
+}
+
+/// The result of reading JSON.
+pub type Result<T, E = JsonError> = std::result::Result<T, E>;
+
+/// A string as it is written between its quotes. Its escapes have been checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Str<'a> {
+    /// The bytes between the quotes.
+    pub raw: &'a [u8],
+    /// Whether there are escapes in them.
+    pub escaped: bool,
+}
+
+impl<'a> Str<'a> {
+    /// The text; `scratch` holds it where it had to be unescaped.
+    #[inline]
+    pub fn text<'s>(&self, scratch: &'s mut Vec<u8>) -> &'s [u8]
+    where
+        'a: 's,
+    {
+        if !self.escaped {
+            return self.raw;
+        }
+        scratch.clear();
+        self.unescape_into(scratch);
+        scratch
+    }
+
+    /// Appends the text.
+    pub fn unescape_into(&self, text: &mut Vec<u8>) {
+        let mut rest = self.raw;
+        while let Some(backslash) = next_backslash(rest) {
+            let (plain, escape) = rest.split_at(backslash);
+            text.extend_from_slice(plain);
+            let (plain, used) = match escape.get(1) {
+                Some(b'n') => (b'\n', 2),
+                Some(b't') => (b'\t', 2),
+                Some(b'r') => (b'\r', 2),
+                Some(b'b') => (0x08, 2),
+                Some(b'f') => (0x0c, 2),
+                Some(b'u') => {
+                    // The cursor has checked the pair, so the replacement is never seen.
+                    let (character, used) = unicode_escape(escape).unwrap_or(('\u{fffd}', 6));
+                    text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                    rest = escape.get(used..).unwrap_or_default();
+                    continue;
+                }
+                Some(&other) => (other, 2),
+                None => return,
+            };
+            text.push(plain);
+            rest = escape.get(used..).unwrap_or_default();
+        }
+        text.extend_from_slice(rest);
+    }
+}
+
+/// The place of the next backslash. Escapes come in runs, so the nearest bytes are looked at one by one.
+#[inline]
+fn next_backslash(bytes: &[u8]) -> Option<usize> {
+    for (at, &byte) in bytes.iter().take(8).enumerate() {
+        if byte == b'\\' {
+            return Some(at);
+        }
+    }
+    memchr::memchr(b'\\', bytes.get(8..)?).map(|at| at + 8)
+}
+
+/// The code unit of `\uXXXX` at the start of `bytes`.
+#[inline]
+fn code_unit(bytes: &[u8]) -> Option<u16> {
+    let [b'\\', b'u', digits @ ..] = bytes.first_chunk::<6>()? else { return None };
+    let mut unit = 0u16;
+    for &digit in digits {
+        unit = unit << 4 | u16::from(HEX_VALUE[usize::from(digit)] & 0xF);
+        if HEX_VALUE[usize::from(digit)] == NO_HEX {
+            return None;
+        }
+    }
+    Some(unit)
+}
+
+const NO_HEX: u8 = 0xFF;
+
+/// The value of a hexadecimal digit.
+const HEX_VALUE: [u8; 256] = {
+    let mut values = [NO_HEX; 256];
+    let mut digit = 0;
+    while digit < 10 {
+        values[b'0' as usize + digit] = digit as u8;
+        digit += 1;
+    }
+    let mut letter = 0;
+    while letter < 6 {
+        values[b'a' as usize + letter] = 10 + letter as u8;
+        values[b'A' as usize + letter] = 10 + letter as u8;
+        letter += 1;
+    }
+    values
+};
+
+/// The character of one `\uXXXX`, or of a surrogate pair of two, and the bytes that it takes.
+#[inline]
+fn unicode_escape(bytes: &[u8]) -> std::result::Result<(char, usize), Fault> {
+    let unit = code_unit(bytes).ok_or(Fault::BadEscape)?;
+    if let Some(character) = char::from_u32(u32::from(unit)) {
+        return Ok((character, 6));
+    }
+    let low = bytes.get(6..).and_then(code_unit).ok_or(Fault::LoneSurrogate)?;
+    match char::decode_utf16([unit, low]).next() {
+        Some(Ok(character)) => Ok((character, 12)),
+        _ => Err(Fault::LoneSurrogate),
+    }
+}
+
+/// Marks, by the high bit of their bytes, the quote, the backslash and control characters in eight
+/// bytes. The lowest mark is right; those above it may be wrong, since subtraction borrows upwards.
+#[inline]
+fn marks(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let quote = word ^ (ONES * b'"' as u64);
+    let backslash = word ^ (ONES * b'\\' as u64);
+    let quotes = quote.wrapping_sub(ONES) & !quote;
+    let backslashes = backslash.wrapping_sub(ONES) & !backslash;
+    let controls = word.wrapping_sub(ONES * 0x20) & !word;
+    (quotes | backslashes | controls) & (ONES * 0x80)
+}
+
+/// A place in a JSON text.
+#[derive(Debug, Clone)]
+pub struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// A cursor at the start of `bytes`, which the caller has found to be UTF-8.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Cursor { bytes, at: 0 }
+    }
+
+    /// The place of the next byte, counted from 0.
+    #[inline]
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The bytes that are left.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// An error at the next byte.
+    #[cold]
+    pub fn error(&self, fault: Fault) -> JsonError {
+        let fault = if self.at >= self.bytes.len() { Fault::UnexpectedEnd } else { fault };
+        JsonError { fault, at: self.at }
+    }
+
+    /// Skips space, tab, line feed and carriage return, and shows the byte behind them without
+    /// taking it: 0 at the end, which begins no value.
+    #[inline]
+    pub fn peek(&mut self) -> u8 {
+        loop {
+            match self.bytes.get(self.at) {
+                Some(&byte) if byte > b' ' => return byte,
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                Some(_) | None => return 0,
+            }
+        }
+    }
+
+    /// Takes `expected` if it is what comes next, with no white space skipped.
+    #[inline]
+    pub fn take(&mut self, expected: &[u8]) -> bool {
+        let found = self.rest().starts_with(expected);
+        if found {
+            self.at += expected.len();
+        }
+        found
+    }
+
+    /// Moves over bytes that the caller has compared.
+    #[inline]
+    pub(super) fn advance(&mut self, length: usize) {
+        self.at += length;
+    }
+
+    #[inline]
+    fn expect(&mut self, byte: u8, what: &'static str) -> Result<()> {
+        if self.peek() != byte {
+            return Err(self.error(Fault::Expected(what)));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Takes the `{` of an object.
+    #[inline]
+    pub fn enter_object(&mut self) -> Result<()> {
+        self.expect(b'{', "an object")
+    }
+
+    /// Takes the `[` of an array.
+    #[inline]
+    pub fn enter_array(&mut self) -> Result<()> {
+        self.expect(b'[', "an array")
+    }
+
+    /// Moves to the next key of an object, over the comma where `first` is false. False, with the
+    /// `}` taken, at the object's end.
+    #[inline]
+    pub fn next_member(&mut self, first: bool) -> Result<bool> {
+        let byte = self.peek();
+        if byte == b'}' {
+            self.at += 1;
+            return Ok(false);
+        }
+        if first {
+            return if byte == b'"' { Ok(true) } else { Err(self.error(Fault::Expected("a key or '}'"))) };
+        }
+        if byte != b',' {
+            return Err(self.error(Fault::Expected("',' or '}'")));
+        }
+        self.at += 1;
+        if self.peek() == b'"' { Ok(true) } else { Err(self.error(Fault::Expected("a key"))) }
+    }
+
+    /// Moves to the next element of an array, over the comma where `first` is false. False, with
+    /// the `]` taken, at the array's end.
+    #[inline]
+    pub fn next_element(&mut self, first: bool) -> Result<bool> {
+        let byte = self.peek();
+        if byte == b']' {
+            self.at += 1;
+            return Ok(false);
+        }
+        if !first {
+            if byte != b',' {
+                return Err(self.error(Fault::Expected("',' or ']'")));
+            }
+            self.at += 1;
+            if self.peek() == b']' {
+                return Err(self.error(Fault::Expected("a value")));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes a key and its colon.
+    #[inline]
+    pub fn key(&mut self) -> Result<Str<'a>> {
+        let key = self.string()?;
+        self.expect(b':', "':'")?;
+        Ok(key)
+    }
+
+    /// Takes a string.
+    #[inline]
+    pub fn string(&mut self) -> Result<Str<'a>> {
+        self.expect(b'"', "a string")?;
+        let begin = self.at;
+        let mut escaped = false;
+        loop {
+            while let Some(chunk) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
+                let marks = marks(u64::from_le_bytes(*chunk));
+                if marks != 0 {
+                    self.at += (marks.trailing_zeros() / 8) as usize;
+                    break;
+                }
+                self.at += 8;
+            }
+            match self.bytes.get(self.at) {
+                Some(b'"') => {
+                    let raw = self.bytes.get(begin..self.at).unwrap_or_default();
+                    self.at += 1;
+                    return Ok(Str { raw, escaped });
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                Some(0..0x20) | None => return Err(self.error(Fault::ControlCharacter)),
+                // Fewer than eight bytes are left.
+                Some(_) => self.at += 1,
+            }
+        }
+    }
+
+    #[inline]
+    fn escape(&mut self) -> Result<()> {
+        match self.bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+            Some(b'u') => match unicode_escape(self.rest()) {
+                Ok((_, used)) => self.at += used,
+                Err(fault) => return Err(self.cut_escape(fault)),
+            },
+            Some(_) => return Err(self.error(Fault::BadEscape)),
+            None => return Err(JsonError { fault: Fault::UnexpectedEnd, at: self.bytes.len() }),
+        }
+        Ok(())
+    }
+
+    /// The error of a bad escape: where the text ends inside it, more text could make it good.
+    #[cold]
+    fn cut_escape(&self, fault: Fault) -> JsonError {
+        let rest = self.rest();
+        let cut = rest.len() < 12
+            && rest.iter().enumerate().all(|(at, byte)| match at % 6 {
+                0 => *byte == b'\\',
+                1 => *byte == b'u',
+                _ => byte.is_ascii_hexdigit(),
+            })
+            && (rest.len() < 6 || fault == Fault::LoneSurrogate);
+        if cut { JsonError { fault: Fault::UnexpectedEnd, at: self.bytes.len() } } else { self.error(fault) }
+    }
+
+    /// Takes a number.
+    #[inline]
+    pub fn number(&mut self) -> Result<Number<'a>> {
+        self.peek();
+        match Number::read(self.rest()) {
+            Ok(number) => {
+                self.at += number.text.len();
+                Ok(number)
+            }
+            Err(at) => {
+                self.at += at;
+                Err(self.error(Fault::BadNumber))
+            }
+        }
+    }
+
+    /// Takes a whole number of at most 18 digits if one comes next; takes nothing otherwise.
+    #[inline]
+    pub fn small_whole(&mut self) -> Option<(i64, &'a [u8])> {
+        self.peek();
+        let rest = self.rest();
+        let (value, length) = small_whole(rest)?;
+        self.at += length;
+        Some((value, rest.get(..length)?))
+    }
+
+    /// Takes `true` or `false`.
+    #[inline]
+    pub fn boolean(&mut self) -> Result<bool> {
+        if self.peek() == b't' {
+            self.literal(b"true").map(|()| true)
+        } else {
+            self.literal(b"false").map(|()| false)
+        }
+    }
+
+    /// Takes `null`.
+    #[inline]
+    pub fn null(&mut self) -> Result<()> {
+        self.peek();
+        self.literal(b"null")
+    }
+
+    #[inline]
+    fn literal(&mut self, literal: &'static [u8]) -> Result<()> {
+        if self.take(literal) {
+            return Ok(());
+        }
+        let same = self.rest().iter().zip(literal).take_while(|(left, right)| left == right).count();
+        self.at += same;
+        Err(self.error(Fault::Expected("a value")))
+    }
+
+    /// Takes any value, checks it, and returns its bytes. Levels are kept in the bits of a number:
+    /// depth costs no stack.
+    pub fn skip_value(&mut self) -> Result<&'a [u8]> {
+        self.peek();
+        let begin = self.at;
+        let mut depth = 0;
+        // One bit per level, the innermost lowest: 1 for an object.
+        let mut objects = 0u128;
+        loop {
+            let byte = self.peek();
+            match byte {
+                b'{' | b'[' => {
+                    if depth == DEPTH_LIMIT {
+                        return Err(self.error(Fault::TooDeep));
+                    }
+                    self.at += 1;
+                    depth += 1;
+                    objects = objects << 1 | u128::from(byte == b'{');
+                    let more =
+                        if byte == b'{' { self.next_member(true)? } else { self.next_element(true)? };
+                    if more {
+                        if byte == b'{' {
+                            self.key()?;
+                        }
+                        continue;
+                    }
+                    depth -= 1;
+                    objects >>= 1;
+                }
+                b'"' => {
+                    self.string()?;
+                }
+                b'-' | b'0'..=b'9' => {
+                    self.number()?;
+                }
+                b't' | b'f' => {
+                    self.boolean()?;
+                }
+                b'n' => self.null()?,
+                _ => return Err(self.error(Fault::Expected("a value"))),
+            }
+            // A value has ended, and with it perhaps those around it.
+            loop {
+                if depth == 0 {
+                    return Ok(self.bytes.get(begin..self.at).unwrap_or_default());
+                }
+                let object = objects & 1 == 1;
+                if object && self.next_member(false)? {
+                    self.key()?;
+                    break;
+                }
+                if !object && self.next_element(false)? {
+                    break;
+                }
+                depth -= 1;
+                objects >>= 1;
+            }
+        }
+    }
+
+    /// Checks that only white space is left.
+    #[inline]
+    pub fn finish(&mut self) -> Result<()> {
+        self.peek();
+        if self.at < self.bytes.len() { Err(self.error(Fault::Expected("nothing more"))) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+#[path = "cursor_tests.rs"]
+mod tests;

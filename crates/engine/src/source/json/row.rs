@@ -1,0 +1,307 @@
+//! One JSON object into one row, by a contract's columns.
+
+use tarn_core::contract::{Column, Encoding};
+use tarn_core::schema::ColumnType;
+use tarn_core::{Error, ErrorKind, Result};
+
+use crate::column::ColumnData;
+use crate::source::json::cursor::{Cursor, JsonError};
+use crate::source::json::keys::{KeyError, KeyTable, Member};
+use crate::source::time::{MICROS, MICROS_PER_DAY};
+use crate::source::value::{Decoder, Reason, Scalar};
+
+/// The source name of a column that holds when the event reached the stream.
+pub const ARRIVAL_TIME: &str = "$arrivalTime";
+
+/// The source name of a column that holds how many whole seconds after its event time an event arrived.
+pub const LATENESS_SECONDS: &str = "$latenessSeconds";
+
+/// Why an object is no row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowFault {
+    /// It cannot be read at all.
+    Parse(String),
+    /// The value of the column with this index cannot be read.
+    Value(usize, Reason),
+}
+
+impl From<JsonError> for RowFault {
+    #[cold]
+    fn from(error: JsonError) -> Self {
+        RowFault::Parse(format!("not JSON: {error}"))
+    }
+}
+
+impl From<KeyError> for RowFault {
+    #[cold]
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Json(error) => error.into(),
+            KeyError::Duplicate(key) => RowFault::Parse(format!("duplicate key \"{key}\"")),
+        }
+    }
+}
+
+/// Fills columns from objects: each column from the key that is its source name.
+pub struct RowReader {
+    keys: KeyTable,
+    /// Per known key: the columns that are filled from it.
+    targets: Vec<Vec<usize>>,
+    /// Per column: how its values are read; None for those that are not in the object.
+    decoders: Vec<Option<Decoder>>,
+    arrival: Option<usize>,
+    lateness: Option<usize>,
+    event_time: Option<usize>,
+    /// Per key that no column is filled from: how often it was seen.
+    unknown: Vec<u64>,
+    unnamed: u64,
+    scratch: Vec<u8>,
+}
+
+impl RowReader {
+    /// A reader for a contract's columns. `event_time` names the column that lateness is counted from.
+    ///
+    /// # Errors
+    /// `BadContract` where a column cannot be filled from JSON.
+    pub fn new(columns: &[Column], event_time: Option<&str>) -> Result<Self> {
+        let index_of = |source: &str| columns.iter().position(|column| column.source_name == source);
+        let mut names: Vec<&str> = Vec::new();
+        let mut targets: Vec<Vec<usize>> = Vec::new();
+        let mut decoders = Vec::new();
+        for (index, column) in columns.iter().enumerate() {
+            let name = column.source_name.as_str();
+            if name.starts_with('$') {
+                check_envelope_column(column)?;
+                decoders.push(None);
+                continue;
+            }
+            decoders.push(Some(Decoder::new(column)?));
+            match names.iter().position(|other| *other == name) {
+                Some(slot) => targets[slot].push(index),
+                None => {
+                    names.push(name);
+                    targets.push(vec![index]);
+                }
+            }
+        }
+        let (arrival, lateness) = (index_of(ARRIVAL_TIME), index_of(LATENESS_SECONDS));
+        let event_time = columns.iter().position(|column| Some(column.name.as_str()) == event_time);
+        if lateness.is_some() && event_time.is_none() {
+            return Err(Error::new(
+                ErrorKind::BadContract,
+                format!("{LATENESS_SECONDS} needs a partition column: it is counted from that time"),
+            ));
+        }
+        Ok(RowReader {
+            keys: KeyTable::new(names),
+            targets,
+            decoders,
+            arrival,
+            lateness,
+            event_time,
+            unknown: Vec::new(),
+            unnamed: 0,
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Appends one row to `columns`, which hold `rows` rows; leaves them as they were where the
+    /// object is no row. `object` must be UTF-8; `arrival` is in microseconds.
+    #[inline]
+    pub fn read(
+        &mut self,
+        object: &[u8],
+        arrival: Option<i64>,
+        columns: &mut [ColumnData],
+        rows: usize,
+    ) -> Result<(), RowFault> {
+        let result = self.read_members(object, columns);
+        match result {
+            Ok(()) => self.add_arrival(arrival, columns, rows),
+            Err(_) => columns.iter_mut().for_each(|data| data.truncate(rows)),
+        }
+        result
+    }
+
+    #[inline]
+    fn read_members(&mut self, object: &[u8], columns: &mut [ColumnData]) -> Result<(), RowFault> {
+        let mut cursor = Cursor::new(object);
+        cursor.enter_object()?;
+        self.keys.begin();
+        let mut filled = 0;
+        loop {
+            let key = match self.keys.next(&mut cursor)? {
+                Member::Key(key) => key,
+                Member::Other => {
+                    self.unnamed += 1;
+                    cursor.skip_value()?;
+                    continue;
+                }
+                Member::End => break,
+            };
+            let Some(targets) = self.targets.get(key) else {
+                cursor.skip_value()?;
+                self.count_unknown(key);
+                continue;
+            };
+            filled += 1;
+            let begin = cursor.clone();
+            for (number, &index) in targets.iter().enumerate() {
+                if number > 0 {
+                    cursor = begin.clone();
+                }
+                if let (Some(Some(decoder)), Some(data)) =
+                    (self.decoders.get(index), columns.get_mut(index))
+                {
+                    read_value(&mut cursor, decoder, data, index, &mut self.scratch)?;
+                }
+            }
+        }
+        cursor.finish()?;
+        if filled < self.targets.len() {
+            self.add_missing(columns);
+        }
+        Ok(())
+    }
+
+    fn count_unknown(&mut self, key: usize) {
+        let number = key - self.targets.len();
+        if self.unknown.len() <= number {
+            self.unknown.resize(number + 1, 0);
+        }
+        self.unknown[number] += 1;
+    }
+
+    fn add_missing(&self, columns: &mut [ColumnData]) {
+        for (key, targets) in self.targets.iter().enumerate() {
+            if self.keys.seen(key) {
+                continue;
+            }
+            for &index in targets {
+                if let (Some(Some(decoder)), Some(data)) =
+                    (self.decoders.get(index), columns.get_mut(index))
+                {
+                    decoder.push_missing(data);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn add_arrival(&self, arrival: Option<i64>, columns: &mut [ColumnData], row: usize) {
+        let push = |columns: &mut [ColumnData], index: Option<usize>, value: Option<i64>| {
+            match (index.and_then(|index| columns.get_mut(index)), value) {
+                (Some(ColumnData::Long(data)), Some(value)) => data.push(value),
+                (Some(data), _) => data.push_null(),
+                (None, _) => {}
+            }
+        };
+        push(columns, self.arrival, arrival);
+        if self.lateness.is_some() {
+            let event_time = match self.event_time.and_then(|index| columns.get(index)) {
+                Some(ColumnData::Long(data)) => data.get(row),
+                Some(ColumnData::Int(data)) => data.get(row).map(|day| i64::from(day) * MICROS_PER_DAY),
+                _ => None,
+            };
+            let lateness = arrival.zip(event_time).map(|(arrival, event)| ((arrival - event) / MICROS).max(0));
+            push(columns, self.lateness, lateness);
+        }
+    }
+
+    /// Keys that no column is filled from, and how often they were seen. Keys beyond the first few
+    /// hundred are counted together under the name `…`.
+    pub fn unknown_keys(&self) -> Vec<(String, u64)> {
+        let named = self.unknown.iter().enumerate().filter(|(_, count)| **count > 0);
+        let mut keys: Vec<(String, u64)> = named
+            .map(|(number, count)| (self.keys.name(self.keys.known() + number).to_owned(), *count))
+            .collect();
+        if self.unnamed > 0 {
+            keys.push(("…".to_owned(), self.unnamed));
+        }
+        keys
+    }
+}
+
+fn check_envelope_column(column: &Column) -> Result<()> {
+    let ty = match column.source_name.as_str() {
+        ARRIVAL_TIME => ColumnType::Timestamp,
+        LATENESS_SECONDS => ColumnType::Long,
+        other => {
+            return Err(Error::new(
+                ErrorKind::BadContract,
+                format!(
+                    "column {}: there is no {other}; write {ARRIVAL_TIME} or {LATENESS_SECONDS}, or a key \
+                     without $",
+                    column.name
+                ),
+            ));
+        }
+    };
+    if column.ty != ty || column.encoding != Encoding::Natural || column.default.is_some() {
+        return Err(Error::new(
+            ErrorKind::BadContract,
+            format!("column {}: {} is a {ty} without encoding and default", column.name, column.source_name),
+        ));
+    }
+    Ok(())
+}
+
+#[inline]
+fn read_value(
+    cursor: &mut Cursor<'_>,
+    decoder: &Decoder,
+    data: &mut ColumnData,
+    index: usize,
+    scratch: &mut Vec<u8>,
+) -> Result<(), RowFault> {
+    let value = match cursor.peek() {
+        b'"' => {
+            let text = cursor.string()?.text(scratch);
+            if decoder.is_text()
+                && let ColumnData::Text(data) = data
+            {
+                data.push(text);
+                return Ok(());
+            }
+            Scalar::Text(text)
+        }
+        b'-' | b'0'..=b'9' => Scalar::Number(cursor.number()?),
+        b't' | b'f' => Scalar::Boolean(cursor.boolean()?),
+        b'n' => {
+            cursor.null()?;
+            decoder.push_missing(data);
+            return Ok(());
+        }
+        b'[' if decoder.is_list() => return read_list(cursor, data, index, scratch),
+        b'[' | b'{' => {
+            let what = if cursor.peek() == b'[' { "a list" } else { "an object" };
+            cursor.skip_value()?;
+            return Err(RowFault::Value(index, format!("expected {}, found {what}", decoder.expected()).into()));
+        }
+        _ => return cursor.skip_value().map(|_| ()).map_err(RowFault::from),
+    };
+    decoder.push(value, data).map_err(|reason| RowFault::Value(index, reason))
+}
+
+fn read_list(
+    cursor: &mut Cursor<'_>,
+    data: &mut ColumnData,
+    index: usize,
+    scratch: &mut Vec<u8>,
+) -> Result<(), RowFault> {
+    let ColumnData::List(list) = data else {
+        return Err(RowFault::Value(index, "the column has another type than its contract".into()));
+    };
+    cursor.enter_array()?;
+    let mut first = true;
+    while cursor.next_element(first)? {
+        first = false;
+        if cursor.peek() != b'"' {
+            cursor.skip_value()?;
+            return Err(RowFault::Value(index, "expected a list of texts, found something else in it".into()));
+        }
+        list.push_item(cursor.string()?.text(scratch));
+    }
+    list.finish_row();
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! Readers of the sources: each turns an object into batches of the contract's columns.
+
+pub mod access_log;
+pub mod archive;
+pub mod bytes;
+mod json;
+pub mod json_lines;
+mod lines;
+pub(crate) mod sniff;
+pub mod social;
+pub mod sqlite;
+pub(crate) mod time;
+mod value;
+
+use std::path::Path;
+
+use tarn_core::contract::{Contract, Format};
+use tarn_core::{Error, Result};
+
+use crate::batch::Reader;
+
+pub use sniff::sniff;
+
+/// Opens an object of lines or documents as its contract says.
+///
+/// # Errors
+/// `BadSource` where the content shows that it is something else.
+pub fn open(contract: &Contract, path: &Path) -> Result<Box<dyn Reader>> {
+    Ok(match contract.format {
+        Format::AccessLog => Box::new(access_log::AccessLogReader::new(
+            bytes::open(path)?,
+            contract,
+            access_log::AccessLogOptions::default(),
+        )?),
+        Format::SocialPosts => Box::new(social::SocialReader::open(path, contract)?),
+        Format::JsonLines => Box::new(json_lines::JsonLinesReader::new(bytes::open(path)?, contract)?),
+        Format::Sqlite => return Err(Error::internal("a database is not read as lines")),
+    })
+}

@@ -1,0 +1,109 @@
+//! SQL over the lake's tables: one query at a time, over known tables and nothing else.
+
+mod guard;
+mod output;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+
+use polars::prelude::{DataFrame, LazyFrame, PolarsError};
+use polars::sql::SQLContext;
+use tarn_core::schema::{ColumnType, TableField, TableName};
+use tarn_core::{Error, ErrorKind, Result};
+
+use crate::scan;
+
+pub use guard::{Query, TableReference};
+pub use output::OutputFormat;
+
+/// A table of the lake as a query sees it: its columns and files at one version.
+#[derive(Debug, Clone)]
+pub struct Relation {
+    /// Its full name.
+    pub name: TableName,
+    /// Its columns.
+    pub fields: Vec<TableField>,
+    /// Its live data files, as local paths.
+    pub files: Vec<PathBuf>,
+}
+
+/// The rows of an answer.
+pub struct Answer {
+    frame: DataFrame,
+    /// Whether rows beyond the limit were left out.
+    pub truncated: bool,
+}
+
+/// A column of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct AnswerColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type, as contracts write types where there is one.
+    #[serde(rename = "type")]
+    pub ty: String,
+}
+
+impl Answer {
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.frame.height()
+    }
+
+    /// Columns in order.
+    pub fn columns(&self) -> Vec<AnswerColumn> {
+        self.frame
+            .columns()
+            .iter()
+            .map(|column| AnswerColumn {
+                name: column.name().to_string(),
+                ty: output::type_name(column.dtype()),
+            })
+            .collect()
+    }
+}
+
+fn refused(error: PolarsError) -> Error {
+    Error::new(ErrorKind::BadRequest, "the query cannot be answered").with_source(error)
+}
+
+/// Runs a checked query over relations, of which it names each; at most `limit` rows come back.
+///
+/// # Errors
+/// `BadRequest` where the query names unknown columns or functions or does not type-check.
+pub fn run(query: &Query, relations: &[Relation], limit: Option<usize>) -> Result<Answer> {
+    let mut context = SQLContext::new();
+    for relation in relations {
+        context.register(&relation.name.to_string(), scan::table(&relation.fields, &relation.files)?);
+    }
+    // Polars panics on some queries it does not support; a service must survive them.
+    let frame = catch_unwind(AssertUnwindSafe(|| {
+        let plan: LazyFrame = context.execute(query.text())?;
+        let plan = match limit {
+            // One row more than asked for tells whether there were more.
+            Some(limit) => plan.limit(u32::try_from(limit.saturating_add(1)).unwrap_or(u32::MAX)),
+            None => plan,
+        };
+        plan.collect()
+    }))
+    .map_err(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default();
+        Error::new(ErrorKind::BadRequest, format!("the query is not supported: {text}"))
+    })?
+    .map_err(refused)?;
+    let truncated = limit.is_some_and(|limit| frame.height() > limit);
+    let frame = match limit {
+        Some(limit) if truncated => frame.head(Some(limit)),
+        _ => frame,
+    };
+    Ok(Answer { frame, truncated })
+}
+
+/// A column type by the name that answers use for it.
+pub fn type_name(ty: &ColumnType) -> String {
+    output::type_name(&scan::data_type(ty))
+}

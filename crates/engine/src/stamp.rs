@@ -1,0 +1,75 @@
+//! The system columns: where a row came from and who wrote it.
+
+use tarn_core::schema::{TableField, system};
+use tarn_core::{Error, Result};
+
+use crate::column::{ColumnData, Plain, TextColumn};
+
+/// What all rows of one run and object have in common.
+#[derive(Debug, Clone)]
+pub struct Stamp {
+    /// The run.
+    pub run_id: String,
+    /// URI of the raw object.
+    pub source_uri: String,
+    /// Its version.
+    pub source_version: String,
+    /// When the run writes, microseconds since 1970-01-01T00:00:00Z.
+    pub ingested_at: i64,
+    /// The contract's version.
+    pub contract_version: String,
+}
+
+fn constant(text: &str, rows: usize) -> ColumnData {
+    let mut column = TextColumn::new(true);
+    for _ in 0..rows {
+        column.push(text.as_bytes());
+    }
+    ColumnData::Text(column)
+}
+
+/// Lays rows out as the table has them: each field is taken by name from `named`, else it is a
+/// system column, else it is a column that the contract no longer has and becomes null.
+pub fn table_columns(
+    fields: &[TableField],
+    named: Vec<(&str, ColumnData)>,
+    offsets: &[i64],
+    stamp: &Stamp,
+) -> Result<Vec<ColumnData>> {
+    let rows = offsets.len();
+    let mut named: Vec<Option<(&str, ColumnData)>> = named.into_iter().map(Some).collect();
+    let mut columns = Vec::with_capacity(fields.len());
+    for field in fields {
+        let name = field.field.name.as_str();
+        let place = named.iter().position(|entry| entry.as_ref().is_some_and(|entry| entry.0 == name));
+        if let Some((_, column)) = place.and_then(|place| named[place].take()) {
+            columns.push(column);
+            continue;
+        }
+        columns.push(match name {
+            system::RUN_ID => constant(&stamp.run_id, rows),
+            system::SOURCE_URI => constant(&stamp.source_uri, rows),
+            system::SOURCE_VERSION => constant(&stamp.source_version, rows),
+            system::CONTRACT_VERSION => constant(&stamp.contract_version, rows),
+            system::SOURCE_OFFSET => {
+                let mut column = Plain::new();
+                offsets.iter().for_each(|&offset| column.push(offset));
+                ColumnData::Long(column)
+            }
+            system::INGESTED_AT => {
+                let mut column = Plain::new();
+                (0..rows).for_each(|_| column.push(stamp.ingested_at));
+                ColumnData::Long(column)
+            }
+            _ if field.field.required => {
+                return Err(Error::internal(format!("nothing fills the required column {name}")));
+            }
+            _ => {
+                let mut column = ColumnData::new(&field.field.ty);
+                (0..rows).for_each(|_| column.push_null());
+                column
+            }
+        });
+    }
+    Ok(columns)
+}

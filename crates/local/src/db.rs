@@ -1,0 +1,262 @@
+//! The lake's state file: connections, schema and transactions.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use tarn_core::{Error, ErrorKind, Result};
+
+use crate::failure::sqlite_error;
+
+/// The state file's name under `.tarn`.
+pub(crate) const FILE: &str = "lake.sqlite";
+
+/// How long a transaction waits for those of other processes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Connections that are kept open for reuse, at most so many of each durability.
+const KEPT_CONNECTIONS: usize = 8;
+
+/// The schema's version, kept in SQLite's `user_version`.
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO counter VALUES('sequencer', 0);
+CREATE TABLE object(
+    key TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
+    settled INTEGER NOT NULL, version TEXT NOT NULL, sequencer INTEGER NOT NULL, put_at_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE catalog_table(
+    name TEXT PRIMARY KEY, metadata_location TEXT NOT NULL, version INTEGER NOT NULL,
+    spec TEXT NOT NULL, parameters TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE ledger_object(key TEXT PRIMARY KEY, revision INTEGER NOT NULL, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE ledger_run(run_id TEXT PRIMARY KEY, started_at_us INTEGER NOT NULL, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX ledger_run_by_start ON ledger_run(started_at_us, run_id);
+CREATE TABLE ledger_state(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+/// What a commit survives. A process that is killed never loses one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// A power cut too: catalog and ledger.
+    PowerCut,
+    /// Its order is kept, but a power cut may undo the last ones: what is known of object files,
+    /// which is found again from the files themselves. Once a later commit of the other kind
+    /// returned, the earlier ones of this kind are as safe as it is.
+    Process,
+}
+
+/// The state file. Every use is short: no lock is held while a caller waits for anything else.
+#[derive(Debug)]
+pub(crate) struct Db {
+    path: PathBuf,
+    power_cut: Mutex<Vec<Connection>>,
+    process: Mutex<Vec<Connection>>,
+    /// Writers of this process queue here: SQLite's own waiting polls and is not fair.
+    writer: Mutex<()>,
+}
+
+impl Db {
+    /// Opens the state file and makes its tables where they are missing.
+    pub(crate) fn open(path: &Path) -> Result<Db> {
+        let db = Db {
+            path: path.to_owned(),
+            power_cut: Mutex::default(),
+            process: Mutex::default(),
+            writer: Mutex::default(),
+        };
+        let connection = db.connect(Durability::PowerCut)?;
+        enter_wal_mode(&connection)?;
+        if user_version(&connection)? != SCHEMA_VERSION {
+            migrate(&connection)?;
+        }
+        locked(&db.power_cut).push(connection);
+        Ok(db)
+    }
+
+    /// Reads in one statement or more; each sees the newest commit.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let connection = self.checkout(Durability::Process)?;
+        let result = work(&connection);
+        self.give_back(Durability::Process, connection);
+        result
+    }
+
+    /// Runs `work` in a transaction that excludes every other writer of every process, and commits
+    /// if it succeeds.
+    pub(crate) fn write<T>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut connection = self.checkout(durability)?;
+        let _turn = locked(&self.writer);
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(sqlite_error)?;
+        let result = match work(&transaction) {
+            Ok(value) => transaction.commit().map_err(sqlite_error).map(|()| value),
+            Err(error) => transaction.rollback().map_err(sqlite_error).and(Err(error)),
+        };
+        if connection.is_autocommit() {
+            self.give_back(durability, connection);
+        }
+        result
+    }
+
+    fn pool(&self, durability: Durability) -> &Mutex<Vec<Connection>> {
+        match durability {
+            Durability::PowerCut => &self.power_cut,
+            Durability::Process => &self.process,
+        }
+    }
+
+    fn checkout(&self, durability: Durability) -> Result<Connection> {
+        let idle = locked(self.pool(durability)).pop();
+        match idle {
+            Some(connection) => Ok(connection),
+            None => self.connect(durability),
+        }
+    }
+
+    fn give_back(&self, durability: Durability, connection: Connection) {
+        let mut pool = locked(self.pool(durability));
+        if pool.len() < KEPT_CONNECTIONS {
+            pool.push(connection);
+        }
+    }
+
+    fn connect(&self, durability: Durability) -> Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(sqlite_error)?;
+        connection
+            .busy_timeout(BUSY_TIMEOUT)
+            .map_err(sqlite_error)?;
+        let synchronous = match durability {
+            Durability::PowerCut => "FULL",
+            Durability::Process => "NORMAL",
+        };
+        connection
+            .pragma_update(None, "synchronous", synchronous)
+            .map_err(sqlite_error)?;
+        Ok(connection)
+    }
+}
+
+/// The lists of idle connections stay usable when a thread that held one panicked.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Several processes may do this to a new file at once, and SQLite does not wait for its own busy
+/// timeout here.
+fn enter_wal_mode(connection: &Connection) -> Result<()> {
+    let begin = Instant::now();
+    loop {
+        let mode = connection
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+        match mode {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(mode) => {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!(
+                        "the file system of the lake cannot hold its state (journal mode {mode}); use a local disk"
+                    ),
+                ));
+            }
+            Err(error) => {
+                let error = sqlite_error(error);
+                if !error.is_retryable() || begin.elapsed() > BUSY_TIMEOUT {
+                    return Err(error);
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
+fn user_version(connection: &Connection) -> Result<i64> {
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(sqlite_error)
+}
+
+fn migrate(connection: &Connection) -> Result<()> {
+    connection
+        .execute_batch("BEGIN IMMEDIATE")
+        .map_err(sqlite_error)?;
+    let result = user_version(connection).and_then(|found| match found {
+        // Another process was faster.
+        SCHEMA_VERSION => Ok(()),
+        0 => connection
+            .execute_batch(SCHEMA)
+            .and_then(|()| connection.pragma_update(None, "user_version", SCHEMA_VERSION))
+            .map_err(sqlite_error),
+        newer => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("the lake's state has version {newer}, this program knows {SCHEMA_VERSION}; use a newer Tarn"),
+        )),
+    });
+    let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    connection.execute_batch(end).map_err(sqlite_error)?;
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn a_state_file_of_a_newer_version_is_refused_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        Connection::open(&path)
+            .unwrap()
+            .pragma_update(None, "user_version", 99)
+            .unwrap();
+        let error = Db::open(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("newer Tarn"), "{error}");
+        assert_eq!(user_version(&Connection::open(&path).unwrap()).unwrap(), 99);
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_a_storage_error_that_a_retry_does_not_cure() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        std::fs::write(
+            &path,
+            "this is a text file, and a long one at that, which SQLite refuses",
+        )
+        .unwrap();
+        let error = Db::open(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Storage);
+        assert!(!error.is_retryable());
+    }
+
+    #[test]
+    fn a_failed_transaction_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join(FILE)).unwrap();
+        let failed: Result<()> = db.write(Durability::PowerCut, |tx| {
+            tx.execute("INSERT INTO ledger_state VALUES('a', 'b')", [])
+                .map_err(sqlite_error)?;
+            Err(Error::internal("stop"))
+        });
+        assert!(failed.is_err());
+        let rows: i64 = db
+            .read(|c| {
+                c.query_row("SELECT count(*) FROM ledger_state", [], |r| r.get(0))
+                    .map_err(sqlite_error)
+            })
+            .unwrap();
+        assert_eq!(rows, 0);
+    }
+}

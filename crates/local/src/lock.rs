@@ -1,0 +1,83 @@
+//! One lock per key across processes, which the operating system frees when its holder dies.
+
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tarn_core::Result;
+
+use crate::failure::io_error;
+use crate::files::hex;
+
+/// The right to ingest one key; freed when dropped.
+#[derive(Debug)]
+pub struct IngestLock {
+    path: PathBuf,
+    /// Holds the operating system's lock while it is open.
+    _file: File,
+}
+
+impl Drop for IngestLock {
+    fn drop(&mut self) {
+        // Removed while still locked: who waits for this file sees that it is gone and takes a new one.
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove a lock file");
+        }
+    }
+}
+
+/// Waits for the lock.
+pub(crate) fn acquire(dir: &Path, key: &str) -> Result<IngestLock> {
+    loop {
+        let (path, file) = open(dir, key)?;
+        file.lock()
+            .map_err(|error| io_error(error, format!("cannot lock {}", path.display())))?;
+        if still_there(&path, &file) {
+            return Ok(IngestLock { path, _file: file });
+        }
+    }
+}
+
+/// Takes the lock if it is free.
+pub(crate) fn try_acquire(dir: &Path, key: &str) -> Result<Option<IngestLock>> {
+    loop {
+        let (path, file) = open(dir, key)?;
+        match file.try_lock() {
+            Ok(()) if still_there(&path, &file) => {
+                return Ok(Some(IngestLock { path, _file: file }));
+            }
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => {
+                return Err(io_error(error, format!("cannot lock {}", path.display())));
+            }
+        }
+    }
+}
+
+fn open(dir: &Path, key: &str) -> Result<(PathBuf, File)> {
+    std::fs::create_dir_all(dir)
+        .map_err(|error| io_error(error, format!("cannot make {}", dir.display())))?;
+    let path = dir.join(hex(&Sha256::digest(key.as_bytes())));
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| {
+            io_error(
+                error,
+                format!("cannot open the lock file {}", path.display()),
+            )
+        })?;
+    Ok((path, file))
+}
+
+/// Whether the locked file is the one that others find under its path.
+fn still_there(path: &Path, file: &File) -> bool {
+    match (std::fs::metadata(path), file.metadata()) {
+        (Ok(found), Ok(held)) => found.ino() == held.ino() && found.dev() == held.dev(),
+        _ => false,
+    }
+}

@@ -1,0 +1,562 @@
+//! Objects as files of a folder.
+//!
+//! The version of an object under `raw/` is a hash of its content: the same content put twice is the
+//! same version, and a file dropped into the folder by hand gets the version that a put would give
+//! it. The hash is kept with size, time and inode of the file, so that an unchanged file is read
+//! once. Other objects are the lake's own and may be large; their version is a number that no two
+//! puts share, with the file's time behind it, and costs no reading.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rusqlite::params;
+use tarn_core::layout::RAW;
+use tarn_core::ports::{LocalCopy, ObjectInfo, Objects, PutMode};
+use tarn_core::{Error, ErrorKind, Result};
+
+use crate::db::Durability;
+use crate::failure::{io_error, sqlite_error};
+use crate::files::{self, Stamp, Unfinished, blocking};
+use crate::known::{Known, counted_version, next_sequencer, now_ns};
+use crate::{STATE, Store, key};
+
+/// A file whose time is younger than this could be changed again without a change of its time, so
+/// that its hash is not trusted at the next look.
+const SETTLED_AFTER_NS: i64 = 2_000_000_000;
+
+/// How often an operation begins anew because the file changed under it.
+const ATTEMPTS: u32 = 20;
+
+/// The port [`Objects`] on a folder.
+#[derive(Debug, Clone)]
+pub(crate) struct FolderObjects {
+    store: Arc<Store>,
+}
+
+fn is_hashed(key: &str) -> bool {
+    key.starts_with(RAW)
+}
+
+fn not_found(key: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no object {key:?}"))
+}
+
+fn restless(key: &str) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!("{key:?} is being changed; try again when it is complete"),
+    )
+}
+
+impl FolderObjects {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        FolderObjects { store }
+    }
+
+    fn path(&self, key: &str) -> Result<PathBuf> {
+        key::check(key, self.store.root_text.len())?;
+        Ok(self.store.root.join(key))
+    }
+
+    /// Runs `work` with a copy of this on a thread that may wait for the disk.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(FolderObjects) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let this = self.clone();
+        blocking(move || work(this)).await
+    }
+
+    /// What is known of the file under `key`, after reading it where that is needed.
+    fn look(&self, key: &str) -> Result<Option<Known>> {
+        let path = self.path(key)?;
+        for _ in 0..ATTEMPTS {
+            let Some(stamp) = files::stamp(&path)? else {
+                return Ok(None);
+            };
+            let known = self
+                .store
+                .db
+                .read(|connection| Known::load(connection, key))?;
+            match known {
+                Some(known) if known.proves(stamp) => return Ok(Some(known)),
+                _ => {}
+            }
+            if let Some(known) = self.register(key, &path, stamp)? {
+                return Ok(Some(known));
+            }
+        }
+        Err(restless(key))
+    }
+
+    /// Takes a file into the state that was not put there or was changed by hand; None where it
+    /// changed meanwhile.
+    fn register(&self, key: &str, path: &Path, stamp: Stamp) -> Result<Option<Known>> {
+        let begin = now_ns();
+        let hash = if is_hashed(key) {
+            match files::hash_file(path) {
+                Ok(Some((version, read))) if read == stamp => Some(version),
+                Ok(_) => return Ok(None),
+                Err(error) if files::is_absent(&error) => return Ok(None),
+                Err(error) => {
+                    return Err(io_error(error, format!("cannot read {}", path.display())));
+                }
+            }
+        } else {
+            None
+        };
+        let settled = hash.is_none() || begin.saturating_sub(stamp.mtime_ns) > SETTLED_AFTER_NS;
+        self.store.db.write(Durability::Process, |transaction| {
+            if files::stamp(path)? != Some(stamp) {
+                return Ok(None);
+            }
+            let former = Known::load(transaction, key)?;
+            let known = match (former, hash) {
+                // Touched, copied or hashed again: the content is what it was.
+                (Some(former), Some(version)) if former.version == version => Known {
+                    stamp,
+                    settled,
+                    ..former
+                },
+                (Some(former), None) if former.proves(stamp) => former,
+                (_, hash) => {
+                    let sequencer = next_sequencer(transaction)?;
+                    let version = hash.unwrap_or_else(|| counted_version(sequencer, stamp));
+                    Known {
+                        stamp,
+                        settled,
+                        version,
+                        sequencer,
+                        put_at_us: stamp.mtime_ns / 1_000,
+                    }
+                }
+            };
+            known.save(transaction, key)?;
+            Ok(Some(known))
+        })
+    }
+
+    /// Makes a finished file the object `key`.
+    fn put_finished(
+        &self,
+        key: &str,
+        mut file: Unfinished,
+        hash: Option<String>,
+        mode: PutMode,
+    ) -> Result<ObjectInfo> {
+        let target = self.path(key)?;
+        let folder = target.parent().unwrap_or(&self.store.root).to_owned();
+        let blocked = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => Error::new(
+                ErrorKind::BadRequest,
+                format!(
+                    "{key:?} cannot be put: a part of it names an object, and a file is no folder"
+                ),
+            )
+            .with_source(error),
+            _ => io_error(
+                error,
+                format!("cannot make the folder {}", folder.display()),
+            ),
+        };
+        files::ensure_dir(&folder).map_err(blocked)?;
+        if target.is_dir() {
+            let message = format!(
+                "{key:?} cannot be put: there are objects under it, and a folder is no file"
+            );
+            return Err(Error::new(ErrorKind::BadRequest, message));
+        }
+        for _ in 0..ATTEMPTS {
+            // Reading what is there may take long, so it is done before the transaction, which
+            // then makes sure that it is still the same.
+            let former = match mode {
+                PutMode::Overwrite => self.look(key)?,
+                PutMode::IfAbsent => None,
+            };
+            if let Some(former) = &former
+                && hash.as_ref() == Some(&former.version)
+            {
+                return Ok(former.info(key));
+            }
+            let kept = match &former {
+                Some(former) => {
+                    let kept = files::version_path(&self.store, key, &former.version)?;
+                    let folder = kept.parent().unwrap_or(&kept);
+                    files::ensure_dir(folder).map_err(|error| {
+                        io_error(error, format!("cannot make {}", folder.display()))
+                    })?;
+                    Some(kept)
+                }
+                None => None,
+            };
+            let put = self.store.db.write(Durability::Process, |transaction| {
+                let there = files::stamp(&target)?;
+                match (mode, &former) {
+                    (PutMode::IfAbsent, _) if there.is_some() => return Err(exists(key)),
+                    (PutMode::Overwrite, former)
+                        if there != former.as_ref().map(|former| former.stamp) =>
+                    {
+                        return Ok(None);
+                    }
+                    _ => {}
+                }
+                if let Some(kept) = &kept {
+                    keep(&target, kept).map_err(|error| {
+                        io_error(error, format!("cannot keep the former content of {key:?}"))
+                    })?;
+                }
+                let replace = mode == PutMode::Overwrite;
+                files::install(&file.path, &target, replace).map_err(|error| {
+                    match error.kind() {
+                        io::ErrorKind::AlreadyExists if !replace => exists(key),
+                        _ => io_error(error, format!("cannot move the file of {key:?} into place")),
+                    }
+                })?;
+                file.owned = false;
+                let Some(stamp) = files::stamp(&target)? else {
+                    return Err(restless(key));
+                };
+                let sequencer = next_sequencer(transaction)?;
+                let version = hash
+                    .clone()
+                    .unwrap_or_else(|| counted_version(sequencer, stamp));
+                let known = Known {
+                    stamp,
+                    settled: true,
+                    version,
+                    sequencer,
+                    put_at_us: now_ns() / 1_000,
+                };
+                known.save(transaction, key)?;
+                Ok(Some(known))
+            })?;
+            if let Some(known) = put {
+                files::sync_dir(&folder).map_err(|error| {
+                    io_error(
+                        error,
+                        format!("cannot write {} to the disk", folder.display()),
+                    )
+                })?;
+                return Ok(known.info(key));
+            }
+        }
+        Err(restless(key))
+    }
+
+    fn put_file_now(
+        &self,
+        key: &str,
+        path: &Path,
+        mode: PutMode,
+        consume: bool,
+    ) -> Result<ObjectInfo> {
+        let target = self.path(key)?;
+        let failed = |error| io_error(error, format!("cannot put {} as {key:?}", path.display()));
+        let metadata = std::fs::symlink_metadata(path).map_err(failed)?;
+        if !std::fs::metadata(path).map_err(failed)?.is_file() {
+            return Err(Error::new(
+                ErrorKind::BadRequest,
+                format!("{} is no regular file", path.display()),
+            ));
+        }
+        if let (Ok(source), Ok(target)) = (path.canonicalize(), target.canonicalize())
+            && source == target
+        {
+            return match mode {
+                PutMode::Overwrite => self
+                    .look(key)?
+                    .map(|known| known.info(key))
+                    .ok_or_else(|| not_found(key)),
+                PutMode::IfAbsent => Err(exists(key)),
+            };
+        }
+        if mode == PutMode::IfAbsent && files::stamp(&target)?.is_some() {
+            // Copying a large file to find this out at the end would be a waste.
+            return Err(exists(key));
+        }
+        // A symbolic link is copied: what it points to is not the caller's to give away.
+        let (file, hash) = if consume && metadata.is_file() {
+            let hash = if is_hashed(key) {
+                let Some((version, _)) = files::hash_file(path).map_err(failed)? else {
+                    return Err(restless(&path.display().to_string()));
+                };
+                Some(version)
+            } else {
+                None
+            };
+            File::open(path)
+                .and_then(|file| file.sync_all())
+                .map_err(failed)?;
+            (
+                Unfinished {
+                    path: path.to_owned(),
+                    owned: false,
+                },
+                hash,
+            )
+        } else {
+            let mut source = File::open(path).map_err(failed)?;
+            files::write_staged(&self.store.staging(), &mut source, is_hashed(key))
+                .map_err(failed)?
+        };
+        let info = self.put_finished(key, file, hash, mode)?;
+        if consume {
+            // Gone already, unless the store had this content.
+            files::remove_leftover(path);
+        }
+        Ok(info)
+    }
+
+    fn get_now(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
+        let path = self.path(key)?;
+        let failed = |error: io::Error| match files::is_absent(&error) {
+            true => not_found(key),
+            false => io_error(error, format!("cannot read {}", path.display())),
+        };
+        let mut file = File::open(&path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(not_found(key));
+        }
+        let size = metadata.len();
+        let range = range.unwrap_or(0..size);
+        let (start, end) = (range.start.min(size), range.end.min(size));
+        let length = end.saturating_sub(start);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+        if length > 0 {
+            file.seek(SeekFrom::Start(start)).map_err(failed)?;
+            file.take(length).read_to_end(&mut bytes).map_err(failed)?;
+        }
+        Ok(bytes.into())
+    }
+
+    fn list_now(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
+        let (folder, _) = prefix.rsplit_once('/').unwrap_or_default();
+        if !folder.is_empty() {
+            key::check(folder, self.store.root_text.len())?;
+        }
+        let mut stamps = BTreeMap::new();
+        self.walk(folder, prefix, &mut stamps)?;
+        let mut known: BTreeMap<String, Known> = self.store.db.read(|connection| {
+            let end = key::prefix_end(prefix);
+            let sql = format!(
+                "SELECT {} FROM object WHERE key >= ?1 AND (?2 IS NULL OR key < ?2)",
+                Known::COLUMNS
+            );
+            let mut statement = connection.prepare(&sql).map_err(sqlite_error)?;
+            let rows = statement
+                .query_map(params![prefix, end], Known::of)
+                .map_err(sqlite_error)?;
+            rows.collect::<rusqlite::Result<_>>().map_err(sqlite_error)
+        })?;
+        let mut objects = Vec::with_capacity(stamps.len());
+        for (key, stamp) in stamps {
+            let found = match known.remove(&key) {
+                Some(known) if known.proves(stamp) => Some(known),
+                _ => self.look(&key)?,
+            };
+            objects.extend(found.map(|known| known.info(&key)));
+        }
+        Ok(objects)
+    }
+
+    /// The files under `folder` whose keys begin with `prefix`. Links to folders are followed, but
+    /// not in circles.
+    fn walk(&self, folder: &str, prefix: &str, stamps: &mut BTreeMap<String, Stamp>) -> Result<()> {
+        let mut pending = vec![(folder.to_owned(), Vec::<(u64, u64)>::new())];
+        while let Some((folder, mut above)) = pending.pop() {
+            let path = self.store.root.join(&folder);
+            let failed = |error| io_error(error, format!("cannot list {}", path.display()));
+            let entries = match std::fs::read_dir(&path) {
+                Ok(entries) => entries,
+                Err(error) if files::is_absent(&error) => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            let metadata = match std::fs::metadata(&path) {
+                Ok(metadata) => metadata,
+                Err(error) if files::is_absent(&error) => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            let identity = (metadata.dev(), metadata.ino());
+            if above.contains(&identity) {
+                tracing::warn!(path = %path.display(), "a link leads back to a folder above it and is not followed");
+                continue;
+            }
+            above.push(identity);
+            for entry in entries {
+                let entry = entry.map_err(failed)?;
+                let Ok(name) = entry.file_name().into_string() else {
+                    tracing::warn!(path = %entry.path().display(), "a name that is not UTF-8 cannot be a key; rename the file");
+                    continue;
+                };
+                if name.starts_with(key::TEMPORARY) || (folder.is_empty() && name == STATE) {
+                    continue;
+                }
+                let key = if folder.is_empty() {
+                    name
+                } else {
+                    format!("{folder}/{name}")
+                };
+                let file_type = entry.file_type().map_err(failed)?;
+                let is_dir =
+                    file_type.is_dir() || (file_type.is_symlink() && entry.path().is_dir());
+                if is_dir && (key.starts_with(prefix) || prefix.starts_with(&format!("{key}/"))) {
+                    pending.push((key, above.clone()));
+                } else if !is_dir && key.starts_with(prefix) {
+                    if let Err(error) = key::check(&key, self.store.root_text.len()) {
+                        tracing::warn!(path = %entry.path().display(), %error, "a file cannot be an object");
+                    } else if let Some(stamp) = files::stamp(&entry.path())? {
+                        stamps.insert(key, stamp);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn delete_now(&self, key: &str) -> Result<()> {
+        let path = self.path(key)?;
+        let failed = |error| io_error(error, format!("cannot delete {}", path.display()));
+        let deleted = self.store.db.write(Durability::Process, |transaction| {
+            transaction
+                .execute("DELETE FROM object WHERE key = ?1", [key])
+                .map_err(sqlite_error)?;
+            match std::fs::symlink_metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => Ok(false),
+                Ok(_) => std::fs::remove_file(&path).map(|()| true).map_err(failed),
+                Err(error) if files::is_absent(&error) => Ok(false),
+                Err(error) => Err(failed(error)),
+            }
+        })?;
+        match path.parent() {
+            Some(folder) if deleted => files::sync_dir(folder).map_err(failed),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn exists(key: &str) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!("there is an object {key:?} already"),
+    )
+}
+
+/// Gives a file a second name. Where that name is taken, it has the same content already.
+fn keep(target: &Path, kept: &Path) -> io::Result<()> {
+    match std::fs::hard_link(target, kept) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // Another disk, or a file system without hard links.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let folder = kept.parent().unwrap_or(kept);
+            let path = folder.join(format!(
+                "{}{}",
+                key::TEMPORARY,
+                uuid::Uuid::new_v4().simple()
+            ));
+            let copy = Unfinished { path, owned: true };
+            std::fs::copy(target, &copy.path)?;
+            File::open(&copy.path)?.sync_all()?;
+            files::install(&copy.path, kept, true)
+        }
+        result => result,
+    }
+}
+
+#[async_trait]
+impl Objects for FolderObjects {
+    /// `file://` and the absolute path, with nothing encoded: readers of Iceberg tables open it so.
+    fn uri(&self, key: &str) -> String {
+        format!("file://{}/{key}", self.store.root_text)
+    }
+
+    fn key_of(&self, uri: &str) -> Option<String> {
+        let path = uri.strip_prefix("file://")?;
+        let key = path
+            .strip_prefix(self.store.root_text.as_str())?
+            .strip_prefix('/')?;
+        key::check(key, self.store.root_text.len()).ok()?;
+        Some(key.to_owned())
+    }
+
+    async fn head(&self, key: &str) -> Result<ObjectInfo> {
+        let key = key.to_owned();
+        self.run(move |this| {
+            this.look(&key)?
+                .map(|known| known.info(&key))
+                .ok_or_else(|| not_found(&key))
+        })
+        .await
+    }
+
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
+        let key = key.to_owned();
+        self.run(move |this| this.get_now(&key, range)).await
+    }
+
+    async fn put(&self, key: &str, body: Bytes, mode: PutMode) -> Result<ObjectInfo> {
+        let key = key.to_owned();
+        self.run(move |this| {
+            this.path(&key)?;
+            let staged =
+                files::write_staged(&this.store.staging(), &mut body.as_ref(), is_hashed(&key));
+            let (file, hash) =
+                staged.map_err(|error| io_error(error, format!("cannot write {key:?}")))?;
+            this.put_finished(&key, file, hash, mode)
+        })
+        .await
+    }
+
+    async fn put_file(
+        &self,
+        key: &str,
+        path: &Path,
+        mode: PutMode,
+        consume: bool,
+    ) -> Result<ObjectInfo> {
+        let (key, path) = (key.to_owned(), path.to_owned());
+        self.run(move |this| this.put_file_now(&key, &path, mode, consume))
+            .await
+    }
+
+    /// The object's own file. An overwrite puts another file in its place, so a file that is open
+    /// keeps its content; one that is opened again may have the new one.
+    async fn fetch(&self, key: &str) -> Result<LocalCopy> {
+        let key = key.to_owned();
+        self.run(move |this| {
+            let path = this.path(&key)?;
+            match files::stamp(&path)? {
+                Some(_) => Ok(LocalCopy::in_place(path)),
+                None => Err(not_found(&key)),
+            }
+        })
+        .await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
+        let prefix = prefix.to_owned();
+        self.run(move |this| this.list_now(&prefix)).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        let key = key.to_owned();
+        self.run(move |this| this.delete_now(&key)).await
+    }
+
+    async fn presign(&self, key: &str, _seconds: u64) -> Result<String> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "a lake in a folder makes no presigned URLs; read {} itself",
+                self.uri(key)
+            ),
+        ))
+    }
+}

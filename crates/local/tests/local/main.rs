@@ -1,0 +1,6 @@
+//! Tests of a lake in a folder.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod folder;
+mod ports;
+mod processes;

@@ -1,0 +1,48 @@
+//! The tests that every implementation of the ports passes, on a folder.
+
+use tarn_core::ports_suite;
+use tarn_local::LocalLake;
+
+macro_rules! suite {
+    ($port:ident: $($test:ident),+ $(,)?) => {
+        mod $port {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let dir = tempfile::tempdir().unwrap();
+                    let lake = LocalLake::create(dir.path()).unwrap();
+                    if let Err(fault) = ports_suite::$port::$test(lake.$port()).await {
+                        panic!("{fault}");
+                    }
+                }
+            )+
+        }
+    };
+}
+
+suite!(objects:
+    an_object_reads_back_whole_and_in_ranges,
+    a_missing_object_is_not_found_and_its_deletion_no_error,
+    put_if_absent_keeps_what_is_there,
+    of_many_puts_if_absent_at_once_one_wins,
+    a_new_content_has_a_new_version_and_a_greater_sequencer,
+    a_list_is_complete_and_in_key_order,
+    odd_keys_are_kept_literally_and_uris_lead_back,
+    files_go_in_and_come_out,
+);
+
+suite!(catalog:
+    a_swap_needs_the_version_that_is_there,
+    the_last_description_is_kept,
+    the_list_is_complete_and_in_name_order,
+    no_swap_is_lost_among_concurrent_writers,
+);
+
+suite!(ledger:
+    an_object_record_needs_the_revision_that_is_there,
+    object_records_are_listed_by_prefix_in_key_order,
+    of_many_writers_of_one_revision_one_wins,
+    runs_are_kept_whole_and_listed_newest_first,
+    a_named_value_is_the_last_that_was_set,
+);

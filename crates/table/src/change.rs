@@ -1,0 +1,85 @@
+//! What a commit is asked to do, and what became of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use tarn_core::schema::PartitionValue;
+
+/// The snapshot property that names the source objects: a JSON array of [`SourceRef`].
+pub(crate) const SOURCES: &str = "tarn.sources";
+
+/// The snapshot property that holds [`Change::kind`].
+pub(crate) const KIND: &str = "tarn.run-kind";
+
+/// A Parquet file to add to a table.
+#[derive(Debug, Clone)]
+pub struct NewFile {
+    /// The key of the object, which is uploaded already.
+    pub key: String,
+    /// The same bytes on the local disk, where the footer is read.
+    pub local: PathBuf,
+    /// The partition that all its rows belong to.
+    pub partition: PartitionValue,
+    /// Names of string columns whose bounds are kept whole. Those of other columns are cut to 16
+    /// characters (the lower bound down, the upper bound up).
+    pub exact_bounds: Vec<String>,
+}
+
+/// One version of one source object.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SourceRef {
+    /// The object.
+    pub uri: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// The snapshot that a change was computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    /// Whatever is current, as long as every removed file is still live.
+    Any,
+    /// This snapshot (None: the table without any) and no other: the change is the result of reading it.
+    Exactly(Option<i64>),
+}
+
+/// A change of a table's content, committed as one snapshot.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Files to add.
+    pub add: Vec<NewFile>,
+    /// URIs of live files to remove.
+    pub remove: Vec<String>,
+    /// What it was computed from.
+    pub base: Base,
+    /// The source objects whose rows it brings; written into the snapshot.
+    pub sources: Vec<SourceRef>,
+    /// What kind of work makes it, for example `ingest`; written into the snapshot.
+    pub kind: String,
+    /// Make no second snapshot where one of this kind already names all the sources.
+    pub unless_committed: bool,
+    /// More properties of the snapshot.
+    pub summary: BTreeMap<String, String>,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// It is in the table.
+    Done {
+        /// The new snapshot.
+        snapshot_id: i64,
+        /// Its version number.
+        version: u64,
+    },
+    /// An earlier snapshot brought the same sources.
+    AlreadyThere {
+        /// That snapshot.
+        snapshot_id: i64,
+        /// Its version number.
+        version: u64,
+    },
+    /// No file to add and none to remove.
+    NothingToDo,
+}

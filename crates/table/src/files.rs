@@ -1,0 +1,336 @@
+//! The live data files of a version, and which of them a reader needs.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use iceberg::spec::{
+    DataContentType, DataFile, Datum, FieldSummary, Literal, ManifestContentType, ManifestEntry, ManifestFile,
+    PrimitiveLiteral, Snapshot,
+};
+use tarn_core::schema::{PartitionUnit, PartitionValue, system};
+use tarn_core::{Error, ErrorKind, Result};
+
+use crate::partition;
+use crate::table::Table;
+
+/// Field id of `file_path` in position delete files (Iceberg's reserved ids).
+const DELETED_PATH: i32 = 2_147_483_546;
+
+/// Which files are wanted. A file is left out only if none of its rows can be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileFilter {
+    /// Rows of this source object: bounds of the column `_source_uri`.
+    SourceUri(String),
+    /// Rows of these days, counted from 1970-01-01 (UTC), by the partition; it leaves out rows without
+    /// a day, and nothing on a table without partitions.
+    Days(RangeInclusive<i32>),
+    /// Rows of these partitions; leaves out nothing on a table without partitions.
+    Partitions(BTreeSet<PartitionValue>),
+}
+
+impl FileFilter {
+    /// Rows of one source object.
+    pub fn source_uri(uri: &str) -> Self {
+        FileFilter::SourceUri(uri.to_owned())
+    }
+}
+
+/// A lower or upper bound of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Bound {
+    /// Of a boolean column.
+    Boolean(bool),
+    /// Of an int or long column, days of a date, microseconds of a timestamp, or the unscaled value of a
+    /// decimal.
+    Integer(i64),
+    /// Of a double column; NaN is not counted.
+    Double(f64),
+    /// Of a string column; perhaps shorter than any value.
+    String(String),
+}
+
+impl Bound {
+    fn of(datum: &Datum) -> Option<Self> {
+        match datum.literal() {
+            PrimitiveLiteral::Boolean(value) => Some(Bound::Boolean(*value)),
+            PrimitiveLiteral::Int(value) => Some(Bound::Integer(i64::from(*value))),
+            PrimitiveLiteral::Long(value) => Some(Bound::Integer(*value)),
+            PrimitiveLiteral::Int128(value) => i64::try_from(*value).ok().map(Bound::Integer),
+            PrimitiveLiteral::Double(value) => Some(Bound::Double(value.into_inner())),
+            PrimitiveLiteral::String(value) => Some(Bound::String(value.clone())),
+            _ => None,
+        }
+    }
+}
+
+/// What the manifest says of one column of a file; None where it says nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ColumnSummary {
+    /// Values with nulls; for the elements of lists, Parquet's count.
+    pub values: Option<u64>,
+    /// Nulls.
+    pub nulls: Option<u64>,
+    /// No value is less.
+    pub lower: Option<Bound>,
+    /// No value is greater.
+    pub upper: Option<Bound>,
+}
+
+/// A live data file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataFileInfo {
+    /// As the table names it.
+    pub uri: String,
+    /// Its key in the object store.
+    pub key: String,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// The partition of all its rows.
+    pub partition: PartitionValue,
+    /// By field id.
+    pub columns: BTreeMap<i32, ColumnSummary>,
+    only_source: Option<String>,
+}
+
+impl DataFileInfo {
+    /// The source object that every row comes from, where the manifest proves that there is one only.
+    pub fn only_source(&self) -> Option<&str> {
+        // Equal bounds are exact: a bound that was cut is no longer than its value, and an upper bound
+        // is raised when it is cut.
+        self.only_source.as_deref()
+    }
+}
+
+pub(crate) async fn list(
+    table: &Table,
+    snapshot: &Snapshot,
+    filter: Option<&FileFilter>,
+) -> Result<Vec<DataFileInfo>> {
+    let source_id = table.metadata.current_schema().field_id_by_name(system::SOURCE_URI);
+    if matches!(filter, Some(FileFilter::SourceUri(_))) && source_id.is_none() {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("{} has no column {}: its rows name no source object", table.name(), system::SOURCE_URI),
+        ));
+    }
+    let pruning = Pruning::new(table, filter, source_id);
+    let manifests = table.store.manifest_list(snapshot, table.metadata.format_version()).await?;
+    let (data, deletes): (Vec<_>, Vec<_>) = manifests
+        .iter()
+        .filter(|manifest| manifest.has_added_files() || manifest.has_existing_files())
+        .partition(|manifest| manifest.content == ManifestContentType::Data);
+    let wanted = data.into_iter().filter(|manifest| pruning.manifest_may_match(manifest));
+    let read = table.store.manifests(wanted, |manifest, content| {
+        let mut live = Vec::new();
+        for entry in content.entries().iter().filter(|entry| entry.is_alive()) {
+            if manifest.partition_spec_id != table.metadata.default_partition_spec_id() {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("{} has files of a former partition layout; rewrite them", table.name()),
+                ));
+            }
+            if pruning.file_may_match(entry.data_file()) {
+                live.push(Arc::clone(entry));
+            }
+        }
+        Ok(live)
+    });
+    let mut live: Vec<_> = read.await?.into_iter().flatten().collect();
+    refuse_deleted_rows(table, &live, deletes).await?;
+    // In the order in which they were committed.
+    live.sort_by(|a, b| (a.sequence_number, a.file_path()).cmp(&(b.sequence_number, b.file_path())));
+    live.iter().map(|entry| info(table, entry.data_file(), source_id)).collect()
+}
+
+fn info(table: &Table, file: &DataFile, source_id: Option<i32>) -> Result<DataFileInfo> {
+    let mut columns: BTreeMap<i32, ColumnSummary> = BTreeMap::new();
+    for (id, count) in file.value_counts() {
+        columns.entry(*id).or_default().values = Some(*count);
+    }
+    for (id, count) in file.null_value_counts() {
+        columns.entry(*id).or_default().nulls = Some(*count);
+    }
+    for (id, bound) in file.lower_bounds() {
+        columns.entry(*id).or_default().lower = Bound::of(bound);
+    }
+    for (id, bound) in file.upper_bounds() {
+        columns.entry(*id).or_default().upper = Bound::of(bound);
+    }
+    let only_source = source_id.and_then(|id| columns.get(&id)).and_then(|column| match (&column.lower, &column.upper) {
+        (Some(Bound::String(lower)), Some(Bound::String(upper))) if lower == upper && column.nulls == Some(0) => {
+            Some(lower.clone())
+        }
+        _ => None,
+    });
+    Ok(DataFileInfo {
+        uri: file.file_path().to_owned(),
+        key: table.store.key_of(file.file_path())?,
+        rows: file.record_count(),
+        bytes: file.file_size_in_bytes(),
+        partition: partition_value(file),
+        columns,
+        only_source,
+    })
+}
+
+/// The value of the one partition field.
+pub(crate) fn partition_value(file: &DataFile) -> PartitionValue {
+    match file.partition().iter().next().flatten() {
+        Some(Literal::Primitive(PrimitiveLiteral::Int(value))) => Some(*value),
+        _ => None,
+    }
+}
+
+/// A filter, made ready for one table.
+struct Pruning<'a> {
+    source: Option<(i32, &'a str)>,
+    partitions: Option<Wanted<'a>>,
+}
+
+enum Wanted<'a> {
+    Range(i32, i32),
+    Values(&'a BTreeSet<PartitionValue>),
+}
+
+impl<'a> Pruning<'a> {
+    fn new(table: &Table, filter: Option<&'a FileFilter>, source_id: Option<i32>) -> Self {
+        let unit = table.partitioning().map(|by| by.unit);
+        let source = match filter {
+            Some(FileFilter::SourceUri(uri)) => source_id.map(|id| (id, uri.as_str())),
+            _ => None,
+        };
+        let partitions = match (filter, unit) {
+            (Some(FileFilter::Days(days)), Some(unit)) => Some(wanted_range(days, unit)),
+            (Some(FileFilter::Partitions(values)), Some(_)) => Some(Wanted::Values(values)),
+            _ => None,
+        };
+        Pruning { source, partitions }
+    }
+
+    fn manifest_may_match(&self, manifest: &ManifestFile) -> bool {
+        let Some(wanted) = &self.partitions else { return true };
+        let Some([summary]) = manifest.partitions.as_deref() else { return true };
+        wanted.may_be_in(summary)
+    }
+
+    fn file_may_match(&self, file: &DataFile) -> bool {
+        if let Some(wanted) = &self.partitions
+            && !wanted.has(partition_value(file))
+        {
+            return false;
+        }
+        let Some((id, uri)) = self.source else { return true };
+        let below = file.lower_bounds().get(&id).is_some_and(|lower| uri < string(lower));
+        let above = file.upper_bounds().get(&id).is_some_and(|upper| uri > string(upper));
+        !below && !above
+    }
+}
+
+fn wanted_range(days: &RangeInclusive<i32>, unit: PartitionUnit) -> Wanted<'static> {
+    // A day outside the calendar bounds nothing.
+    let first = partition::of_day(*days.start(), unit).unwrap_or(i32::MIN);
+    let last = partition::of_day(*days.end(), unit).unwrap_or(i32::MAX);
+    Wanted::Range(first, last)
+}
+
+impl Wanted<'_> {
+    fn has(&self, value: PartitionValue) -> bool {
+        match self {
+            Wanted::Range(first, last) => value.is_some_and(|value| (*first..=*last).contains(&value)),
+            Wanted::Values(values) => values.contains(&value),
+        }
+    }
+
+    fn may_be_in(&self, summary: &FieldSummary) -> bool {
+        let bound = |bytes: Option<&[u8]>| bytes.and_then(|bytes| bytes.try_into().ok()).map(i32::from_le_bytes);
+        let lower = bound(summary.lower_bound.as_ref().map(|bytes| bytes.as_slice()));
+        let upper = bound(summary.upper_bound.as_ref().map(|bytes| bytes.as_slice()));
+        let in_bounds = |first: i32, last: i32| match (lower, upper) {
+            (Some(lower), Some(upper)) => first <= upper && last >= lower,
+            // Without bounds there are nulls only.
+            _ => !summary.contains_null,
+        };
+        match self {
+            Wanted::Range(first, last) => in_bounds(*first, *last),
+            Wanted::Values(values) => values.iter().any(|value| match value {
+                Some(value) => in_bounds(*value, *value),
+                None => summary.contains_null,
+            }),
+        }
+    }
+}
+
+fn string(datum: &Datum) -> &str {
+    match datum.literal() {
+        PrimitiveLiteral::String(text) => text,
+        _ => "",
+    }
+}
+
+/// Other engines mark single rows as deleted in files of their own. They are not applied here, so a file
+/// that has some must not be read.
+async fn refuse_deleted_rows(
+    table: &Table,
+    live: &[Arc<ManifestEntry>],
+    deletes: Vec<&ManifestFile>,
+) -> Result<()> {
+    if deletes.is_empty() || live.is_empty() {
+        return Ok(());
+    }
+    let mut specs = HashMap::new();
+    for spec in table.metadata.partition_specs_iter() {
+        specs.insert(spec.spec_id(), spec.is_unpartitioned());
+    }
+    let marks: Vec<_> = table
+        .store
+        .manifests(deletes, |manifest, content| {
+            let live = content.entries().iter().filter(|entry| entry.is_alive());
+            Ok(live.map(|entry| (manifest.partition_spec_id, Arc::clone(entry))).collect::<Vec<_>>())
+        })
+        .await?
+        .into_iter()
+        .flatten()
+        .collect();
+    for entry in live {
+        let file = entry.data_file();
+        let marked = marks.iter().any(|(spec, mark)| {
+            let everywhere = specs.get(spec).copied().unwrap_or(true);
+            let same_partition = *spec == table.metadata.default_partition_spec_id()
+                && mark.data_file().partition() == file.partition();
+            match mark.content_type() {
+                DataContentType::EqualityDeletes => {
+                    entry.sequence_number < mark.sequence_number && (everywhere || same_partition)
+                }
+                _ => {
+                    entry.sequence_number <= mark.sequence_number
+                        && same_partition
+                        && may_name(mark.data_file(), file.file_path())
+                }
+            }
+        });
+        if marked {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "another engine deleted rows of {} by delete files, which are not applied here (the first is for {}): \
+                     rewrite the table's data files with that engine (in Athena: OPTIMIZE ... REWRITE DATA USING BIN_PACK)",
+                    table.name(),
+                    file.file_path()
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn may_name(mark: &DataFile, path: &str) -> bool {
+    if let Some(named) = mark.referenced_data_file() {
+        return named == path;
+    }
+    let below = mark.lower_bounds().get(&DELETED_PATH).is_some_and(|lower| path < string(lower));
+    let above = mark.upper_bounds().get(&DELETED_PATH).is_some_and(|upper| path > string(upper));
+    !below && !above
+}

@@ -1,0 +1,166 @@
+//! Iceberg's own files (metadata, manifest lists, manifests) in the object store.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use iceberg::io::FileIO;
+use iceberg::spec::{
+    FormatVersion, Manifest, ManifestFile, ManifestList, ManifestListWriter, ManifestWriter,
+    ManifestWriterBuilder, PartitionSpec, SchemaRef, Snapshot, TableMetadata,
+};
+use tarn_core::ports::{Objects, PutMode};
+use tarn_core::{Error, ErrorKind, Result};
+
+/// How many manifests are fetched at once: enough to hide the latency of an object store.
+const CONCURRENT_READS: usize = 16;
+
+/// Reads and writes Iceberg's files.
+///
+/// `iceberg` reads and writes through its own `FileIO`. Its in-memory one is used for a single file at
+/// a time, and the bytes go through the port.
+#[derive(Clone)]
+pub(crate) struct Store {
+    objects: Arc<dyn Objects>,
+}
+
+/// An error of `iceberg` as one of the lake.
+pub(crate) fn iceberg_error(doing: impl Into<String>) -> impl FnOnce(iceberg::Error) -> Error {
+    let doing = doing.into();
+    move |error| Error::new(ErrorKind::Storage, doing).with_source(error)
+}
+
+impl Store {
+    pub fn new(objects: Arc<dyn Objects>) -> Self {
+        Store { objects }
+    }
+
+    pub fn uri(&self, key: &str) -> String {
+        self.objects.uri(key)
+    }
+
+    pub fn key_of(&self, uri: &str) -> Result<String> {
+        self.objects.key_of(uri).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                format!("{uri} is not in this lake's store: tables whose files are elsewhere cannot be read"),
+            )
+        })
+    }
+
+    async fn get(&self, uri: &str) -> Result<Bytes> {
+        self.objects.get(&self.key_of(uri)?, None).await
+    }
+
+    /// Puts a file that nobody else has put: every name holds a fresh UUID.
+    pub async fn put(&self, uri: &str, bytes: Bytes) -> Result<()> {
+        self.objects.put(&self.key_of(uri)?, bytes, PutMode::IfAbsent).await.map(drop)
+    }
+
+    /// Deletes files that no table names. A failure leaves an orphan, which harms nobody.
+    pub async fn discard(&self, uris: &[String]) {
+        for uri in uris {
+            let deleted = match self.key_of(uri) {
+                Ok(key) => self.objects.delete(&key).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = deleted {
+                tracing::warn!(%uri, %error, "a file of an abandoned commit stays behind");
+            }
+        }
+    }
+
+    async fn staged(&self, uri: &str) -> Result<FileIO> {
+        let io = FileIO::new_with_memory();
+        let bytes = self.get(uri).await?;
+        let output = io.new_output(uri).map_err(iceberg_error(format!("{uri} cannot be read")))?;
+        output.write(bytes).await.map_err(iceberg_error(format!("{uri} cannot be read")))?;
+        Ok(io)
+    }
+
+    pub async fn metadata(&self, location: &str) -> Result<TableMetadata> {
+        let io = self.staged(location).await?;
+        TableMetadata::read_from(&io, location)
+            .await
+            .map_err(iceberg_error(format!("{location} is no valid Iceberg metadata file")))
+    }
+
+    pub async fn put_metadata(&self, location: &str, metadata: &TableMetadata) -> Result<()> {
+        let json = serde_json::to_vec(metadata)
+            .map_err(|error| Error::internal("table metadata cannot be written as JSON").with_source(error))?;
+        self.put(location, json.into()).await
+    }
+
+    pub async fn manifest_list(&self, snapshot: &Snapshot, format: FormatVersion) -> Result<Vec<ManifestFile>> {
+        let uri = snapshot.manifest_list();
+        let bytes = self.get(uri).await?;
+        let list = ManifestList::parse_with_version(&bytes, format)
+            .map_err(iceberg_error(format!("{uri} is no valid manifest list")))?;
+        Ok(list.consume_entries().into_iter().collect())
+    }
+
+    pub async fn put_manifest_list(
+        &self,
+        uri: &str,
+        (snapshot_id, parent, sequence_number): (i64, Option<i64>, i64),
+        manifests: Vec<ManifestFile>,
+    ) -> Result<()> {
+        let failed = || iceberg_error(format!("the manifest list {uri} cannot be written"));
+        let io = FileIO::new_with_memory();
+        let file = io.new_output(uri).map_err(failed())?.writer().await.map_err(failed())?;
+        let mut writer = ManifestListWriter::v2(file, snapshot_id, parent, sequence_number);
+        writer.add_manifests(manifests.into_iter()).map_err(failed())?;
+        writer.close().await.map_err(failed())?;
+        self.put(uri, self.written(&io, uri).await?).await
+    }
+
+    async fn manifest(&self, file: &ManifestFile) -> Result<Manifest> {
+        let uri = &file.manifest_path;
+        let io = self.staged(uri).await?;
+        file.load_manifest(&io).await.map_err(iceberg_error(format!("{uri} is no valid manifest")))
+    }
+
+    /// Reads manifests, several at once, and keeps what `pick` makes of each, in their order.
+    pub async fn manifests<'a, T, F>(
+        &self,
+        files: impl IntoIterator<Item = &'a ManifestFile>,
+        mut pick: F,
+    ) -> Result<Vec<T>>
+    where
+        F: FnMut(&'a ManifestFile, Manifest) -> Result<T>,
+    {
+        // Collected first: a stream over a lazy iterator of borrowed items is not `Send`.
+        let reads: Vec<_> =
+            files.into_iter().map(|file| async move { Ok((file, self.manifest(file).await?)) }).collect();
+        stream::iter(reads)
+            .buffered(CONCURRENT_READS)
+            .map(|read: Result<_>| read.and_then(|(file, manifest)| pick(file, manifest)))
+            .try_collect()
+            .await
+    }
+
+    /// Writes a manifest of data files.
+    pub async fn put_manifest(
+        &self,
+        uri: &str,
+        snapshot_id: i64,
+        schema: SchemaRef,
+        spec: PartitionSpec,
+        fill: impl FnOnce(&mut ManifestWriter) -> iceberg::Result<()>,
+    ) -> Result<ManifestFile> {
+        let failed = || iceberg_error(format!("the manifest {uri} cannot be written"));
+        let io = FileIO::new_with_memory();
+        let output = io.new_output(uri).map_err(failed())?;
+        let mut writer =
+            ManifestWriterBuilder::new(output, Some(snapshot_id), schema, spec).build_v2_data();
+        fill(&mut writer).map_err(failed())?;
+        let manifest = writer.write_manifest_file().await.map_err(failed())?;
+        self.put(uri, self.written(&io, uri).await?).await?;
+        Ok(manifest)
+    }
+
+    async fn written(&self, io: &FileIO, uri: &str) -> Result<Bytes> {
+        let failed = || iceberg_error(format!("{uri} cannot be written"));
+        io.new_input(uri).map_err(failed())?.read().await.map_err(failed())
+    }
+}

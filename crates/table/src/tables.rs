@@ -1,0 +1,225 @@
+//! The lake's tables: load, create, evolve.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use iceberg::spec::{FormatVersion, SortOrder, TableMetadata, TableMetadataBuilder};
+use tarn_core::layout;
+use tarn_core::ports::{Catalog, Objects, TablePointer};
+use tarn_core::schema::{TableName, TableSpec};
+use tarn_core::{Error, ErrorKind, Result, ResultExt};
+use uuid::Uuid;
+
+use crate::change::{Change, Committed};
+use crate::commit;
+use crate::schema::{self, COMMENT};
+use crate::store::{Store, iceberg_error};
+use crate::table::Table;
+
+/// How often a lost race is run again. With the pauses of [`pause`] this takes about ten seconds.
+pub(crate) const ATTEMPTS: u32 = 20;
+
+/// Waits before another attempt: longer each time, and never as long as the others.
+pub(crate) async fn pause(attempt: u32) {
+    let longest = 25_u64.saturating_mul(1 << attempt.min(5));
+    let random = u64::from(Uuid::new_v4().as_fields().0) % (longest / 2 + 1);
+    tokio::time::sleep(Duration::from_millis(longest / 2 + random)).await;
+}
+
+/// The tables of a lake. Clones share everything.
+#[derive(Clone)]
+pub struct Tables {
+    pub(crate) store: Store,
+    pub(crate) catalog: Arc<dyn Catalog>,
+}
+
+impl Tables {
+    /// Tables whose files are in `objects` and whose pointers are in `catalog`.
+    pub fn new(objects: Arc<dyn Objects>, catalog: Arc<dyn Catalog>) -> Self {
+        Tables { store: Store::new(objects), catalog }
+    }
+
+    /// The table as it is now; None where there is none.
+    ///
+    /// # Errors
+    /// `Unsupported` where another engine gave it columns or partitions that the lake does not have.
+    pub async fn load(&self, name: &TableName) -> Result<Option<Table>> {
+        let Some(pointer) = self.catalog.load(name).await? else { return Ok(None) };
+        let metadata =
+            self.store.metadata(&pointer.metadata_location).await.context(|| format!("table {name}"))?;
+        Table::new(name.clone(), pointer, metadata, self.store.clone()).map(Some)
+    }
+
+    /// Makes sure that there is a table with these columns: creates it, or adds the columns that it
+    /// lacks. Descriptions and the order of columns follow the spec too. No version is made, and
+    /// nothing at all is written where nothing differs.
+    ///
+    /// # Errors
+    /// `BadContract`, with every difference, where the data already written does not allow the change.
+    pub async fn ensure(&self, spec: &TableSpec) -> Result<Table> {
+        let mut failure: Option<(Error, String)> = None;
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                pause(attempt).await;
+            }
+            let current = self.load(&spec.name).await?;
+            if let Some((error, location)) = &failure
+                && error.kind() == ErrorKind::Conflict
+                && !current.as_ref().is_some_and(|table| table.descends_from(location))
+            {
+                self.store.discard(std::slice::from_ref(location)).await;
+            }
+            let (next, expected, location) = match &current {
+                None => (Some(create(spec, self.location(&spec.name))?), None, None),
+                Some(table) => (
+                    evolve(table, spec)?,
+                    Some(table.pointer.version.clone()),
+                    Some(table.metadata_location().to_owned()),
+                ),
+            };
+            let Some(metadata) = next else {
+                return current.ok_or_else(|| Error::internal("a table that is not there needs no change"));
+            };
+            let location = self.next_location(&spec.name, location.as_deref());
+            self.store.put_metadata(&location, &metadata).await?;
+            let pointer = TablePointer { metadata_location: location.clone(), version: String::new() };
+            let mut table = Table::new(spec.name.clone(), pointer, metadata, self.store.clone())?;
+            let shown = parameters(&table);
+            match self.catalog.swap(&table.spec(), expected.as_deref(), &location, &shown).await {
+                Ok(pointer) => {
+                    table.pointer = pointer;
+                    return Ok(table);
+                }
+                // Whoever won, or our own swap whose reply was lost: the next round sees what there is.
+                Err(error) if error.is_retryable() => {
+                    failure = Some((error, location));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(given_up(&spec.name, failure.map(|(error, _)| error)))
+    }
+
+    /// Applies a change as one new version. Lost races are run again on the newer version where the
+    /// change's base allows it; a swap whose reply was lost is recognised.
+    ///
+    /// # Errors
+    /// `NotFound` for a table that does not exist, `Conflict` where the base or a file to remove is no
+    /// longer current (read again and recompute) and where others were faster every time.
+    pub async fn commit(&self, name: &TableName, change: Change) -> Result<Committed> {
+        commit::run(self, name, change).await.context(|| format!("commit to {name}"))
+    }
+
+    fn location(&self, name: &TableName) -> String {
+        self.store.uri(layout::table_prefix(name).trim_end_matches('/'))
+    }
+
+    /// A URI in the table's metadata folder.
+    pub(crate) fn metadata_uri(&self, name: &TableName, file: &str) -> String {
+        self.store.uri(&format!("{}metadata/{file}", layout::table_prefix(name)))
+    }
+
+    /// A new name for the metadata file that follows `current`: `NNNNN-<uuid>.metadata.json`.
+    pub(crate) fn next_location(&self, name: &TableName, current: Option<&str>) -> String {
+        let number = current
+            .and_then(|uri| uri.rsplit('/').next())
+            .and_then(|file| file.split('-').next())
+            .and_then(|number| number.parse::<u64>().ok());
+        let next = number.map_or(0, |number| number.saturating_add(1));
+        self.metadata_uri(name, &format!("{next:05}-{}.metadata.json", Uuid::new_v4()))
+    }
+}
+
+/// The error of a writer that lost every race.
+pub(crate) fn given_up(name: &TableName, failure: Option<Error>) -> Error {
+    let error = Error::new(
+        ErrorKind::Conflict,
+        format!("{name} was changed by others each of {ATTEMPTS} times this was tried; try again"),
+    );
+    match failure {
+        Some(failure) => error.with_source(failure),
+        None => error,
+    }
+}
+
+/// What the catalog shows besides columns.
+pub(crate) fn parameters(table: &Table) -> BTreeMap<String, String> {
+    let mut parameters = BTreeMap::new();
+    if let Some(version) = table.versions().last() {
+        parameters.insert("tarn.version".to_owned(), version.number.to_string());
+        parameters.insert("tarn.snapshot-id".to_owned(), version.snapshot_id.to_string());
+        parameters.insert("tarn.rows".to_owned(), version.rows.to_string());
+        parameters.insert("tarn.files".to_owned(), version.files.to_string());
+    }
+    parameters
+}
+
+fn create(spec: &TableSpec, location: String) -> Result<TableMetadata> {
+    let schema = schema::new_schema(spec)?;
+    let partitions = schema::partition_spec(spec, &schema)?;
+    let mut properties = HashMap::from([
+        ("write.format.default".to_owned(), "parquet".to_owned()),
+        ("write.parquet.compression-codec".to_owned(), "zstd".to_owned()),
+        // Metadata files are kept for time travel by file; the log in each names the last hundred.
+        ("write.metadata.delete-after-commit.enabled".to_owned(), "false".to_owned()),
+        ("write.metadata.previous-versions-max".to_owned(), "100".to_owned()),
+    ]);
+    if !spec.doc.is_empty() {
+        properties.insert(COMMENT.to_owned(), spec.doc.clone());
+    }
+    let built = TableMetadataBuilder::new(
+        schema,
+        partitions,
+        SortOrder::unsorted_order(),
+        location,
+        FormatVersion::V2,
+        properties,
+    )
+    .and_then(TableMetadataBuilder::build)
+    .map_err(iceberg_error(format!("the table {} cannot be defined", spec.name)))?;
+    Ok(built.metadata)
+}
+
+/// The metadata after the change that the spec asks for; None where it asks for none.
+fn evolve(table: &Table, spec: &TableSpec) -> Result<Option<TableMetadata>> {
+    let metadata = table.metadata.as_ref();
+    let now = table.spec();
+    if now.partitioning != spec.partitioning {
+        let text = |by: &Option<tarn_core::schema::Partitioning>| match by {
+            Some(by) => format!("by {:?} of {}", by.unit, by.column).to_lowercase(),
+            None => "not at all".to_owned(),
+        };
+        let difference = format!(
+            "it is partitioned {} in the table and {} in the contract",
+            text(&now.partitioning),
+            text(&spec.partitioning)
+        );
+        return Err(schema::misfit(&spec.name, &[difference]));
+    }
+    let evolved = schema::evolve(metadata.current_schema(), metadata.last_column_id(), spec)?;
+    let same_columns = evolved.as_struct() == metadata.current_schema().as_struct()
+        && sorted(evolved.identifier_field_ids()) == sorted(metadata.current_schema().identifier_field_ids());
+    if same_columns && now.doc == spec.doc {
+        return Ok(None);
+    }
+    let failed = || iceberg_error(format!("the table {} cannot be changed", spec.name));
+    let mut builder = metadata.clone().into_builder(Some(table.metadata_location().to_owned()));
+    if !same_columns {
+        builder = builder.add_current_schema(evolved).map_err(failed())?;
+    }
+    if now.doc != spec.doc {
+        builder = if spec.doc.is_empty() {
+            builder.remove_properties(&[COMMENT.to_owned()]).map_err(failed())?
+        } else {
+            builder.set_properties(HashMap::from([(COMMENT.to_owned(), spec.doc.clone())])).map_err(failed())?
+        };
+    }
+    Ok(Some(builder.build().map_err(failed())?.metadata))
+}
+
+fn sorted(ids: impl Iterator<Item = i32>) -> Vec<i32> {
+    let mut ids: Vec<i32> = ids.collect();
+    ids.sort_unstable();
+    ids
+}

@@ -1,0 +1,47 @@
+//! SQL queries over the lake, for the command line and HTTP alike.
+
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_engine::sql::{self, Answer, Query};
+use tarn_lake::{Lake, blocking, resolve};
+use tarn_table::VersionRef;
+
+/// What is asked.
+#[derive(Debug, Clone, Default)]
+pub struct QueryRequest {
+    /// One SELECT.
+    pub sql: String,
+    /// The version to read: a number, a snapshot id or a time; the current one where None.
+    pub as_of: Option<String>,
+    /// At most so many rows.
+    pub limit: Option<usize>,
+}
+
+/// Answers a query.
+///
+/// # Errors
+/// `BadRequest` for anything but one query that can be answered, `NotFound` for an unknown table or
+/// version.
+pub async fn answer(lake: &Lake, request: QueryRequest) -> Result<Answer> {
+    let tables = lake.catalog.list().await?;
+    let query = Query::parse(&request.sql, &|reference| resolve(&tables, reference))?;
+    let as_of = match &request.as_of {
+        Some(text) => VersionRef::parse(text)?,
+        None => VersionRef::Current,
+    };
+    if !matches!(as_of, VersionRef::Current | VersionRef::AsOf(_)) && query.tables().len() > 1 {
+        return Err(Error::new(
+            ErrorKind::BadRequest,
+            "each table counts its own versions: for several tables give a time, such as 2026-01-31T10:00:00Z",
+        ));
+    }
+    let mut opened = Vec::new();
+    for name in query.tables() {
+        opened.push(lake.open(name, &as_of).await?);
+    }
+    blocking(move || {
+        let relations: Vec<_> = opened.iter().map(|table| table.relation.clone()).collect();
+        // `opened` stays alive until the answer is complete: it keeps the files readable.
+        sql::run(&query, &relations, request.limit)
+    })
+    .await
+}

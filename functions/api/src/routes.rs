@@ -1,0 +1,219 @@
+//! The routes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tarn_core::{Error, ErrorKind};
+use tarn_engine::sql::OutputFormat;
+use tarn_lake::{Lake, blocking};
+use tokio::sync::Semaphore;
+
+use crate::error::ApiError;
+use crate::query::{QueryRequest, answer};
+
+/// Bounds of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Rows of an answer where the request does not say.
+    pub default_rows: usize,
+    /// Rows of an answer at most.
+    pub most_rows: usize,
+    /// How long a client waits for an answer.
+    pub timeout: Duration,
+    /// Queries that run at once; more wait.
+    pub concurrency: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            default_rows: 1_000,
+            most_rows: 100_000,
+            timeout: Duration::from_secs(29),
+            concurrency: 4,
+        }
+    }
+}
+
+struct Service {
+    lake: Lake,
+    limits: Limits,
+    permits: Semaphore,
+}
+
+type Shared = State<Arc<Service>>;
+type Answered<T> = Result<T, ApiError>;
+
+/// The API over a lake.
+pub fn router(lake: Lake, limits: Limits) -> Router {
+    let service = Service { lake, limits, permits: Semaphore::new(limits.concurrency) };
+    Router::new()
+        .route("/health", get(health))
+        .route("/tables", get(tables))
+        .route("/tables/{table}", get(schema))
+        .route("/tables/{table}/versions", get(versions))
+        .route("/query", post(query))
+        .fallback(unknown)
+        .layer(DefaultBodyLimit::max(64 * 1024))
+        .with_state(Arc::new(service))
+}
+
+async fn unknown() -> ApiError {
+    ApiError(Error::new(
+        ErrorKind::NotFound,
+        "no such route; there are GET /health, GET /tables, GET /tables/{table}, \
+         GET /tables/{table}/versions and POST /query",
+    ))
+}
+
+async fn health(State(service): Shared) -> Answered<Json<Value>> {
+    // Listing the tables shows that the catalog answers.
+    let tables = service.lake.catalog.list().await?.len();
+    Ok(Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "tables": tables })))
+}
+
+async fn tables(State(service): Shared) -> Answered<Json<Value>> {
+    let tables: Vec<Value> = service
+        .lake
+        .table_infos()
+        .await?
+        .into_iter()
+        .map(|info| {
+            json!({
+                "table": info.name.to_string(),
+                "description": info.doc,
+                "rows": info.rows,
+                "files": info.files,
+                "versions": info.versions,
+                "metadata_location": info.metadata_location,
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "tables": tables })))
+}
+
+async fn schema(State(service): Shared, Path(name): Path<String>) -> Answered<Json<Value>> {
+    let name = service.lake.find_table(&name).await?;
+    let table = service.lake.table(&name).await?;
+    let columns: Vec<Value> = table
+        .fields()
+        .into_iter()
+        .map(|field| {
+            json!({
+                "name": field.field.name,
+                "type": field.field.ty.to_string(),
+                "required": field.field.required,
+                "description": field.field.doc,
+            })
+        })
+        .collect();
+    let partitioning = table.partitioning();
+    Ok(Json(json!({
+        "table": name.to_string(),
+        "columns": columns,
+        "partitioned_by": partitioning,
+        "metadata_location": table.metadata_location(),
+    })))
+}
+
+async fn versions(State(service): Shared, Path(name): Path<String>) -> Answered<Json<Value>> {
+    let name = service.lake.find_table(&name).await?;
+    let versions: Vec<Value> = service
+        .lake
+        .table(&name)
+        .await?
+        .versions()
+        .iter()
+        .map(|version| {
+            json!({
+                "version": version.number,
+                // As text: JavaScript would round it.
+                "snapshot_id": version.snapshot_id.to_string(),
+                "committed_at": version.committed_at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+                "operation": version.operation,
+                "rows": version.rows,
+                "files": version.files,
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "table": name.to_string(), "versions": versions })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QueryBody {
+    sql: String,
+    #[serde(default)]
+    format: Option<String>,
+    #[serde(default)]
+    as_of: Option<Value>,
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+async fn query(
+    State(service): Shared,
+    body: Result<Json<QueryBody>, JsonRejection>,
+) -> Answered<Response> {
+    let Json(body) = body.map_err(|rejection| {
+        Error::new(
+            ErrorKind::BadRequest,
+            format!("send {{\"sql\": \"SELECT …\"}} as application/json: {}", rejection.body_text()),
+        )
+    })?;
+    let format = match body.format.as_deref() {
+        None => None,
+        Some(name) => Some(OutputFormat::parse(name).ok_or_else(|| {
+            let names: Vec<&str> = OutputFormat::NAMES.iter().map(|(name, _)| *name).collect();
+            Error::new(ErrorKind::BadRequest, format!("no format {name}; there are {}", names.join(", ")))
+        })?),
+    };
+    let as_of = match body.as_of {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(text),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        Some(_) => {
+            return Err(Error::new(ErrorKind::BadRequest, "as_of is a version number or a time").into());
+        }
+    };
+    let limits = service.limits;
+    let limit = body.limit.unwrap_or(limits.default_rows).min(limits.most_rows);
+    let request = QueryRequest { sql: body.sql, as_of, limit: Some(limit) };
+    let busy = |_| Error::new(ErrorKind::Storage, "the query takes too long; ask for less").retryable(true);
+    let answer = tokio::time::timeout(limits.timeout, async {
+        let _permit = service
+            .permits
+            .acquire()
+            .await
+            .map_err(|error| Error::internal("the service is shutting down").with_source(error))?;
+        answer(&service.lake, request).await
+    })
+    .await
+    .map_err(busy)??;
+    if let Some(format) = format {
+        let bytes = blocking(move || {
+            let mut answer = answer;
+            let mut bytes = Vec::new();
+            answer.write(format, &mut bytes)?;
+            Ok(bytes)
+        })
+        .await?;
+        return Ok(([(CONTENT_TYPE, format.media_type())], bytes).into_response());
+    }
+    let rows = answer.objects().collect::<Result<Vec<_>, _>>()?;
+    Ok(Json(json!({
+        "columns": answer.columns(),
+        "rows": rows,
+        "row_count": rows.len(),
+        "truncated": answer.truncated,
+    }))
+    .into_response())
+}

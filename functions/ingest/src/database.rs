@@ -1,0 +1,181 @@
+//! Databases: each table with a contract is upserted from a full snapshot.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tarn_core::contract::{Contract, DeletedRows};
+use tarn_core::run::{DatasetOutcome, Reconciliation};
+use tarn_core::schema::TableField;
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_engine::ingest::{Job, Staged};
+use tarn_engine::snapshot::{self, CurrentFile, Merge};
+use tarn_engine::source::sqlite::Database;
+use tarn_engine::stamp::Stamp;
+use tarn_lake::{blocking, source_version, staged_files};
+use tarn_table::{Base, Change, Committed, SourceRef, Table, VersionRef};
+
+use crate::quarantine::Quarantine;
+use crate::{ATTEMPTS, Run, back_off};
+
+struct StagedTable {
+    contract: Arc<Contract>,
+    staged: Staged,
+    /// `count(*)` at the source.
+    source_rows: u64,
+}
+
+pub(crate) async fn ingest(
+    run: &Run<'_>,
+    contracts: Vec<Contract>,
+    unclaimed_tables: &mut BTreeMap<String, u64>,
+) -> Result<Vec<DatasetOutcome>> {
+    let quarantine = Quarantine::open(run).await?;
+    // Every table is read to its end before anything is committed: a damaged database changes nothing.
+    let mut tables = Vec::new();
+    for contract in contracts {
+        let fields = run.lake.tables.ensure(&contract.table_spec()).await?.fields();
+        tables.push((Arc::new(contract), fields));
+    }
+    let (staged, unclaimed) = stage(run, tables, &quarantine).await?;
+    *unclaimed_tables = unclaimed;
+    let rejected: Vec<_> = staged.iter().flat_map(|table| table.staged.rejected.clone()).collect();
+    quarantine.commit(run, &rejected).await?;
+    let mut outcomes = Vec::new();
+    for table in staged {
+        outcomes.push(upsert(run, table).await?);
+    }
+    Ok(outcomes)
+}
+
+async fn stage(
+    run: &Run<'_>,
+    tables: Vec<(Arc<Contract>, Vec<TableField>)>,
+    quarantine: &Quarantine,
+) -> Result<(Vec<StagedTable>, BTreeMap<String, u64>)> {
+    let copy = run.lake.objects.fetch(&run.info.key).await?;
+    let mut jobs: Vec<(Stamp, Arc<Contract>, Vec<TableField>, PathBuf)> = Vec::new();
+    for (contract, fields) in tables {
+        let staging = run.staging.subfolder(&contract.dataset)?;
+        jobs.push((run.stamp(&contract.version), contract, fields, staging));
+    }
+    let (quarantine, bytes) = (quarantine.layout(), run.info.size);
+    blocking(move || {
+        let database = Database::open(copy.path())?;
+        let unclaimed = {
+            let contracts: Vec<&Contract> = jobs.iter().map(|(_, contract, ..)| &**contract).collect();
+            database.unclaimed_tables(&contracts)?
+        };
+        let mut staged = Vec::new();
+        for (stamp, contract, fields, staging) in jobs {
+            let (source_rows, mut reader) = database.table(&contract)?;
+            let job = Job {
+                contract: &contract,
+                fields,
+                quarantine: quarantine.clone(),
+                stamp,
+                staging,
+                existing: Vec::new(),
+                bytes,
+            };
+            let table = tarn_engine::ingest::run(&mut reader, &job)?;
+            drop(reader);
+            if table.outcome.received != source_rows {
+                return Err(Error::new(
+                    ErrorKind::BadSource,
+                    format!(
+                        "the table of {} has {source_rows} rows by its own count, but {} were read: \
+                         the database is damaged; check it with PRAGMA integrity_check",
+                        contract.dataset, table.outcome.received
+                    ),
+                ));
+            }
+            staged.push(StagedTable { contract, staged: table, source_rows });
+        }
+        Ok((staged, unclaimed))
+    })
+    .await
+}
+
+async fn upsert(run: &Run<'_>, table: StagedTable) -> Result<DatasetOutcome> {
+    let name = table.contract.table();
+    for attempt in 0..ATTEMPTS {
+        let current = run.lake.table(&name).await?;
+        let merge = merge(run, &table, &current).await?;
+        let outcome = |snapshot_id, reconciliation| DatasetOutcome {
+            inserted: merge.inserted,
+            updated: merge.updated,
+            unchanged: merge.unchanged,
+            deleted: merge.deleted,
+            snapshot_id,
+            reconciliation: Some(reconciliation),
+            ..table.staged.outcome.clone()
+        };
+        if merge.add.is_empty() && merge.remove.is_empty() {
+            return Ok(outcome(None, reconcile(run, &table).await?));
+        }
+        let change = Change {
+            add: staged_files(run.lake, &name, &run.id, &merge.add).await?,
+            remove: merge.remove.clone(),
+            // What changes was computed from this version and no other.
+            base: Base::Exactly(current.current_snapshot_id()),
+            sources: vec![SourceRef { uri: run.uri.clone(), version: source_version(&run.info) }],
+            kind: "upsert".to_owned(),
+            // The comparison with the table itself tells whether there is something to do.
+            unless_committed: false,
+            summary: run.summary(),
+        };
+        match run.lake.tables.commit(&name, change).await {
+            Ok(Committed::Done { snapshot_id, .. } | Committed::AlreadyThere { snapshot_id, .. }) => {
+                return Ok(outcome(Some(snapshot_id), reconcile(run, &table).await?));
+            }
+            Ok(Committed::NothingToDo) => return Ok(outcome(None, reconcile(run, &table).await?)),
+            Err(error) if error.kind() == ErrorKind::Conflict => back_off(attempt).await,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::new(ErrorKind::Conflict, format!("{name} is changed by others all the time")))
+}
+
+async fn merge(run: &Run<'_>, table: &StagedTable, current: &Table) -> Result<Merge> {
+    let mut files = Vec::new();
+    let mut copies = Vec::new();
+    for file in current.files(&VersionRef::Current, None).await? {
+        let copy = run.lake.objects.fetch(&file.key).await?;
+        files.push(CurrentFile {
+            path: copy.path().to_owned(),
+            uri: file.uri,
+            partition: file.partition,
+        });
+        copies.push(copy);
+    }
+    let (contract, fields) = (table.contract.clone(), current.fields());
+    let incoming = table.staged.accepted.clone();
+    let stamp = run.stamp(&contract.version);
+    let staging = run.staging.subfolder(&format!("{}-merge", contract.dataset))?;
+    let merge = blocking(move || {
+        snapshot::merge(&contract, &fields, &files, incoming, &stamp, &staging)
+    })
+    .await;
+    drop(copies);
+    merge
+}
+
+/// Compares the table as it now is with the source's own count.
+async fn reconcile(run: &Run<'_>, table: &StagedTable) -> Result<Reconciliation> {
+    let opened = run.lake.open(&table.contract.table(), &VersionRef::Current).await?;
+    let (fields, files) = (opened.relation.fields.clone(), opened.relation.files.clone());
+    let table_rows = blocking(move || snapshot::living_rows(&fields, &files)).await?;
+    let outcome = &table.staged.outcome;
+    let same = match table.contract.deleted_rows {
+        // Rows that are gone at the source stay in the table and look like any other.
+        DeletedRows::Keep => table_rows >= outcome.accepted,
+        DeletedRows::Soft | DeletedRows::Remove => table_rows == outcome.accepted,
+    };
+    Ok(Reconciliation {
+        source_rows: table.source_rows,
+        read_rows: outcome.received,
+        table_rows,
+        matches: same && table.source_rows == outcome.received,
+    })
+}

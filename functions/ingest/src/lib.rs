@@ -1,0 +1,192 @@
+//! Ingests raw objects: read, check, split into accepted and rejected rows, commit.
+//!
+//! Every call ends in one of four ways, and the ledger says which: every row of the object is in a
+//! table, accepted or rejected; the run failed with its cause and can be repeated; the same version
+//! was committed before; or no contract claims the object, which is kept.
+
+mod append;
+mod database;
+mod quarantine;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use tarn_core::contract::{Contract, Format};
+use tarn_core::ports::ObjectInfo;
+use tarn_core::run::{DatasetOutcome, ObjectRecord, ObjectState, RunRecord, RunStatus};
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_engine::stamp::Stamp;
+use tarn_lake::{Lake, Staging, new_run_id, source_version};
+
+/// What a run works with.
+pub(crate) struct Run<'a> {
+    lake: &'a Lake,
+    id: String,
+    info: ObjectInfo,
+    uri: String,
+    staging: Staging,
+}
+
+/// A run loses a race for a table at most so often before it gives up.
+const ATTEMPTS: u32 = 12;
+
+impl Run<'_> {
+    fn stamp(&self, contract_version: &str) -> Stamp {
+        Stamp {
+            run_id: self.id.clone(),
+            source_uri: self.uri.clone(),
+            source_version: source_version(&self.info),
+            ingested_at: Utc::now().timestamp_micros(),
+            contract_version: contract_version.to_owned(),
+        }
+    }
+
+    /// What its snapshots say of it.
+    fn summary(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("tarn.run-id".to_owned(), self.id.clone())])
+    }
+}
+
+/// Ingests the current version of a raw object.
+///
+/// A failure of the input is no error of this function: the returned record says `failed` and why.
+///
+/// # Errors
+/// Where the ledger or the storage does not answer, so that not even a failure can be recorded.
+pub async fn ingest(lake: &Lake, key: &str) -> Result<RunRecord> {
+    let info = lake.objects.head(key).await?;
+    let known = lake.ledger.object(key).await?;
+    let mut record = RunRecord {
+        run_id: new_run_id(),
+        key: key.to_owned(),
+        version: info.version.clone(),
+        bytes: info.size,
+        status: RunStatus::Running,
+        reason: None,
+        error_kind: None,
+        retryable: false,
+        started_at: Utc::now(),
+        ended_at: None,
+        datasets: Vec::new(),
+        unclaimed_tables: BTreeMap::new(),
+    };
+    if let Some(reason) = nothing_to_do(known.as_ref(), &info) {
+        record.status = RunStatus::Skipped;
+        record.reason = Some(reason);
+        record.ended_at = Some(Utc::now());
+        return Ok(record);
+    }
+    let contracts: Vec<Contract> = lake.contracts.claiming(key).into_iter().cloned().collect();
+    if contracts.is_empty() {
+        let reason = format!(
+            "no contract claims the key; those there are claim {}",
+            lake.contracts.iter().map(|contract| contract.key_pattern.as_str()).collect::<Vec<_>>().join(", ")
+        );
+        record.status = RunStatus::Skipped;
+        record.reason = Some(reason.clone());
+        record.ended_at = Some(Utc::now());
+        note_object(lake, &record, &info, ObjectState::Unclaimed, Some(reason)).await?;
+        lake.ledger.put_run(&record).await?;
+        return Ok(record);
+    }
+    note_object(lake, &record, &info, ObjectState::Pending, None).await?;
+    lake.ledger.put_run(&record).await?;
+    let run = Run {
+        lake,
+        id: record.run_id.clone(),
+        uri: lake.objects.uri(key),
+        info,
+        staging: lake.staging(&record.run_id)?,
+    };
+    let outcome = work(&run, contracts, &mut record.unclaimed_tables).await;
+    record.ended_at = Some(Utc::now());
+    match outcome {
+        Ok(datasets) => {
+            record.datasets = datasets;
+            record.status = RunStatus::Succeeded;
+            note_object(lake, &record, &run.info, ObjectState::Committed, None).await?;
+        }
+        Err(error) => {
+            let reason = error.to_string();
+            record.status = RunStatus::Failed;
+            record.reason = Some(reason.clone());
+            record.error_kind = Some(error.kind().as_str().to_owned());
+            record.retryable = error.is_retryable();
+            note_object(lake, &record, &run.info, ObjectState::Failed, Some(reason)).await?;
+        }
+    }
+    lake.ledger.put_run(&record).await?;
+    Ok(record)
+}
+
+/// Why an object needs no run, if it does not.
+fn nothing_to_do(known: Option<&ObjectRecord>, info: &ObjectInfo) -> Option<String> {
+    let known = known?;
+    if known.sequencer > info.sequencer {
+        return Some("a newer version of the object was seen before".to_owned());
+    }
+    (known.state == ObjectState::Committed
+        && known.version == info.version
+        && known.sequencer == info.sequencer)
+        .then(|| format!("this version was committed before, by run {}", known.run_id))
+}
+
+/// Writes what became of the object, unless a newer version of it was seen meanwhile.
+async fn note_object(
+    lake: &Lake,
+    run: &RunRecord,
+    info: &ObjectInfo,
+    state: ObjectState,
+    reason: Option<String>,
+) -> Result<()> {
+    for _ in 0..ATTEMPTS {
+        let known = lake.ledger.object(&run.key).await?;
+        if known.as_ref().is_some_and(|known| known.sequencer > info.sequencer) {
+            return Ok(());
+        }
+        let record = ObjectRecord {
+            key: run.key.clone(),
+            version: info.version.clone(),
+            sequencer: info.sequencer.clone(),
+            state,
+            run_id: run.run_id.clone(),
+            reason: reason.clone(),
+            updated_at: Utc::now(),
+            revision: 0,
+        };
+        match lake.ledger.put_object(&record, known.map(|known| known.revision)).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Conflict => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::new(ErrorKind::Conflict, format!("the record of {} is written by others all the time", run.key)))
+}
+
+async fn work(
+    run: &Run<'_>,
+    contracts: Vec<Contract>,
+    unclaimed_tables: &mut BTreeMap<String, u64>,
+) -> Result<Vec<DatasetOutcome>> {
+    let (databases, mut others): (Vec<Contract>, Vec<Contract>) =
+        contracts.into_iter().partition(|contract| contract.format == Format::Sqlite);
+    if let Some(contract) = others.pop() {
+        if !others.is_empty() || !databases.is_empty() {
+            return Err(Error::new(
+                ErrorKind::BadContract,
+                format!("more than one contract claims {}", run.info.key),
+            ));
+        }
+        return Ok(vec![append::ingest(run, Arc::new(contract)).await?]);
+    }
+    database::ingest(run, databases, unclaimed_tables).await
+}
+
+/// Waits before another attempt: longer each time, and not at the same moment as others.
+pub(crate) async fn back_off(attempt: u32) {
+    let jitter = u64::from(Utc::now().timestamp_subsec_nanos() % 1000);
+    let millis = (20u64 << attempt.min(6)) * (500 + jitter) / 1000;
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+}

@@ -1,0 +1,40 @@
+//! From staged files to a commit.
+
+use tarn_core::layout;
+use tarn_core::ports::{ObjectInfo, PutMode};
+use tarn_core::schema::{TableName, system};
+use tarn_core::{Error, Result};
+use tarn_engine::parquet::ParquetFile;
+use tarn_table::NewFile;
+
+use crate::Lake;
+
+/// What rows and snapshots say of the version of their source object: one text per put, so that
+/// content that comes back after a change is told from its first appearance.
+pub fn source_version(info: &ObjectInfo) -> String {
+    format!("{}@{}", info.version, info.sequencer)
+}
+
+/// Uploads staged files to a table's data folder. Until a commit names them they are no part of it.
+pub async fn staged_files(
+    lake: &Lake,
+    table: &TableName,
+    run_id: &str,
+    files: &[ParquetFile],
+) -> Result<Vec<NewFile>> {
+    let mut uploaded = Vec::with_capacity(files.len());
+    for (number, file) in files.iter().enumerate() {
+        let stem = file.path.file_stem().and_then(|stem| stem.to_str()).ok_or_else(|| {
+            Error::internal(format!("{} has no name", file.path.display()))
+        })?;
+        let key = format!("{}{run_id}-{stem}-{number:05}.parquet", layout::data_prefix(table));
+        lake.objects.put_file(&key, &file.path, PutMode::IfAbsent, false).await?;
+        uploaded.push(NewFile {
+            key,
+            local: file.path.clone(),
+            partition: file.partition,
+            exact_bounds: vec![system::SOURCE_URI.to_owned()],
+        });
+    }
+    Ok(uploaded)
+}

@@ -1,0 +1,128 @@
+//! What the functions share: the lake as they see it, opened once at start.
+
+mod commit;
+mod relation;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tarn_core::contract::Contracts;
+use tarn_core::ports::{Catalog, Ledger, Objects};
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_table::Tables;
+use uuid::Uuid;
+
+pub use commit::{source_version, staged_files};
+pub use relation::{Opened, TableInfo, resolve};
+
+/// The lake: its ports, contracts and tables.
+#[derive(Clone)]
+pub struct Lake {
+    /// Object storage.
+    pub objects: Arc<dyn Objects>,
+    /// Table pointers.
+    pub catalog: Arc<dyn Catalog>,
+    /// What happened to each object, and every run.
+    pub ledger: Arc<dyn Ledger>,
+    /// The datasets.
+    pub contracts: Arc<Contracts>,
+    /// Iceberg tables over the ports.
+    pub tables: Tables,
+    /// Where runs stage their files: a folder of the local disk.
+    scratch: PathBuf,
+}
+
+impl Lake {
+    /// A lake over its ports.
+    pub fn new(
+        objects: Arc<dyn Objects>,
+        catalog: Arc<dyn Catalog>,
+        ledger: Arc<dyn Ledger>,
+        contracts: Contracts,
+        scratch: &Path,
+    ) -> Self {
+        Lake {
+            tables: Tables::new(objects.clone(), catalog.clone()),
+            objects,
+            catalog,
+            ledger,
+            contracts: Arc::new(contracts),
+            scratch: scratch.to_owned(),
+        }
+    }
+
+    /// A new empty folder for a run's files, deleted when the returned value is dropped.
+    pub fn staging(&self, run_id: &str) -> Result<Staging> {
+        let path = self.scratch.join(run_id);
+        std::fs::create_dir_all(&path).map_err(|error| {
+            Error::new(
+                ErrorKind::Storage,
+                format!("the staging folder {} cannot be made", path.display()),
+            )
+            .with_source(error)
+        })?;
+        Ok(Staging { path })
+    }
+}
+
+/// A new run's identifier: a UUID of version 7, so that later runs sort behind earlier ones.
+pub fn new_run_id() -> String {
+    Uuid::now_v7().to_string()
+}
+
+/// A run's folder.
+#[derive(Debug)]
+pub struct Staging {
+    path: PathBuf,
+}
+
+impl Staging {
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A new empty folder in it.
+    pub fn subfolder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.path.join(name);
+        let made = match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => std::fs::create_dir_all(&path),
+        };
+        made.map_err(|error| {
+            Error::new(ErrorKind::Storage, format!("{} cannot be made", path.display())).with_source(error)
+        })?;
+        Ok(path)
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            // What is left is garbage of a known place, and no part of any table.
+            tracing::warn!(path = %self.path.display(), %error, "a staging folder is left behind");
+        }
+    }
+}
+
+/// Runs work that computes or blocks on a thread of its own.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => {
+            let text = error
+                .try_into_panic()
+                .ok()
+                .and_then(|panic| {
+                    panic
+                        .downcast_ref::<String>()
+                        .cloned()
+                        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                })
+                .unwrap_or_else(|| "the work was cancelled".to_owned());
+            Err(Error::internal(format!("a fault in Tarn: {text}")))
+        }
+    }
+}

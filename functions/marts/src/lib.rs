@@ -1,0 +1,137 @@
+//! Computes the marts whose inputs have changed and commits those whose content has.
+
+use std::collections::BTreeMap;
+
+use tarn_core::contract::Contracts;
+use tarn_core::schema::{TableName, Zone};
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_engine::marts::{self, Inputs, Mart};
+use tarn_lake::{Lake, blocking, new_run_id, staged_files};
+use tarn_table::{Base, Change, Committed, VersionRef};
+
+/// What became of a mart.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum MartStatus {
+    /// A new version was written.
+    Built {
+        /// The version's snapshot.
+        snapshot_id: i64,
+    },
+    /// The inputs changed but the rows did not, or the inputs did not.
+    Unchanged,
+    /// A curated table that it reads does not exist yet.
+    Waiting {
+        /// Those tables.
+        missing: Vec<String>,
+    },
+}
+
+/// One mart after a run.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct MartOutcome {
+    /// Its table.
+    pub mart: String,
+    /// Its rows.
+    pub rows: u64,
+    /// What became of it.
+    #[serde(flatten)]
+    pub status: MartStatus,
+}
+
+const ATTEMPTS: u32 = 5;
+
+/// Brings every mart up to date; `each` is called with each mart's name before its turn.
+///
+/// # Errors
+/// `BadContract` where a curated table lacks a column that a mart reads.
+pub async fn build_all(lake: &Lake, each: &mut (dyn FnMut(&str) + Send)) -> Result<Vec<MartOutcome>> {
+    let mut outcomes = Vec::new();
+    for mart in marts::ALL {
+        if !has_datasets(mart, &lake.contracts) {
+            continue;
+        }
+        each(mart.name);
+        outcomes.push(build(lake, mart).await?);
+    }
+    Ok(outcomes)
+}
+
+/// Marts are of the shop's datasets; with contracts of another shop those that do not apply are
+/// left out.
+fn has_datasets(mart: &Mart, contracts: &Contracts) -> bool {
+    mart.inputs.iter().all(|input| contracts.get(input).is_some())
+}
+
+async fn build(lake: &Lake, mart: &'static Mart) -> Result<MartOutcome> {
+    let outcome = |rows, status| MartOutcome { mart: mart.name.to_owned(), rows, status };
+    for _ in 0..ATTEMPTS {
+        let mut inputs = Vec::new();
+        let mut missing = Vec::new();
+        for input in mart.inputs {
+            let name = TableName::new(Zone::Curated, *input);
+            match lake.tables.load(&name).await? {
+                Some(table) => inputs.push((name, table.current_snapshot_id())),
+                None => missing.push(name.to_string()),
+            }
+        }
+        if !missing.is_empty() {
+            return Ok(outcome(0, MartStatus::Waiting { missing }));
+        }
+        let spec = mart.table_spec();
+        let table = lake.tables.ensure(&spec).await?;
+        let versions = table.versions();
+        let last = versions.last();
+        let read: BTreeMap<String, Option<i64>> =
+            inputs.iter().map(|(name, snapshot)| (name.to_string(), *snapshot)).collect();
+        let read = serde_json::to_string(&read)
+            .map_err(|error| Error::internal("inputs cannot be written down").with_source(error))?;
+        let state = format!("mart/{}/inputs", mart.name);
+        let rows = last.map_or(0, |version| version.rows);
+        if last.is_some() && lake.ledger.state(&state).await?.as_deref() == Some(read.as_str()) {
+            return Ok(outcome(rows, MartStatus::Unchanged));
+        }
+        let mut opened = Vec::new();
+        for (name, snapshot) in &inputs {
+            let version = snapshot.map_or(VersionRef::Current, VersionRef::Snapshot);
+            opened.push(lake.open(name, &version).await?);
+        }
+        let relations: Vec<_> = opened.iter().map(|opened| opened.relation.clone()).collect();
+        let run_id = new_run_id();
+        let staging = lake.staging(&run_id)?;
+        let folder = staging.subfolder(mart.name)?;
+        let fields = table.fields();
+        let built =
+            blocking(move || marts::build(mart, &Inputs::new(&relations)?, &fields, &folder)).await?;
+        const CONTENT: &str = "tarn.content";
+        if last.is_some_and(|version| version.summary.get(CONTENT) == Some(&built.content)) {
+            lake.ledger.put_state(&state, &read).await?;
+            return Ok(outcome(rows, MartStatus::Unchanged));
+        }
+        let live = table.files(&VersionRef::Current, None).await?;
+        let change = Change {
+            add: staged_files(lake, &spec.name, &run_id, &built.files).await?,
+            remove: live.into_iter().map(|file| file.uri).collect(),
+            base: Base::Exactly(table.current_snapshot_id()),
+            sources: Vec::new(),
+            kind: "mart".to_owned(),
+            unless_committed: false,
+            summary: BTreeMap::from([
+                ("tarn.run-id".to_owned(), run_id.clone()),
+                ("tarn.inputs".to_owned(), read.clone()),
+                (CONTENT.to_owned(), built.content.clone()),
+            ]),
+        };
+        let status = match lake.tables.commit(&spec.name, change).await {
+            Ok(Committed::Done { snapshot_id, .. } | Committed::AlreadyThere { snapshot_id, .. }) => {
+                MartStatus::Built { snapshot_id }
+            }
+            Ok(Committed::NothingToDo) => MartStatus::Unchanged,
+            Err(error) if error.kind() == ErrorKind::Conflict => continue,
+            Err(error) => return Err(error),
+        };
+        lake.ledger.put_state(&state, &read).await?;
+        return Ok(outcome(built.rows, status));
+    }
+    Err(Error::new(ErrorKind::Conflict, format!("{} is built by others all the time", mart.name)))
+}

@@ -1,0 +1,271 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+/// A data lake for an online shop, in a folder or on AWS.
+#[derive(Debug, Parser)]
+#[command(name = "tarn", version, max_term_width = 100, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Folder of the lake; it is made when something is first put into it
+    #[arg(long, global = true, env = "TARN_LAKE", default_value = "./lake", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub lake: PathBuf,
+    /// Folder of the data contracts (*.odcs.yaml) [default: the shop's, built in]
+    #[arg(long, global = true, env = "TARN_CONTRACTS", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub contracts: Option<PathBuf>,
+    /// Print JSON for programs instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print nothing but results and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Generate a small shop, ingest it, build marts and show what came of it
+    Demo(DemoArgs),
+    /// Write sample data of every kind of source
+    Generate(GenerateArgs),
+    /// Put files into the raw zone and ingest them
+    #[command(after_long_help = INGEST_HELP)]
+    Ingest(IngestArgs),
+    /// Send ad events, one JSON object per line, through the archive step into the lake
+    Stream(StreamArgs),
+    /// Bring the marts up to date
+    Marts,
+    /// Answer a SQL query over the lake's tables
+    #[command(after_long_help = QUERY_HELP)]
+    Query(QueryArgs),
+    /// Serve health, tables, schemas and SQL queries over HTTP on localhost
+    Serve(ServeArgs),
+    /// List the tables
+    Tables,
+    /// List the versions of a table
+    Versions(VersionsArgs),
+    /// List rejected rows, or show one with its payload, place and reason
+    Quarantine(QuarantineArgs),
+    /// List the runs, newest first, or show one
+    Runs(RunsArgs),
+    /// Check data contracts, or draft them from a file
+    #[command(subcommand)]
+    Contract(ContractCommand),
+    /// Print a script that completes this command line in a shell
+    Completions(CompletionsArgs),
+}
+
+const INGEST_HELP: &str = "\
+A file keeps its name and goes to raw/<source>/<dataset>/ingest_date=<today>/<name>. Which source and
+dataset: what --to says; else the folders that the file is in, where a contract claims them; else the
+one contract of the format that its content shows. A file that fits no contract is kept under
+raw/unclaimed and listed, never ingested by guess. A file of the lake's own raw folder is ingested
+where it is.
+
+The exit code is 0 if every file was ingested (or was before), 1 if a run failed, 3 if a file is
+unclaimed.
+
+Examples:
+  tarn ingest access.log.gz shop.sqlite
+  tarn ingest --to web/access_logs server7.txt
+  tarn ingest ./data";
+
+const QUERY_HELP: &str = "\
+Tables are curated.<dataset>, analytics.<mart> and quality.quarantine; the database may be left out.
+Times are UTC. In JSON, decimals and times are text.
+
+Examples:
+  tarn query 'SELECT status, count(*) AS orders FROM orders GROUP BY status'
+  tarn query --as-of 3 'SELECT count(*) FROM orders'
+  tarn query --as-of 2026-01-31T10:00:00Z --format csv 'SELECT * FROM daily_sales'";
+
+/// `tarn demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Seed of the sample data
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// Days of sample data
+    #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u32).range(2..=366))]
+    pub days: u32,
+    /// Size of the shop: 1 is about 4,000 orders and 40,000 log lines
+    #[arg(long, default_value_t = 1.0, value_parser = scale)]
+    pub scale: f64,
+}
+
+/// `tarn generate`
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// Folder to write to
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+    /// Seed: the same seed gives the same bytes
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// Days of data
+    #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u32).range(2..=366))]
+    pub days: u32,
+    /// Size of the shop: 1 is about 4,000 orders and 40,000 log lines
+    #[arg(long, default_value_t = 1.0, value_parser = scale)]
+    pub scale: f64,
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(scale) if scale.is_finite() && scale > 0.0 && scale <= 1000.0 => Ok(scale),
+        _ => Err("a number greater than 0, at most 1000".to_owned()),
+    }
+}
+
+/// `tarn ingest`
+#[derive(Debug, Args)]
+pub struct IngestArgs {
+    /// Files and folders
+    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Where in the raw zone they belong, for example web/access_logs
+    #[arg(long, value_name = "SOURCE/DATASET")]
+    pub to: Option<String>,
+}
+
+/// `tarn stream`
+#[derive(Debug, Args)]
+pub struct StreamArgs {
+    /// File of events, plain or gzip [default: standard input]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+    /// Dataset that the events are for, where more than one contract takes events
+    #[arg(long)]
+    pub dataset: Option<String>,
+    /// Replay: say that the events arrived on this UTC day, evenly spread over it [default: now]
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "file")]
+    pub arrived_on: Option<NaiveDate>,
+}
+
+/// `tarn query`
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// One SELECT; - reads it from standard input
+    pub sql: String,
+    /// How to write the answer
+    #[arg(long, short, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// Read this version: its number, its snapshot id, or a time
+    #[arg(long, value_name = "VERSION|TIME")]
+    pub as_of: Option<String>,
+    /// At most so many rows
+    #[arg(long, short = 'n')]
+    pub limit: Option<usize>,
+    /// Write to a file instead of standard output
+    #[arg(long, short, value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned, for people
+    Table,
+    /// One array of objects
+    Json,
+    /// One object per line
+    Ndjson,
+    /// Comma-separated values with a header line
+    Csv,
+    /// A Parquet file
+    Parquet,
+    /// An Arrow IPC file
+    Arrow,
+}
+
+/// `tarn serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Port on localhost; 0 takes a free one
+    #[arg(long, short, default_value_t = 8080)]
+    pub port: u16,
+}
+
+/// `tarn versions`
+#[derive(Debug, Args)]
+pub struct VersionsArgs {
+    /// Table, with or without its database
+    pub table: String,
+}
+
+/// `tarn quarantine`
+#[derive(Debug, Args)]
+pub struct QuarantineArgs {
+    /// Show one rejected row by its number in the list
+    pub number: Option<u64>,
+    /// Rows of this dataset only
+    #[arg(long)]
+    pub dataset: Option<String>,
+    /// Rows that broke this rule only
+    #[arg(long)]
+    pub rule: Option<String>,
+    /// At most so many rows
+    #[arg(long, short = 'n', default_value_t = 20)]
+    pub limit: usize,
+}
+
+/// `tarn runs`
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// Show one run in full
+    pub run_id: Option<String>,
+    /// At most so many runs
+    #[arg(long, short = 'n', default_value_t = 20)]
+    pub limit: usize,
+}
+
+/// `tarn contract`
+#[derive(Debug, Subcommand)]
+pub enum ContractCommand {
+    /// Check contracts; every fault is listed with its file, line and the way to mend it
+    Lint(LintArgs),
+    /// Draft contracts from a file: one per table of a database, one for any other file
+    Infer(InferArgs),
+}
+
+/// `tarn contract lint`
+#[derive(Debug, Args)]
+pub struct LintArgs {
+    /// Files or folders [default: --contracts, or ./contracts]
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+}
+
+/// `tarn contract infer`
+#[derive(Debug, Args)]
+pub struct InferArgs {
+    /// The file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Folder to write the drafts to [default: print them]
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// Name of the source in raw/<source>/… [default: from the file's name]
+    #[arg(long)]
+    pub source: Option<String>,
+}
+
+/// `tarn completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}

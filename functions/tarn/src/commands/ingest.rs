@@ -1,0 +1,176 @@
+//! `tarn ingest`
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use chrono::Utc;
+use tarn_core::run::{RunRecord, RunStatus};
+use tarn_core::{Error, Result};
+use tarn_lake::new_run_id;
+
+use crate::cli::{Global, IngestArgs};
+use crate::land::{Landing, Place, land, plan};
+use crate::setting::{Setting, create};
+use crate::terminal::{Progress, Terminal, bytes, count, plural};
+
+/// A file is unclaimed.
+const UNCLAIMED: u8 = 3;
+
+/// Lands and ingests the files.
+pub async fn run(global: &Global, args: &IngestArgs, terminal: &Terminal) -> Result<ExitCode> {
+    let setting = create(global)?;
+    let mut landings = Vec::new();
+    for path in &args.paths {
+        landings.extend(plan(&setting, path, args.to.as_deref())?);
+    }
+    let progress = terminal.progress();
+    let records = ingest_all(&setting, &landings, &progress).await?;
+    drop(progress);
+    if terminal.is_json() {
+        records.iter().try_for_each(|record| terminal.json(record))?;
+    } else {
+        print(&records, terminal)?;
+    }
+    Ok(exit_code(&records))
+}
+
+/// Lands and ingests files in order.
+pub async fn ingest_all(
+    setting: &Setting,
+    landings: &[Landing],
+    progress: &Progress,
+) -> Result<Vec<RunRecord>> {
+    let mut records = Vec::new();
+    for (number, landing) in landings.iter().enumerate() {
+        let name = landing.path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        progress.step(format!("{}/{} {name}: landing", number + 1, landings.len()));
+        let key = match land(setting, landing).await {
+            Ok(key) => key,
+            Err(error) if error.is_retryable() => {
+                let record = not_landed(landing, &error);
+                setting.lake.ledger.put_run(&record).await?;
+                records.push(record);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        progress.step(format!("{}/{} {name}: ingesting", number + 1, landings.len()));
+        let _lock = setting.local.ingest_lock(&key).await?;
+        records.push(tarn_ingest::ingest(&setting.lake, &key).await?);
+    }
+    Ok(records)
+}
+
+/// The run of a file that could not even be copied: it stays where it is.
+fn not_landed(landing: &Landing, error: &Error) -> RunRecord {
+    let key = match &landing.place {
+        Place::Here(key) => key.clone(),
+        Place::Folder { source, dataset, name } => format!("{source}/{dataset}/{name}"),
+    };
+    let now = Utc::now();
+    RunRecord {
+        run_id: new_run_id(),
+        key,
+        version: String::new(),
+        bytes: 0,
+        status: RunStatus::Failed,
+        reason: Some(error.to_string()),
+        error_kind: Some(error.kind().as_str().to_owned()),
+        retryable: true,
+        started_at: now,
+        ended_at: Some(now),
+        datasets: Vec::new(),
+        unclaimed_tables: BTreeMap::new(),
+    }
+}
+
+/// 0 where everything is in the lake, 1 after a failure, 3 where something is unclaimed.
+pub fn exit_code(records: &[RunRecord]) -> ExitCode {
+    if records.iter().any(|record| record.status == RunStatus::Failed) {
+        ExitCode::FAILURE
+    } else if records.iter().any(is_unclaimed) {
+        ExitCode::from(UNCLAIMED)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn is_unclaimed(record: &RunRecord) -> bool {
+    record.status == RunStatus::Skipped
+        && record.reason.as_ref().is_some_and(|reason| reason.starts_with("no contract claims"))
+}
+
+/// Prints one line per object and dataset, and what needs attention below.
+pub fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
+    let mut rows = Vec::new();
+    for record in records {
+        let status = match record.status {
+            RunStatus::Succeeded => "ingested",
+            RunStatus::Failed => "failed",
+            RunStatus::Skipped if is_unclaimed(record) => "unclaimed",
+            RunStatus::Skipped => "unchanged",
+            RunStatus::Running => "running",
+        };
+        let key = record.key.strip_prefix("raw/").unwrap_or(&record.key).to_owned();
+        if record.datasets.is_empty() {
+            rows.push(vec![key, status.to_owned(), bytes(record.bytes)]);
+            continue;
+        }
+        for (index, outcome) in record.datasets.iter().enumerate() {
+            let first = index == 0;
+            rows.push(vec![
+                if first { key.clone() } else { String::new() },
+                if first { status.to_owned() } else { String::new() },
+                if first { bytes(record.bytes) } else { String::new() },
+                outcome.dataset.clone(),
+                count(outcome.received),
+                count(outcome.accepted),
+                count(outcome.rejected),
+            ]);
+        }
+    }
+    terminal.table(
+        &["object", "status", "size", "dataset", "received", "accepted", "rejected"],
+        &["size", "received", "accepted", "rejected"],
+        rows,
+    )?;
+    for record in records {
+        match (&record.reason, record.status) {
+            (Some(reason), RunStatus::Failed) => {
+                terminal.fail(&format!("{}: {reason}", record.key));
+                terminal.note("  The object is kept; ingest it again when the cause is mended.");
+            }
+            (Some(reason), RunStatus::Skipped) if is_unclaimed(record) => {
+                terminal.note(&format!("{}: {reason}", record.key));
+            }
+            _ => {}
+        }
+        for (table, rows) in &record.unclaimed_tables {
+            terminal.note(&format!(
+                "{}: no contract reads table {table} ({}); draft one with: tarn contract infer",
+                record.key,
+                plural(*rows, "row")
+            ));
+        }
+        for outcome in &record.datasets {
+            if let Some(reconciliation) = outcome.reconciliation.as_ref().filter(|found| !found.matches) {
+                terminal.fail(&format!(
+                    "{}: {} has {} at its source, {} were read and {} are in the table",
+                    record.key,
+                    outcome.dataset,
+                    plural(reconciliation.source_rows, "row"),
+                    count(reconciliation.read_rows),
+                    count(reconciliation.table_rows),
+                ));
+            }
+        }
+    }
+    let rejected: u64 = records.iter().map(RunRecord::rejected).sum();
+    if rejected > 0 {
+        terminal.note(&format!(
+            "{} in quarantine; look at them with: tarn quarantine",
+            plural(rejected, "rejected row")
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! `tarn marts`
+
+use std::process::ExitCode;
+
+use tarn_core::Result;
+use tarn_marts::{MartOutcome, MartStatus, build_all};
+
+use crate::cli::Global;
+use crate::setting::open;
+use crate::terminal::{Terminal, count};
+
+/// Brings the marts up to date and lists them.
+pub async fn run(global: &Global, terminal: &Terminal) -> Result<ExitCode> {
+    let setting = open(global)?;
+    let progress = terminal.progress();
+    let outcomes = build_all(&setting.lake, &mut |mart| progress.step(format!("building {mart}"))).await?;
+    drop(progress);
+    if terminal.is_json() {
+        outcomes.iter().try_for_each(|outcome| terminal.json(outcome))?;
+    } else {
+        print(&outcomes, terminal)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints one line per mart.
+pub fn print(outcomes: &[MartOutcome], terminal: &Terminal) -> Result<()> {
+    let rows = outcomes
+        .iter()
+        .map(|outcome| {
+            let status = match &outcome.status {
+                MartStatus::Built { .. } => "new version".to_owned(),
+                MartStatus::Unchanged => "unchanged".to_owned(),
+                MartStatus::Waiting { missing } => format!("waits for {}", missing.join(", ")),
+            };
+            vec![outcome.mart.clone(), count(outcome.rows), status]
+        })
+        .collect();
+    terminal.table(&["mart", "rows", "status"], &["rows"], rows)
+}

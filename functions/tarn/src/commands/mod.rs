@@ -1,0 +1,14 @@
+//! One module per command.
+
+pub mod completions;
+pub mod contract;
+pub mod demo;
+pub mod generate;
+pub mod ingest;
+pub mod marts;
+pub mod quarantine;
+pub mod query;
+pub mod runs;
+pub mod serve;
+pub mod stream;
+pub mod tables;

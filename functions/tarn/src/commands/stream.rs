@@ -1,0 +1,107 @@
+//! `tarn stream`
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::ExitCode;
+
+use chrono::NaiveDate;
+use flate2::bufread::MultiGzDecoder;
+use tarn_archive::{Arrival, stream_contract, stream_lines};
+use tarn_core::run::RunRecord;
+use tarn_core::{Error, ErrorKind, Result};
+
+use crate::cli::{Global, StreamArgs};
+use crate::commands::ingest;
+use crate::setting::{Setting, create};
+use crate::terminal::{Progress, Terminal, plural};
+
+/// Archives the events and ingests the archived objects.
+pub async fn run(global: &Global, args: &StreamArgs, terminal: &Terminal) -> Result<ExitCode> {
+    let setting = create(global)?;
+    let progress = terminal.progress();
+    let (sent, records) = match &args.file {
+        Some(path) => {
+            stream_file(&setting, path, args.dataset.as_deref(), args.arrived_on, &progress).await?
+        }
+        None => {
+            let mut input = BufReader::new(std::io::stdin());
+            stream(&setting, &mut input, args.dataset.as_deref(), &Arrival::Now, &progress).await?
+        }
+    };
+    drop(progress);
+    if terminal.is_json() {
+        records.iter().try_for_each(|record| terminal.json(record))?;
+    } else {
+        ingest::print(&records, terminal)?;
+        terminal.note(&format!("{} sent", plural(sent, "event")));
+    }
+    Ok(ingest::exit_code(&records))
+}
+
+fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {
+    let unreadable = |error| {
+        Error::new(ErrorKind::BadRequest, format!("{} cannot be read", path.display())).with_source(error)
+    };
+    let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(unreadable)?);
+    let gzip = file.fill_buf().map_err(unreadable)?.starts_with(&[0x1f, 0x8b]);
+    Ok(if gzip { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(file) })
+}
+
+fn lines(path: &Path) -> Result<u64> {
+    let mut input = open(path)?;
+    let mut lines = 0;
+    loop {
+        let available = input.fill_buf().map_err(|error| {
+            Error::new(ErrorKind::BadRequest, format!("{} cannot be read", path.display())).with_source(error)
+        })?;
+        if available.is_empty() {
+            return Ok(lines);
+        }
+        lines += available.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        let read = available.len();
+        input.consume(read);
+    }
+}
+
+/// Streams a file; with a day, as a replay of that day.
+pub async fn stream_file(
+    setting: &Setting,
+    path: &Path,
+    dataset: Option<&str>,
+    arrived_on: Option<NaiveDate>,
+    progress: &Progress,
+) -> Result<(u64, Vec<RunRecord>)> {
+    let arrival = match arrived_on {
+        None => Arrival::Now,
+        Some(day) => Arrival::On {
+            day,
+            lines: lines(path)?,
+            name: path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
+        },
+    };
+    stream(setting, open(path)?.as_mut(), dataset, &arrival, progress).await
+}
+
+async fn stream(
+    setting: &Setting,
+    input: &mut (dyn BufRead + Send),
+    dataset: Option<&str>,
+    arrival: &Arrival,
+    progress: &Progress,
+) -> Result<(u64, Vec<RunRecord>)> {
+    let contract = stream_contract(&setting.lake, dataset)?;
+    let mut keys = Vec::new();
+    let sent = stream_lines(&setting.lake, contract, input, arrival, &mut |info, records| {
+        progress.step(format!("archiving: {}", plural(records, "event")));
+        keys.push(info.key.clone());
+    })
+    .await?;
+    let mut records = Vec::new();
+    for (number, key) in keys.iter().enumerate() {
+        progress.step(format!("{}/{} ingesting archived events", number + 1, keys.len()));
+        let _lock = setting.local.ingest_lock(key).await?;
+        records.push(tarn_ingest::ingest(&setting.lake, key).await?);
+    }
+    Ok((sent, records))
+}

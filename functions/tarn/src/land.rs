@@ -1,0 +1,219 @@
+//! Puts local files into the raw zone under keys that contracts claim.
+
+use std::path::{Path, PathBuf};
+
+use chrono::Utc;
+use tarn_core::contract::Format;
+use tarn_core::ports::PutMode;
+use tarn_core::{Error, ErrorKind, Result, layout};
+use tarn_engine::source::{self, sqlite::Database};
+
+use crate::setting::Setting;
+
+/// A local file and the place in the raw zone that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Landing {
+    /// The file.
+    pub path: PathBuf,
+    /// Where it goes.
+    pub place: Place,
+}
+
+/// Where a file goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// It is in the raw zone already.
+    Here(String),
+    /// `raw/<source>/<dataset>/ingest_date=…/<name>`
+    Folder {
+        /// The source.
+        source: String,
+        /// The dataset.
+        dataset: String,
+        /// The rest of the key.
+        name: String,
+    },
+}
+
+/// The source and dataset of files that fit no contract.
+const UNCLAIMED: (&str, &str) = ("unclaimed", "files");
+
+fn bad(text: impl Into<String>) -> Error {
+    Error::new(ErrorKind::BadRequest, text)
+}
+
+/// The files of a path in name order, and where each goes.
+///
+/// # Errors
+/// `BadRequest` where the path does not exist, a name is not UTF-8, or it is not clear which
+/// contract of several a file is for.
+pub fn plan(setting: &Setting, path: &Path, to: Option<&str>) -> Result<Vec<Landing>> {
+    let to = to
+        .map(|to| match to.trim_matches('/').split_once('/') {
+            Some((source, dataset)) if !dataset.contains('/') && !source.is_empty() && !dataset.is_empty() => {
+                Ok((source.to_owned(), dataset.to_owned()))
+            }
+            _ => Err(bad(format!("--to takes source/dataset, for example web/access_logs, not {to}"))),
+        })
+        .transpose()?;
+    let real = path
+        .canonicalize()
+        .map_err(|error| bad(format!("{} cannot be read", path.display())).with_source(error))?;
+    let mut files = Vec::new();
+    collect(&real, &mut files)?;
+    files.sort();
+    files
+        .into_iter()
+        .map(|file| {
+            let place = place(setting, &real, &file, to.as_ref())?;
+            Ok(Landing { path: file, place })
+        })
+        .collect()
+}
+
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let unreadable =
+        |error| bad(format!("{} cannot be read", path.display())).with_source(error);
+    if !path.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(path).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let hidden = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with('.'));
+        if !hidden {
+            collect(&path, files)?;
+        }
+    }
+    Ok(())
+}
+
+fn parts(path: &Path) -> Result<Vec<&str>> {
+    path.iter()
+        .map(|part| {
+            part.to_str().ok_or_else(|| {
+                bad(format!("the name {} is not UTF-8; rename the file", path.display()))
+            })
+        })
+        .collect()
+}
+
+fn place(
+    setting: &Setting,
+    given: &Path,
+    file: &Path,
+    to: Option<&(String, String)>,
+) -> Result<Place> {
+    if let Ok(inside) = file.strip_prefix(setting.local.root()) {
+        let key = parts(inside)?.join("/");
+        if key.starts_with(layout::RAW) {
+            return Ok(Place::Here(key));
+        }
+        return Err(bad(format!("{} is a file of the lake itself, not of its raw zone", file.display())));
+    }
+    let folder = |source: &str, dataset: &str, name: String| Place::Folder {
+        source: source.to_owned(),
+        dataset: dataset.to_owned(),
+        name,
+    };
+    let below = parts(file.strip_prefix(given).unwrap_or(Path::new("")))?;
+    let all = parts(file)?;
+    let Some((name, folders)) = all.split_last() else {
+        return Err(bad(format!("{} is no file", file.display())));
+    };
+    if let Some((source, dataset)) = to {
+        let name = if below.is_empty() { (*name).to_owned() } else { below.join("/") };
+        return Ok(folder(source, dataset, name));
+    }
+    // The folders say it, wherever they are: …/web/access_logs/server7/access.log
+    let claimed: Vec<(&str, &str)> =
+        setting.lake.contracts.iter().filter_map(|contract| contract.key_pattern.folder()).collect();
+    for at in (1..folders.len()).rev() {
+        let pair = (folders[at - 1], folders[at]);
+        if claimed.contains(&pair) {
+            let rest: Vec<&str> = all[at + 1..]
+                .iter()
+                .copied()
+                .filter(|part| !part.starts_with("ingest_date="))
+                .collect();
+            return Ok(folder(pair.0, pair.1, rest.join("/")));
+        }
+    }
+    // A tree of folders that no contract knows keeps its folders, so that one can be written for it.
+    if let [source, dataset, rest @ ..] = below.as_slice()
+        && !rest.is_empty()
+    {
+        return Ok(folder(source, dataset, rest.join("/")));
+    }
+    let (source, dataset) = match format_of(setting, file)? {
+        Some(format) => folder_of_format(setting, file, format)?,
+        None => (UNCLAIMED.0.to_owned(), UNCLAIMED.1.to_owned()),
+    };
+    Ok(folder(&source, &dataset, (*name).to_owned()))
+}
+
+fn format_of(setting: &Setting, file: &Path) -> Result<Option<Format>> {
+    let contracts: Vec<_> = setting.lake.contracts.iter().collect();
+    source::sniff(file, &contracts)
+}
+
+fn folder_of_format(setting: &Setting, file: &Path, format: Format) -> Result<(String, String)> {
+    let mut folders: Vec<(&str, &str)> = setting
+        .lake
+        .contracts
+        .iter()
+        .filter(|contract| contract.format == format)
+        .filter_map(|contract| contract.key_pattern.folder())
+        .collect();
+    folders.dedup();
+    match folders.as_slice() {
+        [] => Ok((UNCLAIMED.0.to_owned(), UNCLAIMED.1.to_owned())),
+        [(source, dataset)] => Ok(((*source).to_owned(), (*dataset).to_owned())),
+        several => Err(bad(format!(
+            "{} could belong to {}; say which with --to",
+            file.display(),
+            several.iter().map(|(source, dataset)| format!("{source}/{dataset}")).collect::<Vec<_>>().join(" or ")
+        ))),
+    }
+}
+
+/// Puts a file into the raw zone; returns its key. A file whose content is there under the same
+/// name already, perhaps since an earlier day, stays the one object that it is.
+///
+/// # Errors
+/// `BadSource` where the file is a database that another process is writing.
+pub async fn land(setting: &Setting, landing: &Landing) -> Result<String> {
+    let (source, dataset, name) = match &landing.place {
+        Place::Here(key) => return Ok(key.clone()),
+        Place::Folder { source, dataset, name } => (source, dataset, name),
+    };
+    let objects = &setting.lake.objects;
+    let size = std::fs::metadata(&landing.path)
+        .map_err(|error| bad(format!("{} cannot be read", landing.path.display())).with_source(error))?
+        .len();
+    let prefix = format!("{}{source}/{dataset}/", layout::RAW);
+    let mut same_size = Vec::new();
+    for info in objects.list(&prefix).await? {
+        let rest = &info.key[prefix.len()..];
+        if info.size == size && rest.split_once('/').is_some_and(|(_, rest)| rest == name) {
+            same_size.push(info);
+        }
+    }
+    if !same_size.is_empty() {
+        let version = setting.local.content_version(&landing.path)?;
+        if let Some(info) = same_size.into_iter().find(|info| info.version == version) {
+            return Ok(info.key);
+        }
+    }
+    let key = layout::raw_key(source, dataset, Utc::now(), name);
+    // While the database is open for reading nobody can commit to it, so that the copy is whole.
+    let lock = Database::open(&landing.path);
+    if let Err(error) = &lock
+        && error.is_retryable()
+    {
+        return Err(Error::new(ErrorKind::BadSource, error.to_string()).retryable(true));
+    }
+    objects.put_file(&key, &landing.path, PutMode::Overwrite, false).await?;
+    drop(lock);
+    Ok(key)
+}

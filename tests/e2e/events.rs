@@ -1,0 +1,117 @@
+//! Ad events through the archive step.
+
+use serde_json::json;
+
+use crate::lake::{Lake, assert_accounted, lines};
+
+fn event(id: &str, time: &str, kind: &str) -> String {
+    // Milliseconds since 1970 of a time in January 2026.
+    let (day, hour) = time.split_once('T').unwrap();
+    let millis = 1_767_225_600_000i64
+        + (day.parse::<i64>().unwrap() - 1) * 86_400_000
+        + hour.parse::<i64>().unwrap() * 3_600_000;
+    json!({
+        "event_id": id, "event_ts": millis, "event_type": kind, "platform": "google", "campaign_id": 7,
+        "ad_id": 70, "user_id": 1, "device": "mobile", "placement": "feed", "country": "DE",
+        "cost_micros": 1500, "bid": 0.25, "order_id": null, "session_id": "s1",
+    })
+    .to_string()
+}
+
+fn stream(lake: &Lake, name: &str, events: &[String], day: &str) -> Vec<serde_json::Value> {
+    let file = lake.file(name, events.join("\n"));
+    let records = lines(&lake.ok(&["--json", "stream", "--arrived-on", day, file.to_str().unwrap()]));
+    records.iter().for_each(assert_accounted);
+    records
+}
+
+#[test]
+fn events_are_deduplicated_within_the_window_and_kept_beyond_it() {
+    let lake = Lake::new();
+    let records = stream(
+        &lake,
+        "a.ndjson",
+        &[event("a", "10T5", "click"), event("b", "10T6", "click"), event("a", "10T5", "click")],
+        "2026-01-10",
+    );
+    assert_eq!(records[0]["datasets"][0]["accepted"], 2);
+    assert_eq!(records[0]["datasets"][0]["rejected_by"], json!({"duplicate": 1}));
+    // Another object, another partition, the same event; and the same id far outside the window.
+    let records = stream(
+        &lake,
+        "b.ndjson",
+        &[event("b", "11T0", "click"), event("b", "30T0", "click"), event("c", "11T0", "click")],
+        "2026-01-30",
+    );
+    assert_eq!(records[0]["datasets"][0]["accepted"], 2);
+    assert_eq!(records[0]["datasets"][0]["rejected_by"], json!({"duplicate": 1}));
+    assert_eq!(
+        lake.query("SELECT event_id, event_time FROM ad_events ORDER BY event_time, event_id"),
+        [
+            json!({"event_id": "a", "event_time": "2026-01-10T05:00:00Z"}),
+            json!({"event_id": "b", "event_time": "2026-01-10T06:00:00Z"}),
+            json!({"event_id": "c", "event_time": "2026-01-11T00:00:00Z"}),
+            json!({"event_id": "b", "event_time": "2026-01-30T00:00:00Z"}),
+        ]
+    );
+}
+
+#[test]
+fn a_late_event_is_in_the_partition_of_its_event_time_with_its_lateness() {
+    let lake = Lake::new();
+    let records = stream(&lake, "late.ndjson", &[event("a", "2T0", "click"), event("b", "5T0", "click")], "2026-01-05");
+    assert_eq!(records[0]["datasets"][0]["late"], 1);
+    // Arrival times are spread over the day of arrival: the first event arrives as it begins.
+    assert_eq!(
+        lake.query("SELECT event_id, lateness_seconds FROM ad_events WHERE event_time < '2026-01-03T00:00:00Z'"),
+        [json!({"event_id": "a", "lateness_seconds": 3 * 86_400})]
+    );
+}
+
+#[test]
+fn broken_events_hold_up_nobody_and_stay_as_they_were_sent() {
+    let lake = Lake::new();
+    let events = [
+        event("a", "1T0", "click"),
+        "{\"event_id\": \"broken\", ".to_owned(),
+        event("b", "1T0", "shrug"),
+        "[1, 2]".to_owned(),
+        event("c", "1T1", "impression").replace("1500", "-1"),
+        event("d", "1T1", "impression"),
+    ];
+    let records = stream(&lake, "events.ndjson", &events, "2026-01-01");
+    assert_eq!(records[0]["datasets"][0]["accepted"], 2);
+    assert_eq!(records[0]["datasets"][0]["rejected"], 4);
+    let payloads: Vec<String> = lake
+        .query("SELECT payload FROM quarantine ORDER BY _source_offset")
+        .iter()
+        .map(|row| row["payload"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(payloads, [1, 2, 3, 4].map(|index| events[index].clone()));
+}
+
+#[test]
+fn a_replay_of_the_same_file_changes_nothing() {
+    let lake = Lake::new();
+    let events = [event("a", "1T0", "click"), event("b", "1T0", "click")];
+    stream(&lake, "events.ndjson", &events, "2026-01-01");
+    let before = lake.tables();
+    stream(&lake, "events.ndjson", &events, "2026-01-01");
+    assert_eq!(lake.tables(), before);
+}
+
+#[test]
+fn events_come_from_standard_input_too() {
+    use std::io::Write;
+    let lake = Lake::new();
+    let mut child = lake
+        .command()
+        .args(["stream"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    writeln!(child.stdin.take().unwrap(), "{}", event("a", "1T0", "click")).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(lake.value("SELECT COUNT(*) AS n FROM ad_events WHERE arrived_at IS NOT NULL"), 1);
+}

@@ -1,0 +1,136 @@
+//! A lake in a temporary folder and the binary that works on it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The release binary: `cargo xtask test` builds it and names it.
+pub fn binary() -> PathBuf {
+    match std::env::var_os("TARN_BIN") {
+        Some(path) => path.into(),
+        // target/<profile>/deps/e2e-… → target/<profile>/tarn
+        None => std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("tarn"),
+    }
+}
+
+/// Real data that is not part of the repository, where it is there.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let path = root().join("../shared/data").join(path);
+    if !path.exists() {
+        eprintln!("NOT RUN: {} is not there", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// A lake of its own.
+pub struct Lake {
+    folder: TempDir,
+    /// `--contracts`
+    pub contracts: Option<PathBuf>,
+}
+
+impl Lake {
+    pub fn new() -> Self {
+        Lake { folder: tempfile::tempdir().unwrap(), contracts: None }
+    }
+
+    /// The lake's folder.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("lake")
+    }
+
+    /// A folder for other files.
+    pub fn scratch(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a file outside the lake.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join("files").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(binary());
+        command.env_remove("TARN_LAKE").env_remove("TARN_CONTRACTS").arg("--lake").arg(self.path());
+        if let Some(contracts) = &self.contracts {
+            command.arg("--contracts").arg(contracts);
+        }
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.command().args(args).output().unwrap()
+    }
+
+    /// Runs a command that must succeed; its standard output.
+    pub fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(
+            output.status.success(),
+            "{args:?} failed: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Ingests files and gives back the run records, whatever became of them.
+    pub fn ingest(&self, paths: &[&Path]) -> Vec<Value> {
+        let mut command = self.command();
+        let output = command.args(["--json", "ingest"]).args(paths).output().unwrap();
+        let records = lines(&String::from_utf8(output.stdout).unwrap());
+        assert!(!records.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        for record in &records {
+            assert_accounted(record);
+        }
+        records
+    }
+
+    /// The rows of a query as JSON objects.
+    pub fn query(&self, sql: &str) -> Vec<Value> {
+        let text = self.ok(&["query", "--format", "ndjson", sql]);
+        lines(&text)
+    }
+
+    /// The single value of a query.
+    pub fn value(&self, sql: &str) -> Value {
+        let rows = self.query(sql);
+        assert_eq!(rows.len(), 1, "{sql}");
+        rows[0].as_object().unwrap().values().next().unwrap().clone()
+    }
+
+    /// The tables as `tarn tables --json` lists them.
+    pub fn tables(&self) -> Vec<Value> {
+        lines(&self.ok(&["--json", "tables"]))
+    }
+}
+
+/// JSON lines.
+pub fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Accepted + rejected = received in every dataset of a run.
+pub fn assert_accounted(record: &Value) {
+    for outcome in record["datasets"].as_array().unwrap() {
+        let number = |name: &str| outcome[name].as_u64().unwrap();
+        assert_eq!(number("accepted") + number("rejected"), number("received"), "{record}");
+        let by_rule: u64 =
+            outcome["rejected_by"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+        assert_eq!(by_rule, number("rejected"), "{record}");
+    }
+    if record["status"] == "failed" {
+        assert!(record["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{record}");
+    }
+}

@@ -1,0 +1,16 @@
+//! End-to-end tests: the `tarn` binary as its users run it, judged from outside.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod bad_input;
+mod contracts;
+mod crash;
+mod database;
+mod demo;
+mod events;
+mod lake;
+mod layers;
+mod memory;
+mod readers;
+mod serve;
+mod shared_data;
+mod writers;

@@ -1,0 +1,250 @@
+//! `cargo xtask bench`: CPU time of an ingest against what a user would write instead.
+//!
+//! Both sides read the same file and write Parquet with zstd level 1, in turn, in one run; the ratio
+//! is of the medians of user + system time. Ours is the path that production uses: the raw object is
+//! in the lake, and `tarn ingest` reads, checks, deduplicates, writes and commits it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::{Outcome, python, root, steps, tarn};
+
+/// Options of the benchmark.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folder with `gen.py` and `peers/` (see docs/concepts/performance.md)
+    #[arg(long, default_value = "../shared/bench")]
+    pub peers: PathBuf,
+    /// Size of the data: 1 is a log of 4 million lines, about 1 GB
+    #[arg(long, default_value_t = 0.1)]
+    pub scale: f64,
+    /// Runs of each side; the median counts
+    #[arg(long, default_value_t = 5)]
+    pub runs: usize,
+    /// Only these: logs, logsgz, ads, social, sqlite
+    #[arg(long, value_delimiter = ',')]
+    pub only: Vec<String>,
+}
+
+struct Case {
+    name: &'static str,
+    data: &'static str,
+    /// The lake's folder of the file.
+    place: &'static str,
+    file: &'static str,
+    floor: f64,
+    /// Contracts other than the shop's.
+    contracts: Option<&'static str>,
+    peers: &'static [(&'static str, &'static str)],
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "logs",
+        data: "logs",
+        place: "raw/web/access_logs/ingest_date=2026-01-31",
+        file: "access.log",
+        floor: 6.0,
+        contracts: None,
+        peers: &[("DuckDB", "duckdb_etl.py"), ("Polars", "polars_etl.py")],
+    },
+    Case {
+        name: "logsgz",
+        data: "logs",
+        place: "raw/web/access_logs/ingest_date=2026-01-31",
+        file: "access.log.gz",
+        floor: 6.0,
+        contracts: None,
+        peers: &[("DuckDB", "duckdb_etl.py")],
+    },
+    Case {
+        name: "ads",
+        data: "ads",
+        place: "raw/ads/events/ingest_date=2026-01-31",
+        file: "ads.ndjson",
+        floor: 2.0,
+        contracts: None,
+        peers: &[("DuckDB", "duckdb_etl.py"), ("Polars", "polars_etl.py"), ("PyArrow", "pyarrow_etl.py")],
+    },
+    Case {
+        name: "social",
+        data: "social",
+        place: "raw/social/posts/ingest_date=2026-01-31",
+        file: "social.ndjson",
+        floor: 1.0,
+        contracts: None,
+        peers: &[("DuckDB", "duckdb_etl.py"), ("Polars", "polars_etl.py"), ("PyArrow", "pyarrow_etl.py")],
+    },
+    Case {
+        name: "sqlite",
+        data: "sqlite",
+        place: "raw/shop/database/ingest_date=2026-01-31",
+        file: "shop.sqlite",
+        floor: 2.0,
+        contracts: Some("xtask/bench/contracts"),
+        peers: &[("DuckDB", "duckdb_etl.py"), ("Polars", "polars_etl.py")],
+    },
+];
+
+/// CPU seconds of the children that were waited for, user and system.
+fn children_cpu() -> Outcome<f64> {
+    // Fields 16 and 17 of /proc/self/stat, in clock ticks of 10 ms (proc(5)); behind the last ')'.
+    let stat = std::fs::read_to_string("/proc/self/stat").map_err(|error| format!("/proc/self/stat: {error}"))?;
+    let fields: Vec<&str> =
+        stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
+    match (ticks(13), ticks(14)) {
+        (Some(user), Some(system)) => Ok((user + system) / 100.0),
+        _ => Err("/proc/self/stat has another form than proc(5) says".to_owned()),
+    }
+}
+
+fn measured(command: &mut Command) -> Outcome<f64> {
+    let before = children_cpu()?;
+    let program = command.get_program().display().to_string();
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("{program} cannot be started: {error}"))?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(format!("{program} failed ({}): {text}", output.status));
+    }
+    Ok(children_cpu()? - before)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn io(path: &Path) -> impl Fn(std::io::Error) -> String + '_ {
+    move |error| format!("{}: {error}", path.display())
+}
+
+fn parquet_bytes(folder: &Path) -> Outcome<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder).map_err(io(folder))? {
+        let path = entry.map_err(io(folder))?.path();
+        if path.is_dir() {
+            bytes += parquet_bytes(&path)?;
+        } else if path.extension().is_some_and(|extension| extension == "parquet") {
+            bytes += path.metadata().map_err(io(&path))?.len();
+        }
+    }
+    Ok(bytes)
+}
+
+fn generate(python: &Path, args: &Args, data: &Path, case: &Case) -> Outcome<PathBuf> {
+    let file = data.join(case.file);
+    if file.exists() {
+        return Ok(file);
+    }
+    std::fs::create_dir_all(data).map_err(io(data))?;
+    eprintln!("generating {} at scale {}", case.data, args.scale);
+    let plain = data.join(case.file.trim_end_matches(".gz"));
+    if !plain.exists() {
+        let scale = args.scale.to_string();
+        measured(
+            Command::new(python)
+                .arg(args.peers.join("gen.py"))
+                .args([case.data, &scale])
+                .env("OUT", data),
+        )?;
+    }
+    if case.file.ends_with(".gz") {
+        measured(Command::new("gzip").arg("-k").arg(&plain))?;
+    }
+    Ok(file)
+}
+
+/// One ingest into a new lake; CPU seconds and the bytes of the dataset's files.
+fn ours(case: &Case, file: &Path, lake: &Path) -> Outcome<(f64, u64)> {
+    if lake.exists() {
+        std::fs::remove_dir_all(lake).map_err(io(lake))?;
+    }
+    let place = lake.join(case.place);
+    std::fs::create_dir_all(&place).map_err(io(&place))?;
+    let object = place.join(case.file);
+    std::fs::hard_link(file, &object)
+        .or_else(|_| std::fs::copy(file, &object).map(drop))
+        .map_err(io(&object))?;
+    let mut command = Command::new(tarn()?);
+    command.arg("ingest").arg("--quiet").arg("--lake").arg(lake).arg(&object);
+    if let Some(contracts) = case.contracts {
+        command.arg("--contracts").arg(root().join(contracts));
+    }
+    Ok((measured(&mut command)?, parquet_bytes(&lake.join("curated"))?))
+}
+
+fn peer(python: &Path, args: &Args, script: &str, case: &Case, data: &Path, out: &Path) -> Outcome<(f64, u64)> {
+    if out.exists() {
+        std::fs::remove_dir_all(out).map_err(io(out))?;
+    }
+    std::fs::create_dir_all(out).map_err(io(out))?;
+    let seconds = measured(
+        Command::new(python)
+            .arg(args.peers.join("peers").join(script))
+            .arg(case.name)
+            .env("BENCH_DATA", data)
+            .env("BENCH_OUT", out),
+    )?;
+    Ok((seconds, parquet_bytes(out)?))
+}
+
+/// Runs the benchmark and prints the ratios.
+pub fn run(args: &Args) -> Outcome {
+    let peers = root().join(&args.peers);
+    let args = &Args { peers, only: args.only.clone(), ..*args };
+    if !args.peers.join("gen.py").exists() {
+        return Err(format!(
+            "{} has no gen.py: the generator and the peers are not part of this repository; name their \
+             folder with --peers",
+            args.peers.display()
+        ));
+    }
+    steps::build()?;
+    let environment = python::environment("bench", python::BENCH_PACKAGES)?;
+    let python = environment.join("bin/python");
+    let work = crate::target()?.join("bench");
+    let data = work.join(format!("data-{}", args.scale));
+    let mut missed = Vec::new();
+    println!("| source | peer | Tarn CPU s | peer CPU s | ratio | floor | Tarn MB | peer MB |");
+    println!("|---|---|---:|---:|---:|---:|---:|---:|");
+    for case in CASES.iter().filter(|case| args.only.is_empty() || args.only.iter().any(|name| name == case.name)) {
+        let file = generate(&python, args, &data, case)?;
+        let (mut own, mut own_bytes) = (Vec::new(), 0);
+        let mut others: BTreeMap<&str, (Vec<f64>, u64)> = BTreeMap::new();
+        for _ in 0..args.runs {
+            let (seconds, bytes) = ours(case, &file, &work.join("lake"))?;
+            own.push(seconds);
+            own_bytes = bytes;
+            for (name, script) in case.peers {
+                let (seconds, bytes) = peer(&python, args, script, case, &data, &work.join("out"))?;
+                let entry = others.entry(name).or_default();
+                entry.0.push(seconds);
+                entry.1 = bytes;
+            }
+        }
+        let own = median(own);
+        for (name, (seconds, bytes)) in others {
+            let seconds = median(seconds);
+            let ratio = seconds / own;
+            let floor = if name == "DuckDB" { format!("{:.0}", case.floor) } else { String::new() };
+            println!(
+                "| {} | {name} | {own:.2} | {seconds:.2} | {ratio:.1} | {floor} | {:.1} | {:.1} |",
+                case.name,
+                own_bytes as f64 / 1e6,
+                bytes as f64 / 1e6,
+            );
+            if name == "DuckDB" && ratio < case.floor {
+                missed.push(format!("{}: {ratio:.1} instead of {}", case.name, case.floor));
+            }
+            if name == "DuckDB" && case.name == "social" && own_bytes > bytes {
+                missed.push(format!("social: {own_bytes} bytes instead of at most {bytes}"));
+            }
+        }
+    }
+    if missed.is_empty() { Ok(()) } else { Err(format!("below the floor: {}", missed.join("; "))) }
+}

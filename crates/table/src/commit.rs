@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use iceberg::spec::{
-    DataFile, FormatVersion, MAIN_BRANCH, Manifest, ManifestContentType, ManifestEntry, ManifestFile,
-    ManifestWriter, Operation, Snapshot, Summary,
+    DataFile, FormatVersion, MAIN_BRANCH, Manifest, ManifestContentType, ManifestEntry,
+    ManifestFile, ManifestWriter, Operation, Snapshot, Summary,
 };
 use tarn_core::schema::{PartitionValue, TableName};
 use tarn_core::{Error, ErrorKind, Result};
@@ -109,11 +109,17 @@ impl Commit<'_> {
                 pause(attempt).await;
             }
             let table = self.tables.load(self.name).await?.ok_or_else(|| {
-                Error::new(ErrorKind::NotFound, format!("there is no table {}", self.name))
+                Error::new(
+                    ErrorKind::NotFound,
+                    format!("there is no table {}", self.name),
+                )
             })?;
             if let Some(snapshot) = table.metadata.snapshot_by_id(self.snapshot_id) {
                 let version = Table::version_of(snapshot);
-                return Ok(Committed::Done { snapshot_id: self.snapshot_id, version });
+                return Ok(Committed::Done {
+                    snapshot_id: self.snapshot_id,
+                    version,
+                });
             }
             if let Some(error) = failure.take() {
                 refused &= error.kind() == ErrorKind::Conflict;
@@ -130,15 +136,31 @@ impl Commit<'_> {
                 && let Some(snapshot) = table.committed_all(&self.change.sources, &self.change.kind)
             {
                 let (snapshot_id, version) = (snapshot.snapshot_id(), Table::version_of(snapshot));
-                return Ok(Committed::AlreadyThere { snapshot_id, version });
+                return Ok(Committed::AlreadyThere {
+                    snapshot_id,
+                    version,
+                });
             }
             self.check_base(&table)?;
             let (next, location) = self.prepare(&table).await?;
-            let version = next.metadata.current_snapshot().map_or(0, Table::version_of);
+            let version = next
+                .metadata
+                .current_snapshot()
+                .map_or(0, Table::version_of);
             let expected = Some(table.pointer.version.as_str());
             self.unsettled = true;
-            match self.tables.catalog.swap(&next.spec(), expected, &location, &parameters(&next)).await {
-                Ok(_) => return Ok(Committed::Done { snapshot_id: self.snapshot_id, version }),
+            match self
+                .tables
+                .catalog
+                .swap(&next.spec(), expected, &location, &parameters(&next))
+                .await
+            {
+                Ok(_) => {
+                    return Ok(Committed::Done {
+                        snapshot_id: self.snapshot_id,
+                        version,
+                    });
+                }
                 Err(error) => failure = Some(error),
             }
         }
@@ -150,7 +172,9 @@ impl Commit<'_> {
         match self.change.base {
             Base::Exactly(base) if base != current => Err(Error::new(
                 ErrorKind::Conflict,
-                format!("the table has changed since it was read (from snapshot {base:?} to {current:?}); read it again"),
+                format!(
+                    "the table has changed since it was read (from snapshot {base:?} to {current:?}); read it again"
+                ),
             )),
             _ => Ok(()),
         }
@@ -176,29 +200,58 @@ impl Commit<'_> {
         if metadata.format_version() != FormatVersion::V2 {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("{} is of Iceberg format {}; only 2 is written", self.name, metadata.format_version()),
+                format!(
+                    "{} is of Iceberg format {}; only 2 is written",
+                    self.name,
+                    metadata.format_version()
+                ),
             ));
         }
         let added = self.added(table).await?;
         let parent = metadata.current_snapshot();
         let current = match parent {
-            Some(snapshot) => self.tables.store.manifest_list(snapshot, metadata.format_version()).await?,
+            Some(snapshot) => {
+                self.tables
+                    .store
+                    .manifest_list(snapshot, metadata.format_version())
+                    .await?
+            }
             None => Vec::new(),
         };
         let rest = self.without_removed(table, current).await?;
         let mut manifests = self.merged(table, rest.manifests).await?;
         manifests.extend(added.as_ref().map(|added| added.manifest.clone()));
         let sequence_number = metadata.next_sequence_number();
-        let list = self.new_file(&format!("snap-{}-{}.avro", self.snapshot_id, Uuid::new_v4()));
-        let summary = self.summary(parent.map(AsRef::as_ref), &manifests, added.as_ref(), (&rest.removed, &rest.partitions))?;
-        let ids = (self.snapshot_id, parent.map(|parent| parent.snapshot_id()), sequence_number);
-        self.tables.store.put_manifest_list(&list, ids, manifests).await?;
+        let list = self.new_file(&format!(
+            "snap-{}-{}.avro",
+            self.snapshot_id,
+            Uuid::new_v4()
+        ));
+        let summary = self.summary(
+            parent.map(AsRef::as_ref),
+            &manifests,
+            added.as_ref(),
+            (&rest.removed, &rest.partitions),
+        )?;
+        let ids = (
+            self.snapshot_id,
+            parent.map(|parent| parent.snapshot_id()),
+            sequence_number,
+        );
+        self.tables
+            .store
+            .put_manifest_list(&list, ids, manifests)
+            .await?;
         let snapshot = Snapshot::builder()
             .with_snapshot_id(self.snapshot_id)
             .with_parent_snapshot_id(ids.1)
             .with_sequence_number(sequence_number)
             // Clocks of writers differ; the history of one table must not run backwards.
-            .with_timestamp_ms(Utc::now().timestamp_millis().max(metadata.last_updated_ms()))
+            .with_timestamp_ms(
+                Utc::now()
+                    .timestamp_millis()
+                    .max(metadata.last_updated_ms()),
+            )
             .with_manifest_list(list)
             .with_summary(summary)
             .with_schema_id(metadata.current_schema_id())
@@ -209,10 +262,20 @@ impl Commit<'_> {
             .set_branch_snapshot(snapshot, MAIN_BRANCH)
             .and_then(|builder| builder.build())
             .map_err(iceberg_error("the new snapshot does not fit the table"))?;
-        let location = self.tables.next_location(self.name, Some(table.metadata_location()));
+        let location = self
+            .tables
+            .next_location(self.name, Some(table.metadata_location()));
         self.written.push(location.clone());
-        self.tables.store.put_metadata(&location, &built.metadata).await?;
-        let next = Table::new(self.name.clone(), table.pointer.clone(), built.metadata, self.tables.store.clone())?;
+        self.tables
+            .store
+            .put_metadata(&location, &built.metadata)
+            .await?;
+        let next = Table::new(
+            self.name.clone(),
+            table.pointer.clone(),
+            built.metadata,
+            self.tables.store.clone(),
+        )?;
         Ok((next, location))
     }
 
@@ -222,40 +285,66 @@ impl Commit<'_> {
         if self.change.add.is_empty() || self.added.is_some() {
             return Ok(self.added.clone());
         }
-        let names: BTreeSet<&str> = self.change.add.iter().map(|file| file.key.as_str()).collect();
+        let names: BTreeSet<&str> = self
+            .change
+            .add
+            .iter()
+            .map(|file| file.key.as_str())
+            .collect();
         if names.len() < self.change.add.len() {
             return Err(Error::internal("a file is added twice in one commit"));
         }
         let schema = Arc::clone(table.metadata.current_schema());
-        let files: Vec<_> =
-            self.change.add.iter().map(|file| (file.clone(), self.tables.store.uri(&file.key))).collect();
+        let files: Vec<_> = self
+            .change
+            .add
+            .iter()
+            .map(|file| (file.clone(), self.tables.store.uri(&file.key)))
+            .collect();
         let partitioning = table.partitioning().cloned();
         let partition_spec_id = table.metadata.default_partition_spec_id();
         let read = tokio::task::spawn_blocking({
             let schema = Arc::clone(&schema);
             move || {
-                let target = Target { schema: &schema, partition_spec_id, partitioning: partitioning.as_ref() };
-                files.iter().map(|(file, uri)| footer::data_file(&target, file, uri.clone())).collect::<Result<Vec<_>>>()
+                let target = Target {
+                    schema: &schema,
+                    partition_spec_id,
+                    partitioning: partitioning.as_ref(),
+                };
+                files
+                    .iter()
+                    .map(|(file, uri)| footer::data_file(&target, file, uri.clone()))
+                    .collect::<Result<Vec<_>>>()
             }
         });
-        let files = read.await.map_err(|error| Error::internal("reading Parquet footers failed").with_source(error))??;
+        let files = read.await.map_err(|error| {
+            Error::internal("reading Parquet footers failed").with_source(error)
+        })??;
         let mut totals = Totals::default();
         let mut partitions = BTreeSet::new();
         for file in &files {
             totals.add(file);
             partitions.insert(files::partition_value(file));
         }
-        let uri = self.tables.metadata_uri(self.name, &format!("{}-m0.avro", Uuid::new_v4()));
+        let uri = self
+            .tables
+            .metadata_uri(self.name, &format!("{}-m0.avro", Uuid::new_v4()));
         let spec = table.metadata.default_partition_spec().as_ref().clone();
         let manifest = self
             .tables
             .store
             .put_manifest(&uri, self.snapshot_id, schema, spec, |writer| {
                 // The sequence number -1 leaves it to the commit.
-                files.into_iter().try_for_each(|file| writer.add_file(file, -1))
+                files
+                    .into_iter()
+                    .try_for_each(|file| writer.add_file(file, -1))
             })
             .await?;
-        self.added = Some(Added { manifest, totals, partitions });
+        self.added = Some(Added {
+            manifest,
+            totals,
+            partitions,
+        });
         Ok(self.added.clone())
     }
 
@@ -267,13 +356,19 @@ impl Commit<'_> {
             .filter(|manifest| manifest.has_added_files() || manifest.has_existing_files())
             .collect();
         let mut missing: BTreeSet<String> = self.change.remove.iter().cloned().collect();
-        let mut rest = Rest { manifests: Vec::new(), removed: Totals::default(), partitions: BTreeSet::new() };
+        let mut rest = Rest {
+            manifests: Vec::new(),
+            removed: Totals::default(),
+            partitions: BTreeSet::new(),
+        };
         if missing.is_empty() {
             rest.manifests = current;
             return Ok(rest);
         }
         let remove = missing.clone();
-        let data = current.iter().filter(|manifest| manifest.content == ManifestContentType::Data);
+        let data = current
+            .iter()
+            .filter(|manifest| manifest.content == ManifestContentType::Data);
         let affected: HashMap<String, Manifest> = table
             .store
             .manifests(data, |manifest, content| {
@@ -290,7 +385,9 @@ impl Commit<'_> {
         if let Some(gone) = missing.first() {
             return Err(Error::new(
                 ErrorKind::Conflict,
-                format!("{gone} was to be removed and is no longer in the table; read the table again"),
+                format!(
+                    "{gone} was to be removed and is no longer in the table; read the table again"
+                ),
             ));
         }
         for manifest in current {
@@ -301,17 +398,23 @@ impl Commit<'_> {
             for entry in content.entries().iter().filter(|entry| entry.is_alive()) {
                 if remove.contains(entry.file_path()) {
                     rest.removed.add(entry.data_file());
-                    rest.partitions.insert(files::partition_value(entry.data_file()));
+                    rest.partitions
+                        .insert(files::partition_value(entry.data_file()));
                 }
             }
             let uri = self.new_file(&format!("{}-m1.avro", Uuid::new_v4()));
             let described = content.metadata();
-            let (schema, spec) = (Arc::clone(&described.schema), described.partition_spec.clone());
+            let (schema, spec) = (
+                Arc::clone(&described.schema),
+                described.partition_spec.clone(),
+            );
             let rewritten = table
                 .store
                 .put_manifest(&uri, self.snapshot_id, schema, spec, |writer| {
                     let mut live = content.entries().iter().filter(|entry| entry.is_alive());
-                    live.try_for_each(|entry| carry(writer, entry, remove.contains(entry.file_path())))
+                    live.try_for_each(|entry| {
+                        carry(writer, entry, remove.contains(entry.file_path()))
+                    })
                 })
                 .await?;
             rest.manifests.push(rewritten);
@@ -320,7 +423,11 @@ impl Commit<'_> {
     }
 
     /// Merges small manifests where there are many, so that neither readers nor commits open hundreds.
-    async fn merged(&mut self, table: &Table, manifests: Vec<ManifestFile>) -> Result<Vec<ManifestFile>> {
+    async fn merged(
+        &mut self,
+        table: &Table,
+        manifests: Vec<ManifestFile>,
+    ) -> Result<Vec<ManifestFile>> {
         let spec = table.metadata.default_partition_spec();
         let (small, mut kept): (Vec<_>, Vec<_>) = manifests.into_iter().partition(|manifest| {
             manifest.content == ManifestContentType::Data
@@ -350,15 +457,27 @@ impl Commit<'_> {
                 kept.extend(bin);
                 continue;
             }
-            let contents = table.store.manifests(&bin, |_, content| Ok(content)).await?;
+            let contents = table
+                .store
+                .manifests(&bin, |_, content| Ok(content))
+                .await?;
             let uri = self.new_file(&format!("{}-m2.avro", Uuid::new_v4()));
             let schema = Arc::clone(table.metadata.current_schema());
             let merged = table
                 .store
-                .put_manifest(&uri, self.snapshot_id, schema, spec.as_ref().clone(), |writer| {
-                    let mut live = contents.iter().flat_map(Manifest::entries).filter(|entry| entry.is_alive());
-                    live.try_for_each(|entry| carry(writer, entry, false))
-                })
+                .put_manifest(
+                    &uri,
+                    self.snapshot_id,
+                    schema,
+                    spec.as_ref().clone(),
+                    |writer| {
+                        let mut live = contents
+                            .iter()
+                            .flat_map(Manifest::entries)
+                            .filter(|entry| entry.is_alive());
+                        live.try_for_each(|entry| carry(writer, entry, false))
+                    },
+                )
                 .await?;
             kept.push(merged);
         }
@@ -372,8 +491,9 @@ impl Commit<'_> {
         added: Option<&Added>,
         (removed, removed_from): (&Totals, &BTreeSet<PartitionValue>),
     ) -> Result<Summary> {
-        let sources = serde_json::to_string(&self.change.sources)
-            .map_err(|error| Error::internal("source objects cannot be written as JSON").with_source(error))?;
+        let sources = serde_json::to_string(&self.change.sources).map_err(|error| {
+            Error::internal("source objects cannot be written as JSON").with_source(error)
+        })?;
         let mut summary: BTreeMap<String, String> = self.change.summary.clone();
         summary.insert(SOURCES.to_owned(), sources);
         summary.insert(KIND.to_owned(), self.change.kind.clone());
@@ -389,26 +509,51 @@ impl Commit<'_> {
             set("deleted-records", removed.rows);
             set("removed-files-size", removed.bytes);
         }
-        let partitions = added.map(|added| &added.partitions).into_iter().flatten().chain(removed_from);
-        set("changed-partition-count", partitions.collect::<BTreeSet<_>>().len() as u64);
+        let partitions = added
+            .map(|added| &added.partitions)
+            .into_iter()
+            .flatten()
+            .chain(removed_from);
+        set(
+            "changed-partition-count",
+            partitions.collect::<BTreeSet<_>>().len() as u64,
+        );
         let mut total = Totals::default();
-        for manifest in manifests.iter().filter(|manifest| manifest.content == ManifestContentType::Data) {
-            let sum = |a: Option<u32>, b: Option<u32>| u64::from(a.unwrap_or(0)) + u64::from(b.unwrap_or(0));
+        for manifest in manifests
+            .iter()
+            .filter(|manifest| manifest.content == ManifestContentType::Data)
+        {
+            let sum = |a: Option<u32>, b: Option<u32>| {
+                u64::from(a.unwrap_or(0)) + u64::from(b.unwrap_or(0))
+            };
             total.files += sum(manifest.added_files_count, manifest.existing_files_count);
-            total.rows += manifest.added_rows_count.unwrap_or(0) + manifest.existing_rows_count.unwrap_or(0);
+            total.rows +=
+                manifest.added_rows_count.unwrap_or(0) + manifest.existing_rows_count.unwrap_or(0);
         }
         set("total-data-files", total.files);
         set("total-records", total.rows);
         // Manifest lists do not say how large files are: the size, and what other engines deleted by
         // delete files, are known only if the parent says them.
         let before = |name: &str| match parent {
-            Some(parent) => parent.summary().additional_properties.get(name)?.parse::<u64>().ok(),
+            Some(parent) => parent
+                .summary()
+                .additional_properties
+                .get(name)?
+                .parse::<u64>()
+                .ok(),
             None => Some(0),
         };
         if let Some(bytes) = before("total-files-size") {
-            set("total-files-size", (bytes + new.bytes).saturating_sub(removed.bytes));
+            set(
+                "total-files-size",
+                (bytes + new.bytes).saturating_sub(removed.bytes),
+            );
         }
-        for name in ["total-delete-files", "total-position-deletes", "total-equality-deletes"] {
+        for name in [
+            "total-delete-files",
+            "total-position-deletes",
+            "total-equality-deletes",
+        ] {
             if let Some(count) = before(name) {
                 set(name, count);
             }
@@ -418,13 +563,21 @@ impl Commit<'_> {
             (0, _) => Operation::Delete,
             _ => Operation::Overwrite,
         };
-        Ok(Summary { operation, additional_properties: summary.into_iter().collect() })
+        Ok(Summary {
+            operation,
+            additional_properties: summary.into_iter().collect(),
+        })
     }
 }
 
 /// Carries a live entry into a rewritten manifest, as removed or as it was.
 fn carry(writer: &mut ManifestWriter, entry: &ManifestEntry, removed: bool) -> iceberg::Result<()> {
-    let missing = || iceberg::Error::new(iceberg::ErrorKind::DataInvalid, "a live file has no sequence number or snapshot");
+    let missing = || {
+        iceberg::Error::new(
+            iceberg::ErrorKind::DataInvalid,
+            "a live file has no sequence number or snapshot",
+        )
+    };
     let sequence = entry.sequence_number.ok_or_else(missing)?;
     let file = entry.data_file().clone();
     if removed {

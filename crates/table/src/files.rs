@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use iceberg::spec::{
-    DataContentType, DataFile, Datum, FieldSummary, Literal, ManifestContentType, ManifestEntry, ManifestFile,
-    PrimitiveLiteral, Snapshot,
+    DataContentType, DataFile, Datum, FieldSummary, Literal, ManifestContentType, ManifestEntry,
+    ManifestFile, PrimitiveLiteral, Snapshot,
 };
 use tarn_core::schema::{PartitionUnit, PartitionValue, system};
 use tarn_core::{Error, ErrorKind, Result};
@@ -109,27 +109,42 @@ pub(crate) async fn list(
     snapshot: &Snapshot,
     filter: Option<&FileFilter>,
 ) -> Result<Vec<DataFileInfo>> {
-    let source_id = table.metadata.current_schema().field_id_by_name(system::SOURCE_URI);
+    let source_id = table
+        .metadata
+        .current_schema()
+        .field_id_by_name(system::SOURCE_URI);
     if matches!(filter, Some(FileFilter::SourceUri(_))) && source_id.is_none() {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!("{} has no column {}: its rows name no source object", table.name(), system::SOURCE_URI),
+            format!(
+                "{} has no column {}: its rows name no source object",
+                table.name(),
+                system::SOURCE_URI
+            ),
         ));
     }
     let pruning = Pruning::new(table, filter, source_id);
-    let manifests = table.store.manifest_list(snapshot, table.metadata.format_version()).await?;
+    let manifests = table
+        .store
+        .manifest_list(snapshot, table.metadata.format_version())
+        .await?;
     let (data, deletes): (Vec<_>, Vec<_>) = manifests
         .iter()
         .filter(|manifest| manifest.has_added_files() || manifest.has_existing_files())
         .partition(|manifest| manifest.content == ManifestContentType::Data);
-    let wanted = data.into_iter().filter(|manifest| pruning.manifest_may_match(manifest));
+    let wanted = data
+        .into_iter()
+        .filter(|manifest| pruning.manifest_may_match(manifest));
     let read = table.store.manifests(wanted, |manifest, content| {
         let mut live = Vec::new();
         for entry in content.entries().iter().filter(|entry| entry.is_alive()) {
             if manifest.partition_spec_id != table.metadata.default_partition_spec_id() {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
-                    format!("{} has files of a former partition layout; rewrite them", table.name()),
+                    format!(
+                        "{} has files of a former partition layout; rewrite them",
+                        table.name()
+                    ),
                 ));
             }
             if pruning.file_may_match(entry.data_file()) {
@@ -141,8 +156,12 @@ pub(crate) async fn list(
     let mut live: Vec<_> = read.await?.into_iter().flatten().collect();
     refuse_deleted_rows(table, &live, deletes).await?;
     // In the order in which they were committed.
-    live.sort_by(|a, b| (a.sequence_number, a.file_path()).cmp(&(b.sequence_number, b.file_path())));
-    live.iter().map(|entry| info(table, entry.data_file(), source_id)).collect()
+    live.sort_by(|a, b| {
+        (a.sequence_number, a.file_path()).cmp(&(b.sequence_number, b.file_path()))
+    });
+    live.iter()
+        .map(|entry| info(table, entry.data_file(), source_id))
+        .collect()
 }
 
 fn info(table: &Table, file: &DataFile, source_id: Option<i32>) -> Result<DataFileInfo> {
@@ -159,12 +178,16 @@ fn info(table: &Table, file: &DataFile, source_id: Option<i32>) -> Result<DataFi
     for (id, bound) in file.upper_bounds() {
         columns.entry(*id).or_default().upper = Bound::of(bound);
     }
-    let only_source = source_id.and_then(|id| columns.get(&id)).and_then(|column| match (&column.lower, &column.upper) {
-        (Some(Bound::String(lower)), Some(Bound::String(upper))) if lower == upper && column.nulls == Some(0) => {
-            Some(lower.clone())
-        }
-        _ => None,
-    });
+    let only_source = source_id
+        .and_then(|id| columns.get(&id))
+        .and_then(|column| match (&column.lower, &column.upper) {
+            (Some(Bound::String(lower)), Some(Bound::String(upper)))
+                if lower == upper && column.nulls == Some(0) =>
+            {
+                Some(lower.clone())
+            }
+            _ => None,
+        });
     Ok(DataFileInfo {
         uri: file.file_path().to_owned(),
         key: table.store.key_of(file.file_path())?,
@@ -211,8 +234,12 @@ impl<'a> Pruning<'a> {
     }
 
     fn manifest_may_match(&self, manifest: &ManifestFile) -> bool {
-        let Some(wanted) = &self.partitions else { return true };
-        let Some([summary]) = manifest.partitions.as_deref() else { return true };
+        let Some(wanted) = &self.partitions else {
+            return true;
+        };
+        let Some([summary]) = manifest.partitions.as_deref() else {
+            return true;
+        };
         wanted.may_be_in(summary)
     }
 
@@ -222,9 +249,17 @@ impl<'a> Pruning<'a> {
         {
             return false;
         }
-        let Some((id, uri)) = self.source else { return true };
-        let below = file.lower_bounds().get(&id).is_some_and(|lower| uri < string(lower));
-        let above = file.upper_bounds().get(&id).is_some_and(|upper| uri > string(upper));
+        let Some((id, uri)) = self.source else {
+            return true;
+        };
+        let below = file
+            .lower_bounds()
+            .get(&id)
+            .is_some_and(|lower| uri < string(lower));
+        let above = file
+            .upper_bounds()
+            .get(&id)
+            .is_some_and(|upper| uri > string(upper));
         !below && !above
     }
 }
@@ -239,13 +274,19 @@ fn wanted_range(days: &RangeInclusive<i32>, unit: PartitionUnit) -> Wanted<'stat
 impl Wanted<'_> {
     fn has(&self, value: PartitionValue) -> bool {
         match self {
-            Wanted::Range(first, last) => value.is_some_and(|value| (*first..=*last).contains(&value)),
+            Wanted::Range(first, last) => {
+                value.is_some_and(|value| (*first..=*last).contains(&value))
+            }
             Wanted::Values(values) => values.contains(&value),
         }
     }
 
     fn may_be_in(&self, summary: &FieldSummary) -> bool {
-        let bound = |bytes: Option<&[u8]>| bytes.and_then(|bytes| bytes.try_into().ok()).map(i32::from_le_bytes);
+        let bound = |bytes: Option<&[u8]>| {
+            bytes
+                .and_then(|bytes| bytes.try_into().ok())
+                .map(i32::from_le_bytes)
+        };
         let lower = bound(summary.lower_bound.as_ref().map(|bytes| bytes.as_slice()));
         let upper = bound(summary.upper_bound.as_ref().map(|bytes| bytes.as_slice()));
         let in_bounds = |first: i32, last: i32| match (lower, upper) {
@@ -288,7 +329,9 @@ async fn refuse_deleted_rows(
         .store
         .manifests(deletes, |manifest, content| {
             let live = content.entries().iter().filter(|entry| entry.is_alive());
-            Ok(live.map(|entry| (manifest.partition_spec_id, Arc::clone(entry))).collect::<Vec<_>>())
+            Ok(live
+                .map(|entry| (manifest.partition_spec_id, Arc::clone(entry)))
+                .collect::<Vec<_>>())
         })
         .await?
         .into_iter()
@@ -330,7 +373,13 @@ fn may_name(mark: &DataFile, path: &str) -> bool {
     if let Some(named) = mark.referenced_data_file() {
         return named == path;
     }
-    let below = mark.lower_bounds().get(&DELETED_PATH).is_some_and(|lower| path < string(lower));
-    let above = mark.upper_bounds().get(&DELETED_PATH).is_some_and(|upper| path > string(upper));
+    let below = mark
+        .lower_bounds()
+        .get(&DELETED_PATH)
+        .is_some_and(|lower| path < string(lower));
+    let above = mark
+        .upper_bounds()
+        .get(&DELETED_PATH)
+        .is_some_and(|upper| path > string(upper));
     !below && !above
 }

@@ -32,18 +32,29 @@ pub(crate) struct Target<'a> {
 /// `Internal` for a file that does not fit: another writer than the lake's own made it, or there is a
 /// fault in it. Nothing of it gets into the table.
 pub(crate) fn data_file(target: &Target<'_>, file: &NewFile, uri: String) -> Result<DataFile> {
-    let misfit = |what: String| Error::internal(format!("{} cannot be added to the table: {what}", file.key));
+    let misfit = |what: String| {
+        Error::internal(format!("{} cannot be added to the table: {what}", file.key))
+    };
     let read = || -> std::result::Result<_, Box<dyn std::error::Error + Send + Sync>> {
         let opened = File::open(&file.local)?;
         let size = opened.metadata()?.len();
-        Ok((ParquetMetaDataReader::new().parse_and_finish(&opened)?, size))
+        Ok((
+            ParquetMetaDataReader::new().parse_and_finish(&opened)?,
+            size,
+        ))
     };
     let (footer, size) = read().map_err(|error| {
-        Error::new(ErrorKind::Storage, format!("the Parquet file {} cannot be read", file.local.display()))
-            .with_source(error)
+        Error::new(
+            ErrorKind::Storage,
+            format!("the Parquet file {} cannot be read", file.local.display()),
+        )
+        .with_source(error)
     })?;
-    let exact: BTreeSet<i32> =
-        file.exact_bounds.iter().filter_map(|name| target.schema.field_id_by_name(name)).collect();
+    let exact: BTreeSet<i32> = file
+        .exact_bounds
+        .iter()
+        .filter_map(|name| target.schema.field_id_by_name(name))
+        .collect();
     let columns = columns(target.schema, &footer).map_err(&misfit)?;
     let mut builder = DataFileBuilder::default();
     let mut column_sizes = HashMap::new();
@@ -62,16 +73,24 @@ pub(crate) fn data_file(target: &Target<'_>, file: &NewFile, uri: String) -> Res
         if let Some(nulls) = column.nulls {
             null_value_counts.insert(id, nulls);
         }
-        let decides = target.partitioning.is_some_and(|by| by.column == column.field.name);
+        let decides = target
+            .partitioning
+            .is_some_and(|by| by.column == column.field.name);
         if decides && file.partition.is_some() && column.nulls.is_some_and(|nulls| nulls > 0) {
-            return Err(misfit(format!("it has a partition, but {} has nulls", column.field.name)));
+            return Err(misfit(format!(
+                "it has a partition, but {} has nulls",
+                column.field.name
+            )));
         }
         if let Bounds::Known(lower, upper) = column.bounds {
             if decides {
                 partition_bounds = Some((lower.clone(), upper.clone()));
             }
-            let (lower, upper) =
-                if exact.contains(&id) { (Some(lower), Some(upper)) } else { (cut_down(lower), cut_up(upper)) };
+            let (lower, upper) = if exact.contains(&id) {
+                (Some(lower), Some(upper))
+            } else {
+                (cut_down(lower), cut_up(upper))
+            };
             lower_bounds.extend(lower.map(|lower| (id, lower)));
             upper_bounds.extend(upper.map(|upper| (id, upper)));
         }
@@ -91,15 +110,24 @@ pub(crate) fn data_file(target: &Target<'_>, file: &NewFile, uri: String) -> Res
         .upper_bounds(upper_bounds)
         .split_offsets(Some(split_offsets(&footer)))
         .sort_order_id(0);
-    builder.build().map_err(|error| misfit("its description is incomplete".to_owned()).with_source(error))
+    builder
+        .build()
+        .map_err(|error| misfit("its description is incomplete".to_owned()).with_source(error))
 }
 
 fn split_offsets(footer: &ParquetMetaData) -> Vec<i64> {
     let first_page = |column: &ColumnChunkMetaData| {
-        column.dictionary_page_offset().map_or(column.data_page_offset(), |offset| offset.min(column.data_page_offset()))
+        column
+            .dictionary_page_offset()
+            .map_or(column.data_page_offset(), |offset| {
+                offset.min(column.data_page_offset())
+            })
     };
-    let mut offsets: Vec<i64> =
-        footer.row_groups().iter().filter_map(|group| group.columns().iter().map(first_page).min()).collect();
+    let mut offsets: Vec<i64> = footer
+        .row_groups()
+        .iter()
+        .filter_map(|group| group.columns().iter().map(first_page).min())
+        .collect();
     offsets.sort_unstable();
     offsets
 }
@@ -112,7 +140,9 @@ fn partition_struct(
     let Some(by) = target.partitioning else {
         return match file.partition {
             None => Ok(Struct::empty()),
-            Some(value) => Err(format!("it has the partition {value}, but the table has none")),
+            Some(value) => Err(format!(
+                "it has the partition {value}, but the table has none"
+            )),
         };
     };
     // Readers skip whole partitions: a file in the wrong one is lost to them.
@@ -127,9 +157,11 @@ fn partition_struct(
             }
         }
     }
-    Ok(Struct::from_iter([file.partition.map(|value| match by.unit {
-        PartitionUnit::Day => Literal::date(value),
-        PartitionUnit::Month => Literal::int(value),
+    Ok(Struct::from_iter([file.partition.map(|value| {
+        match by.unit {
+            PartitionUnit::Day => Literal::date(value),
+            PartitionUnit::Month => Literal::int(value),
+        }
     })]))
 }
 
@@ -156,15 +188,28 @@ impl Bounds {
         match (self, other) {
             (Bounds::Unknown, _) | (_, Bounds::Unknown) => Bounds::Unknown,
             (Bounds::Empty, bounds) | (bounds, Bounds::Empty) => bounds,
-            (Bounds::Known(lower, upper), Bounds::Known(other_lower, other_upper)) => Bounds::Known(
-                if other_lower < lower { other_lower } else { lower },
-                if other_upper > upper { other_upper } else { upper },
-            ),
+            (Bounds::Known(lower, upper), Bounds::Known(other_lower, other_upper)) => {
+                Bounds::Known(
+                    if other_lower < lower {
+                        other_lower
+                    } else {
+                        lower
+                    },
+                    if other_upper > upper {
+                        other_upper
+                    } else {
+                        upper
+                    },
+                )
+            }
         }
     }
 }
 
-fn columns<'a>(schema: &'a Schema, footer: &ParquetMetaData) -> Result<HashMap<i32, Column<'a>>, String> {
+fn columns<'a>(
+    schema: &'a Schema,
+    footer: &ParquetMetaData,
+) -> Result<HashMap<i32, Column<'a>>, String> {
     let mut columns: HashMap<i32, Column<'a>> = HashMap::new();
     for leaf in footer.file_metadata().schema_descr().columns() {
         let info = leaf.self_type().get_basic_info();
@@ -206,7 +251,10 @@ fn columns<'a>(schema: &'a Schema, footer: &ParquetMetaData) -> Result<HashMap<i
     }
     for column in columns.values() {
         if column.field.required && !column.in_list && column.nulls.is_some_and(|nulls| nulls > 0) {
-            return Err(format!("the required column {} has nulls", column.field.name));
+            return Err(format!(
+                "the required column {} has nulls",
+                column.field.name
+            ));
         }
     }
     Ok(columns)
@@ -230,7 +278,11 @@ fn add_chunk(column: &mut Column<'_>, chunk: &ColumnChunkMetaData) {
     column.bounds = std::mem::replace(&mut column.bounds, Bounds::Unknown).join(bounds);
 }
 
-fn check_type(ty: &PrimitiveType, physical: PhysicalType, logical: Option<&LogicalType>) -> Result<(), String> {
+fn check_type(
+    ty: &PrimitiveType,
+    physical: PhysicalType,
+    logical: Option<&LogicalType>,
+) -> Result<(), String> {
     let fits = match ty {
         PrimitiveType::Boolean => physical == PhysicalType::BOOLEAN,
         PrimitiveType::Int | PrimitiveType::Date => physical == PhysicalType::INT32,
@@ -240,7 +292,13 @@ fn check_type(ty: &PrimitiveType, physical: PhysicalType, logical: Option<&Logic
         PrimitiveType::String => physical == PhysicalType::BYTE_ARRAY,
         PrimitiveType::Timestamptz => {
             physical == PhysicalType::INT64
-                && matches!(logical, Some(LogicalType::Timestamp { unit: TimeUnit::MICROS, .. }))
+                && matches!(
+                    logical,
+                    Some(LogicalType::Timestamp {
+                        unit: TimeUnit::MICROS,
+                        ..
+                    })
+                )
         }
         PrimitiveType::Decimal { scale, .. } => {
             let same_scale = matches!(
@@ -258,7 +316,11 @@ fn check_type(ty: &PrimitiveType, physical: PhysicalType, logical: Option<&Logic
         }
         _ => false,
     };
-    if fits { Ok(()) } else { Err(format!("{physical} ({logical:?})")) }
+    if fits {
+        Ok(())
+    } else {
+        Err(format!("{physical} ({logical:?})"))
+    }
 }
 
 fn bounds(ty: &PrimitiveType, statistics: &Statistics) -> Bounds {
@@ -267,21 +329,33 @@ fn bounds(ty: &PrimitiveType, statistics: &Statistics) -> Bounds {
         return Bounds::Unknown;
     }
     let (lower, upper) = match statistics {
-        Statistics::Boolean(values) => (values.min_opt().map(|v| Datum::bool(*v)), values.max_opt().map(|v| Datum::bool(*v))),
+        Statistics::Boolean(values) => (
+            values.min_opt().map(|v| Datum::bool(*v)),
+            values.max_opt().map(|v| Datum::bool(*v)),
+        ),
         Statistics::Int32(values) => {
             let datum = |value: &i32| integer(ty, i64::from(*value));
-            (values.min_opt().and_then(datum), values.max_opt().and_then(datum))
+            (
+                values.min_opt().and_then(datum),
+                values.max_opt().and_then(datum),
+            )
         }
         Statistics::Int64(values) => {
             let datum = |value: &i64| integer(ty, *value);
-            (values.min_opt().and_then(datum), values.max_opt().and_then(datum))
+            (
+                values.min_opt().and_then(datum),
+                values.max_opt().and_then(datum),
+            )
         }
         Statistics::Double(values) => {
             let datum = |value: &f64, zero: f64| {
                 // The two zeros are equal to Parquet and ordered to Iceberg.
                 (!value.is_nan()).then(|| Datum::double(if *value == 0.0 { zero } else { *value }))
             };
-            (values.min_opt().and_then(|v| datum(v, -0.0)), values.max_opt().and_then(|v| datum(v, 0.0)))
+            (
+                values.min_opt().and_then(|v| datum(v, -0.0)),
+                values.max_opt().and_then(|v| datum(v, 0.0)),
+            )
         }
         Statistics::ByteArray(values) => (
             values.min_opt().and_then(|v| bytes(ty, v.data())),
@@ -305,7 +379,9 @@ fn integer(ty: &PrimitiveType, value: i64) -> Option<Datum> {
         PrimitiveType::Date => i32::try_from(value).ok().map(Datum::date),
         PrimitiveType::Long => Some(Datum::long(value)),
         PrimitiveType::Timestamptz => Some(Datum::timestamptz_micros(value)),
-        PrimitiveType::Decimal { .. } => Datum::try_from_bytes(&value.to_be_bytes(), ty.clone()).ok(),
+        PrimitiveType::Decimal { .. } => {
+            Datum::try_from_bytes(&value.to_be_bytes(), ty.clone()).ok()
+        }
         _ => None,
     }
 }
@@ -313,7 +389,9 @@ fn integer(ty: &PrimitiveType, value: i64) -> Option<Datum> {
 fn bytes(ty: &PrimitiveType, value: &[u8]) -> Option<Datum> {
     match ty {
         PrimitiveType::String => std::str::from_utf8(value).ok().map(Datum::string),
-        PrimitiveType::Decimal { .. } if !value.is_empty() => Datum::try_from_bytes(value, ty.clone()).ok(),
+        PrimitiveType::Decimal { .. } if !value.is_empty() => {
+            Datum::try_from_bytes(value, ty.clone()).ok()
+        }
         _ => None,
     }
 }
@@ -326,14 +404,20 @@ fn text(datum: &Datum) -> Option<&str> {
 }
 
 fn cut_down(lower: Datum) -> Option<Datum> {
-    match text(&lower).and_then(|text| text.char_indices().nth(BOUND_CHARACTERS).map(|(end, _)| text.get(..end))) {
+    match text(&lower).and_then(|text| {
+        text.char_indices()
+            .nth(BOUND_CHARACTERS)
+            .map(|(end, _)| text.get(..end))
+    }) {
         Some(cut) => cut.map(Datum::string),
         None => Some(lower),
     }
 }
 
 fn cut_up(upper: Datum) -> Option<Datum> {
-    let Some(text) = text(&upper) else { return Some(upper) };
+    let Some(text) = text(&upper) else {
+        return Some(upper);
+    };
     if text.chars().nth(BOUND_CHARACTERS).is_none() {
         return Some(upper);
     }
@@ -364,16 +448,31 @@ mod tests {
     #[test]
     fn short_strings_are_their_own_bounds() {
         let sixteen = "äöü4567890123456";
-        assert_eq!(text(&cut_down(Datum::string(sixteen)).unwrap()), Some(sixteen));
-        assert_eq!(text(&cut_up(Datum::string(sixteen)).unwrap()), Some(sixteen));
+        assert_eq!(
+            text(&cut_down(Datum::string(sixteen)).unwrap()),
+            Some(sixteen)
+        );
+        assert_eq!(
+            text(&cut_up(Datum::string(sixteen)).unwrap()),
+            Some(sixteen)
+        );
     }
 
     #[test]
     fn an_upper_bound_that_is_cut_is_raised_at_the_last_character_that_can_be() {
         for (upper, expected) in [
-            ("0123456789abcdefg".to_owned(), Some("0123456789abcdeg".to_owned())),
-            (format!("0123456789abcde{}x", char::MAX), Some("0123456789abcdf".to_owned())),
-            (format!("0123456789abcde{}x", '\u{d7ff}'), Some("0123456789abcde\u{e000}".to_owned())),
+            (
+                "0123456789abcdefg".to_owned(),
+                Some("0123456789abcdeg".to_owned()),
+            ),
+            (
+                format!("0123456789abcde{}x", char::MAX),
+                Some("0123456789abcdf".to_owned()),
+            ),
+            (
+                format!("0123456789abcde{}x", '\u{d7ff}'),
+                Some("0123456789abcde\u{e000}".to_owned()),
+            ),
             (char::MAX.to_string().repeat(17), None),
         ] {
             let cut = cut_up(Datum::string(&upper));

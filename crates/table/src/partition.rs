@@ -12,9 +12,12 @@ pub(crate) fn of_day(day: i32, unit: PartitionUnit) -> PartitionValue {
         PartitionUnit::Day => Some(day),
         PartitionUnit::Month => {
             let epoch = DateTime::UNIX_EPOCH.date_naive();
-            let date: NaiveDate = epoch.checked_add_signed(chrono::TimeDelta::try_days(i64::from(day))?)?;
+            let date: NaiveDate =
+                epoch.checked_add_signed(chrono::TimeDelta::try_days(i64::from(day))?)?;
             let years = date.year().checked_sub(1970)?;
-            years.checked_mul(12)?.checked_add(i32::try_from(date.month0()).ok()?)
+            years
+                .checked_mul(12)?
+                .checked_add(i32::try_from(date.month0()).ok()?)
         }
     }
 }
@@ -40,14 +43,28 @@ mod tests {
         let instant = Datum::timestamptz_micros(-1);
         assert_eq!(of_datum(&instant, PartitionUnit::Day), Some(-1));
         assert_eq!(of_datum(&instant, PartitionUnit::Month), Some(-1));
-        assert_eq!(of_datum(&Datum::timestamptz_micros(0), PartitionUnit::Month), Some(0));
+        assert_eq!(
+            of_datum(&Datum::timestamptz_micros(0), PartitionUnit::Month),
+            Some(0)
+        );
     }
 
     #[test]
     fn months_count_from_january_1970_in_both_directions() {
-        for (date, month) in [((1969, 12, 1), -1), ((1968, 1, 31), -24), ((1970, 2, 1), 1), ((2026, 3, 31), 674)] {
+        for (date, month) in [
+            ((1969, 12, 1), -1),
+            ((1968, 1, 31), -24),
+            ((1970, 2, 1), 1),
+            ((2026, 3, 31), 674),
+        ] {
             let days = NaiveDate::from_ymd_opt(date.0, date.1, date.2)
-                .and_then(|date| i32::try_from(date.signed_duration_since(DateTime::UNIX_EPOCH.date_naive()).num_days()).ok())
+                .and_then(|date| {
+                    i32::try_from(
+                        date.signed_duration_since(DateTime::UNIX_EPOCH.date_naive())
+                            .num_days(),
+                    )
+                    .ok()
+                })
                 .unwrap_or_default();
             assert_eq!(of_day(days, PartitionUnit::Month), Some(month), "{date:?}");
         }

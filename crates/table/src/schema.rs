@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use iceberg::spec::{
-    ListType, NestedField, PartitionSpec, PrimitiveType, Schema, Transform, Type, UnboundPartitionSpec,
+    ListType, NestedField, PartitionSpec, PrimitiveType, Schema, Transform, Type,
+    UnboundPartitionSpec,
 };
-use tarn_core::schema::{ColumnType, Field, PartitionUnit, Partitioning, TableField, TableName, TableSpec};
+use tarn_core::schema::{
+    ColumnType, Field, PartitionUnit, Partitioning, TableField, TableName, TableSpec,
+};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::store::iceberg_error;
@@ -20,10 +23,9 @@ struct NewIds {
 
 impl NewIds {
     fn next(&mut self) -> Result<i32> {
-        self.last = self
-            .last
-            .checked_add(1)
-            .ok_or_else(|| Error::new(ErrorKind::BadContract, "the table has had too many columns"))?;
+        self.last = self.last.checked_add(1).ok_or_else(|| {
+            Error::new(ErrorKind::BadContract, "the table has had too many columns")
+        })?;
         Ok(self.last)
     }
 }
@@ -37,7 +39,11 @@ pub(crate) fn new_schema(spec: &TableSpec) -> Result<Schema> {
     }
     let mut fields = Vec::new();
     for (field, id) in top {
-        let element = if field.ty == ColumnType::StringList { Some(ids.next()?) } else { None };
+        let element = if field.ty == ColumnType::StringList {
+            Some(ids.next()?)
+        } else {
+            None
+        };
         fields.push(nested(field, id, element)?);
     }
     build(fields, spec)
@@ -58,24 +64,39 @@ pub(crate) fn evolve(current: &Schema, last_id: i32, spec: &TableSpec) -> Result
     for field in &spec.fields {
         let Some(old) = had.remove(&field.name) else {
             if field.required {
-                differences.push(format!("the new column {} must be optional: rows already written have no value for it", field.name));
+                differences.push(format!(
+                    "the new column {} must be optional: rows already written have no value for it",
+                    field.name
+                ));
             }
             let id = ids.next()?;
-            let element = if field.ty == ColumnType::StringList { Some(ids.next()?) } else { None };
+            let element = if field.ty == ColumnType::StringList {
+                Some(ids.next()?)
+            } else {
+                None
+            };
             evolved.push(nested(field, id, element)?);
             continue;
         };
         let widens = old.field.ty == ColumnType::Int && field.ty == ColumnType::Long;
         if old.field.ty != field.ty && !widens {
-            differences.push(format!("column {} is {} in the table and {} in the contract", field.name, old.field.ty, field.ty));
+            differences.push(format!(
+                "column {} is {} in the table and {} in the contract",
+                field.name, old.field.ty, field.ty
+            ));
         }
         if field.required && !old.field.required {
-            differences.push(format!("column {} is optional in the table and required in the contract", field.name));
+            differences.push(format!(
+                "column {} is optional in the table and required in the contract",
+                field.name
+            ));
         }
         evolved.push(nested(field, old.id, old.element_id)?);
     }
     for name in had.keys() {
-        differences.push(format!("column {name} is in the table and not in the contract"));
+        differences.push(format!(
+            "column {name} is in the table and not in the contract"
+        ));
     }
     if !differences.is_empty() {
         return Err(misfit(&spec.name, &differences));
@@ -106,7 +127,8 @@ fn build(fields: Vec<NestedField>, spec: &TableSpec) -> Result<Schema> {
         };
         // Iceberg allows neither optional columns nor floating point numbers.
         let fit = field.required
-            && field.field_type.is_primitive() && !field.field_type.is_floating_type();
+            && field.field_type.is_primitive()
+            && !field.field_type.is_floating_type();
         identifier.push(fit.then_some(field.id));
     }
     let identifier: Option<Vec<i32>> = identifier.into_iter().collect();
@@ -115,7 +137,11 @@ fn build(fields: Vec<NestedField>, spec: &TableSpec) -> Result<Schema> {
         .with_identifier_field_ids(identifier.unwrap_or_default())
         .build()
         .map_err(|error| {
-            Error::new(ErrorKind::BadContract, format!("{} cannot be an Iceberg table", spec.name)).with_source(error)
+            Error::new(
+                ErrorKind::BadContract,
+                format!("{} cannot be an Iceberg table", spec.name),
+            )
+            .with_source(error)
         })
 }
 
@@ -129,18 +155,27 @@ fn nested(field: &Field, id: i32, element: Option<i32>) -> Result<NestedField> {
         ColumnType::Boolean => primitive(PrimitiveType::Boolean),
         ColumnType::Date => primitive(PrimitiveType::Date),
         ColumnType::Timestamp => primitive(PrimitiveType::Timestamptz),
-        ColumnType::Decimal { precision, scale } => {
-            primitive(PrimitiveType::Decimal { precision: precision.into(), scale: scale.into() })
-        }
+        ColumnType::Decimal { precision, scale } => primitive(PrimitiveType::Decimal {
+            precision: precision.into(),
+            scale: scale.into(),
+        }),
         ColumnType::StringList => match element {
             Some(element) => Ok(Type::List(ListType::new(
-                NestedField::list_element(element, Type::Primitive(PrimitiveType::String), true).into(),
+                NestedField::list_element(element, Type::Primitive(PrimitiveType::String), true)
+                    .into(),
             ))),
-            None => Err(Error::internal(format!("the list column {} has no element id", field.name))),
+            None => Err(Error::internal(format!(
+                "the list column {} has no element id",
+                field.name
+            ))),
         },
     }?;
     let nested = NestedField::new(id, &field.name, ty, field.required);
-    Ok(if field.doc.is_empty() { nested } else { nested.with_doc(&field.doc) })
+    Ok(if field.doc.is_empty() {
+        nested
+    } else {
+        nested.with_doc(&field.doc)
+    })
 }
 
 /// The columns of a schema.
@@ -162,7 +197,9 @@ pub(crate) fn fields(schema: &Schema) -> Result<Vec<TableField>> {
                 Type::Primitive(PrimitiveType::Boolean) => ColumnType::Boolean,
                 Type::Primitive(PrimitiveType::Date) => ColumnType::Date,
                 Type::Primitive(PrimitiveType::Timestamptz) => ColumnType::Timestamp,
-                Type::Primitive(PrimitiveType::Decimal { precision, scale }) if *precision <= 18 => {
+                Type::Primitive(PrimitiveType::Decimal { precision, scale })
+                    if *precision <= 18 =>
+                {
                     ColumnType::Decimal {
                         precision: u8::try_from(*precision).unwrap_or(18),
                         scale: u8::try_from(*scale).unwrap_or(18),
@@ -175,14 +212,26 @@ pub(crate) fn fields(schema: &Schema) -> Result<Vec<TableField>> {
                 other => {
                     return Err(Error::new(
                         ErrorKind::Unsupported,
-                        format!("column {} has the type {other}, which this lake does not read", field.name),
+                        format!(
+                            "column {} has the type {other}, which this lake does not read",
+                            field.name
+                        ),
                     ));
                 }
             };
             let doc = field.doc.clone().unwrap_or_default();
             let field_id = field.id;
-            let field = Field { name: field.name.clone(), ty, required: field.required, doc };
-            Ok(TableField { field, id: field_id, element_id })
+            let field = Field {
+                name: field.name.clone(),
+                ty,
+                required: field.required,
+                doc,
+            };
+            Ok(TableField {
+                field,
+                id: field_id,
+                element_id,
+            })
         })
         .collect()
 }
@@ -197,8 +246,15 @@ pub(crate) fn partition_spec(spec: &TableSpec, schema: &Schema) -> Result<Unboun
     let Some(Partitioning { column, unit }) = &spec.partitioning else {
         return Ok(builder.build());
     };
-    let bad = |what: &str| Error::new(ErrorKind::BadContract, format!("{} cannot be partitioned by {column}: {what}", spec.name));
-    let field = schema.field_by_name(column).ok_or_else(|| bad("there is no such column"))?;
+    let bad = |what: &str| {
+        Error::new(
+            ErrorKind::BadContract,
+            format!("{} cannot be partitioned by {column}: {what}", spec.name),
+        )
+    };
+    let field = schema
+        .field_by_name(column)
+        .ok_or_else(|| bad("there is no such column"))?;
     if !matches!(
         field.field_type.as_ref(),
         Type::Primitive(PrimitiveType::Date | PrimitiveType::Timestamptz)
@@ -211,7 +267,9 @@ pub(crate) fn partition_spec(spec: &TableSpec, schema: &Schema) -> Result<Unboun
     };
     let name = format!("{column}_{suffix}");
     if schema.field_by_name(&name).is_some() {
-        return Err(bad(&format!("a column is named {name}, as the partition would be")));
+        return Err(bad(&format!(
+            "a column is named {name}, as the partition would be"
+        )));
     }
     let builder = builder
         .add_partition_field(field.id, name, transform)
@@ -231,8 +289,13 @@ pub(crate) fn partitioning(spec: &PartitionSpec, schema: &Schema) -> Result<Opti
         )
     };
     // A void transform is what is left of a partition that another engine dropped.
-    let mut live = spec.fields().iter().filter(|field| field.transform != Transform::Void);
-    let Some(field) = live.next() else { return Ok(None) };
+    let mut live = spec
+        .fields()
+        .iter()
+        .filter(|field| field.transform != Transform::Void);
+    let Some(field) = live.next() else {
+        return Ok(None);
+    };
     let unit = match field.transform {
         Transform::Day => PartitionUnit::Day,
         Transform::Month => PartitionUnit::Month,
@@ -241,6 +304,11 @@ pub(crate) fn partitioning(spec: &PartitionSpec, schema: &Schema) -> Result<Opti
     if spec.fields().len() > 1 {
         return Err(unsupported());
     }
-    let column = schema.name_by_field_id(field.source_id).ok_or_else(unsupported)?;
-    Ok(Some(Partitioning { column: column.to_owned(), unit }))
+    let column = schema
+        .name_by_field_id(field.source_id)
+        .ok_or_else(unsupported)?;
+    Ok(Some(Partitioning {
+        column: column.to_owned(),
+        unit,
+    }))
 }

@@ -54,7 +54,10 @@ impl Store {
 
     /// Puts a file that nobody else has put: every name holds a fresh UUID.
     pub async fn put(&self, uri: &str, bytes: Bytes) -> Result<()> {
-        self.objects.put(&self.key_of(uri)?, bytes, PutMode::IfAbsent).await.map(drop)
+        self.objects
+            .put(&self.key_of(uri)?, bytes, PutMode::IfAbsent)
+            .await
+            .map(drop)
     }
 
     /// Deletes files that no table names. A failure leaves an orphan, which harms nobody.
@@ -73,8 +76,13 @@ impl Store {
     async fn staged(&self, uri: &str) -> Result<FileIO> {
         let io = FileIO::new_with_memory();
         let bytes = self.get(uri).await?;
-        let output = io.new_output(uri).map_err(iceberg_error(format!("{uri} cannot be read")))?;
-        output.write(bytes).await.map_err(iceberg_error(format!("{uri} cannot be read")))?;
+        let output = io
+            .new_output(uri)
+            .map_err(iceberg_error(format!("{uri} cannot be read")))?;
+        output
+            .write(bytes)
+            .await
+            .map_err(iceberg_error(format!("{uri} cannot be read")))?;
         Ok(io)
     }
 
@@ -82,16 +90,23 @@ impl Store {
         let io = self.staged(location).await?;
         TableMetadata::read_from(&io, location)
             .await
-            .map_err(iceberg_error(format!("{location} is no valid Iceberg metadata file")))
+            .map_err(iceberg_error(format!(
+                "{location} is no valid Iceberg metadata file"
+            )))
     }
 
     pub async fn put_metadata(&self, location: &str, metadata: &TableMetadata) -> Result<()> {
-        let json = serde_json::to_vec(metadata)
-            .map_err(|error| Error::internal("table metadata cannot be written as JSON").with_source(error))?;
+        let json = serde_json::to_vec(metadata).map_err(|error| {
+            Error::internal("table metadata cannot be written as JSON").with_source(error)
+        })?;
         self.put(location, json.into()).await
     }
 
-    pub async fn manifest_list(&self, snapshot: &Snapshot, format: FormatVersion) -> Result<Vec<ManifestFile>> {
+    pub async fn manifest_list(
+        &self,
+        snapshot: &Snapshot,
+        format: FormatVersion,
+    ) -> Result<Vec<ManifestFile>> {
         let uri = snapshot.manifest_list();
         let bytes = self.get(uri).await?;
         let list = ManifestList::parse_with_version(&bytes, format)
@@ -107,9 +122,16 @@ impl Store {
     ) -> Result<()> {
         let failed = || iceberg_error(format!("the manifest list {uri} cannot be written"));
         let io = FileIO::new_with_memory();
-        let file = io.new_output(uri).map_err(failed())?.writer().await.map_err(failed())?;
+        let file = io
+            .new_output(uri)
+            .map_err(failed())?
+            .writer()
+            .await
+            .map_err(failed())?;
         let mut writer = ManifestListWriter::v2(file, snapshot_id, parent, sequence_number);
-        writer.add_manifests(manifests.into_iter()).map_err(failed())?;
+        writer
+            .add_manifests(manifests.into_iter())
+            .map_err(failed())?;
         writer.close().await.map_err(failed())?;
         self.put(uri, self.written(&io, uri).await?).await
     }
@@ -117,7 +139,9 @@ impl Store {
     async fn manifest(&self, file: &ManifestFile) -> Result<Manifest> {
         let uri = &file.manifest_path;
         let io = self.staged(uri).await?;
-        file.load_manifest(&io).await.map_err(iceberg_error(format!("{uri} is no valid manifest")))
+        file.load_manifest(&io)
+            .await
+            .map_err(iceberg_error(format!("{uri} is no valid manifest")))
     }
 
     /// Reads manifests, several at once, and keeps what `pick` makes of each, in their order.
@@ -130,8 +154,10 @@ impl Store {
         F: FnMut(&'a ManifestFile, Manifest) -> Result<T>,
     {
         // Collected first: a stream over a lazy iterator of borrowed items is not `Send`.
-        let reads: Vec<_> =
-            files.into_iter().map(|file| async move { Ok((file, self.manifest(file).await?)) }).collect();
+        let reads: Vec<_> = files
+            .into_iter()
+            .map(|file| async move { Ok((file, self.manifest(file).await?)) })
+            .collect();
         stream::iter(reads)
             .buffered(CONCURRENT_READS)
             .map(|read: Result<_>| read.and_then(|(file, manifest)| pick(file, manifest)))
@@ -161,6 +187,10 @@ impl Store {
 
     async fn written(&self, io: &FileIO, uri: &str) -> Result<Bytes> {
         let failed = || iceberg_error(format!("{uri} cannot be written"));
-        io.new_input(uri).map_err(failed())?.read().await.map_err(failed())
+        io.new_input(uri)
+            .map_err(failed())?
+            .read()
+            .await
+            .map_err(failed())
     }
 }

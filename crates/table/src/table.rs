@@ -30,14 +30,23 @@ pub struct Table {
 
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("name", &self.name).field("pointer", &self.pointer).finish_non_exhaustive()
+        f.debug_struct("Table")
+            .field("name", &self.name)
+            .field("pointer", &self.pointer)
+            .finish_non_exhaustive()
     }
 }
 
 impl Table {
-    pub(crate) fn new(name: TableName, pointer: TablePointer, metadata: TableMetadata, store: Store) -> Result<Self> {
+    pub(crate) fn new(
+        name: TableName,
+        pointer: TablePointer,
+        metadata: TableMetadata,
+        store: Store,
+    ) -> Result<Self> {
         let schema = metadata.current_schema();
-        let fields = schema::fields(schema).map_err(|error| error.context(format!("table {name}")))?;
+        let fields =
+            schema::fields(schema).map_err(|error| error.context(format!("table {name}")))?;
         let partitioning = schema::partitioning(metadata.default_partition_spec(), schema)
             .map_err(|error| error.context(format!("table {name}")))?;
         let mut history = Vec::new();
@@ -47,11 +56,25 @@ impl Table {
             && history.len() < metadata.snapshots().len()
         {
             history.push(Arc::clone(snapshot));
-            next = snapshot.parent_snapshot_id().and_then(|parent| metadata.snapshot_by_id(parent));
+            next = snapshot
+                .parent_snapshot_id()
+                .and_then(|parent| metadata.snapshot_by_id(parent));
         }
-        let mut versions = history.iter().map(|snapshot| Version::of(snapshot)).collect::<Result<Vec<_>>>()?;
+        let mut versions = history
+            .iter()
+            .map(|snapshot| Version::of(snapshot))
+            .collect::<Result<Vec<_>>>()?;
         versions.sort_by_key(|version| version.number);
-        Ok(Table { name, pointer, metadata: Arc::new(metadata), store, fields, partitioning, history, versions })
+        Ok(Table {
+            name,
+            pointer,
+            metadata: Arc::new(metadata),
+            store,
+            fields,
+            partitioning,
+            history,
+            versions,
+        })
     }
 
     /// The table's name.
@@ -70,13 +93,18 @@ impl Table {
     /// # Errors
     /// `NotFound` where there is no such version.
     pub fn fields_at(&self, version: &VersionRef) -> Result<Vec<TableField>> {
-        let Some(snapshot) = self.snapshot(version)? else { return Ok(self.fields()) };
+        let Some(snapshot) = self.snapshot(version)? else {
+            return Ok(self.fields());
+        };
         if *version == VersionRef::Current {
             return Ok(self.fields());
         }
         let schema = snapshot
             .schema(&self.metadata)
-            .map_err(crate::store::iceberg_error(format!("the columns of an old version of {} are unknown", self.name)))?;
+            .map_err(crate::store::iceberg_error(format!(
+                "the columns of an old version of {} are unknown",
+                self.name
+            )))?;
         schema::fields(&schema)
     }
 
@@ -87,11 +115,24 @@ impl Table {
 
     /// What the catalog shows people.
     pub fn spec(&self) -> TableSpec {
-        let identifier: Vec<i32> = self.metadata.current_schema().identifier_field_ids().collect();
+        let identifier: Vec<i32> = self
+            .metadata
+            .current_schema()
+            .identifier_field_ids()
+            .collect();
         TableSpec {
             name: self.name.clone(),
-            doc: self.metadata.properties().get(COMMENT).cloned().unwrap_or_default(),
-            fields: self.fields.iter().map(|field| field.field.clone()).collect(),
+            doc: self
+                .metadata
+                .properties()
+                .get(COMMENT)
+                .cloned()
+                .unwrap_or_default(),
+            fields: self
+                .fields
+                .iter()
+                .map(|field| field.field.clone())
+                .collect(),
             partitioning: self.partitioning.clone(),
             identifier: self
                 .fields
@@ -122,12 +163,15 @@ impl Table {
     /// # Errors
     /// `NotFound` where there is no such version, saying which there are.
     pub fn find_version(&self, version: &VersionRef) -> Result<Option<Version>> {
-        self.snapshot(version)?.map(|snapshot| Version::of(&snapshot)).transpose()
+        self.snapshot(version)?
+            .map(|snapshot| Version::of(&snapshot))
+            .transpose()
     }
 
     /// The newest snapshot of that kind which names the source object at that version.
     pub fn committed(&self, source: &SourceRef, kind: &str) -> Option<i64> {
-        self.committed_all(std::slice::from_ref(source), kind).map(|snapshot| snapshot.snapshot_id())
+        self.committed_all(std::slice::from_ref(source), kind)
+            .map(|snapshot| snapshot.snapshot_id())
     }
 
     /// The newest snapshot of that kind which names all these.
@@ -150,7 +194,11 @@ impl Table {
     /// # Errors
     /// `NotFound` where there is no such version, `Unsupported` where another engine deleted rows of one
     /// of the files by a delete file.
-    pub async fn files(&self, version: &VersionRef, filter: Option<&FileFilter>) -> Result<Vec<DataFileInfo>> {
+    pub async fn files(
+        &self,
+        version: &VersionRef,
+        filter: Option<&FileFilter>,
+    ) -> Result<Vec<DataFileInfo>> {
         match self.snapshot(version)? {
             Some(snapshot) => files::list(self, &snapshot, filter).await,
             None => Ok(Vec::new()),
@@ -162,13 +210,17 @@ impl Table {
         let found = match *version {
             VersionRef::Current => return Ok(self.metadata.current_snapshot().cloned()),
             VersionRef::Number(number) => {
-                let numbered = self.history.iter().find(|snapshot| snapshot.sequence_number() == number);
+                let numbered = self
+                    .history
+                    .iter()
+                    .find(|snapshot| snapshot.sequence_number() == number);
                 numbered.or_else(|| by_id(number))
             }
             VersionRef::Snapshot(id) => by_id(id),
-            VersionRef::AsOf(instant) => {
-                self.history.iter().find(|snapshot| snapshot.timestamp_ms() <= instant.timestamp_millis())
-            }
+            VersionRef::AsOf(instant) => self
+                .history
+                .iter()
+                .find(|snapshot| snapshot.timestamp_ms() <= instant.timestamp_millis()),
         };
         found.cloned().map(Some).ok_or_else(|| {
             let wanted = match version {
@@ -179,18 +231,30 @@ impl Table {
             };
             let there = match (self.versions.first(), self.versions.last()) {
                 (Some(first), Some(last)) => {
-                    format!("it has the versions {} to {}, the first of {}", first.number, last.number, first.committed_at.to_rfc3339())
+                    format!(
+                        "it has the versions {} to {}, the first of {}",
+                        first.number,
+                        last.number,
+                        first.committed_at.to_rfc3339()
+                    )
                 }
                 _ => "nothing was committed to it yet".to_owned(),
             };
-            Error::new(ErrorKind::NotFound, format!("{} has no {wanted}: {there}", self.name))
+            Error::new(
+                ErrorKind::NotFound,
+                format!("{} has no {wanted}: {there}", self.name),
+            )
         })
     }
 
     /// Whether that metadata file is the table's or was before.
     pub(crate) fn descends_from(&self, location: &str) -> bool {
         self.metadata_location() == location
-            || self.metadata.metadata_log().iter().any(|entry| entry.metadata_file == location)
+            || self
+                .metadata
+                .metadata_log()
+                .iter()
+                .any(|entry| entry.metadata_file == location)
     }
 
     /// A snapshot's version number.

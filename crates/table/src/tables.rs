@@ -37,7 +37,10 @@ pub struct Tables {
 impl Tables {
     /// Tables whose files are in `objects` and whose pointers are in `catalog`.
     pub fn new(objects: Arc<dyn Objects>, catalog: Arc<dyn Catalog>) -> Self {
-        Tables { store: Store::new(objects), catalog }
+        Tables {
+            store: Store::new(objects),
+            catalog,
+        }
     }
 
     /// The table as it is now; None where there is none.
@@ -45,9 +48,14 @@ impl Tables {
     /// # Errors
     /// `Unsupported` where another engine gave it columns or partitions that the lake does not have.
     pub async fn load(&self, name: &TableName) -> Result<Option<Table>> {
-        let Some(pointer) = self.catalog.load(name).await? else { return Ok(None) };
-        let metadata =
-            self.store.metadata(&pointer.metadata_location).await.context(|| format!("table {name}"))?;
+        let Some(pointer) = self.catalog.load(name).await? else {
+            return Ok(None);
+        };
+        let metadata = self
+            .store
+            .metadata(&pointer.metadata_location)
+            .await
+            .context(|| format!("table {name}"))?;
         Table::new(name.clone(), pointer, metadata, self.store.clone()).map(Some)
     }
 
@@ -66,7 +74,9 @@ impl Tables {
             let current = self.load(&spec.name).await?;
             if let Some((error, location)) = &failure
                 && error.kind() == ErrorKind::Conflict
-                && !current.as_ref().is_some_and(|table| table.descends_from(location))
+                && !current
+                    .as_ref()
+                    .is_some_and(|table| table.descends_from(location))
             {
                 self.store.discard(std::slice::from_ref(location)).await;
             }
@@ -79,14 +89,22 @@ impl Tables {
                 ),
             };
             let Some(metadata) = next else {
-                return current.ok_or_else(|| Error::internal("a table that is not there needs no change"));
+                return current
+                    .ok_or_else(|| Error::internal("a table that is not there needs no change"));
             };
             let location = self.next_location(&spec.name, location.as_deref());
             self.store.put_metadata(&location, &metadata).await?;
-            let pointer = TablePointer { metadata_location: location.clone(), version: String::new() };
+            let pointer = TablePointer {
+                metadata_location: location.clone(),
+                version: String::new(),
+            };
             let mut table = Table::new(spec.name.clone(), pointer, metadata, self.store.clone())?;
             let shown = parameters(&table);
-            match self.catalog.swap(&table.spec(), expected.as_deref(), &location, &shown).await {
+            match self
+                .catalog
+                .swap(&table.spec(), expected.as_deref(), &location, &shown)
+                .await
+            {
                 Ok(pointer) => {
                     table.pointer = pointer;
                     return Ok(table);
@@ -108,16 +126,20 @@ impl Tables {
     /// `NotFound` for a table that does not exist, `Conflict` where the base or a file to remove is no
     /// longer current (read again and recompute) and where others were faster every time.
     pub async fn commit(&self, name: &TableName, change: Change) -> Result<Committed> {
-        commit::run(self, name, change).await.context(|| format!("commit to {name}"))
+        commit::run(self, name, change)
+            .await
+            .context(|| format!("commit to {name}"))
     }
 
     fn location(&self, name: &TableName) -> String {
-        self.store.uri(layout::table_prefix(name).trim_end_matches('/'))
+        self.store
+            .uri(layout::table_prefix(name).trim_end_matches('/'))
     }
 
     /// A URI in the table's metadata folder.
     pub(crate) fn metadata_uri(&self, name: &TableName, file: &str) -> String {
-        self.store.uri(&format!("{}metadata/{file}", layout::table_prefix(name)))
+        self.store
+            .uri(&format!("{}metadata/{file}", layout::table_prefix(name)))
     }
 
     /// A new name for the metadata file that follows `current`: `NNNNN-<uuid>.metadata.json`.
@@ -148,7 +170,10 @@ pub(crate) fn parameters(table: &Table) -> BTreeMap<String, String> {
     let mut parameters = BTreeMap::new();
     if let Some(version) = table.versions().last() {
         parameters.insert("tarn.version".to_owned(), version.number.to_string());
-        parameters.insert("tarn.snapshot-id".to_owned(), version.snapshot_id.to_string());
+        parameters.insert(
+            "tarn.snapshot-id".to_owned(),
+            version.snapshot_id.to_string(),
+        );
         parameters.insert("tarn.rows".to_owned(), version.rows.to_string());
         parameters.insert("tarn.files".to_owned(), version.files.to_string());
     }
@@ -160,10 +185,19 @@ fn create(spec: &TableSpec, location: String) -> Result<TableMetadata> {
     let partitions = schema::partition_spec(spec, &schema)?;
     let mut properties = HashMap::from([
         ("write.format.default".to_owned(), "parquet".to_owned()),
-        ("write.parquet.compression-codec".to_owned(), "zstd".to_owned()),
+        (
+            "write.parquet.compression-codec".to_owned(),
+            "zstd".to_owned(),
+        ),
         // Metadata files are kept for time travel by file; the log in each names the last hundred.
-        ("write.metadata.delete-after-commit.enabled".to_owned(), "false".to_owned()),
-        ("write.metadata.previous-versions-max".to_owned(), "100".to_owned()),
+        (
+            "write.metadata.delete-after-commit.enabled".to_owned(),
+            "false".to_owned(),
+        ),
+        (
+            "write.metadata.previous-versions-max".to_owned(),
+            "100".to_owned(),
+        ),
     ]);
     if !spec.doc.is_empty() {
         properties.insert(COMMENT.to_owned(), spec.doc.clone());
@@ -177,7 +211,10 @@ fn create(spec: &TableSpec, location: String) -> Result<TableMetadata> {
         properties,
     )
     .and_then(TableMetadataBuilder::build)
-    .map_err(iceberg_error(format!("the table {} cannot be defined", spec.name)))?;
+    .map_err(iceberg_error(format!(
+        "the table {} cannot be defined",
+        spec.name
+    )))?;
     Ok(built.metadata)
 }
 
@@ -199,20 +236,27 @@ fn evolve(table: &Table, spec: &TableSpec) -> Result<Option<TableMetadata>> {
     }
     let evolved = schema::evolve(metadata.current_schema(), metadata.last_column_id(), spec)?;
     let same_columns = evolved.as_struct() == metadata.current_schema().as_struct()
-        && sorted(evolved.identifier_field_ids()) == sorted(metadata.current_schema().identifier_field_ids());
+        && sorted(evolved.identifier_field_ids())
+            == sorted(metadata.current_schema().identifier_field_ids());
     if same_columns && now.doc == spec.doc {
         return Ok(None);
     }
     let failed = || iceberg_error(format!("the table {} cannot be changed", spec.name));
-    let mut builder = metadata.clone().into_builder(Some(table.metadata_location().to_owned()));
+    let mut builder = metadata
+        .clone()
+        .into_builder(Some(table.metadata_location().to_owned()));
     if !same_columns {
         builder = builder.add_current_schema(evolved).map_err(failed())?;
     }
     if now.doc != spec.doc {
         builder = if spec.doc.is_empty() {
-            builder.remove_properties(&[COMMENT.to_owned()]).map_err(failed())?
+            builder
+                .remove_properties(&[COMMENT.to_owned()])
+                .map_err(failed())?
         } else {
-            builder.set_properties(HashMap::from([(COMMENT.to_owned(), spec.doc.clone())])).map_err(failed())?
+            builder
+                .set_properties(HashMap::from([(COMMENT.to_owned(), spec.doc.clone())]))
+                .map_err(failed())?
         };
     }
     Ok(Some(builder.build().map_err(failed())?.metadata))

@@ -31,18 +31,32 @@ pub struct Version {
 
 impl Version {
     pub(crate) fn of(snapshot: &Snapshot) -> Result<Self> {
-        let summary: BTreeMap<String, String> =
-            snapshot.summary().additional_properties.clone().into_iter().collect();
-        let count = |name: &str| summary.get(name).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let summary: BTreeMap<String, String> = snapshot
+            .summary()
+            .additional_properties
+            .clone()
+            .into_iter()
+            .collect();
+        let count = |name: &str| {
+            summary
+                .get(name)
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0)
+        };
         Ok(Version {
             number: number(snapshot),
             snapshot_id: snapshot.snapshot_id(),
-            committed_at: DateTime::from_timestamp_millis(snapshot.timestamp_ms()).ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Storage,
-                    format!("snapshot {} has no valid time in the metadata file", snapshot.snapshot_id()),
-                )
-            })?,
+            committed_at: DateTime::from_timestamp_millis(snapshot.timestamp_ms()).ok_or_else(
+                || {
+                    Error::new(
+                        ErrorKind::Storage,
+                        format!(
+                            "snapshot {} has no valid time in the metadata file",
+                            snapshot.snapshot_id()
+                        ),
+                    )
+                },
+            )?,
             operation: snapshot.summary().operation.as_str().to_owned(),
             rows: count("total-records"),
             files: count("total-data-files"),
@@ -88,17 +102,26 @@ impl VersionRef {
         if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
             return Ok(VersionRef::AsOf(instant.to_utc()));
         }
-        for format in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"] {
+        for format in [
+            "%Y-%m-%dT%H:%M:%S%.f",
+            "%Y-%m-%d %H:%M:%S%.f",
+            "%Y-%m-%dT%H:%M",
+            "%Y-%m-%d %H:%M",
+        ] {
             if let Ok(instant) = NaiveDateTime::parse_from_str(text, format) {
                 return Ok(VersionRef::AsOf(instant.and_utc()));
             }
         }
         if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-            return Ok(VersionRef::AsOf(date.and_time(chrono::NaiveTime::MIN).and_utc()));
+            return Ok(VersionRef::AsOf(
+                date.and_time(chrono::NaiveTime::MIN).and_utc(),
+            ));
         }
         Err(Error::new(
             ErrorKind::BadRequest,
-            format!("{text:?} names no version: give a version number, a snapshot id or a time such as 2026-01-31T10:00:00Z"),
+            format!(
+                "{text:?} names no version: give a version number, a snapshot id or a time such as 2026-01-31T10:00:00Z"
+            ),
         ))
     }
 }
@@ -113,11 +136,15 @@ mod tests {
 
     #[test]
     fn a_version_is_named_by_number_id_or_time() {
-        let at = |text: &str| VersionRef::AsOf(DateTime::parse_from_rfc3339(text).unwrap().to_utc());
+        let at =
+            |text: &str| VersionRef::AsOf(DateTime::parse_from_rfc3339(text).unwrap().to_utc());
         for (text, expected) in [
             ("current", VersionRef::Current),
             ("3", VersionRef::Number(3)),
-            ("8027658604211071520", VersionRef::Number(8_027_658_604_211_071_520)),
+            (
+                "8027658604211071520",
+                VersionRef::Number(8_027_658_604_211_071_520),
+            ),
             ("2026-01-31T10:00:00+01:00", at("2026-01-31T09:00:00Z")),
             ("2026-01-31T10:00:00.25", at("2026-01-31T10:00:00.25Z")),
             (" 2026-01-31 10:00 ", at("2026-01-31T10:00:00Z")),

@@ -45,19 +45,24 @@ pub struct Record<'a> {
 /// # Errors
 /// `Internal` where an arrival time is outside the years 1 to 9999.
 pub fn encode(stream: &str, shard: &str, records: &[Record<'_>]) -> Result<Vec<u8>> {
-    let failed = |error: std::io::Error| Error::internal("records cannot be compressed").with_source(error);
+    let failed =
+        |error: std::io::Error| Error::internal("records cannot be compressed").with_source(error);
     let mut gzip = GzBuilder::new()
         .mtime(0)
         .operating_system(UNKNOWN_OPERATING_SYSTEM)
         .write(Vec::new(), Compression::default());
     let (stream, shard) = (json_text(stream), json_text(shard));
-    let header = format!("{{\"tarn_archive\":{ENVELOPE_VERSION},\"stream\":{stream},\"shard\":{shard}}}\n");
+    let header =
+        format!("{{\"tarn_archive\":{ENVELOPE_VERSION},\"stream\":{stream},\"shard\":{shard}}}\n");
     gzip.write_all(header.as_bytes()).map_err(failed)?;
     for record in records {
         let arrival = time::in_range(record.arrival_time).and_then(DateTime::from_timestamp_micros);
         let arrival = arrival.ok_or_else(|| {
             let number = record.sequence_number;
-            Error::internal(format!("record {number} arrived at {}, which is no time", record.arrival_time))
+            Error::internal(format!(
+                "record {number} arrived at {}, which is no time",
+                record.arrival_time
+            ))
         })?;
         let (key, data) = match simdutf8::basic::from_utf8(record.data) {
             Ok(text) => ("data", json_text(text)),
@@ -115,11 +120,20 @@ pub struct Decoder {
     scratch: Vec<u8>,
 }
 
-const KEYS: [&str; 5] = ["sequence_number", "arrival_time", "partition_key", "data", "data_base64"];
+const KEYS: [&str; 5] = [
+    "sequence_number",
+    "arrival_time",
+    "partition_key",
+    "data",
+    "data_base64",
+];
 
 impl Default for Decoder {
     fn default() -> Self {
-        Decoder { keys: KeyTable::new(KEYS), scratch: Vec::new() }
+        Decoder {
+            keys: KeyTable::new(KEYS),
+            scratch: Vec::new(),
+        }
     }
 }
 
@@ -128,7 +142,11 @@ impl Decoder {
     ///
     /// # Errors
     /// What is wrong with the line, for people; `data` is as it was.
-    pub fn read(&mut self, line: &[u8], data: &mut Vec<u8>) -> std::result::Result<Envelope, String> {
+    pub fn read(
+        &mut self,
+        line: &[u8],
+        data: &mut Vec<u8>,
+    ) -> std::result::Result<Envelope, String> {
         let before = data.len();
         let result = self.read_members(line, data);
         if result.is_err() {
@@ -137,7 +155,11 @@ impl Decoder {
         result.map_err(|fault| format!("damaged archive record: {fault}"))
     }
 
-    fn read_members(&mut self, line: &[u8], data: &mut Vec<u8>) -> std::result::Result<Envelope, String> {
+    fn read_members(
+        &mut self,
+        line: &[u8],
+        data: &mut Vec<u8>,
+    ) -> std::result::Result<Envelope, String> {
         let mut cursor = Cursor::new(line);
         let (mut arrival_time, mut is_text) = (None, None);
         cursor.enter_object().map_err(|error| error.to_string())?;
@@ -161,7 +183,9 @@ impl Decoder {
                     is_text = Some(is_text.is_none());
                 }),
                 Some(&"data_base64") => cursor.string().map(|text| {
-                    let decoded = STANDARD.decode_vec(text.text(&mut self.scratch), data).is_ok();
+                    let decoded = STANDARD
+                        .decode_vec(text.text(&mut self.scratch), data)
+                        .is_ok();
                     is_text = (decoded && is_text.is_none()).then_some(false);
                 }),
                 _ => cursor.skip_value().map(|_| ()),
@@ -231,19 +255,40 @@ mod tests {
     fn a_header_is_told_from_an_event_and_another_version_is_refused() {
         assert!(!is_header(br#"{"event_id":"1"}"#).unwrap());
         assert!(is_header(br#"{"tarn_archive":1,"stream":"a","shard":"b"}"#).unwrap());
-        for line in [r#"{"tarn_archive":2}"#, r#"{"tarn_archive":"1"}"#, r#"{"tarn_archive":1"#] {
-            assert_eq!(is_header(line.as_bytes()).unwrap_err().kind(), ErrorKind::BadSource, "{line}");
+        for line in [
+            r#"{"tarn_archive":2}"#,
+            r#"{"tarn_archive":"1"}"#,
+            r#"{"tarn_archive":1"#,
+        ] {
+            assert_eq!(
+                is_header(line.as_bytes()).unwrap_err().kind(),
+                ErrorKind::BadSource,
+                "{line}"
+            );
         }
     }
 
     #[test]
     fn a_damaged_record_says_what_is_wrong() {
-        let read = |line: &str| Decoder::default().read(line.as_bytes(), &mut Vec::new()).unwrap_err();
+        let read = |line: &str| {
+            Decoder::default()
+                .read(line.as_bytes(), &mut Vec::new())
+                .unwrap_err()
+        };
         let time = r#""arrival_time":"2026-01-01T00:00:00Z""#;
         assert_eq!(read("{}"), "damaged archive record: no arrival_time");
-        assert_eq!(read(&format!("{{{time}}}")), "damaged archive record: no data");
-        assert_eq!(read(&format!("{{{time},\"data_base64\":\"?\"}}")), "damaged archive record: no data");
-        assert_eq!(read(&format!("{{{time},{time}}}")), "damaged archive record: duplicate key \"arrival_time\"");
+        assert_eq!(
+            read(&format!("{{{time}}}")),
+            "damaged archive record: no data"
+        );
+        assert_eq!(
+            read(&format!("{{{time},\"data_base64\":\"?\"}}")),
+            "damaged archive record: no data"
+        );
+        assert_eq!(
+            read(&format!("{{{time},{time}}}")),
+            "damaged archive record: duplicate key \"arrival_time\""
+        );
         assert!(read("[]").starts_with("damaged archive record: expected an object"));
     }
 }

@@ -58,7 +58,10 @@ impl JsonLinesReader {
     /// # Errors
     /// `BadContract` for a column that cannot be filled from JSON.
     pub fn new(input: Input, contract: &Contract) -> Result<Self> {
-        let event_time = contract.partitioning.as_ref().map(|partitioning| partitioning.column.as_str());
+        let event_time = contract
+            .partitioning
+            .as_ref()
+            .map(|partitioning| partitioning.column.as_str());
         Self::of_columns(input, &contract.columns, event_time, CHUNK_BYTES)
     }
 
@@ -95,7 +98,12 @@ impl JsonLinesReader {
             None => return Ok(None),
         };
         let utf8 = simdutf8::basic::from_utf8(&chunk.text).is_ok();
-        let mut place = Place { at: 0, line: chunk.first_line, utf8, chunk };
+        let mut place = Place {
+            at: 0,
+            line: chunk.first_line,
+            utf8,
+            chunk,
+        };
         if place.line == 1
             && let Some(line) = Line::at(&place.chunk.text, 0)
             && archive::is_header(&place.chunk.text[line.begin..line.end])?
@@ -120,15 +128,26 @@ impl JsonLinesReader {
             }
             let bytes = &text[line.begin..line.end];
             let offset = (place.chunk.offset + line.begin as u64) as i64;
-            let from = From { line: place.line, offset, arrival: None, utf8: place.utf8 };
+            let from = From {
+                line: place.line,
+                offset,
+                arrival: None,
+                utf8: place.utf8,
+            };
             match &mut wrapped {
                 None => filling.read(&mut self.rows, bytes, line.begin, from),
-                Some(decoder) => read_record(decoder, &mut self.rows, bytes, &mut data, from, filling),
+                Some(decoder) => {
+                    read_record(decoder, &mut self.rows, bytes, &mut data, from, filling)
+                }
             }
             place.at = line.next;
             place.line += 1;
         }
-        filling.batch.text = if wrapped.is_some() { Arc::new(data) } else { text };
+        filling.batch.text = if wrapped.is_some() {
+            Arc::new(data)
+        } else {
+            text
+        };
         self.archive = wrapped;
         ended
     }
@@ -151,11 +170,22 @@ fn read_record(
             return;
         }
         Err(reason) => {
-            filling.reject(Rejected::new(PARSE_RULE, None, reason, Some(from.line), from.offset, line));
+            filling.reject(Rejected::new(
+                PARSE_RULE,
+                None,
+                reason,
+                Some(from.line),
+                from.offset,
+                line,
+            ));
             return;
         }
     };
-    let from = From { arrival: Some(envelope.arrival_time), utf8: envelope.is_text, ..from };
+    let from = From {
+        arrival: Some(envelope.arrival_time),
+        utf8: envelope.is_text,
+        ..from
+    };
     if data.len() == begin {
         filling.batch.blank += 1;
     }
@@ -187,7 +217,11 @@ impl Filling<'_> {
     #[inline]
     fn read(&mut self, rows: &mut RowReader, line: &[u8], begin: usize, from: From) {
         let row = self.batch.offsets.len();
-        let result = if from.utf8 { Ok(()) } else { check_utf8(line, false).map_err(RowFault::Parse) };
+        let result = if from.utf8 {
+            Ok(())
+        } else {
+            check_utf8(line, false).map_err(RowFault::Parse)
+        };
         let result =
             result.and_then(|()| rows.read(line, from.arrival, &mut self.batch.columns, row));
         match result {
@@ -206,11 +240,21 @@ impl Filling<'_> {
         let (rule, column, reason) = match &fault {
             RowFault::Parse(reason) => (PARSE_RULE.to_owned(), None, reason.as_str()),
             RowFault::Value(index, reason) => {
-                let name = self.columns.get(*index).map_or("", |column| column.name.as_str());
+                let name = self
+                    .columns
+                    .get(*index)
+                    .map_or("", |column| column.name.as_str());
                 (format!("{name}.type"), Some(name), reason.as_ref())
             }
         };
-        self.reject(Rejected::new(rule, column, reason, Some(from.line), from.offset, line));
+        self.reject(Rejected::new(
+            rule,
+            column,
+            reason,
+            Some(from.line),
+            from.offset,
+            line,
+        ));
     }
 
     #[cold]
@@ -231,13 +275,25 @@ pub(crate) fn check_utf8(line: &[u8], known: bool) -> Result<(), String> {
     if known {
         return Ok(());
     }
-    std::str::from_utf8(line).map(|_| ()).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))
+    std::str::from_utf8(line)
+        .map(|_| ())
+        .map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))
 }
 
 /// A line that was too long to be kept, as a rejected row.
 pub(crate) fn too_long(long: LongLine) -> Rejected {
-    let reason = format!("the line has {} bytes; at most {LINE_LIMIT} are read", long.bytes);
-    let mut rejected = Rejected::new(PARSE_RULE, None, reason, Some(long.line), long.offset as i64, &long.head);
+    let reason = format!(
+        "the line has {} bytes; at most {LINE_LIMIT} are read",
+        long.bytes
+    );
+    let mut rejected = Rejected::new(
+        PARSE_RULE,
+        None,
+        reason,
+        Some(long.line),
+        long.offset as i64,
+        &long.head,
+    );
     rejected.payload_bytes = long.bytes;
     rejected
 }
@@ -246,10 +302,17 @@ impl Reader for JsonLinesReader {
     fn next_batch(&mut self) -> Result<Option<Batch>> {
         let columns = self.columns.clone();
         let batch = Batch {
-            columns: columns.iter().map(|column| ColumnData::new(&column.ty)).collect(),
+            columns: columns
+                .iter()
+                .map(|column| ColumnData::new(&column.ty))
+                .collect(),
             ..Batch::default()
         };
-        let mut filling = Filling { batch, columns: &columns, rejected_bytes: 0 };
+        let mut filling = Filling {
+            batch,
+            columns: &columns,
+            rejected_bytes: 0,
+        };
         loop {
             let mut place = match self.current.take() {
                 Some(place) => place,
@@ -277,4 +340,3 @@ impl Reader for JsonLinesReader {
 #[cfg(test)]
 #[path = "json_lines_tests.rs"]
 mod tests;
-impl JsonLinesReader { #[allow(missing_docs)] pub fn bench(input: Input, columns: &[Column]) -> Self { Self::of_columns(input, columns, Some("event_ts"), CHUNK_BYTES).unwrap() } }

@@ -14,7 +14,9 @@ const AFTER_LAST_INSTANT: i64 = days_from_civil(10_000, 1, 1) as i64 * MICROS_PE
 
 /// An instant in microseconds if its year is 1 to 9999, as in ISO 8601.
 pub fn in_range(micros: i64) -> Option<i64> {
-    (FIRST_INSTANT..AFTER_LAST_INSTANT).contains(&micros).then_some(micros)
+    (FIRST_INSTANT..AFTER_LAST_INSTANT)
+        .contains(&micros)
+        .then_some(micros)
 }
 
 /// Days since 1970-01-01 in the proleptic Gregorian calendar (Howard Hinnant, "chrono-Compatible
@@ -66,7 +68,10 @@ pub enum Fault {
 /// `N` digits at `at`.
 #[inline]
 fn number<const N: usize>(text: &[u8], at: usize) -> Result<u32, Fault> {
-    let digits = text.get(at..).and_then(|rest| rest.first_chunk::<N>()).ok_or(Fault::Form)?;
+    let digits = text
+        .get(at..)
+        .and_then(|rest| rest.first_chunk::<N>())
+        .ok_or(Fault::Form)?;
     let mut value = 0;
     for digit in digits {
         if !digit.is_ascii_digit() {
@@ -85,7 +90,11 @@ fn is(text: &[u8], at: usize, byte: u8) -> bool {
 /// `YYYY-MM-DD` at the start of a text, as days since 1970-01-01.
 #[inline]
 fn leading_date(text: &[u8]) -> Result<i32, Fault> {
-    let (year, month, date) = (number::<4>(text, 0)?, number::<2>(text, 5)?, number::<2>(text, 8)?);
+    let (year, month, date) = (
+        number::<4>(text, 0)?,
+        number::<2>(text, 5)?,
+        number::<2>(text, 8)?,
+    );
     if !is(text, 4, b'-') || !is(text, 7, b'-') {
         return Err(Fault::Form);
     }
@@ -97,9 +106,16 @@ pub fn date(text: &[u8]) -> Result<i32, Fault> {
     let days = leading_date(text)?;
     match text.get(10..) {
         Some([]) => Ok(days),
-        Some(rest) if matches!(rest.last(), Some(b'0')) && !rest[1..].iter().any(|b| matches!(b, b'+' | b'-')) => {
+        Some(rest)
+            if matches!(rest.last(), Some(b'0'))
+                && !rest[1..].iter().any(|b| matches!(b, b'+' | b'-')) =>
+        {
             let micros = timestamp(text)?;
-            if micros == i64::from(days) * MICROS_PER_DAY { Ok(days) } else { Err(Fault::Form) }
+            if micros == i64::from(days) * MICROS_PER_DAY {
+                Ok(days)
+            } else {
+                Err(Fault::Form)
+            }
         }
         _ => Err(Fault::Form),
     }
@@ -128,7 +144,10 @@ pub fn timestamp(text: &[u8]) -> Result<i64, Fault> {
         at += 3;
         if is(text, at, b'.') || is(text, at, b',') {
             let digits = text.get(at + 1..).unwrap_or_default();
-            let count = digits.iter().take_while(|digit| digit.is_ascii_digit()).count();
+            let count = digits
+                .iter()
+                .take_while(|digit| digit.is_ascii_digit())
+                .count();
             if count == 0 {
                 return Err(Fault::Form);
             }
@@ -157,7 +176,11 @@ fn offset_minutes(text: &[u8]) -> Result<i64, Fault> {
                 5 if is(hours, 2, b':') => number::<2>(hours, 3)?,
                 _ => return Err(Fault::Form),
             };
-            (if *sign == b'-' { -1 } else { 1 }, number::<2>(hours, 0)?, minutes)
+            (
+                if *sign == b'-' { -1 } else { 1 },
+                number::<2>(hours, 0)?,
+                minutes,
+            )
         }
         _ => return Err(Fault::Form),
     };
@@ -169,16 +192,26 @@ fn offset_minutes(text: &[u8]) -> Result<i64, Fault> {
 
 /// The number of an English month's first three letters, 1 for `Jan`.
 fn month_number(name: &[u8]) -> Option<u32> {
-    const NAMES: [&[u8]; 12] =
-        [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
-    NAMES.iter().zip(1..).find(|(month, _)| **month == name).map(|(_, number)| number)
+    const NAMES: [&[u8]; 12] = [
+        b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov",
+        b"Dec",
+    ];
+    NAMES
+        .iter()
+        .zip(1..)
+        .find(|(month, _)| **month == name)
+        .map(|(_, number)| number)
 }
 
 /// An instant as the X/Twitter API v1.1 writes it: `Fri Sep 07 16:35:24 +0000 2012`.
 pub fn twitter_timestamp(text: &[u8]) -> Result<i64, Fault> {
     let month = text.get(4..7).and_then(month_number).ok_or(Fault::Form)?;
     let date = number::<2>(text, 8)?;
-    let (hour, minute, second) = (number::<2>(text, 11)?, number::<2>(text, 14)?, number::<2>(text, 17)?);
+    let (hour, minute, second) = (
+        number::<2>(text, 11)?,
+        number::<2>(text, 14)?,
+        number::<2>(text, 17)?,
+    );
     let offset = offset_minutes(text.get(20..25).ok_or(Fault::Form)?)?;
     let year = number::<4>(text, 26)?;
     let spaced = [3, 7, 10, 19, 25].iter().all(|&at| is(text, at, b' '));
@@ -187,7 +220,8 @@ pub fn twitter_timestamp(text: &[u8]) -> Result<i64, Fault> {
     }
     let days = day(year as i32, month, date).ok_or(Fault::NoSuchDay)?;
     let time = time_of_day(hour, minute, second, 0).ok_or(Fault::NoSuchTime)?;
-    in_range(i64::from(days) * MICROS_PER_DAY + time - offset * 60 * MICROS).ok_or(Fault::NoSuchTime)
+    in_range(i64::from(days) * MICROS_PER_DAY + time - offset * 60 * MICROS)
+        .ok_or(Fault::NoSuchTime)
 }
 
 #[cfg(test)]
@@ -198,7 +232,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn micros(text: &str) -> i64 {
-        DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros()
+        DateTime::parse_from_rfc3339(text)
+            .unwrap()
+            .timestamp_micros()
     }
 
     #[test]
@@ -208,7 +244,10 @@ mod tests {
             ("2026-01-31T10:11", "2026-01-31T10:11:00Z"),
             ("2026-01-31 10:11:12", "2026-01-31T10:11:12Z"),
             ("2026-01-31 10:11:12.5", "2026-01-31T10:11:12.500Z"),
-            ("2026-01-31T10:11:12.123456789Z", "2026-01-31T10:11:12.123456Z"),
+            (
+                "2026-01-31T10:11:12.123456789Z",
+                "2026-01-31T10:11:12.123456Z",
+            ),
             ("2026-01-31T10:11:12+02:00", "2026-01-31T08:11:12Z"),
             ("2026-01-31T10:11:12-0330", "2026-01-31T13:41:12Z"),
             ("2026-01-31t10:11:12+02", "2026-01-31T08:11:12Z"),
@@ -222,23 +261,64 @@ mod tests {
 
     #[test]
     fn what_is_no_instant_is_refused() {
-        for text in ["", "2026", "2026-1-31", "2026-01-31T", "2026-01-31T10", "2026-01-31X10:00:00", "2026-01-31T10:00:00.", "2026-01-31T10:00:00 Z", "2026-01-31T10:00:00Z ", "2026-01-31T10:00:00+1", "31/01/2026", "2026-01-31T1O:00:00Z"] {
+        for text in [
+            "",
+            "2026",
+            "2026-1-31",
+            "2026-01-31T",
+            "2026-01-31T10",
+            "2026-01-31X10:00:00",
+            "2026-01-31T10:00:00.",
+            "2026-01-31T10:00:00 Z",
+            "2026-01-31T10:00:00Z ",
+            "2026-01-31T10:00:00+1",
+            "31/01/2026",
+            "2026-01-31T1O:00:00Z",
+        ] {
             assert_eq!(timestamp(text.as_bytes()), Err(Fault::Form), "{text}");
         }
-        for text in ["2026-02-31", "2025-02-29", "1900-02-29T00:00:00Z", "2026-13-01", "2026-00-10", "2026-04-31", "0000-01-01"] {
+        for text in [
+            "2026-02-31",
+            "2025-02-29",
+            "1900-02-29T00:00:00Z",
+            "2026-13-01",
+            "2026-00-10",
+            "2026-04-31",
+            "0000-01-01",
+        ] {
             assert_eq!(timestamp(text.as_bytes()), Err(Fault::NoSuchDay), "{text}");
         }
-        for text in ["2026-01-31T24:00:00Z", "2026-01-31T10:60:00Z", "2026-06-30T23:59:60Z", "2026-01-31T10:00:00+24:00", "9999-12-31T23:59:59-01:00"] {
+        for text in [
+            "2026-01-31T24:00:00Z",
+            "2026-01-31T10:60:00Z",
+            "2026-06-30T23:59:60Z",
+            "2026-01-31T10:00:00+24:00",
+            "9999-12-31T23:59:59-01:00",
+        ] {
             assert_eq!(timestamp(text.as_bytes()), Err(Fault::NoSuchTime), "{text}");
         }
     }
 
     #[test]
     fn a_day_may_be_written_as_its_midnight() {
-        for text in ["2024-02-29", "2024-02-29 00:00:00", "2024-02-29T00:00:00.000"] {
-            assert_eq!(date(text.as_bytes()), Ok(days_from_civil(2024, 2, 29)), "{text}");
+        for text in [
+            "2024-02-29",
+            "2024-02-29 00:00:00",
+            "2024-02-29T00:00:00.000",
+        ] {
+            assert_eq!(
+                date(text.as_bytes()),
+                Ok(days_from_civil(2024, 2, 29)),
+                "{text}"
+            );
         }
-        for text in ["2024-02-29 10:00:00", "2024-02-29T00:00:00+00", "2024-02-29T00:00:00Z", "2024-02-29T", "2024-02-290"] {
+        for text in [
+            "2024-02-29 10:00:00",
+            "2024-02-29T00:00:00+00",
+            "2024-02-29T00:00:00Z",
+            "2024-02-29T",
+            "2024-02-290",
+        ] {
             assert_eq!(date(text.as_bytes()), Err(Fault::Form), "{text}");
         }
         assert_eq!(date(b"2025-02-31"), Err(Fault::NoSuchDay));
@@ -247,9 +327,18 @@ mod tests {
     #[test]
     fn the_form_of_twitter_is_read() {
         let read = |text: &str| twitter_timestamp(text.as_bytes());
-        assert_eq!(read("Fri Sep 07 16:35:24 +0000 2012"), Ok(micros("2012-09-07T16:35:24Z")));
-        assert_eq!(read("Fri Sep 07 16:35:24 +0200 2012"), Ok(micros("2012-09-07T14:35:24Z")));
-        assert_eq!(read("Fri Feb 31 16:35:24 +0000 2012"), Err(Fault::NoSuchDay));
+        assert_eq!(
+            read("Fri Sep 07 16:35:24 +0000 2012"),
+            Ok(micros("2012-09-07T16:35:24Z"))
+        );
+        assert_eq!(
+            read("Fri Sep 07 16:35:24 +0200 2012"),
+            Ok(micros("2012-09-07T14:35:24Z"))
+        );
+        assert_eq!(
+            read("Fri Feb 31 16:35:24 +0000 2012"),
+            Err(Fault::NoSuchDay)
+        );
         assert_eq!(read("Fri Sept 7 16:35:24 +0000 2012"), Err(Fault::Form));
         assert_eq!(read("2012-09-07T16:35:24Z"), Err(Fault::Form));
     }

@@ -41,7 +41,7 @@ pub enum Scalar<'a> {
 /// Why a value is refused, for people: what was found and what was expected.
 pub type Reason = Cow<'static, str>;
 
-/// A number of the contract's own that fits the column.
+/// A value of the contract's own, of the column's type.
 #[derive(Debug, Clone)]
 enum Fixed {
     Text(Vec<u8>),
@@ -63,20 +63,34 @@ pub struct Decoder {
 enum Kind {
     Text,
     Int,
-    Long { quoted: bool },
+    Long {
+        quoted: bool,
+    },
     Double,
     Boolean,
     ZeroOne,
     Date,
     Timestamp,
     /// An instant as a number of units of which so many digits make a microsecond.
-    Epoch { digits: u8 },
+    Epoch {
+        digits: u8,
+    },
     /// An exact number; values beyond `limit` have too many digits.
-    Decimal { scale: u8, limit: u64 },
+    Decimal {
+        scale: u8,
+        limit: u64,
+    },
     /// A whole number of units of 10^-unit.
-    Minor { unit: u8, scale: u8, limit: u64 },
+    Minor {
+        unit: u8,
+        scale: u8,
+        limit: u64,
+    },
     /// A floating point number to be rounded.
-    Real { scale: u8, limit: u64 },
+    Real {
+        scale: u8,
+        limit: u64,
+    },
     List,
 }
 
@@ -87,14 +101,17 @@ impl Decoder {
     /// `BadContract` where the encoding does not belong to the type, or the default is no value of it.
     pub fn new(column: &Column) -> tarn_core::Result<Decoder> {
         let wrong = |what: String| {
-            Error::new(ErrorKind::BadContract, format!("column {}: {what}", column.name))
+            Error::new(
+                ErrorKind::BadContract,
+                format!("column {}: {what}", column.name),
+            )
         };
         let kind = match (&column.ty, column.encoding) {
             (ColumnType::String, Encoding::Natural) => Kind::Text,
             (ColumnType::Int, Encoding::Natural) => Kind::Int,
-            (ColumnType::Long, Encoding::Natural) => {
-                Kind::Long { quoted: column.source_name == "id" || column.source_name.ends_with("_id") }
-            }
+            (ColumnType::Long, Encoding::Natural) => Kind::Long {
+                quoted: column.source_name == "id" || column.source_name.ends_with("_id"),
+            },
             (ColumnType::Double, Encoding::Natural | Encoding::Real) => Kind::Double,
             (ColumnType::Boolean, Encoding::Natural) => Kind::Boolean,
             (ColumnType::Boolean, Encoding::ZeroOne) => Kind::ZeroOne,
@@ -112,15 +129,24 @@ impl Decoder {
                     Encoding::Natural => Kind::Decimal { scale, limit },
                     Encoding::MinorUnits(unit) => Kind::Minor { unit, scale, limit },
                     Encoding::Real => Kind::Real { scale, limit },
-                    _ => return Err(wrong(format!("{encoding:?} is no encoding of {}", column.ty))),
+                    _ => {
+                        return Err(wrong(format!(
+                            "{encoding:?} is no encoding of {}",
+                            column.ty
+                        )));
+                    }
                 }
             }
             (ty, encoding) => return Err(wrong(format!("{encoding:?} is no encoding of {ty}"))),
         };
-        let mut decoder = Decoder { kind, default: None };
+        let mut decoder = Decoder {
+            kind,
+            default: None,
+        };
         if let Some(text) = &column.default {
             let fixed = decoder.fixed(text, &column.ty);
-            decoder.default = Some(fixed.map_err(|reason| wrong(format!("the default {text:?}: {reason}")))?);
+            decoder.default =
+                Some(fixed.map_err(|reason| wrong(format!("the default {text:?}: {reason}")))?);
         }
         Ok(decoder)
     }
@@ -166,10 +192,13 @@ impl Decoder {
             },
             (Kind::Int, ColumnData::Int(data)) => {
                 let whole = integer(value)?;
-                data.push(i32::try_from(whole).map_err(|_| out_of_range("a 32-bit integer", value))?);
+                data.push(
+                    i32::try_from(whole).map_err(|_| out_of_range("a 32-bit integer", value))?,
+                );
             }
             (Kind::Long { quoted }, ColumnData::Long(data)) => data.push(match value {
-                Scalar::Text(text) if quoted => match Number::parse(text).filter(Number::is_digits) {
+                Scalar::Text(text) if quoted => match Number::parse(text).filter(Number::is_digits)
+                {
                     Some(number) => integer(Scalar::Number(number))?,
                     None => return Err(mismatch("a whole number", value)),
                 },
@@ -186,7 +215,9 @@ impl Decoder {
                 _ => return Err(mismatch("0 or 1", value)),
             }),
             (Kind::Date, ColumnData::Int(data)) => match value {
-                Scalar::Text(text) => data.push(time::date(text).map_err(|fault| bad_date(fault, value))?),
+                Scalar::Text(text) => {
+                    data.push(time::date(text).map_err(|fault| bad_date(fault, value))?)
+                }
                 _ => return Err(mismatch("a date such as 2026-01-31", value)),
             },
             (Kind::Timestamp, ColumnData::Long(data)) => match value {
@@ -226,7 +257,9 @@ impl Decoder {
             (Fixed::Double(value), ColumnData::Double(data)) => data.push(*value),
             (Fixed::Boolean(value), ColumnData::Boolean(data)) => data.push(*value),
             (Fixed::List(items), ColumnData::List(data)) => {
-                items.iter().for_each(|item| data.push_item(item.as_bytes()));
+                items
+                    .iter()
+                    .for_each(|item| data.push_item(item.as_bytes()));
                 data.finish_row();
             }
             (_, data) => data.push_null(),
@@ -237,13 +270,17 @@ impl Decoder {
     fn fixed(&self, text: &str, ty: &ColumnType) -> Result<Fixed, Reason> {
         let value = Scalar::Text(text.as_bytes());
         let number = || {
-            Number::parse(text.as_bytes()).map(Scalar::Number).ok_or_else(|| mismatch("a number", value))
+            Number::parse(text.as_bytes())
+                .map(Scalar::Number)
+                .ok_or_else(|| mismatch("a number", value))
         };
         Ok(match *ty {
             ColumnType::String => Fixed::Text(text.as_bytes().to_vec()),
             ColumnType::Int => {
                 let whole = integer(number()?)?;
-                Fixed::Int(i32::try_from(whole).map_err(|_| out_of_range("a 32-bit integer", value))?)
+                Fixed::Int(
+                    i32::try_from(whole).map_err(|_| out_of_range("a 32-bit integer", value))?,
+                )
             }
             ColumnType::Long => Fixed::Long(integer(number()?)?),
             ColumnType::Double => Fixed::Double(double(number()?)?),
@@ -255,18 +292,20 @@ impl Decoder {
             ColumnType::Date => {
                 Fixed::Int(time::date(text.as_bytes()).map_err(|fault| bad_date(fault, value))?)
             }
-            ColumnType::Timestamp => {
-                Fixed::Long(time::timestamp(text.as_bytes()).map_err(|fault| bad_timestamp(fault, value))?)
-            }
+            ColumnType::Timestamp => Fixed::Long(
+                time::timestamp(text.as_bytes()).map_err(|fault| bad_timestamp(fault, value))?,
+            ),
             ColumnType::Decimal { scale, .. } => match self.kind {
-                Kind::Decimal { limit, .. } | Kind::Minor { limit, .. } | Kind::Real { limit, .. } => {
+                Kind::Decimal { limit, .. }
+                | Kind::Minor { limit, .. }
+                | Kind::Real { limit, .. } => {
                     Fixed::Long(within(limit, decimal(value, scale)?, value)?)
                 }
                 _ => return Err(mismatch("a decimal", value)),
             },
-            ColumnType::StringList => {
-                Fixed::List(serde_json::from_str(text).map_err(|_| mismatch("a JSON list of texts", value))?)
-            }
+            ColumnType::StringList => Fixed::List(
+                serde_json::from_str(text).map_err(|_| mismatch("a JSON list of texts", value))?,
+            ),
         })
     }
 }
@@ -280,7 +319,11 @@ fn integer(value: Scalar<'_>) -> Result<i64, Reason> {
         Scalar::Integer(value) => Ok(value),
         Scalar::Number(number) => number.scaled(0).ok_or_else(|| {
             let what = "a whole number of at most 64 bits";
-            if number.is_digits() { out_of_range(what, value) } else { mismatch(what, value) }
+            if number.is_digits() {
+                out_of_range(what, value)
+            } else {
+                mismatch(what, value)
+            }
         }),
         Scalar::Real(real) if real.fract() == 0.0 && real.abs() <= EXACT_REAL => Ok(real as i64),
         _ => Err(mismatch("a whole number", value)),
@@ -295,18 +338,28 @@ fn double(value: Scalar<'_>) -> Result<f64, Reason> {
         Scalar::Integer(integer) => integer as f64,
         _ => return Err(mismatch("a number", value)),
     };
-    if double.is_finite() { Ok(double) } else { Err(out_of_range("a 64-bit floating point number", value)) }
+    if double.is_finite() {
+        Ok(double)
+    } else {
+        Err(out_of_range("a 64-bit floating point number", value))
+    }
 }
 
 fn epoch(value: Scalar<'_>, digits: u8) -> Result<i64, Reason> {
-    let what = if digits == 6 { "seconds since 1970" } else { "milliseconds since 1970" };
+    let what = if digits == 6 {
+        "seconds since 1970"
+    } else {
+        "milliseconds since 1970"
+    };
     let micros = match value {
         Scalar::Number(number) => number.scaled(digits),
         Scalar::Integer(units) => units.checked_mul(10i64.pow(u32::from(digits))),
         Scalar::Real(real) => rounded_real(real, digits),
         _ => return Err(mismatch(what, value)),
     };
-    micros.and_then(time::in_range).ok_or_else(|| out_of_range(what, value))
+    micros
+        .and_then(time::in_range)
+        .ok_or_else(|| out_of_range(what, value))
 }
 
 #[inline]
@@ -322,14 +375,21 @@ fn decimal(value: Scalar<'_>, scale: u8) -> Result<i64, Reason> {
             None => return Err(mismatch("a decimal such as 12.50", value)),
         },
         Scalar::Real(_) => {
-            return Err(mismatch("an exact number; set the column's encoding to real to round it", value));
+            return Err(mismatch(
+                "an exact number; set the column's encoding to real to round it",
+                value,
+            ));
         }
         Scalar::Boolean(_) => return Err(mismatch("a decimal such as 12.50", value)),
     };
     number.scaled(scale).ok_or_else(|| {
         // Twenty significant digits or more are too many, wherever the point is.
         if number.rounded(scale).is_some() {
-            format!("{} has more than {scale} digits behind the point", found(value)).into()
+            format!(
+                "{} has more than {scale} digits behind the point",
+                found(value)
+            )
+            .into()
         } else {
             out_of_range("a decimal", value)
         }
@@ -387,7 +447,11 @@ fn rounded_real(real: f64, scale: u8) -> Option<i64> {
 
 #[inline]
 fn within(limit: u64, scaled: i64, value: Scalar<'_>) -> Result<i64, Reason> {
-    if scaled.unsigned_abs() < limit { Ok(scaled) } else { Err(out_of_range("the column's decimal", value)) }
+    if scaled.unsigned_abs() < limit {
+        Ok(scaled)
+    } else {
+        Err(out_of_range("the column's decimal", value))
+    }
 }
 
 /// So many characters of a value are shown in a reason.
@@ -408,7 +472,11 @@ fn found(value: Scalar<'_>) -> String {
 pub(crate) fn shortened(text: &[u8]) -> String {
     let head = text.get(..4 * SHOWN).unwrap_or(text);
     let head = String::from_utf8_lossy(head);
-    let mut short: String = head.chars().take(SHOWN).flat_map(char::escape_default).collect();
+    let mut short: String = head
+        .chars()
+        .take(SHOWN)
+        .flat_map(char::escape_default)
+        .collect();
     if head.chars().count() > SHOWN {
         short.push('…');
     }

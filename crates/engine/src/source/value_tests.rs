@@ -18,14 +18,20 @@ fn column(name: &str, ty: ColumnType, encoding: Encoding) -> Column {
     }
 }
 
-const MONEY: ColumnType = ColumnType::Decimal { precision: 10, scale: 2 };
+const MONEY: ColumnType = ColumnType::Decimal {
+    precision: 10,
+    scale: 2,
+};
 
 fn decode(column: &Column, value: Scalar<'_>) -> Result<ColumnData, String> {
     let mut data = ColumnData::new(&column.ty);
-    Decoder::new(column).unwrap().push(value, &mut data).map_err(|reason| {
-        assert_eq!(data.len(), 0, "a refused value leaves nothing behind");
-        reason.into_owned()
-    })?;
+    Decoder::new(column)
+        .unwrap()
+        .push(value, &mut data)
+        .map_err(|reason| {
+            assert_eq!(data.len(), 0, "a refused value leaves nothing behind");
+            reason.into_owned()
+        })?;
     assert_eq!(data.len(), 1);
     Ok(data)
 }
@@ -55,24 +61,54 @@ fn decimals_are_exact_or_refused() {
     assert_eq!(money(number("1.25e1")), Ok(1250));
     assert_eq!(money(Scalar::Integer(3)), Ok(300));
     assert_eq!(money(number("99999999.99")), Ok(9_999_999_999));
-    assert_eq!(money(number("100000000.00")).unwrap_err(), "100000000.00 is out of range for the column's decimal");
-    assert_eq!(money(text("1.005")).unwrap_err(), "the text \"1.005\" has more than 2 digits behind the point");
-    assert_eq!(money(number("1e30")).unwrap_err(), "1e30 is out of range for a decimal");
-    assert_eq!(money(text("12,50")).unwrap_err(), "expected a decimal such as 12.50, found the text \"12,50\"");
+    assert_eq!(
+        money(number("100000000.00")).unwrap_err(),
+        "100000000.00 is out of range for the column's decimal"
+    );
+    assert_eq!(
+        money(text("1.005")).unwrap_err(),
+        "the text \"1.005\" has more than 2 digits behind the point"
+    );
+    assert_eq!(
+        money(number("1e30")).unwrap_err(),
+        "1e30 is out of range for a decimal"
+    );
+    assert_eq!(
+        money(text("12,50")).unwrap_err(),
+        "expected a decimal such as 12.50, found the text \"12,50\""
+    );
     assert!(money(text("")).is_err() && money(text(" 1")).is_err() && money(text("NaN")).is_err());
-    assert!(money(Scalar::Real(0.5)).unwrap_err().contains("encoding to real"));
+    assert!(
+        money(Scalar::Real(0.5))
+            .unwrap_err()
+            .contains("encoding to real")
+    );
 }
 
 #[test]
 fn minor_units_are_rescaled_exactly_or_refused() {
     let units = |scale, unit, value| {
-        long(ColumnType::Decimal { precision: 18, scale }, Encoding::MinorUnits(unit), value)
+        long(
+            ColumnType::Decimal {
+                precision: 18,
+                scale,
+            },
+            Encoding::MinorUnits(unit),
+            value,
+        )
     };
     assert_eq!(units(6, 6, number("4587")), Ok(4587));
     assert_eq!(units(2, 6, number("4590000")), Ok(459));
-    assert_eq!(units(2, 6, number("4587")).unwrap_err(), "4587 units of 10^-6 have more than 2 digits behind the point");
+    assert_eq!(
+        units(2, 6, number("4587")).unwrap_err(),
+        "4587 units of 10^-6 have more than 2 digits behind the point"
+    );
     assert_eq!(units(4, 2, Scalar::Integer(199)), Ok(19_900));
-    assert!(units(6, 2, number("9223372036854775807")).unwrap_err().contains("out of range"));
+    assert!(
+        units(6, 2, number("9223372036854775807"))
+            .unwrap_err()
+            .contains("out of range")
+    );
     assert!(units(2, 2, number("1.5")).is_err());
     assert!(units(2, 2, text("150")).is_err());
     assert_eq!(units(2, 255, number("0")), Ok(0));
@@ -82,62 +118,140 @@ fn minor_units_are_rescaled_exactly_or_refused() {
 #[test]
 fn real_money_is_rounded_half_to_even() {
     let money = |value: Scalar<'_>| long(MONEY, Encoding::Real, value);
-    for (real, cents) in [(0.1 + 0.2, 30), (1.005, 100), (1.015, 102), (2.675, 268), (-1.015, -102), (0.99, 99), (5.0, 500), (-0.0, 0), (1e-320, 0), (99_999_999.99, 9_999_999_999)] {
+    for (real, cents) in [
+        (0.1 + 0.2, 30),
+        (1.005, 100),
+        (1.015, 102),
+        (2.675, 268),
+        (-1.015, -102),
+        (0.99, 99),
+        (5.0, 500),
+        (-0.0, 0),
+        (1e-320, 0),
+        (99_999_999.99, 9_999_999_999),
+    ] {
         assert_eq!(money(Scalar::Real(real)), Ok(cents), "{real}");
         let written = format!("{real}");
         assert_eq!(money(number(&written)), Ok(cents), "{real}");
     }
     for real in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e8, 1e300] {
-        assert!(money(Scalar::Real(real)).unwrap_err().contains("out of range"), "{real}");
+        assert!(
+            money(Scalar::Real(real))
+                .unwrap_err()
+                .contains("out of range"),
+            "{real}"
+        );
     }
 }
 
 #[test]
 fn integers_keep_their_range_and_texts_are_no_numbers_except_ids() {
-    assert_eq!(long(ColumnType::Int, Encoding::Natural, number("-2147483648")), Ok(-2_147_483_648));
-    assert_eq!(long(ColumnType::Int, Encoding::Natural, number("2147483648")).unwrap_err(), "2147483648 is out of range for a 32-bit integer");
-    assert_eq!(long(ColumnType::Long, Encoding::Natural, number("9223372036854775808")).unwrap_err(), "9223372036854775808 is out of range for a whole number of at most 64 bits");
-    assert_eq!(long(ColumnType::Long, Encoding::Natural, number("1.5")).unwrap_err(), "expected a whole number of at most 64 bits, found 1.5");
-    assert_eq!(long(ColumnType::Long, Encoding::Natural, number("12.0")), Ok(12));
-    assert_eq!(long(ColumnType::Long, Encoding::Natural, Scalar::Real(12.0)), Ok(12));
+    assert_eq!(
+        long(ColumnType::Int, Encoding::Natural, number("-2147483648")),
+        Ok(-2_147_483_648)
+    );
+    assert_eq!(
+        long(ColumnType::Int, Encoding::Natural, number("2147483648")).unwrap_err(),
+        "2147483648 is out of range for a 32-bit integer"
+    );
+    assert_eq!(
+        long(
+            ColumnType::Long,
+            Encoding::Natural,
+            number("9223372036854775808")
+        )
+        .unwrap_err(),
+        "9223372036854775808 is out of range for a whole number of at most 64 bits"
+    );
+    assert_eq!(
+        long(ColumnType::Long, Encoding::Natural, number("1.5")).unwrap_err(),
+        "expected a whole number of at most 64 bits, found 1.5"
+    );
+    assert_eq!(
+        long(ColumnType::Long, Encoding::Natural, number("12.0")),
+        Ok(12)
+    );
+    assert_eq!(
+        long(ColumnType::Long, Encoding::Natural, Scalar::Real(12.0)),
+        Ok(12)
+    );
     assert!(long(ColumnType::Long, Encoding::Natural, Scalar::Real(1e300)).is_err());
-    assert_eq!(long(ColumnType::Long, Encoding::Natural, text("123")).unwrap_err(), "expected a whole number, found the text \"123\"");
+    assert_eq!(
+        long(ColumnType::Long, Encoding::Natural, text("123")).unwrap_err(),
+        "expected a whole number, found the text \"123\""
+    );
     let id = column("user_id", ColumnType::Long, Encoding::Natural);
     assert!(decode(&id, text("1790000000002042002")).is_ok());
-    assert!(decode(&id, text("12.0")).is_err() && decode(&id, text("u12")).is_err() && decode(&id, text("")).is_err());
+    assert!(
+        decode(&id, text("12.0")).is_err()
+            && decode(&id, text("u12")).is_err()
+            && decode(&id, text("")).is_err()
+    );
 }
 
 #[test]
 fn times_are_instants_of_the_calendar() {
     let instant = |encoding, value| long(ColumnType::Timestamp, encoding, value);
-    assert_eq!(instant(Encoding::EpochMillis, number("1767225600778")), Ok(1_767_225_600_778_000));
-    assert_eq!(instant(Encoding::EpochSeconds, number("1767225600.25")), Ok(1_767_225_600_250_000));
-    assert_eq!(instant(Encoding::EpochSeconds, Scalar::Real(0.5)), Ok(500_000));
-    assert_eq!(instant(Encoding::EpochSeconds, number("-1")), Ok(-1_000_000));
+    assert_eq!(
+        instant(Encoding::EpochMillis, number("1767225600778")),
+        Ok(1_767_225_600_778_000)
+    );
+    assert_eq!(
+        instant(Encoding::EpochSeconds, number("1767225600.25")),
+        Ok(1_767_225_600_250_000)
+    );
+    assert_eq!(
+        instant(Encoding::EpochSeconds, Scalar::Real(0.5)),
+        Ok(500_000)
+    );
+    assert_eq!(
+        instant(Encoding::EpochSeconds, number("-1")),
+        Ok(-1_000_000)
+    );
     // Microseconds by mistake: the year 57970.
-    assert!(instant(Encoding::EpochMillis, number("1767225600778000")).unwrap_err().contains("out of range"));
+    assert!(
+        instant(Encoding::EpochMillis, number("1767225600778000"))
+            .unwrap_err()
+            .contains("out of range")
+    );
     assert!(instant(Encoding::EpochMillis, text("1767225600778")).is_err());
-    assert_eq!(instant(Encoding::Natural, text("1970-01-01 00:00:01")), Ok(1_000_000));
-    assert_eq!(instant(Encoding::Natural, text("2026-02-31T00:00:00Z")).unwrap_err(), "the text \"2026-02-31T00:00:00Z\" is no day of the calendar");
+    assert_eq!(
+        instant(Encoding::Natural, text("1970-01-01 00:00:01")),
+        Ok(1_000_000)
+    );
+    assert_eq!(
+        instant(Encoding::Natural, text("2026-02-31T00:00:00Z")).unwrap_err(),
+        "the text \"2026-02-31T00:00:00Z\" is no day of the calendar"
+    );
     assert!(instant(Encoding::Natural, number("1767225600")).is_err());
-    assert_eq!(long(ColumnType::Date, Encoding::Natural, text("1970-02-01")), Ok(31));
+    assert_eq!(
+        long(ColumnType::Date, Encoding::Natural, text("1970-02-01")),
+        Ok(31)
+    );
     assert!(long(ColumnType::Date, Encoding::Natural, text("31/Feb/2026")).is_err());
 }
 
 #[test]
 fn booleans_and_doubles_and_texts_take_what_they_can_hold() {
     let flag = column("x", ColumnType::Boolean, Encoding::Natural);
-    assert!(decode(&flag, Scalar::Boolean(true)).is_ok() && decode(&flag, Scalar::Integer(1)).is_ok());
+    assert!(
+        decode(&flag, Scalar::Boolean(true)).is_ok() && decode(&flag, Scalar::Integer(1)).is_ok()
+    );
     assert!(decode(&flag, text("true")).is_err() && decode(&flag, number("1")).is_err());
     let flag = column("x", ColumnType::Boolean, Encoding::ZeroOne);
     assert!(decode(&flag, number("1")).is_ok() && decode(&flag, Scalar::Integer(0)).is_ok());
     assert!(decode(&flag, number("2")).is_err() && decode(&flag, Scalar::Boolean(true)).is_err());
     let real = column("x", ColumnType::Double, Encoding::Natural);
     assert!(decode(&real, number("1.5")).is_ok() && decode(&real, Scalar::Integer(1)).is_ok());
-    assert_eq!(decode(&real, number("1e999")).unwrap_err(), "1e999 is out of range for a 64-bit floating point number");
+    assert_eq!(
+        decode(&real, number("1e999")).unwrap_err(),
+        "1e999 is out of range for a 64-bit floating point number"
+    );
     assert!(decode(&real, Scalar::Real(f64::NAN)).is_err() && decode(&real, text("1.5")).is_err());
     let name = column("x", ColumnType::String, Encoding::Natural);
-    let ColumnData::Text(data) = decode(&name, number("18446744073709551616")).unwrap() else { panic!() };
+    let ColumnData::Text(data) = decode(&name, number("18446744073709551616")).unwrap() else {
+        panic!()
+    };
     assert_eq!(data.get(0), Some(b"18446744073709551616".as_slice()));
     assert!(decode(&name, number("1.5")).is_err() && decode(&name, Scalar::Boolean(true)).is_err());
 }
@@ -151,7 +265,11 @@ fn a_missing_value_is_the_default_or_null() {
         (ColumnType::Double, Encoding::Natural, "0.5"),
         (ColumnType::Boolean, Encoding::ZeroOne, "false"),
         (ColumnType::Date, Encoding::Natural, "2026-01-31"),
-        (ColumnType::Timestamp, Encoding::EpochMillis, "2026-01-31T00:00:00Z"),
+        (
+            ColumnType::Timestamp,
+            Encoding::EpochMillis,
+            "2026-01-31T00:00:00Z",
+        ),
         (MONEY, Encoding::MinorUnits(2), "0.00"),
         (ColumnType::StringList, Encoding::Natural, "[\"a\",\"b\"]"),
     ] {
@@ -160,10 +278,17 @@ fn a_missing_value_is_the_default_or_null() {
         Decoder::new(&column).unwrap().push_missing(&mut data);
         column.default = Some(default.to_owned());
         Decoder::new(&column).unwrap().push_missing(&mut data);
-        assert_eq!((data.len(), data.validity().get(0), data.validity().get(1)), (2, false, true), "{default}");
+        assert_eq!(
+            (data.len(), data.validity().get(0), data.validity().get(1)),
+            (2, false, true),
+            "{default}"
+        );
         if column.ty != ColumnType::String {
             column.default = Some("?".to_owned());
-            assert_eq!(Decoder::new(&column).unwrap_err().kind(), ErrorKind::BadContract);
+            assert_eq!(
+                Decoder::new(&column).unwrap_err().kind(),
+                ErrorKind::BadContract
+            );
         }
     }
     assert!(Decoder::new(&column("x", ColumnType::Date, Encoding::MinorUnits(2))).is_err());

@@ -126,7 +126,9 @@ fn next_backslash(bytes: &[u8]) -> Option<usize> {
 /// The code unit of `\uXXXX` at the start of `bytes`.
 #[inline]
 fn code_unit(bytes: &[u8]) -> Option<u16> {
-    let [b'\\', b'u', digits @ ..] = bytes.first_chunk::<6>()? else { return None };
+    let [b'\\', b'u', digits @ ..] = bytes.first_chunk::<6>()? else {
+        return None;
+    };
     let mut unit = 0u16;
     for &digit in digits {
         unit = unit << 4 | u16::from(HEX_VALUE[usize::from(digit)] & 0xF);
@@ -163,7 +165,10 @@ fn unicode_escape(bytes: &[u8]) -> std::result::Result<(char, usize), Fault> {
     if let Some(character) = char::from_u32(u32::from(unit)) {
         return Ok((character, 6));
     }
-    let low = bytes.get(6..).and_then(code_unit).ok_or(Fault::LoneSurrogate)?;
+    let low = bytes
+        .get(6..)
+        .and_then(code_unit)
+        .ok_or(Fault::LoneSurrogate)?;
     match char::decode_utf16([unit, low]).next() {
         Some(Ok(character)) => Ok((character, 12)),
         _ => Err(Fault::LoneSurrogate),
@@ -211,7 +216,11 @@ impl<'a> Cursor<'a> {
     /// An error at the next byte.
     #[cold]
     pub fn error(&self, fault: Fault) -> JsonError {
-        let fault = if self.at >= self.bytes.len() { Fault::UnexpectedEnd } else { fault };
+        let fault = if self.at >= self.bytes.len() {
+            Fault::UnexpectedEnd
+        } else {
+            fault
+        };
         JsonError { fault, at: self.at }
     }
 
@@ -275,13 +284,21 @@ impl<'a> Cursor<'a> {
             return Ok(false);
         }
         if first {
-            return if byte == b'"' { Ok(true) } else { Err(self.error(Fault::Expected("a key or '}'"))) };
+            return if byte == b'"' {
+                Ok(true)
+            } else {
+                Err(self.error(Fault::Expected("a key or '}'")))
+            };
         }
         if byte != b',' {
             return Err(self.error(Fault::Expected("',' or '}'")));
         }
         self.at += 1;
-        if self.peek() == b'"' { Ok(true) } else { Err(self.error(Fault::Expected("a key"))) }
+        if self.peek() == b'"' {
+            Ok(true)
+        } else {
+            Err(self.error(Fault::Expected("a key")))
+        }
     }
 
     /// Moves to the next element of an array, over the comma where `first` is false. False, with
@@ -320,7 +337,11 @@ impl<'a> Cursor<'a> {
         let begin = self.at;
         let mut escaped = false;
         loop {
-            while let Some(chunk) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
+            while let Some(chunk) = self
+                .bytes
+                .get(self.at..)
+                .and_then(|rest| rest.first_chunk::<8>())
+            {
                 let marks = marks(u64::from_le_bytes(*chunk));
                 if marks != 0 {
                     self.at += (marks.trailing_zeros() / 8) as usize;
@@ -354,7 +375,12 @@ impl<'a> Cursor<'a> {
                 Err(fault) => return Err(self.cut_escape(fault)),
             },
             Some(_) => return Err(self.error(Fault::BadEscape)),
-            None => return Err(JsonError { fault: Fault::UnexpectedEnd, at: self.bytes.len() }),
+            None => {
+                return Err(JsonError {
+                    fault: Fault::UnexpectedEnd,
+                    at: self.bytes.len(),
+                });
+            }
         }
         Ok(())
     }
@@ -370,7 +396,14 @@ impl<'a> Cursor<'a> {
                 _ => byte.is_ascii_hexdigit(),
             })
             && (rest.len() < 6 || fault == Fault::LoneSurrogate);
-        if cut { JsonError { fault: Fault::UnexpectedEnd, at: self.bytes.len() } } else { self.error(fault) }
+        if cut {
+            JsonError {
+                fault: Fault::UnexpectedEnd,
+                at: self.bytes.len(),
+            }
+        } else {
+            self.error(fault)
+        }
     }
 
     /// Takes a number.
@@ -421,7 +454,12 @@ impl<'a> Cursor<'a> {
         if self.take(literal) {
             return Ok(());
         }
-        let same = self.rest().iter().zip(literal).take_while(|(left, right)| left == right).count();
+        let same = self
+            .rest()
+            .iter()
+            .zip(literal)
+            .take_while(|(left, right)| left == right)
+            .count();
         self.at += same;
         Err(self.error(Fault::Expected("a value")))
     }
@@ -444,8 +482,11 @@ impl<'a> Cursor<'a> {
                     self.at += 1;
                     depth += 1;
                     objects = objects << 1 | u128::from(byte == b'{');
-                    let more =
-                        if byte == b'{' { self.next_member(true)? } else { self.next_element(true)? };
+                    let more = if byte == b'{' {
+                        self.next_member(true)?
+                    } else {
+                        self.next_element(true)?
+                    };
                     if more {
                         if byte == b'{' {
                             self.key()?;
@@ -490,7 +531,11 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn finish(&mut self) -> Result<()> {
         self.peek();
-        if self.at < self.bytes.len() { Err(self.error(Fault::Expected("nothing more"))) } else { Ok(()) }
+        if self.at < self.bytes.len() {
+            Err(self.error(Fault::Expected("nothing more")))
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -14,7 +14,10 @@ fn read(cursor: &mut Cursor<'_>) -> Result<Value> {
                 let key = cursor.key()?;
                 let key = String::from_utf8(key.text(&mut Vec::new()).to_vec()).unwrap();
                 let value = read(cursor)?;
-                assert!(map.insert(key, value).is_none(), "the caller avoids duplicate keys");
+                assert!(
+                    map.insert(key, value).is_none(),
+                    "the caller avoids duplicate keys"
+                );
             }
             Value::Object(map)
         }
@@ -26,12 +29,17 @@ fn read(cursor: &mut Cursor<'_>) -> Result<Value> {
             }
             Value::Array(list)
         }
-        b'"' => Value::String(String::from_utf8(cursor.string()?.text(&mut Vec::new()).to_vec()).unwrap()),
+        b'"' => Value::String(
+            String::from_utf8(cursor.string()?.text(&mut Vec::new()).to_vec()).unwrap(),
+        ),
         b't' | b'f' => Value::Bool(cursor.boolean()?),
         b'n' => cursor.null().map(|()| Value::Null)?,
         _ => {
             let number = cursor.number()?;
-            match number.scaled(0).filter(|_| number.is_digits() && number.text != b"-0") {
+            match number
+                .scaled(0)
+                .filter(|_| number.is_digits() && number.text != b"-0")
+            {
                 Some(whole) => Value::from(whole),
                 None => Value::from(number.as_f64()),
             }
@@ -144,8 +152,18 @@ proptest! {
 
 #[test]
 fn half_of_a_surrogate_pair_is_refused() {
-    for text in [r#""\ud83d""#, r#""\ude00\ud83d""#, r#""\ud83d\n""#, r#""\ud83dx""#, r#""\ud83d\u0041""#] {
-        assert_eq!(skip(text).unwrap_err().fault, Fault::LoneSurrogate, "{text}");
+    for text in [
+        r#""\ud83d""#,
+        r#""\ude00\ud83d""#,
+        r#""\ud83d\n""#,
+        r#""\ud83dx""#,
+        r#""\ud83d\u0041""#,
+    ] {
+        assert_eq!(
+            skip(text).unwrap_err().fault,
+            Fault::LoneSurrogate,
+            "{text}"
+        );
     }
     assert_eq!(skip(r#""\ud83d\ude00""#), Ok(()));
 }
@@ -157,15 +175,32 @@ fn depth_is_limited_and_costs_no_stack() {
         assert_eq!(skip(&nested(128)), Ok(()));
         assert_eq!(skip(&nested(129)).unwrap_err().fault, Fault::TooDeep);
         assert_eq!(skip(&nested(10_000)).unwrap_err().fault, Fault::TooDeep);
-        assert_eq!(skip(&open.repeat(10_000)).unwrap_err().fault, Fault::TooDeep);
+        assert_eq!(
+            skip(&open.repeat(10_000)).unwrap_err().fault,
+            Fault::TooDeep
+        );
     }
 }
 
 #[test]
 fn errors_name_the_byte() {
-    for (text, at) in [(r#"{"a":1,}"#, 7), (r#"{"a" 1}"#, 5), ("[1 2]", 3), ("[1,]", 3), ("truE", 3), ("[1}", 2), ("1 2", 2)] {
+    for (text, at) in [
+        (r#"{"a":1,}"#, 7),
+        (r#"{"a" 1}"#, 5),
+        ("[1 2]", 3),
+        ("[1,]", 3),
+        ("truE", 3),
+        ("[1}", 2),
+        ("1 2", 2),
+    ] {
         assert_eq!(skip(text).unwrap_err().at, at, "{text}");
     }
-    assert_eq!(skip("{\"a\":\"x\u{1}\"}").unwrap_err().to_string(), "control character in a string at byte 7");
-    assert_eq!(skip("[1,2").unwrap_err().to_string(), "the text ends unexpectedly at byte 4");
+    assert_eq!(
+        skip("{\"a\":\"x\u{1}\"}").unwrap_err().to_string(),
+        "control character in a string at byte 7"
+    );
+    assert_eq!(
+        skip("[1,2").unwrap_err().to_string(),
+        "the text ends unexpectedly at byte 4"
+    );
 }

@@ -43,7 +43,10 @@ impl<'a> Node<'a> {
     /// The member of an object with this key; None also where this is no object.
     pub fn get(&self, key: &str) -> Option<&Node<'a>> {
         match self {
-            Node::Object(members) => members.iter().find(|(name, _)| name == key).map(|(_, value)| value),
+            Node::Object(members) => members
+                .iter()
+                .find(|(name, _)| name == key)
+                .map(|(_, value)| value),
             _ => None,
         }
     }
@@ -115,10 +118,16 @@ fn scalar<'a>(cursor: &mut Cursor<'a>) -> JsonResult<Node<'a>, JsonError> {
 
 fn check_keys(members: &[(Cow<'_, str>, Node<'_>)]) -> Result<(), KeyError> {
     let twice = if members.len() <= FEW_MEMBERS {
-        members.iter().enumerate().find(|(at, (key, _))| members.iter().take(*at).any(|(other, _)| other == key))
+        members
+            .iter()
+            .enumerate()
+            .find(|(at, (key, _))| members.iter().take(*at).any(|(other, _)| other == key))
     } else {
         let mut seen = HashSet::with_capacity(members.len());
-        members.iter().enumerate().find(|(_, (key, _))| !seen.insert(key))
+        members
+            .iter()
+            .enumerate()
+            .find(|(_, (key, _))| !seen.insert(key))
     };
     match twice {
         Some((_, (key, _))) => Err(KeyError::Duplicate(key.to_string())),
@@ -134,19 +143,42 @@ mod tests {
 
     #[test]
     fn members_are_found_and_numbers_keep_their_digits() {
-        let node = Node::read(br#"{"a":{"b":[1,"x\n"]},"n":null,"big":18446744073709551616}"#).unwrap();
-        assert_eq!(node.get("a").and_then(|a| a.get("b")).map(|b| b.elements().len()), Some(2));
-        assert!(node.get("n").is_some() && node.value("n").is_none() && node.get("a").unwrap().as_text().is_none());
-        assert!(matches!(node.get("big"), Some(Node::Number(number)) if number.text == b"18446744073709551616"));
+        let node =
+            Node::read(br#"{"a":{"b":[1,"x\n"]},"n":null,"big":18446744073709551616}"#).unwrap();
+        assert_eq!(
+            node.get("a")
+                .and_then(|a| a.get("b"))
+                .map(|b| b.elements().len()),
+            Some(2)
+        );
+        assert!(
+            node.get("n").is_some()
+                && node.value("n").is_none()
+                && node.get("a").unwrap().as_text().is_none()
+        );
+        assert!(
+            matches!(node.get("big"), Some(Node::Number(number)) if number.text == b"18446744073709551616")
+        );
     }
 
     #[test]
     fn repeated_keys_and_deep_nesting_are_refused_at_any_place() {
-        assert_eq!(Node::read(br#"[{"a":1,"\u0061":2}]"#), Err(KeyError::Duplicate("a".to_owned())));
-        let many: Vec<String> = (0..100).map(|index| format!("\"k{}\":0", index % 99)).collect();
+        assert_eq!(
+            Node::read(br#"[{"a":1,"\u0061":2}]"#),
+            Err(KeyError::Duplicate("a".to_owned()))
+        );
+        let many: Vec<String> = (0..100)
+            .map(|index| format!("\"k{}\":0", index % 99))
+            .collect();
         let text = format!("{{{}}}", many.join(","));
-        assert_eq!(Node::read(text.as_bytes()), Err(KeyError::Duplicate("k0".to_owned())));
-        assert!(matches!(Node::read("[".repeat(10_000).as_bytes()), Err(KeyError::Json(_))));
+        assert_eq!(
+            Node::read(text.as_bytes()),
+            Err(KeyError::Duplicate("k0".to_owned()))
+        );
+        assert!(matches!(
+            Node::read("[".repeat(10_000).as_bytes()),
+            Err(KeyError::Json(_))
+        ));
     }
 
     proptest! {

@@ -60,7 +60,11 @@ impl Literal {
         for (at, &byte) in bytes.iter().take(16).enumerate() {
             (head[at], mask[at]) = (byte, 0xff);
         }
-        Literal { bytes, head: u128::from_le_bytes(head), mask: u128::from_le_bytes(mask) }
+        Literal {
+            bytes,
+            head: u128::from_le_bytes(head),
+            mask: u128::from_le_bytes(mask),
+        }
     }
 
     /// Takes the literal if it is what comes next.
@@ -117,8 +121,15 @@ impl KeyTable {
 
     fn add(&mut self, name: &str) -> usize {
         let index = self.keys.len();
-        let literal = format!("{}:", serde_json::Value::from(name)).into_bytes().into_boxed_slice();
-        self.keys.push(Key { literal: Literal::new(literal), name: name.into(), seen: 0, next: index + 1 });
+        let literal = format!("{}:", serde_json::Value::from(name))
+            .into_bytes()
+            .into_boxed_slice();
+        self.keys.push(Key {
+            literal: Literal::new(literal),
+            name: name.into(),
+            seen: 0,
+            next: index + 1,
+        });
         self.by_name.insert(name.as_bytes().into(), index);
         index
     }
@@ -178,9 +189,9 @@ impl KeyTable {
             None if self.keys.len() < self.known + UNKNOWN_LIMIT => {
                 Ok(Some(self.add(&String::from_utf8_lossy(text))))
             }
-            None if self.others.insert(text.into(), ()).is_some() => {
-                Err(KeyError::Duplicate(String::from_utf8_lossy(text).into_owned()))
-            }
+            None if self.others.insert(text.into(), ()).is_some() => Err(KeyError::Duplicate(
+                String::from_utf8_lossy(text).into_owned(),
+            )),
             None => Ok(None),
         };
         self.scratch = scratch;
@@ -197,7 +208,9 @@ impl KeyTable {
     /// Whether the key with this index was in the object that was read last.
     #[inline]
     pub fn seen(&self, index: usize) -> bool {
-        self.keys.get(index).is_some_and(|key| key.seen == self.object)
+        self.keys
+            .get(index)
+            .is_some_and(|key| key.seen == self.object)
     }
 
     /// Number of keys that were asked for; indexes from here on are of unknown ones.
@@ -235,19 +248,32 @@ mod tests {
     fn keys_are_found_in_any_order_and_spacing() {
         let mut table = KeyTable::new(["a", "b", "c"]);
         for _ in 0..3 {
-            assert_eq!(read(&mut table, r#"{"a":1,"b":2,"c":3}"#).unwrap(), ["a", "b", "c"]);
-            assert_eq!(read(&mut table, r#"{ "c" : 1 , "x" : [] , "a" : 2 }"#).unwrap(), ["c", "x", "a"]);
+            assert_eq!(
+                read(&mut table, r#"{"a":1,"b":2,"c":3}"#).unwrap(),
+                ["a", "b", "c"]
+            );
+            assert_eq!(
+                read(&mut table, r#"{ "c" : 1 , "x" : [] , "a" : 2 }"#).unwrap(),
+                ["c", "x", "a"]
+            );
             assert_eq!(read(&mut table, r#"{"\u0062":1}"#).unwrap(), ["b"]);
             assert_eq!(read(&mut table, "{}").unwrap(), Vec::<String>::new());
-            assert!(table.seen(0) == false && table.known() == 3);
+            assert!(!table.seen(0) && table.known() == 3);
         }
     }
 
     #[test]
     fn a_key_that_comes_twice_is_refused_however_it_is_written() {
         let mut table = KeyTable::new(["a", "b"]);
-        for text in [r#"{"a":1,"a":2}"#, r#"{"a":1,"b":1,"\u0061":2}"#, r#"{"x":1,"x":2}"#] {
-            assert!(matches!(read(&mut table, text), Err(KeyError::Duplicate(_))), "{text}");
+        for text in [
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":1,"b":1,"\u0061":2}"#,
+            r#"{"x":1,"x":2}"#,
+        ] {
+            assert!(
+                matches!(read(&mut table, text), Err(KeyError::Duplicate(_))),
+                "{text}"
+            );
         }
         assert!(read(&mut table, r#"{"a":1,"b":{"a":1}}"#).is_ok());
     }
@@ -255,11 +281,19 @@ mod tests {
     #[test]
     fn many_unknown_keys_are_still_told_apart() {
         let mut table = KeyTable::new(["a"]);
-        let members: Vec<String> = (0..2000).map(|index| format!("\"k{index}\":{index}")).collect();
+        let members: Vec<String> = (0..2000)
+            .map(|index| format!("\"k{index}\":{index}"))
+            .collect();
         let names = read(&mut table, &format!("{{{}}}", members.join(","))).unwrap();
         assert_eq!(names.len(), 2000);
-        assert_eq!(names.iter().filter(|name| *name == "(other)").count(), 2000 - UNKNOWN_LIMIT);
+        assert_eq!(
+            names.iter().filter(|name| *name == "(other)").count(),
+            2000 - UNKNOWN_LIMIT
+        );
         let text = format!("{{{},\"k1999\":0}}", members.join(","));
-        assert_eq!(read(&mut table, &text), Err(KeyError::Duplicate("k1999".to_owned())));
+        assert_eq!(
+            read(&mut table, &text),
+            Err(KeyError::Duplicate("k1999".to_owned()))
+        );
     }
 }

@@ -48,16 +48,21 @@ fn digits(bytes: &[u8], mut at: usize, mut value: u64) -> (usize, u64) {
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
         // Bytes that are no digits, the lowest of them surely: a carry only disturbs those above.
-        let others = ((word & HIGH) ^ THREES) | ((word.wrapping_add(0x0606_0606_0606_0606) & HIGH) ^ THREES);
+        let others =
+            ((word & HIGH) ^ THREES) | ((word.wrapping_add(0x0606_0606_0606_0606) & HIGH) ^ THREES);
         if others == 0 {
-            value = value.wrapping_mul(100_000_000).wrapping_add(eight_digits(word));
+            value = value
+                .wrapping_mul(100_000_000)
+                .wrapping_add(eight_digits(word));
             at += 8;
             continue;
         }
         let count = (others.trailing_zeros() / 8) as usize;
         if count > 0 {
             let digits = eight_digits(word << (64 - 8 * count));
-            value = value.wrapping_mul(POWERS_OF_TEN[count]).wrapping_add(digits);
+            value = value
+                .wrapping_mul(POWERS_OF_TEN[count])
+                .wrapping_add(digits);
         }
         return (at + count, value);
     }
@@ -103,29 +108,55 @@ impl<'a> Number<'a> {
             }
         }
         let text = bytes.get(..end).unwrap_or_default();
-        let number = Number { text, negative, mantissa, exponent, exact: true };
-        Ok(if count > MANTISSA_DIGITS { number.without_zeros() } else { number })
+        let number = Number {
+            text,
+            negative,
+            mantissa,
+            exponent,
+            exact: true,
+        };
+        Ok(if count > MANTISSA_DIGITS {
+            number.without_zeros()
+        } else {
+            number
+        })
     }
 
     /// A text that is one number from its first byte to its last.
     pub fn parse(text: &'a [u8]) -> Option<Number<'a>> {
-        Number::read(text).ok().filter(|number| number.text.len() == text.len())
+        Number::read(text)
+            .ok()
+            .filter(|number| number.text.len() == text.len())
     }
 
     /// Mantissa and exponent of a number with many digits: exact where leading and trailing zeros
     /// are what makes it long.
     #[cold]
     fn without_zeros(mut self) -> Self {
-        let digits = self.text.iter().take_while(|byte| !matches!(byte, b'e' | b'E'));
-        let digits: Vec<u8> = digits.copied().filter(u8::is_ascii_digit).collect();
-        let significant = digits.iter().position(|&digit| digit != b'0').unwrap_or(digits.len());
-        let trailing = digits.iter().rev().take_while(|&&digit| digit == b'0').count();
-        let kept = digits.get(significant..digits.len() - trailing).unwrap_or_default();
-        self.exact = kept.len() <= MANTISSA_DIGITS;
-        self.mantissa = kept
+        let digits = self
+            .text
             .iter()
-            .fold(0u64, |value, digit| value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')));
-        self.exponent = self.exponent.saturating_add(i32::try_from(trailing).unwrap_or(i32::MAX));
+            .take_while(|byte| !matches!(byte, b'e' | b'E'));
+        let digits: Vec<u8> = digits.copied().filter(u8::is_ascii_digit).collect();
+        let significant = digits
+            .iter()
+            .position(|&digit| digit != b'0')
+            .unwrap_or(digits.len());
+        let trailing = digits
+            .iter()
+            .rev()
+            .take_while(|&&digit| digit == b'0')
+            .count();
+        let kept = digits
+            .get(significant..digits.len() - trailing)
+            .unwrap_or_default();
+        self.exact = kept.len() <= MANTISSA_DIGITS;
+        self.mantissa = kept.iter().fold(0u64, |value, digit| {
+            value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'))
+        });
+        self.exponent = self
+            .exponent
+            .saturating_add(i32::try_from(trailing).unwrap_or(i32::MAX));
         self
     }
 
@@ -176,15 +207,19 @@ impl<'a> Number<'a> {
     pub fn as_f64(&self) -> f64 {
         // Both parts and the quotient of two exact numbers are rounded once: exact by IEEE 754.
         const EXACT: [f64; 23] = [
-            1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
-            1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+            1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+            1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
         ];
         if self.exact
             && self.mantissa <= 1 << 53
             && let Some(power) = EXACT.get(self.exponent.unsigned_abs() as usize)
         {
             let mantissa = self.mantissa as f64;
-            let value = if self.exponent < 0 { mantissa / power } else { mantissa * power };
+            let value = if self.exponent < 0 {
+                mantissa / power
+            } else {
+                mantissa * power
+            };
             return if self.negative { -value } else { value };
         }
         self.as_f64_slowly()
@@ -192,17 +227,27 @@ impl<'a> Number<'a> {
 
     #[cold]
     fn as_f64_slowly(&self) -> f64 {
-        std::str::from_utf8(self.text).ok().and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
+        std::str::from_utf8(self.text)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(f64::NAN)
     }
 
     /// Whether it is written as a whole number: no point, no exponent.
     pub fn is_digits(&self) -> bool {
-        self.text.iter().skip(usize::from(self.negative)).all(u8::is_ascii_digit)
+        self.text
+            .iter()
+            .skip(usize::from(self.negative))
+            .all(u8::is_ascii_digit)
     }
 
     #[inline]
     fn with_sign(&self, magnitude: u64) -> Option<i64> {
-        if self.negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
+        if self.negative {
+            0i64.checked_sub_unsigned(magnitude)
+        } else {
+            i64::try_from(magnitude).ok()
+        }
     }
 }
 
@@ -231,7 +276,9 @@ fn read_exponent(bytes: &[u8], mut at: usize) -> Result<(usize, i32), usize> {
     let begin = at;
     let mut value = 0i32;
     while let Some(digit @ b'0'..=b'9') = bytes.get(at) {
-        value = value.saturating_mul(10).saturating_add(i32::from(digit - b'0'));
+        value = value
+            .saturating_mul(10)
+            .saturating_add(i32::from(digit - b'0'));
         at += 1;
     }
     if at == begin {
@@ -256,10 +303,22 @@ mod tests {
 
     #[test]
     fn the_grammar_is_that_of_json() {
-        for good in ["0", "-0", "10", "1.5", "1e5", "1E+5", "1.25e-3", "123456789012345678901234567890"] {
+        for good in [
+            "0",
+            "-0",
+            "10",
+            "1.5",
+            "1e5",
+            "1E+5",
+            "1.25e-3",
+            "123456789012345678901234567890",
+        ] {
             assert!(Number::parse(good.as_bytes()).is_some(), "{good}");
         }
-        for bad in ["", "-", "01", "-01", ".5", "1.", "1.e5", "1e", "1e+", "+1", "0x10", "1 ", "NaN", "Infinity", "--1"] {
+        for bad in [
+            "", "-", "01", "-01", ".5", "1.", "1.e5", "1e", "1e+", "+1", "0x10", "1 ", "NaN",
+            "Infinity", "--1",
+        ] {
             assert!(Number::parse(bad.as_bytes()).is_none(), "{bad}");
         }
     }

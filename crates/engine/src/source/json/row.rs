@@ -64,7 +64,11 @@ impl RowReader {
     /// # Errors
     /// `BadContract` where a column cannot be filled from JSON.
     pub fn new(columns: &[Column], event_time: Option<&str>) -> Result<Self> {
-        let index_of = |source: &str| columns.iter().position(|column| column.source_name == source);
+        let index_of = |source: &str| {
+            columns
+                .iter()
+                .position(|column| column.source_name == source)
+        };
         let mut names: Vec<&str> = Vec::new();
         let mut targets: Vec<Vec<usize>> = Vec::new();
         let mut decoders = Vec::new();
@@ -85,11 +89,15 @@ impl RowReader {
             }
         }
         let (arrival, lateness) = (index_of(ARRIVAL_TIME), index_of(LATENESS_SECONDS));
-        let event_time = columns.iter().position(|column| Some(column.name.as_str()) == event_time);
+        let event_time = columns
+            .iter()
+            .position(|column| Some(column.name.as_str()) == event_time);
         if lateness.is_some() && event_time.is_none() {
             return Err(Error::new(
                 ErrorKind::BadContract,
-                format!("{LATENESS_SECONDS} needs a partition column: it is counted from that time"),
+                format!(
+                    "{LATENESS_SECONDS} needs a partition column: it is counted from that time"
+                ),
             ));
         }
         Ok(RowReader {
@@ -189,21 +197,26 @@ impl RowReader {
 
     #[inline]
     fn add_arrival(&self, arrival: Option<i64>, columns: &mut [ColumnData], row: usize) {
-        let push = |columns: &mut [ColumnData], index: Option<usize>, value: Option<i64>| {
-            match (index.and_then(|index| columns.get_mut(index)), value) {
-                (Some(ColumnData::Long(data)), Some(value)) => data.push(value),
-                (Some(data), _) => data.push_null(),
-                (None, _) => {}
-            }
+        let push = |columns: &mut [ColumnData], index: Option<usize>, value: Option<i64>| match (
+            index.and_then(|index| columns.get_mut(index)),
+            value,
+        ) {
+            (Some(ColumnData::Long(data)), Some(value)) => data.push(value),
+            (Some(data), _) => data.push_null(),
+            (None, _) => {}
         };
         push(columns, self.arrival, arrival);
         if self.lateness.is_some() {
             let event_time = match self.event_time.and_then(|index| columns.get(index)) {
                 Some(ColumnData::Long(data)) => data.get(row),
-                Some(ColumnData::Int(data)) => data.get(row).map(|day| i64::from(day) * MICROS_PER_DAY),
+                Some(ColumnData::Int(data)) => {
+                    data.get(row).map(|day| i64::from(day) * MICROS_PER_DAY)
+                }
                 _ => None,
             };
-            let lateness = arrival.zip(event_time).map(|(arrival, event)| ((arrival - event) / MICROS).max(0));
+            let lateness = arrival
+                .zip(event_time)
+                .map(|(arrival, event)| ((arrival - event) / MICROS).max(0));
             push(columns, self.lateness, lateness);
         }
     }
@@ -211,9 +224,18 @@ impl RowReader {
     /// Keys that no column is filled from, and how often they were seen. Keys beyond the first few
     /// hundred are counted together under the name `…`.
     pub fn unknown_keys(&self) -> Vec<(String, u64)> {
-        let named = self.unknown.iter().enumerate().filter(|(_, count)| **count > 0);
+        let named = self
+            .unknown
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0);
         let mut keys: Vec<(String, u64)> = named
-            .map(|(number, count)| (self.keys.name(self.keys.known() + number).to_owned(), *count))
+            .map(|(number, count)| {
+                (
+                    self.keys.name(self.keys.known() + number).to_owned(),
+                    *count,
+                )
+            })
             .collect();
         if self.unnamed > 0 {
             keys.push(("…".to_owned(), self.unnamed));
@@ -240,7 +262,10 @@ fn check_envelope_column(column: &Column) -> Result<()> {
     if column.ty != ty || column.encoding != Encoding::Natural || column.default.is_some() {
         return Err(Error::new(
             ErrorKind::BadContract,
-            format!("column {}: {} is a {ty} without encoding and default", column.name, column.source_name),
+            format!(
+                "column {}: {} is a {ty} without encoding and default",
+                column.name, column.source_name
+            ),
         ));
     }
     Ok(())
@@ -274,13 +299,22 @@ fn read_value(
         }
         b'[' if decoder.is_list() => return read_list(cursor, data, index, scratch),
         b'[' | b'{' => {
-            let what = if cursor.peek() == b'[' { "a list" } else { "an object" };
+            let what = if cursor.peek() == b'[' {
+                "a list"
+            } else {
+                "an object"
+            };
             cursor.skip_value()?;
-            return Err(RowFault::Value(index, format!("expected {}, found {what}", decoder.expected()).into()));
+            return Err(RowFault::Value(
+                index,
+                format!("expected {}, found {what}", decoder.expected()).into(),
+            ));
         }
         _ => return cursor.skip_value().map(|_| ()).map_err(RowFault::from),
     };
-    decoder.push(value, data).map_err(|reason| RowFault::Value(index, reason))
+    decoder
+        .push(value, data)
+        .map_err(|reason| RowFault::Value(index, reason))
 }
 
 fn read_list(
@@ -290,7 +324,10 @@ fn read_list(
     scratch: &mut Vec<u8>,
 ) -> Result<(), RowFault> {
     let ColumnData::List(list) = data else {
-        return Err(RowFault::Value(index, "the column has another type than its contract".into()));
+        return Err(RowFault::Value(
+            index,
+            "the column has another type than its contract".into(),
+        ));
     };
     cursor.enter_array()?;
     let mut first = true;
@@ -298,7 +335,10 @@ fn read_list(
         first = false;
         if cursor.peek() != b'"' {
             cursor.skip_value()?;
-            return Err(RowFault::Value(index, "expected a list of texts, found something else in it".into()));
+            return Err(RowFault::Value(
+                index,
+                "expected a list of texts, found something else in it".into(),
+            ));
         }
         list.push_item(cursor.string()?.text(scratch));
     }

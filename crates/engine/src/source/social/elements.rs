@@ -50,7 +50,14 @@ enum State {
 impl ArrayReader {
     /// A reader of about `chunk_bytes` at a time.
     pub fn new(input: Input, chunk_bytes: usize) -> Self {
-        ArrayReader { input, chunk_bytes, buffer: Vec::new(), offset: 0, ended: false, state: State::Start }
+        ArrayReader {
+            input,
+            chunk_bytes,
+            buffer: Vec::new(),
+            offset: 0,
+            ended: false,
+            state: State::Start,
+        }
     }
 
     /// The object that is being read, for its counters.
@@ -78,23 +85,21 @@ impl ArrayReader {
                     return Ok(None);
                 }
                 if self.buffer.len() > ELEMENT_LIMIT {
-                    return Err(Error::new(
-                        ErrorKind::BadSource,
-                        format!(
-                            "the array's element at byte {} is longer than {ELEMENT_LIMIT} bytes: write one post \
-                             per element",
-                            self.offset
-                        ),
-                    ));
+                    return Err(self.too_long(0));
                 }
-                wanted = self.chunk_bytes.max(self.buffer.len() * 2).max(BOM.len());
+                let larger = (self.buffer.len() * 2).min(ELEMENT_LIMIT + 1);
+                wanted = larger.max(self.chunk_bytes).max(BOM.len());
                 continue;
             }
             let rest = self.buffer.split_off(used);
             let text = Arc::new(std::mem::replace(&mut self.buffer, rest));
             let offset = self.offset;
             self.offset += used as u64;
-            return Ok(Some(Elements { text, offset, ranges }));
+            return Ok(Some(Elements {
+                text,
+                offset,
+                ranges,
+            }));
         }
     }
 
@@ -116,40 +121,70 @@ impl ArrayReader {
             }
             match (self.state, byte) {
                 (State::Start, b'[') => (self.state, used) = (State::First, begin + 1),
-                (State::First | State::Behind, b']') => (self.state, used) = (State::Closed, begin + 1),
+                (State::First | State::Behind, b']') => {
+                    (self.state, used) = (State::Closed, begin + 1)
+                }
                 (State::Behind, b',') => (self.state, used) = (State::Next, begin + 1),
                 (State::First | State::Next, _) => {
                     let before = cursor.position();
-                    let result = cursor.skip_value().map(|_| used + before..used + cursor.position());
+                    let result = cursor
+                        .skip_value()
+                        .map(|_| used + before..used + cursor.position());
                     match result {
                         // A number that touches the end may go on behind it.
-                        Ok(range) if range.end == self.buffer.len() && !self.ended => return Ok(used),
+                        Ok(range) if range.end == self.buffer.len() && !self.ended => {
+                            return Ok(used);
+                        }
+                        Ok(range) if range.len() > ELEMENT_LIMIT => {
+                            return Err(self.too_long(range.start));
+                        }
                         Ok(range) => {
                             used = range.end;
                             ranges.push(range);
                             self.state = State::Behind;
                         }
-                        Err(JsonError { fault: Fault::UnexpectedEnd, .. }) if !self.ended => return Ok(used),
+                        Err(JsonError {
+                            fault: Fault::UnexpectedEnd,
+                            ..
+                        }) if !self.ended => return Ok(used),
                         Err(error) => return Err(self.bad(used + error.at, error.fault)),
                     }
                 }
                 (State::Start, _) => return Err(self.bad(begin, Fault::Expected("'['"))),
                 (State::Behind, _) => return Err(self.bad(begin, Fault::Expected("',' or ']'"))),
-                (State::Closed, _) => return Err(self.bad(begin, Fault::Expected("nothing behind the array"))),
+                (State::Closed, _) => {
+                    return Err(self.bad(begin, Fault::Expected("nothing behind the array")));
+                }
             }
         }
     }
 
     #[cold]
+    fn too_long(&self, at: usize) -> Error {
+        let at = self.offset + at as u64;
+        Error::new(
+            ErrorKind::BadSource,
+            format!(
+                "the array's element at byte {at} is longer than {ELEMENT_LIMIT} bytes: write one post per element"
+            ),
+        )
+    }
+
+    #[cold]
     fn bad(&self, at: usize, fault: Fault) -> Error {
-        bad_json(JsonError { fault, at: at + self.offset as usize })
+        bad_json(JsonError {
+            fault,
+            at: at + self.offset as usize,
+        })
     }
 }
 
 fn bad_json(error: JsonError) -> Error {
     Error::new(
         ErrorKind::BadSource,
-        format!("not a JSON array or document: {error}; nothing of it was taken: mend it and upload it again"),
+        format!(
+            "not a JSON array or document: {error}; nothing of it was taken: mend it and upload it again"
+        ),
     )
 }
 
@@ -168,10 +203,19 @@ pub fn read_document(mut input: Input) -> Result<Elements> {
         ));
     }
     let begin = if text.starts_with(BOM) { BOM.len() } else { 0 };
-    let at = |error: JsonError| bad_json(JsonError { at: error.at + begin, ..error });
+    let at = |error: JsonError| {
+        bad_json(JsonError {
+            at: error.at + begin,
+            ..error
+        })
+    };
     let mut cursor = Cursor::new(text.get(begin..).unwrap_or_default());
     let length = cursor.skip_value().map_err(at)?.len();
     let end = begin + cursor.position();
     cursor.finish().map_err(at)?;
-    Ok(Elements { text: Arc::new(text), offset: 0, ranges: std::iter::once(end - length..end).collect() })
+    Ok(Elements {
+        text: Arc::new(text),
+        offset: 0,
+        ranges: std::iter::once(end - length..end).collect(),
+    })
 }

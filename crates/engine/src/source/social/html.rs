@@ -35,10 +35,15 @@ fn tag(html: &str, text: &mut String) -> Option<usize> {
         return None;
     }
     let end = html.find('>')?;
-    let name = html.get(name_at..end)?.split(|c: char| !c.is_ascii_alphanumeric()).next()?;
+    let name = html
+        .get(name_at..end)?
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .next()?;
     let breaks = match name_at {
         1 => name.eq_ignore_ascii_case("br"),
-        _ => ["p", "div", "li", "blockquote", "pre"].iter().any(|block| name.eq_ignore_ascii_case(block)),
+        _ => ["p", "div", "li", "blockquote", "pre"]
+            .iter()
+            .any(|block| name.eq_ignore_ascii_case(block)),
     };
     if breaks {
         text.push('\n');
@@ -50,7 +55,10 @@ fn tag(html: &str, text: &mut String) -> Option<usize> {
 const REFERENCE_BYTES: usize = 10;
 
 fn reference(html: &str) -> Option<(char, usize)> {
-    let end = html.bytes().take(REFERENCE_BYTES).position(|byte| byte == b';')?;
+    let end = html
+        .bytes()
+        .take(REFERENCE_BYTES)
+        .position(|byte| byte == b';')?;
     let name = html.get(1..end)?;
     let character = match name {
         "amp" => '&',
@@ -89,9 +97,18 @@ mod tests {
     #[test]
     fn markup_becomes_text() {
         for (html, text) in [
-            ("<p>Hello <a href=\"https://a.example/@b\" class=\"u-url\">@<span>b</span></a>!</p>", "Hello @b!"),
-            ("<p>One<br>two<br />three</p><p>four</p>", "One\ntwo\nthree\nfour"),
-            ("Tom &amp; Jerry &lt;3 &#39;x&#x27; &quot;y&quot; &hellip; &", "Tom & Jerry <3 'x' \"y\" &hellip; &"),
+            (
+                "<p>Hello <a href=\"https://a.example/@b\" class=\"u-url\">@<span>b</span></a>!</p>",
+                "Hello @b!",
+            ),
+            (
+                "<p>One<br>two<br />three</p><p>four</p>",
+                "One\ntwo\nthree\nfour",
+            ),
+            (
+                "Tom &amp; Jerry &lt;3 &#39;x&#x27; &quot;y&quot; &hellip; &",
+                "Tom & Jerry <3 'x' \"y\" &hellip; &",
+            ),
             ("a < b > c <3", "a < b > c <3"),
             ("<!-- note -->x<unclosed", "x<unclosed"),
             ("&#0;&#1114112;&#xD800;", "&#0;&#1114112;&#xD800;"),
@@ -99,7 +116,10 @@ mod tests {
         ] {
             assert_eq!(to_text(html), text, "{html}");
         }
-        assert_eq!(link_text("<a href=\"http://x.example\" rel=\"nofollow\">Twitter for iPhone</a>"), "Twitter for iPhone");
+        assert_eq!(
+            link_text("<a href=\"http://x.example\" rel=\"nofollow\">Twitter for iPhone</a>"),
+            "Twitter for iPhone"
+        );
         assert_eq!(link_text("web"), "web");
     }
 

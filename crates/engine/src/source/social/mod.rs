@@ -82,7 +82,11 @@ impl SocialReader {
         Self::of_columns(|| bytes::open(path), &contract.columns, CHUNK_BYTES)
     }
 
-    fn of_columns(open: impl Fn() -> Result<Input>, columns: &[Column], chunk_bytes: usize) -> Result<Self> {
+    fn of_columns(
+        open: impl Fn() -> Result<Input>,
+        columns: &[Column],
+        chunk_bytes: usize,
+    ) -> Result<Self> {
         let fields = Columns::new(columns)?;
         let mut head = Vec::new();
         let ended = !open()?.fill(&mut head, 2 * LINE_LIMIT)?;
@@ -91,7 +95,12 @@ impl SocialReader {
             Layout::Array => Source::Array(ArrayReader::new(open()?, chunk_bytes), None),
             Layout::Document => Source::Document(Some(open()?)),
         };
-        Ok(SocialReader { source, columns: columns.to_vec(), fields, plain: PlainReader::new() })
+        Ok(SocialReader {
+            source,
+            columns: columns.to_vec(),
+            fields,
+            plain: PlainReader::new(),
+        })
     }
 
     /// The object that is being read, for its counters; None once a document was read.
@@ -125,19 +134,29 @@ fn layout(head: &[u8], ended: bool) -> Layout {
         _ => return Layout::Lines,
     }
     let text = cursor.rest();
-    let mut lines = text.split(|byte| *byte == b'\n').map(|line| line.trim_ascii()).filter(|line| !line.is_empty());
+    let mut lines = text
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.trim_ascii())
+        .filter(|line| !line.is_empty());
     let is_object = |line: &[u8]| {
         let mut cursor = Cursor::new(line);
         line.starts_with(b"{") && cursor.skip_value().and_then(|_| cursor.finish()).is_ok()
     };
     let first = lines.next().unwrap_or_default();
-    let first_fault = Cursor::new(first).skip_value().err().map(|error| error.fault);
+    let first_fault = Cursor::new(first)
+        .skip_value()
+        .err()
+        .map(|error| error.fault);
     if is_object(first) || first_fault != Some(Fault::UnexpectedEnd) {
         return Layout::Lines;
     }
     match Cursor::new(text).skip_value() {
         // A string that the line's end interrupts: a line that was cut off.
-        Err(error) if error.fault == Fault::ControlCharacter && error.at < text.len() && error.at <= first.len() + 1 => {
+        Err(error)
+            if error.fault == Fault::ControlCharacter
+                && error.at < text.len()
+                && error.at <= first.len() + 1 =>
+        {
             Layout::Lines
         }
         Err(_) => match lines.next() {
@@ -169,7 +188,14 @@ struct Filling<'a> {
 impl Filling<'_> {
     /// Reads the value at `begin..end` of `text`, of which every post is a row.
     #[inline]
-    fn read<'t>(&mut self, text: &'t [u8], (begin, end): (usize, usize), utf8: bool, from: From, post: &mut Post<'t>) {
+    fn read<'t>(
+        &mut self,
+        text: &'t [u8],
+        (begin, end): (usize, usize),
+        utf8: bool,
+        from: From,
+        post: &mut Post<'t>,
+    ) {
         let json = &text[begin..end];
         if let Err(reason) = check_utf8(json, utf8) {
             return self.refuse(PostFault::Parse(reason), (begin, end), json, from);
@@ -177,7 +203,13 @@ impl Filling<'_> {
         match self.plain.read(json, false, post) {
             Ok(()) => self.accept(post, (begin, end), json, from),
             Err(PostFault::Parse(_)) if json.trim_ascii().is_empty() => self.batch.blank += 1,
-            Err(_) => self.read_slowly(text, (begin, end), from, &Includes::default(), ANSWER_LEVELS),
+            Err(_) => self.read_slowly(
+                text,
+                (begin, end),
+                from,
+                &Includes::default(),
+                ANSWER_LEVELS,
+            ),
         }
     }
 
@@ -208,11 +240,21 @@ impl Filling<'_> {
         };
         let includes = Includes::new(&node);
         for range in answer.posts {
-            self.read_slowly(text, (begin + range.start, begin + range.end), from, &includes, levels - 1);
+            self.read_slowly(
+                text,
+                (begin + range.start, begin + range.end),
+                from,
+                &includes,
+                levels - 1,
+            );
         }
     }
 
-    fn read_post<'a>(&mut self, json: &'a [u8], includes: &Includes<'_, 'a>) -> Result<Post<'a>, PostFault> {
+    fn read_post<'a>(
+        &mut self,
+        json: &'a [u8],
+        includes: &Includes<'_, 'a>,
+    ) -> Result<Post<'a>, PostFault> {
         let node = Node::read(json)?;
         match shape_of(&node)? {
             Shape::Plain => {
@@ -227,7 +269,9 @@ impl Filling<'_> {
     #[inline]
     fn accept(&mut self, post: &Post<'_>, span: (usize, usize), json: &[u8], from: From) {
         self.fields.push(post, json, &mut self.batch.columns);
-        self.batch.offsets.push((from.offset + span.0 as u64) as i64);
+        self.batch
+            .offsets
+            .push((from.offset + span.0 as u64) as i64);
         self.batch.lines.extend(from.line);
         self.batch.spans.push(span);
     }
@@ -240,7 +284,9 @@ impl Filling<'_> {
             PostFault::Value(field, reason) => (self.fields.index_of(field), reason.into_owned()),
             PostFault::OtherShape => (None, "not a post of a known shape".to_owned()),
         };
-        let column = field.and_then(|index| self.columns.get(index)).map(|column| column.name.as_str());
+        let column = field
+            .and_then(|index| self.columns.get(index))
+            .map(|column| column.name.as_str());
         let rule = column.map_or_else(|| PARSE_RULE.to_owned(), |name| format!("{name}.type"));
         self.reject(Rejected::new(rule, column, reason, from.line, offset, json));
     }
@@ -266,7 +312,10 @@ impl Filling<'_> {
                 ended = false;
                 break;
             }
-            let from = From { line: Some(place.line), offset: place.chunk.offset };
+            let from = From {
+                line: Some(place.line),
+                offset: place.chunk.offset,
+            };
             self.read(&text, (line.begin, line.end), place.utf8, from, &mut post);
             place.at = line.next;
             place.line += 1;
@@ -280,7 +329,10 @@ impl Filling<'_> {
     fn read_elements(&mut self, elements: &Elements, first: usize) -> usize {
         let text = Arc::clone(&elements.text);
         let utf8 = simdutf8::basic::from_utf8(&text).is_ok();
-        let from = From { line: None, offset: elements.offset };
+        let from = From {
+            line: None,
+            offset: elements.offset,
+        };
         let mut post = Post::default();
         let mut number = first;
         for range in elements.ranges.iter().skip(first) {
@@ -299,7 +351,11 @@ impl Filling<'_> {
 impl Reader for SocialReader {
     fn next_batch(&mut self) -> Result<Option<Batch>> {
         let batch = Batch {
-            columns: self.columns.iter().map(|column| ColumnData::new(&column.ty)).collect(),
+            columns: self
+                .columns
+                .iter()
+                .map(|column| ColumnData::new(&column.ty))
+                .collect(),
             ..Batch::default()
         };
         let mut filling = Filling {
@@ -316,7 +372,12 @@ impl Reader for SocialReader {
                     None => match chunks.next_piece()? {
                         Some(Piece::Lines(chunk)) => {
                             let utf8 = simdutf8::basic::from_utf8(&chunk.text).is_ok();
-                            Place { at: 0, line: chunk.first_line, utf8, chunk }
+                            Place {
+                                at: 0,
+                                line: chunk.first_line,
+                                utf8,
+                                chunk,
+                            }
                         }
                         Some(Piece::Long(long)) => {
                             filling.reject(too_long(long));
@@ -345,16 +406,15 @@ impl Reader for SocialReader {
                 *current = (next < elements.ranges.len()).then_some((elements, next));
             }
             Source::Document(input) => {
-                let Some(input) = input.take() else { return Ok(None) };
+                let Some(input) = input.take() else {
+                    return Ok(None);
+                };
                 filling.read_elements(&read_document(input)?, 0);
             }
         }
         Ok(Some(filling.batch))
     }
 }
-
-impl SocialReader { #[allow(missing_docs)] pub fn bench(path: &Path, columns: &[Column]) -> Self { Self::of_columns(|| bytes::open(path), columns, CHUNK_BYTES).unwrap() } }
-#[allow(missing_docs)] pub fn natural_columns() -> Vec<(&'static str, tarn_core::schema::ColumnType)> { post::Field::ALL.iter().map(|(_, n, t)| (*n, t.clone())).collect() }
 
 #[cfg(test)]
 mod tests;

@@ -28,7 +28,10 @@ impl<'n, 'a> Includes<'n, 'a> {
                 .filter_map(|node| Some((node.get("id")?.as_text()?.as_ref(), node)))
                 .collect::<HashMap<_, _>>()
         };
-        Includes { users: by_id("users"), places: by_id("places") }
+        Includes {
+            users: by_id("users"),
+            places: by_id("places"),
+        }
     }
 }
 
@@ -51,10 +54,15 @@ fn twitter_v1<'a>(node: &Node<'a>) -> Result<Post<'a>> {
     let user = node.value("user").unwrap_or(&Node::Null);
     // A long tweet in compatibility mode holds its whole text and entities apart.
     let extended = node.value("extended_tweet").unwrap_or(&Node::Null);
-    let entities = extended.value("entities").or(node.value("entities")).unwrap_or(&Node::Null);
+    let entities = extended
+        .value("entities")
+        .or(node.value("entities"))
+        .unwrap_or(&Node::Null);
     let mentions = list(entities, "user_mentions");
     let text = [(extended, "full_text"), (node, "full_text"), (node, "text")];
-    let text = text.into_iter().find(|(node, key)| node.value(key).is_some());
+    let text = text
+        .into_iter()
+        .find(|(node, key)| node.value(key).is_some());
     let (latitude, longitude) = position(node)?;
     let handle = text_of(user, "screen_name", Field::AuthorHandle)?;
     let post_id = first_id(node, &["id_str", "id"], Field::PostId)?;
@@ -62,7 +70,12 @@ fn twitter_v1<'a>(node: &Node<'a>) -> Result<Post<'a>> {
         platform: "x",
         url: tweet_url(handle.as_ref(), post_id.as_ref()),
         post_id,
-        created_at: time_of(node, "created_at", time::twitter_timestamp, "Fri Sep 07 16:35:24 +0000 2012")?,
+        created_at: time_of(
+            node,
+            "created_at",
+            time::twitter_timestamp,
+            "Fri Sep 07 16:35:24 +0000 2012",
+        )?,
         author_id: first_id(user, &["id_str", "id"], Field::AuthorId)?,
         author_handle: handle,
         author_name: text_of(user, "name", Field::AuthorName)?,
@@ -87,7 +100,11 @@ fn twitter_v1<'a>(node: &Node<'a>) -> Result<Post<'a>> {
         latitude,
         longitude,
         source_app: app(node)?,
-        reply_to_id: first_id(node, &["in_reply_to_status_id_str", "in_reply_to_status_id"], Field::ReplyToId)?,
+        reply_to_id: first_id(
+            node,
+            &["in_reply_to_status_id_str", "in_reply_to_status_id"],
+            Field::ReplyToId,
+        )?,
         ..Post::default()
     })
 }
@@ -100,17 +117,26 @@ fn twitter_v2<'a>(node: &Node<'a>, includes: &Includes<'_, 'a>) -> Result<Post<'
     };
     let user = referred("author_id", &includes.users).unwrap_or(Node::Null);
     let geo = node.value("geo").unwrap_or(&Node::Null);
-    let place = geo.value("place_id").and_then(Node::as_text).and_then(|id| includes.places.get(id.as_ref()));
+    let place = geo
+        .value("place_id")
+        .and_then(Node::as_text)
+        .and_then(|id| includes.places.get(id.as_ref()));
     let (metrics, entities) = (node.value("public_metrics"), node.value("entities"));
-    let (metrics, entities) = (metrics.unwrap_or(&Node::Null), entities.unwrap_or(&Node::Null));
+    let (metrics, entities) = (
+        metrics.unwrap_or(&Node::Null),
+        entities.unwrap_or(&Node::Null),
+    );
     let mentions = list(entities, "mentions");
     let (latitude, longitude) = position(geo)?;
     let handle = text_of(&user, "username", Field::AuthorHandle)?;
     let post_id = first_id(node, &["id"], Field::PostId)?;
     let followers = user.value("public_metrics").unwrap_or(&Node::Null);
     let references = list(node, "referenced_tweets");
-    let answered =
-        references.iter().find(|node| node.get("type").and_then(Node::as_text).is_some_and(|ty| ty == "replied_to"));
+    let answered = references.iter().find(|node| {
+        node.get("type")
+            .and_then(Node::as_text)
+            .is_some_and(|ty| ty == "replied_to")
+    });
     Ok(Post {
         platform: "x",
         url: tweet_url(handle.as_ref(), post_id.as_ref()),
@@ -122,7 +148,10 @@ fn twitter_v2<'a>(node: &Node<'a>, includes: &Includes<'_, 'a>) -> Result<Post<'
         author_followers: count(followers, "followers_count", Field::AuthorFollowers)?,
         author_verified: flag(&user, "verified", Field::AuthorVerified)?,
         author_location: text_of(&user, "location", Field::AuthorLocation)?,
-        text: match node.value("note_tweet").filter(|note| note.value("text").is_some()) {
+        text: match node
+            .value("note_tweet")
+            .filter(|note| note.value("text").is_some())
+        {
             Some(note) => text_of(note, "text", Field::Text)?,
             None => text_of(node, "text", Field::Text)?,
         },
@@ -153,7 +182,10 @@ fn twitter_v2<'a>(node: &Node<'a>, includes: &Includes<'_, 'a>) -> Result<Post<'
 fn mastodon<'a>(node: &Node<'a>) -> Result<Post<'a>> {
     let account = node.value("account").unwrap_or(&Node::Null);
     // A boost has no text of its own, but that of the status it boosts.
-    let has_text = node.value("content").and_then(Node::as_text).is_some_and(|content| !content.is_empty());
+    let has_text = node
+        .value("content")
+        .and_then(Node::as_text)
+        .is_some_and(|content| !content.is_empty());
     let content = match node.value("reblog") {
         Some(boosted) if !has_text => boosted.value("content"),
         _ => node.value("content"),
@@ -171,7 +203,9 @@ fn mastodon<'a>(node: &Node<'a>) -> Result<Post<'a>> {
         author_handle: text_of(account, "acct", Field::AuthorHandle)?,
         author_name: text_of(account, "display_name", Field::AuthorName)?,
         author_followers: count(account, "followers_count", Field::AuthorFollowers)?,
-        text: content.and_then(Node::as_text).map(|content| Text::Made(html::to_text(content))),
+        text: content
+            .and_then(Node::as_text)
+            .map(|content| Text::Made(html::to_text(content))),
         language: text_of(node, "language", Field::Language)?,
         like_count: count(node, "favourites_count", Field::LikeCount)?,
         share_count: count(node, "reblogs_count", Field::ShareCount)?,
@@ -192,19 +226,38 @@ fn mastodon<'a>(node: &Node<'a>) -> Result<Post<'a>> {
 /// A post (`t3`) or comment (`t1`) of the Reddit API (reddit.com/dev/api, "things"). Its id is the full
 /// name, since posts and comments number themselves apart.
 fn reddit<'a>(node: &Node<'a>) -> Result<Post<'a>> {
-    let kind = node.value("kind").and_then(Node::as_text).map(|kind| kind.as_ref());
-    let data = node.value("data").filter(|_| kind.is_some()).unwrap_or(node);
+    let kind = node
+        .value("kind")
+        .and_then(Node::as_text)
+        .map(|kind| kind.as_ref());
+    let data = node
+        .value("data")
+        .filter(|_| kind.is_some())
+        .unwrap_or(node);
     let comment = data.value("body").is_some();
     let kind = kind.unwrap_or(if comment { "t1" } else { "t3" });
     if kind != "t1" && kind != "t3" {
-        return Err(PostFault::Parse(format!("a thing of Reddit's kind {kind} is no post or comment")));
+        return Err(PostFault::Parse(format!(
+            "a thing of Reddit's kind {kind} is no post or comment"
+        )));
     }
     let post_id = match text_of(data, "name", Field::PostId)? {
         Some(name) => Some(name),
-        None => data.value("id").and_then(Node::as_text).map(|id| Text::Made(format!("{kind}_{id}"))),
+        None => data
+            .value("id")
+            .and_then(Node::as_text)
+            .map(|id| Text::Made(format!("{kind}_{id}"))),
     };
-    let written = |key: &str| data.value(key).and_then(Node::as_text).filter(|text| !text.is_empty());
-    let text = match (written("title"), written("selftext"), data.value("body").and_then(Node::as_text)) {
+    let written = |key: &str| {
+        data.value(key)
+            .and_then(Node::as_text)
+            .filter(|text| !text.is_empty())
+    };
+    let text = match (
+        written("title"),
+        written("selftext"),
+        data.value("body").and_then(Node::as_text),
+    ) {
         (_, _, Some(body)) => Some(body.to_string()),
         (Some(title), Some(text), None) => Some(format!("{title}\n\n{text}")),
         (Some(text), None, None) | (None, Some(text), None) => Some(text.to_string()),
@@ -219,7 +272,11 @@ fn reddit<'a>(node: &Node<'a>) -> Result<Post<'a>> {
         author_handle: text_of(data, "author", Field::AuthorHandle)?,
         mentions: Some(text.as_deref().map(user_names).unwrap_or_default()),
         text: text.map(Text::Made),
-        like_count: if likes.is_some() { likes } else { count(data, "ups", Field::LikeCount)? },
+        like_count: if likes.is_some() {
+            likes
+        } else {
+            count(data, "ups", Field::LikeCount)?
+        },
         share_count: count(data, "num_crossposts", Field::ShareCount)?,
         reply_count: count(data, "num_comments", Field::ReplyCount)?,
         view_count: count(data, "view_count", Field::ViewCount)?,
@@ -240,14 +297,21 @@ fn user_names<'a>(text: &str) -> Vec<Text<'a>> {
         let before = at.checked_sub(1).and_then(|at| bytes.get(at));
         let linked = match before {
             // `/u/name`, but no path such as `example.com/u/name`.
-            Some(b'/') => !at.checked_sub(2).and_then(|at| bytes.get(at)).is_some_and(|byte| !byte.is_ascii_whitespace() && *byte != b'('),
+            Some(b'/') => !at
+                .checked_sub(2)
+                .and_then(|at| bytes.get(at))
+                .is_some_and(|byte| !byte.is_ascii_whitespace() && *byte != b'('),
             Some(byte) => !is_name(byte) && *byte != b'.' && byte.is_ascii(),
             None => true,
         };
         let rest = bytes.get(at + 2..).unwrap_or_default();
         let length = rest.iter().take_while(|byte| is_name(byte)).count();
         if linked && (3..=20).contains(&length) {
-            names.push(Text::Made(text.get(at + 2..at + 2 + length).unwrap_or_default().to_owned()));
+            names.push(Text::Made(
+                text.get(at + 2..at + 2 + length)
+                    .unwrap_or_default()
+                    .to_owned(),
+            ));
         }
     }
     names
@@ -268,7 +332,10 @@ fn shown(node: &Node<'_>) -> String {
 
 #[cold]
 fn refused(field: Field, expected: &str, found: &Node<'_>) -> PostFault {
-    PostFault::Value(field, format!("expected {expected}, found {}", shown(found)).into())
+    PostFault::Value(
+        field,
+        format!("expected {expected}, found {}", shown(found)).into(),
+    )
 }
 
 fn text_of<'a>(node: &Node<'a>, key: &str, field: Field) -> Result<Option<Text<'a>>> {
@@ -292,9 +359,10 @@ fn first_id<'a>(node: &Node<'a>, keys: &[&str], field: Field) -> Result<Option<T
 fn count(node: &Node<'_>, key: &str, field: Field) -> Result<Option<i64>> {
     match node.value(key) {
         None => Ok(None),
-        Some(found @ Node::Number(number)) => {
-            number.scaled(0).map(Some).ok_or_else(|| refused(field, "a whole number of at most 64 bits", found))
-        }
+        Some(found @ Node::Number(number)) => number
+            .scaled(0)
+            .map(Some)
+            .ok_or_else(|| refused(field, "a whole number of at most 64 bits", found)),
         Some(other) => Err(refused(field, "a whole number", other)),
     }
 }
@@ -319,7 +387,11 @@ fn time_of(
         Some(found @ Node::Text(text)) => match parse(text.as_bytes()) {
             Ok(micros) => Ok(Some(micros)),
             Err(time::Fault::Form) => Err(refused(Field::CreatedAt, &expected, found)),
-            Err(_) => Err(refused(Field::CreatedAt, "a day and time of the calendar", found)),
+            Err(_) => Err(refused(
+                Field::CreatedAt,
+                "a day and time of the calendar",
+                found,
+            )),
         },
         Some(other) => Err(refused(Field::CreatedAt, &expected, other)),
     }
@@ -333,7 +405,9 @@ fn epoch_seconds(node: &Node<'_>, key: &str) -> Result<Option<i64>> {
                 Node::Number(number) => number.scaled(6).and_then(time::in_range),
                 _ => None,
             };
-            micros.map(Some).ok_or_else(|| refused(Field::CreatedAt, "seconds since 1970", found))
+            micros
+                .map(Some)
+                .ok_or_else(|| refused(Field::CreatedAt, "seconds since 1970", found))
         }
     }
 }
@@ -343,11 +417,17 @@ fn list<'n, 'a>(node: &'n Node<'a>, key: &str) -> &'n [Node<'a>] {
 }
 
 fn texts<'a>(nodes: &[Node<'a>], key: &str, field: Field) -> Result<Vec<Text<'a>>> {
-    nodes.iter().filter_map(|node| text_of(node, key, field).transpose()).collect()
+    nodes
+        .iter()
+        .filter_map(|node| text_of(node, key, field).transpose())
+        .collect()
 }
 
 fn ids<'a>(nodes: &[Node<'a>], keys: &[&str], field: Field) -> Result<Vec<Text<'a>>> {
-    nodes.iter().filter_map(|node| first_id(node, keys, field).transpose()).collect()
+    nodes
+        .iter()
+        .filter_map(|node| first_id(node, keys, field).transpose())
+        .collect()
 }
 
 /// Latitude and longitude of a GeoJSON point in `coordinates` (longitude first), or of the older
@@ -361,18 +441,27 @@ fn position(node: &Node<'_>) -> Result<(Option<f64>, Option<f64>)> {
         _ => None,
     };
     let (latitude, longitude) = match (pair("coordinates"), pair("geo")) {
-        (Some((longitude, latitude)), _) | (None, Some((latitude, longitude))) => (latitude, longitude),
+        (Some((longitude, latitude)), _) | (None, Some((latitude, longitude))) => {
+            (latitude, longitude)
+        }
         (None, None) => return Ok((None, None)),
     };
     if latitude.is_finite() && longitude.is_finite() {
         return Ok((Some(latitude), Some(longitude)));
     }
-    Err(PostFault::Value(Field::Latitude, "the coordinates are out of range".into()))
+    Err(PostFault::Value(
+        Field::Latitude,
+        "the coordinates are out of range".into(),
+    ))
 }
 
 fn app<'a>(node: &Node<'a>) -> Result<Option<Text<'a>>> {
-    let Some(source) = node.value("source") else { return Ok(None) };
-    let Some(source) = source.as_text() else { return Err(refused(Field::SourceApp, "a text", source)) };
+    let Some(source) = node.value("source") else {
+        return Ok(None);
+    };
+    let Some(source) = source.as_text() else {
+        return Err(refused(Field::SourceApp, "a text", source));
+    };
     Ok(not_empty(Text::Made(html::link_text(source).to_owned())))
 }
 

@@ -14,19 +14,56 @@ use crate::source::time;
 use crate::source::value::shortened;
 
 const TOP: [&str; 13] = [
-    "id", "created_at", "text", "lang", "user", "metrics", "hashtags", "mentions", "geo", "source",
-    "sentiment", "reply_to", "url",
+    "id",
+    "created_at",
+    "text",
+    "lang",
+    "user",
+    "metrics",
+    "hashtags",
+    "mentions",
+    "geo",
+    "source",
+    "sentiment",
+    "reply_to",
+    "url",
 ];
-const USER: [&str; 6] = ["id", "screen_name", "name", "followers", "verified", "location"];
+const USER: [&str; 6] = [
+    "id",
+    "screen_name",
+    "name",
+    "followers",
+    "verified",
+    "location",
+];
 const METRICS: [&str; 4] = ["likes", "shares", "comments", "views"];
 const GEO: [&str; 3] = ["country", "lat", "lon"];
 const MENTION: [&str; 2] = ["id", "screen_name"];
 
 /// Keys by which the shapes of the networks differ from this one.
 const NETWORK_KEYS: [&str; 22] = [
-    "id_str", "full_text", "retweet_count", "statuses", "data", "includes", "author_id", "public_metrics",
-    "edit_history_tweet_ids", "conversation_id", "referenced_tweets", "account", "content", "favourites_count",
-    "reblogs_count", "reblog", "kind", "subreddit", "created_utc", "permalink", "selftext", "errors",
+    "id_str",
+    "full_text",
+    "retweet_count",
+    "statuses",
+    "data",
+    "includes",
+    "author_id",
+    "public_metrics",
+    "edit_history_tweet_ids",
+    "conversation_id",
+    "referenced_tweets",
+    "account",
+    "content",
+    "favourites_count",
+    "reblogs_count",
+    "reblog",
+    "kind",
+    "subreddit",
+    "created_utc",
+    "permalink",
+    "selftext",
+    "errors",
 ];
 
 /// Reads posts; remembers in which order their keys come.
@@ -66,7 +103,10 @@ impl PlainReader {
         };
         let mut tags = emptied(&mut post.hashtags);
         let mut mentioned = (emptied(&mut post.mentions), emptied(&mut post.mention_ids));
-        *post = Post { platform: "other", ..Post::default() };
+        *post = Post {
+            platform: "other",
+            ..Post::default()
+        };
         let cursor = &mut Cursor::new(json);
         cursor.enter_object()?;
         self.top.begin();
@@ -118,7 +158,9 @@ impl PlainReader {
     }
 
     fn is_network_key(&mut self, key: usize) -> bool {
-        let Some(number) = key.checked_sub(TOP.len()).filter(|_| key != usize::MAX) else { return false };
+        let Some(number) = key.checked_sub(TOP.len()).filter(|_| key != usize::MAX) else {
+            return false;
+        };
         while self.network.len() <= number {
             let name = self.top.name(TOP.len() + self.network.len());
             self.network.push(NETWORK_KEYS.contains(&name));
@@ -228,7 +270,10 @@ fn read_sentiment(cursor: &mut Cursor<'_>, post: &mut Post<'_>) -> Result<()> {
 
 #[cold]
 fn refused(field: Field, expected: &str, found: &[u8]) -> PostFault {
-    PostFault::Value(field, format!("expected {expected}, found {}", shortened(found)).into())
+    PostFault::Value(
+        field,
+        format!("expected {expected}, found {}", shortened(found)).into(),
+    )
 }
 
 /// The fault of a value of another type, or of no value at all.
@@ -270,7 +315,11 @@ fn array(cursor: &mut Cursor<'_>, field: Field) -> Result<bool> {
 
 #[inline]
 fn text<'a>(cursor: &mut Cursor<'a>, field: Field) -> Result<Option<Text<'a>>> {
-    if cursor.peek() == b'"' { Ok(Some(Text::Raw(cursor.string()?))) } else { nothing(cursor, field, "a text") }
+    if cursor.peek() == b'"' {
+        Ok(Some(Text::Raw(cursor.string()?)))
+    } else {
+        nothing(cursor, field, "a text")
+    }
 }
 
 #[inline]
@@ -282,7 +331,11 @@ fn id<'a>(cursor: &mut Cursor<'a>, field: Field) -> Result<Option<Text<'a>>> {
                 return Ok(Some(Text::plain(digits)));
             }
             let number = cursor.number()?;
-            if number.is_digits() { Ok(Some(Text::plain(number.text))) } else { Err(refused(field, "an id", number.text)) }
+            if number.is_digits() {
+                Ok(Some(Text::plain(number.text)))
+            } else {
+                Err(refused(field, "an id", number.text))
+            }
         }
         _ => nothing(cursor, field, "an id"),
     }
@@ -297,7 +350,9 @@ fn count(cursor: &mut Cursor<'_>, field: Field) -> Result<Option<i64>> {
         b'-' | b'0'..=b'9' => {
             let number = cursor.number()?;
             let whole = number.scaled(0);
-            whole.map(Some).ok_or_else(|| refused(field, "a whole number of at most 64 bits", number.text))
+            whole
+                .map(Some)
+                .ok_or_else(|| refused(field, "a whole number of at most 64 bits", number.text))
         }
         _ => nothing(cursor, field, "a whole number"),
     }
@@ -309,7 +364,15 @@ fn double(cursor: &mut Cursor<'_>, field: Field) -> Result<Option<f64>> {
         b'-' | b'0'..=b'9' => {
             let number = cursor.number()?;
             let value = Some(number.as_f64()).filter(|value| value.is_finite());
-            if value.is_some() { Ok(value) } else { Err(refused(field, "a 64-bit floating point number", number.text)) }
+            if value.is_some() {
+                Ok(value)
+            } else {
+                Err(refused(
+                    field,
+                    "a 64-bit floating point number",
+                    number.text,
+                ))
+            }
         }
         _ => nothing(cursor, field, "a number"),
     }
@@ -326,14 +389,26 @@ fn boolean(cursor: &mut Cursor<'_>, field: Field) -> Result<Option<bool>> {
 #[inline]
 fn timestamp(cursor: &mut Cursor<'_>) -> Result<Option<i64>> {
     if cursor.peek() != b'"' {
-        return nothing(cursor, Field::CreatedAt, "a time such as 2026-01-31T10:00:00Z");
+        return nothing(
+            cursor,
+            Field::CreatedAt,
+            "a time such as 2026-01-31T10:00:00Z",
+        );
     }
     let written = cursor.string()?;
     let mut scratch = Vec::new();
     let written = written.text(&mut scratch);
     match time::timestamp(written) {
         Ok(micros) => Ok(Some(micros)),
-        Err(time::Fault::Form) => Err(refused(Field::CreatedAt, "a time such as 2026-01-31T10:00:00Z", written)),
-        Err(_) => Err(refused(Field::CreatedAt, "a day and time of the calendar", written)),
+        Err(time::Fault::Form) => Err(refused(
+            Field::CreatedAt,
+            "a time such as 2026-01-31T10:00:00Z",
+            written,
+        )),
+        Err(_) => Err(refused(
+            Field::CreatedAt,
+            "a day and time of the calendar",
+            written,
+        )),
     }
 }

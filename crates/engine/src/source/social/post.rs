@@ -24,7 +24,10 @@ pub enum Text<'a> {
 impl<'a> Text<'a> {
     /// Digits or another text without escapes.
     pub fn plain(raw: &'a [u8]) -> Self {
-        Text::Raw(Str { raw, escaped: false })
+        Text::Raw(Str {
+            raw,
+            escaped: false,
+        })
     }
 
     /// The text's bytes, UTF-8; `scratch` may hold them.
@@ -50,29 +53,51 @@ impl<'a> From<Cow<'a, str>> for Text<'a> {
 pub struct Post<'a> {
     /// `x`, `mastodon`, `reddit` or `other`.
     pub platform: &'static str,
+    /// Its identifier on the platform.
     pub post_id: Option<Text<'a>>,
     /// Microseconds since 1970-01-01T00:00:00Z.
     pub created_at: Option<i64>,
+    /// The author's identifier.
     pub author_id: Option<Text<'a>>,
+    /// The name by which the author is mentioned.
     pub author_handle: Option<Text<'a>>,
+    /// The name that the author shows.
     pub author_name: Option<Text<'a>>,
+    /// Followers of the author.
     pub author_followers: Option<i64>,
+    /// Whether the platform calls the author verified.
     pub author_verified: Option<bool>,
+    /// Where the author says to be.
     pub author_location: Option<Text<'a>>,
+    /// What the author wrote.
     pub text: Option<Text<'a>>,
+    /// The language, as the platform says.
     pub language: Option<Text<'a>>,
+    /// Likes, favourites or score.
     pub like_count: Option<i64>,
+    /// Shares, retweets or boosts.
     pub share_count: Option<i64>,
+    /// Replies.
     pub reply_count: Option<i64>,
+    /// Views.
     pub view_count: Option<i64>,
+    /// Hashtags without the number sign.
     pub hashtags: Option<Vec<Text<'a>>>,
+    /// Handles of those it mentions.
     pub mentions: Option<Vec<Text<'a>>>,
+    /// Identifiers of those it mentions.
     pub mention_ids: Option<Vec<Text<'a>>>,
+    /// The country of its place, as the platform writes it.
     pub country: Option<Text<'a>>,
+    /// Degrees, WGS 84.
     pub latitude: Option<f64>,
+    /// Degrees, WGS 84.
     pub longitude: Option<f64>,
+    /// The program it was written with.
     pub source_app: Option<Text<'a>>,
+    /// The post that it answers.
     pub reply_to_id: Option<Text<'a>>,
+    /// Its address.
     pub url: Option<Text<'a>>,
     /// From -1 to 1, where the post itself has one.
     pub sentiment: Option<f64>,
@@ -115,7 +140,9 @@ impl Post<'_> {
             return Err(PostFault::Parse("the post has no id".to_owned()));
         }
         if self.created_at.is_none() {
-            return Err(PostFault::Parse("the post has no time of creation".to_owned()));
+            return Err(PostFault::Parse(
+                "the post has no time of creation".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -128,7 +155,7 @@ macro_rules! fields {
         pub enum Field { $(#[doc = concat!("`", $name, "`")] $field,)* }
 
         impl Field {
-            /// Every field with its name and type.
+            /// Every field, its name and its type.
             pub const ALL: &'static [(Field, &'static str, ColumnType)] =
                 &[$((Field::$field, $name, ColumnType::$ty),)*];
         }
@@ -181,8 +208,16 @@ impl Columns {
     pub fn new(columns: &[Column]) -> Result<Self> {
         let mut fields = Vec::with_capacity(columns.len());
         for column in columns {
-            let wrong = |what: String| Error::new(ErrorKind::BadContract, format!("column {}: {what}", column.name));
-            let Some((field, _, ty)) = Field::ALL.iter().find(|(_, name, _)| *name == column.source_name) else {
+            let wrong = |what: String| {
+                Error::new(
+                    ErrorKind::BadContract,
+                    format!("column {}: {what}", column.name),
+                )
+            };
+            let Some((field, _, ty)) = Field::ALL
+                .iter()
+                .find(|(_, name, _)| *name == column.source_name)
+            else {
                 let names: Vec<&str> = Field::ALL.iter().map(|(_, name, _)| *name).collect();
                 return Err(wrong(format!(
                     "a post has no field {}; it has {}",
@@ -191,12 +226,21 @@ impl Columns {
                 )));
             };
             if column.ty != *ty || column.encoding != Encoding::Natural {
-                return Err(wrong(format!("its type must be {ty} in its natural encoding, not {}", column.ty)));
+                return Err(wrong(format!(
+                    "its type must be {ty} in its natural encoding, not {}",
+                    column.ty
+                )));
             }
             fields.push((*field, Decoder::new(column)?));
         }
-        let asked = fields.iter().any(|(field, _)| matches!(field, Field::Sentiment | Field::SentimentSource));
-        Ok(Columns { fields, sentiment: asked.then(Sentiment::new), scratch: Vec::new() })
+        let asked = fields
+            .iter()
+            .any(|(field, _)| matches!(field, Field::Sentiment | Field::SentimentSource));
+        Ok(Columns {
+            fields,
+            sentiment: asked.then(Sentiment::new),
+            scratch: Vec::new(),
+        })
     }
 
     /// The index of the column that a field goes to.
@@ -210,7 +254,10 @@ impl Columns {
         let (sentiment, source) = match (post.sentiment, &self.sentiment) {
             (Some(score), _) => (Some(score), Some("provided")),
             (None, Some(sentiment)) => {
-                let text = post.text.as_ref().map(|text| String::from_utf8_lossy(text.bytes(scratch)));
+                let text = post
+                    .text
+                    .as_ref()
+                    .map(|text| String::from_utf8_lossy(text.bytes(scratch)));
                 let score = text.and_then(|text| sentiment.score(&text));
                 (score, score.map(|_| "vader"))
             }
@@ -226,10 +273,14 @@ impl Columns {
                 Field::AuthorName => text(decoder, data, post.author_name.as_ref(), scratch),
                 Field::AuthorFollowers => long(decoder, data, post.author_followers),
                 Field::AuthorVerified => match data {
-                    ColumnData::Boolean(data) if post.author_verified.is_some() => plain(data, post.author_verified),
+                    ColumnData::Boolean(data) if post.author_verified.is_some() => {
+                        plain(data, post.author_verified)
+                    }
                     data => decoder.push_missing(data),
                 },
-                Field::AuthorLocation => text(decoder, data, post.author_location.as_ref(), scratch),
+                Field::AuthorLocation => {
+                    text(decoder, data, post.author_location.as_ref(), scratch)
+                }
                 Field::Text => text(decoder, data, post.text.as_ref(), scratch),
                 Field::Language => text(decoder, data, post.language.as_ref(), scratch),
                 Field::LikeCount => long(decoder, data, post.like_count),
@@ -291,10 +342,17 @@ fn double(decoder: &Decoder, data: &mut ColumnData, value: Option<f64>) {
 }
 
 #[inline]
-fn list(decoder: &Decoder, data: &mut ColumnData, items: Option<&[Text<'_>]>, scratch: &mut Vec<u8>) {
+fn list(
+    decoder: &Decoder,
+    data: &mut ColumnData,
+    items: Option<&[Text<'_>]>,
+    scratch: &mut Vec<u8>,
+) {
     match (data, items) {
         (ColumnData::List(data), Some(items)) => {
-            items.iter().for_each(|item| data.push_item(item.bytes(scratch)));
+            items
+                .iter()
+                .for_each(|item| data.push_item(item.bytes(scratch)));
             data.finish_row();
         }
         (data, _) => decoder.push_missing(data),

@@ -18,7 +18,9 @@ pub struct Sentiment {
 impl Sentiment {
     /// Loads the word list.
     pub fn new() -> Self {
-        Sentiment { analyzer: SentimentIntensityAnalyzer::new() }
+        Sentiment {
+            analyzer: SentimentIntensityAnalyzer::new(),
+        }
     }
 
     /// The compound score, from -1 (negative) to 1 (positive), to four digits as VADER publishes it.
@@ -27,9 +29,16 @@ impl Sentiment {
         if text.trim().is_empty() {
             return None;
         }
-        let text = text.get(..text.floor_char_boundary(SCORED_BYTES)).unwrap_or(text);
-        let score = catch_unwind(AssertUnwindSafe(|| self.analyzer.polarity_scores(text).compound)).ok()?;
-        score.is_finite().then(|| ((score * 1e4).round() / 1e4).clamp(-1.0, 1.0))
+        let text = text
+            .get(..text.floor_char_boundary(SCORED_BYTES))
+            .unwrap_or(text);
+        let score = catch_unwind(AssertUnwindSafe(|| {
+            self.analyzer.polarity_scores(text).compound
+        }))
+        .ok()?;
+        score
+            .is_finite()
+            .then(|| ((score * 1e4).round() / 1e4).clamp(-1.0, 1.0))
     }
 }
 
@@ -42,8 +51,16 @@ mod tests {
     #[test]
     fn praise_is_positive_and_blame_is_negative() {
         let sentiment = Sentiment::new();
-        assert!(sentiment.score("VADER is smart, handsome, and funny!").is_some_and(|score| score > 0.8));
-        assert!(sentiment.score("The shipping was terrible and slow.").is_some_and(|score| score < -0.3));
+        assert!(
+            sentiment
+                .score("VADER is smart, handsome, and funny!")
+                .is_some_and(|score| score > 0.8)
+        );
+        assert!(
+            sentiment
+                .score("The shipping was terrible and slow.")
+                .is_some_and(|score| score < -0.3)
+        );
         assert_eq!(sentiment.score("東京"), Some(0.0));
         assert_eq!(sentiment.score(" \n"), None);
     }
@@ -51,7 +68,11 @@ mod tests {
     #[test]
     fn a_text_of_a_megabyte_takes_no_longer_than_a_long_post() {
         let started = std::time::Instant::now();
-        assert!(Sentiment::new().score(&"no é love ".repeat(100_000)).is_some());
+        assert!(
+            Sentiment::new()
+                .score(&"no é love ".repeat(100_000))
+                .is_some()
+        );
         assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
     }
 

@@ -27,7 +27,9 @@ pub enum Shape {
 /// What is unknown about it, for people.
 pub fn shape_of(node: &Node<'_>) -> Result<Shape, PostFault> {
     let Node::Object(members) = node else {
-        return Err(PostFault::Parse("not a post: expected an object".to_owned()));
+        return Err(PostFault::Parse(
+            "not a post: expected an object".to_owned(),
+        ));
     };
     let has = |key: &str| node.value(key).is_some();
     let is_object = |key: &str| matches!(node.get(key), Some(Node::Object(_)));
@@ -36,7 +38,8 @@ pub fn shape_of(node: &Node<'_>) -> Result<Shape, PostFault> {
     if is_text("kind") && is_object("data") {
         return Ok(Shape::Reddit);
     }
-    if is_text("id_str") && (is_object("user") || any(&["full_text", "entities", "retweet_count"])) {
+    if is_text("id_str") && (is_object("user") || any(&["full_text", "entities", "retweet_count"]))
+    {
         return Ok(Shape::TwitterV1);
     }
     if is_object("account") && is_text("content") {
@@ -45,20 +48,44 @@ pub fn shape_of(node: &Node<'_>) -> Result<Shape, PostFault> {
     if has("created_utc") && any(&["subreddit", "permalink", "selftext", "body"]) {
         return Ok(Shape::Reddit);
     }
-    let v2 = ["public_metrics", "author_id", "edit_history_tweet_ids", "conversation_id", "referenced_tweets"];
+    let v2 = [
+        "public_metrics",
+        "author_id",
+        "edit_history_tweet_ids",
+        "conversation_id",
+        "referenced_tweets",
+    ];
     if is_text("id") && is_text("text") && any(&v2) {
         return Ok(Shape::TwitterV2);
     }
-    if has("id") && any(&["text", "created_at", "user", "metrics"]) {
+    // A plain post may lack what it must have; then this is the reason to give.
+    let plain = [
+        "id",
+        "created_at",
+        "text",
+        "user",
+        "metrics",
+        "hashtags",
+        "mentions",
+    ];
+    if plain.iter().filter(|key| has(key)).count() >= 2 {
         return Ok(Shape::Plain);
     }
-    let mut keys: Vec<&str> = members.iter().take(6).map(|(key, _)| key.as_ref()).collect();
+    let mut keys: Vec<&str> = members
+        .iter()
+        .take(6)
+        .map(|(key, _)| key.as_ref())
+        .collect();
     if members.len() > keys.len() {
         keys.push("…");
     }
     Err(PostFault::Parse(format!(
         "not a post of X, Mastodon, Reddit or the plain shape: its keys are {}",
-        if keys.is_empty() { "none".to_owned() } else { keys.join(", ") }
+        if keys.is_empty() {
+            "none".to_owned()
+        } else {
+            keys.join(", ")
+        }
     )))
 }
 
@@ -81,27 +108,38 @@ pub fn answer(json: &[u8]) -> JsonResult<Option<Answer>> {
     if cursor.peek() != b'{' {
         return Ok(None);
     }
-    let (mut kind, mut post) = (false, false);
+    let (mut kind, mut post) = (None, false);
     let (mut statuses, mut data, mut includes) = (None, None, None);
     members(&mut cursor, |key, range| match key {
         b"statuses" => statuses = Some(range),
         b"data" => data = Some(range),
         b"includes" => includes = Some(range),
-        b"kind" => kind = true,
+        b"kind" => kind = Some(range),
         b"id" | b"text" | b"created_at" => post = true,
         _ => {}
     })?;
     cursor.finish()?;
     let first = |range: &Range<usize>| json.get(range.start).copied();
     if let Some(range) = statuses.filter(|range| !post && first(range) == Some(b'[')) {
-        return Ok(Some(Answer { posts: elements(json, range)?, includes: None }));
+        return Ok(Some(Answer {
+            posts: elements(json, range)?,
+            includes: None,
+        }));
     }
-    let Some(data) = data.filter(|_| !post) else { return Ok(None) };
-    match (first(&data), kind) {
-        (Some(b'['), false) => Ok(Some(Answer { posts: elements(json, data)?, includes })),
-        (Some(b'{'), false) => Ok(Some(Answer { posts: vec![data], includes })),
-        (Some(b'{'), true) => {
-            // A listing; a single thing has no children.
+    let Some(data) = data.filter(|_| !post) else {
+        return Ok(None);
+    };
+    let is_listing = kind.map(|range| json.get(range) == Some(b"\"Listing\"".as_slice()));
+    match (first(&data), is_listing) {
+        (Some(b'['), None) => Ok(Some(Answer {
+            posts: elements(json, data)?,
+            includes,
+        })),
+        (Some(b'{'), None) => Ok(Some(Answer {
+            posts: vec![data],
+            includes,
+        })),
+        (Some(b'{'), Some(true)) => {
             let mut children = None;
             let mut cursor = Cursor::new(json.get(data.clone()).unwrap_or_default());
             members(&mut cursor, |key, range| {
@@ -110,7 +148,10 @@ pub fn answer(json: &[u8]) -> JsonResult<Option<Answer>> {
                 }
             })?;
             match children.filter(|range| first(range) == Some(b'[')) {
-                Some(range) => Ok(Some(Answer { posts: elements(json, range)?, includes: None })),
+                Some(range) => Ok(Some(Answer {
+                    posts: elements(json, range)?,
+                    includes: None,
+                })),
                 None => Ok(None),
             }
         }
@@ -162,12 +203,30 @@ mod tests {
 
     #[test]
     fn the_posts_of_an_answer_are_found() {
-        assert_eq!(posts(r#"{"statuses": [ {"a":1} , {"b":2}],"search_metadata":{}}"#), Some(vec![r#"{"a":1}"#, r#"{"b":2}"#]));
-        assert_eq!(posts(r#"{"meta":{},"data":[{"id":"1"}],"includes":{"users":[]}}"#), Some(vec![r#"{"id":"1"}"#]));
+        assert_eq!(
+            posts(r#"{"statuses": [ {"a":1} , {"b":2}],"search_metadata":{}}"#),
+            Some(vec![r#"{"a":1}"#, r#"{"b":2}"#])
+        );
+        assert_eq!(
+            posts(r#"{"meta":{},"data":[{"id":"1"}],"includes":{"users":[]}}"#),
+            Some(vec![r#"{"id":"1"}"#])
+        );
         assert_eq!(posts(r#"{"data":{"id":"1"}}"#), Some(vec![r#"{"id":"1"}"#]));
-        assert_eq!(posts(r#"{"kind":"Listing","data":{"after":null,"children":[{"kind":"t3","data":{}}]}}"#), Some(vec![r#"{"kind":"t3","data":{}}"#]));
+        assert_eq!(
+            posts(
+                r#"{"kind":"Listing","data":{"after":null,"children":[{"kind":"t3","data":{}}]}}"#
+            ),
+            Some(vec![r#"{"kind":"t3","data":{}}"#])
+        );
         assert_eq!(posts(r#"{"data":[]}"#), Some(vec![]));
-        for none in [r#"{"kind":"t3","data":{}}"#, r#"{"id":1,"data":{}}"#, r#"{"statuses":5}"#, "[]", "5"] {
+        for none in [
+            r#"{"kind":"t3","data":{}}"#,
+            r#"{"kind":"more","data":{"children":["a"]}}"#,
+            r#"{"id":1,"data":{}}"#,
+            r#"{"statuses":5}"#,
+            "[]",
+            "5",
+        ] {
             assert_eq!(posts(none), None, "{none}");
         }
         assert!(answer(br#"{"data":[}"#).is_err() && answer(br#"{"data":[]} x"#).is_err());
@@ -176,14 +235,32 @@ mod tests {
     #[test]
     fn shapes_are_told_apart_by_their_own_keys() {
         let shape = |json: &str| shape_of(&Node::read(json.as_bytes()).unwrap());
-        assert_eq!(shape(r#"{"id":1,"id_str":"1","user":{},"text":""}"#), Ok(Shape::TwitterV1));
-        assert_eq!(shape(r#"{"id":"1","text":"","author_id":"2"}"#), Ok(Shape::TwitterV2));
-        assert_eq!(shape(r#"{"id":"1","account":{},"content":""}"#), Ok(Shape::Mastodon));
+        assert_eq!(
+            shape(r#"{"id":1,"id_str":"1","user":{},"text":""}"#),
+            Ok(Shape::TwitterV1)
+        );
+        assert_eq!(
+            shape(r#"{"id":"1","text":"","author_id":"2"}"#),
+            Ok(Shape::TwitterV2)
+        );
+        assert_eq!(
+            shape(r#"{"id":"1","account":{},"content":""}"#),
+            Ok(Shape::Mastodon)
+        );
         assert_eq!(shape(r#"{"kind":"t1","data":{}}"#), Ok(Shape::Reddit));
-        assert_eq!(shape(r#"{"id":"1","created_utc":1.0,"permalink":"/r"}"#), Ok(Shape::Reddit));
-        assert_eq!(shape(r#"{"id":1,"text":"","kind":"note"}"#), Ok(Shape::Plain));
+        assert_eq!(
+            shape(r#"{"id":"1","created_utc":1.0,"permalink":"/r"}"#),
+            Ok(Shape::Reddit)
+        );
+        assert_eq!(
+            shape(r#"{"id":1,"text":"","kind":"note"}"#),
+            Ok(Shape::Plain)
+        );
         for unknown in ["{}", r#"{"id":1}"#, r#"{"text":"x"}"#, "[]", "5"] {
-            assert!(matches!(shape(unknown), Err(PostFault::Parse(_))), "{unknown}");
+            assert!(
+                matches!(shape(unknown), Err(PostFault::Parse(_))),
+                "{unknown}"
+            );
         }
     }
 }

@@ -17,6 +17,7 @@ const COMMANDS: &[&[&str]] = &[
     &["serve"],
     &["tables"],
     &["versions"],
+    &["quality"],
     &["quarantine"],
     &["runs"],
     &["contract"],

@@ -1,19 +1,21 @@
 //! From one object to staged Parquet files: read, check, deduplicate, split into accepted and
 //! rejected rows, with bounded memory.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
-use tarn_core::contract::{Contract, Deduplication};
+use tarn_core::contract::{Contract, Format, TableCheck};
 use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::{Partitioning, TableField};
 use tarn_core::{Error, Result};
 
 use crate::batch::{Batch, Reader, Rejected};
 use crate::check::Checks;
-use crate::column::{ColumnData, Plain};
+use crate::column::ColumnData;
 use crate::dedup::{Deduplicator, ExistingFile, Suspect};
 use crate::parquet::{ParquetFile, PartitionedWriter, WriterOptions};
 use crate::quarantine;
+use crate::render;
 use crate::stamp::{Stamp, table_columns};
 
 /// What an ingest of one object into one dataset needs to know.
@@ -135,8 +137,7 @@ impl<'a> Sink<'a> {
 pub fn run(reader: &mut dyn Reader, job: &Job<'_>) -> Result<Staged> {
     let mut sink = Sink::new(job)?;
     let mut checks = Checks::new(job.contract);
-    let mut filter =
-        job.contract.deduplication.as_ref().map(|rule| DuplicateFilter::new(rule, job)).transpose()?;
+    let mut filter = DuplicateFilter::new(job)?;
     while let Some(mut batch) = reader.next_batch()? {
         checks.apply(&mut batch)?;
         if let Some(filter) = &mut filter {
@@ -156,16 +157,23 @@ pub fn run(reader: &mut dyn Reader, job: &Job<'_>) -> Result<Staged> {
     sink.finish()
 }
 
+fn has_key_rule(contract: &Contract) -> bool {
+    contract.table_rules.iter().any(|rule| matches!(rule.check, TableCheck::DuplicateKeys(_)))
+}
+
 /// The rule that a repeated row breaks.
 pub const DUPLICATE: &str = "duplicate";
 
-/// Takes events that may be duplicates out of the batches.
+/// Takes rows that may be duplicates out of the batches.
 struct DuplicateFilter<'a> {
     contract: &'a Contract,
-    rule: &'a Deduplication,
     deduplicator: Deduplicator,
-    column: usize,
-    time: usize,
+    /// The columns that identify a row.
+    key: Vec<usize>,
+    /// The column of the event time, where duplicates are looked for in the table around it; None
+    /// where only the object itself must not repeat a key.
+    time: Option<usize>,
+    window_days: u32,
     /// Rows set aside, in order, and for each its identity.
     pending: Batch,
     suspects: Vec<Suspect<u32>>,
@@ -178,7 +186,8 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 const BYTES_PER_EVENT: u64 = 200;
 
 impl<'a> DuplicateFilter<'a> {
-    fn new(rule: &'a Deduplication, job: &Job<'a>) -> Result<Self> {
+    /// None where the contract does not ask for unique rows.
+    fn new(job: &Job<'a>) -> Result<Option<Self>> {
         let contract = job.contract;
         let index = |name: &str| {
             contract
@@ -187,26 +196,32 @@ impl<'a> DuplicateFilter<'a> {
                 .position(|column| column.name == name)
                 .ok_or_else(|| Error::internal(format!("the contract has no column {name}")))
         };
-        let time = contract
-            .partitioning
-            .as_ref()
-            .ok_or_else(|| Error::internal("deduplication needs a partition column"))?;
-        Ok(DuplicateFilter {
+        let (key, time, window_days, existing) = match &contract.deduplication {
+            Some(rule) => {
+                let time = contract
+                    .partitioning
+                    .as_ref()
+                    .ok_or_else(|| Error::internal("deduplication needs a partition column"))?;
+                (vec![index(&rule.column)?], Some(index(&time.column)?), rule.window_days, job.existing.clone())
+            }
+            // A database's reader compares keys itself.
+            None if contract.format != Format::Sqlite && has_key_rule(contract) => {
+                (contract.primary_key.clone(), None, 0, Vec::new())
+            }
+            None => return Ok(None),
+        };
+        let column = key.first().map(|&index| contract.columns[index].name.as_str()).unwrap_or_default();
+        let expected = job.bytes / BYTES_PER_EVENT;
+        Ok(Some(DuplicateFilter {
             contract,
-            rule,
-            deduplicator: Deduplicator::new(
-                &rule.column,
-                rule.window_days,
-                job.existing.clone(),
-                job.bytes / BYTES_PER_EVENT,
-                &job.staging,
-            )?,
-            column: index(&rule.column)?,
-            time: index(&time.column)?,
+            deduplicator: Deduplicator::new(column, window_days, existing, expected, &job.staging)?,
+            key,
+            time,
+            window_days,
             pending: Batch::new(contract),
             suspects: Vec::new(),
             payload_bytes: 0,
-        })
+        }))
     }
 
     /// Leaves the certainly new rows in the batch and sets the others aside.
@@ -214,16 +229,16 @@ impl<'a> DuplicateFilter<'a> {
         let mut keep = Vec::with_capacity(batch.rows());
         let mut aside: Vec<u32> = Vec::new();
         for row in 0..batch.rows() {
-            let (Some(id), Some(day)) = self.identity(batch, row) else {
+            let Some((id, day)) = self.identity(batch, row) else {
                 // Without an identity there is nothing to compare.
                 keep.push(row as u32);
                 continue;
             };
-            if self.deduplicator.is_new(id, day)? {
+            if self.deduplicator.is_new(&id, day)? {
                 keep.push(row as u32);
             } else {
                 let place = (self.suspects.len()) as u32;
-                self.suspects.push(self.deduplicator.suspect(id, day, place));
+                self.suspects.push(self.deduplicator.suspect(&id, day, place));
                 aside.push(row as u32);
             }
         }
@@ -248,19 +263,35 @@ impl<'a> DuplicateFilter<'a> {
         Ok(())
     }
 
-    fn identity<'b>(&self, batch: &'b Batch, row: usize) -> (Option<&'b [u8]>, Option<i32>) {
-        let id = match &batch.columns[self.column] {
-            ColumnData::Text(column) => column.get(row),
-            _ => None,
+    /// The key and the day of a row; None where a part of the key has no value.
+    fn identity<'b>(&self, batch: &'b Batch, row: usize) -> Option<(Cow<'b, [u8]>, i32)> {
+        let day = match self.time.map(|time| &batch.columns[time]) {
+            None => 0,
+            Some(ColumnData::Long(column)) => column.get(row)?.div_euclid(MICROS_PER_DAY) as i32,
+            Some(ColumnData::Int(column)) => column.get(row)?,
+            Some(_) => return None,
         };
-        let day = match &batch.columns[self.time] {
-            ColumnData::Long(Plain { values, validity }) => validity
-                .get(row)
-                .then(|| values[row].div_euclid(MICROS_PER_DAY) as i32),
-            ColumnData::Int(column) => column.get(row),
-            _ => None,
-        };
-        (id, day)
+        if let [only] = self.key.as_slice()
+            && let ColumnData::Text(column) = &batch.columns[*only]
+        {
+            return Some((Cow::Borrowed(column.get(row)?), day));
+        }
+        let mut id = Vec::new();
+        for (place, &column) in self.key.iter().enumerate() {
+            if place > 0 {
+                // No UTF-8 text holds this byte, so parts cannot run into each other.
+                id.push(0xff);
+            }
+            match &batch.columns[column] {
+                ColumnData::Text(data) => id.extend_from_slice(data.get(row)?),
+                data if !data.validity().get(row) => return None,
+                data => {
+                    let ty = &self.contract.columns[column].ty;
+                    id.extend_from_slice(render::value(data, row, ty).as_bytes());
+                }
+            }
+        }
+        Some((Cow::Owned(id), day))
     }
 
     fn is_full(&self) -> bool {
@@ -283,21 +314,26 @@ impl<'a> DuplicateFilter<'a> {
                 continue;
             };
             let row = row as usize;
-            let id = self.identity(&pending, row).0.unwrap_or_default();
-            let reason = format!(
-                "{} {} was accepted before, with event time on {}, within {} days",
-                self.rule.column,
-                String::from_utf8_lossy(id),
-                crate::render::date(day),
-                self.rule.window_days
-            );
-            rejected.push(pending.reject_row(
-                self.contract,
-                row,
-                DUPLICATE,
-                Some(&self.rule.column),
-                reason,
-            ));
+            let names: Vec<&str> =
+                self.key.iter().map(|&column| self.contract.columns[column].name.as_str()).collect();
+            let names = names.join(", ");
+            let values: Vec<String> = self
+                .key
+                .iter()
+                .map(|&column| {
+                    render::value(&pending.columns[column], row, &self.contract.columns[column].ty)
+                })
+                .collect();
+            let before = match self.time {
+                Some(_) => format!(
+                    "with event time on {}, within {} days",
+                    render::date(day),
+                    self.window_days
+                ),
+                None => "in the same object".to_owned(),
+            };
+            let reason = format!("{names} {} was accepted before, {before}", values.join(", "));
+            rejected.push(pending.reject_row(self.contract, row, DUPLICATE, Some(&names), reason));
         }
         pending.keep_rows(&keep);
         pending.rejected = rejected;

@@ -91,7 +91,7 @@ pub fn table(fields: &[TableField], files: &[PathBuf]) -> Result<LazyFrame> {
     Ok(plan.build().into())
 }
 
-/// Calls `each` with every text of one column of one file, a slice of rows in memory at a time.
+/// Calls `each` with every value, as text, of one column of one file, a slice of rows in memory at a time.
 pub fn texts_of_file(path: &Path, column: &str, each: &mut dyn FnMut(&[u8])) -> Result<()> {
     const SLICE: usize = 128 * 1024;
     let open = || -> Result<ParquetReader<File>> {
@@ -111,6 +111,7 @@ pub fn texts_of_file(path: &Path, column: &str, each: &mut dyn FnMut(&[u8])) -> 
             .finish()
             .map_err(unreadable(path))?;
         let texts = frame.column(column).map_err(unreadable(path))?;
+        let texts = texts.cast(&DataType::String).map_err(unreadable(path))?;
         for text in texts.str().map_err(unreadable(path))?.iter().flatten() {
             each(text.as_bytes());
         }

@@ -7,13 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tarn_core::contract::Contracts;
-use tarn_core::ports::{Catalog, Ledger, Objects};
+use tarn_core::ports::{Catalog, Ledger, Objects, PutMode};
+use tarn_core::quality::{self, DatasetQuality};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_table::Tables;
 use uuid::Uuid;
 
 pub use commit::{source_version, staged_files};
 pub use relation::{Opened, TableInfo, resolve};
+
+/// The key of the quality summary: a JSON array with one object per dataset.
+pub const QUALITY_SUMMARY: &str = "quality/summary.json";
 
 /// The lake: its ports, contracts and tables.
 #[derive(Clone)]
@@ -49,6 +53,15 @@ impl Lake {
             contracts: Arc::new(contracts),
             scratch: scratch.to_owned(),
         }
+    }
+
+    /// Sums up what the newest runs found of each dataset and writes it to [`QUALITY_SUMMARY`].
+    pub async fn write_quality_summary(&self, runs: usize) -> Result<Vec<DatasetQuality>> {
+        let summary = quality::summary(&self.ledger.runs(runs).await?);
+        let body = serde_json::to_vec_pretty(&summary)
+            .map_err(|error| Error::internal("the quality summary cannot be written").with_source(error))?;
+        self.objects.put(QUALITY_SUMMARY, body.into(), PutMode::Overwrite).await?;
+        Ok(summary)
     }
 
     /// A new empty folder for a run's files, deleted when the returned value is dropped.

@@ -56,6 +56,8 @@ pub enum Command {
     Tables,
     /// List the versions of a table
     Versions(VersionsArgs),
+    /// Sum up what the runs found of the quality of each dataset
+    Quality(QualityArgs),
     /// List rejected rows, or show one with its payload, place and reason
     Quarantine(QuarantineArgs),
     /// List the runs, newest first, or show one
@@ -203,6 +205,14 @@ pub struct ServeArgs {
 pub struct VersionsArgs {
     /// Table, with or without its database
     pub table: String,
+}
+
+/// `tarn quality`
+#[derive(Debug, Args)]
+pub struct QualityArgs {
+    /// Sum up so many of the newest runs
+    #[arg(long, default_value_t = 1000)]
+    pub runs: usize,
 }
 
 /// `tarn quarantine`

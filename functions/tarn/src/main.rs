@@ -54,6 +54,7 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitCode> {
         Command::Serve(args) => commands::serve::run(&global, &args, terminal).await,
         Command::Tables => commands::tables::list(&global, terminal).await,
         Command::Versions(args) => commands::tables::versions(&global, &args, terminal).await,
+        Command::Quality(args) => commands::quality::run(&global, &args, terminal).await,
         Command::Quarantine(args) => commands::quarantine::run(&global, &args, terminal).await,
         Command::Runs(args) => commands::runs::run(&global, &args, terminal).await,
         Command::Contract(ContractCommand::Lint(args)) => {

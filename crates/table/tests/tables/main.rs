@@ -6,4 +6,3 @@ mod deletes;
 mod evolution;
 mod files;
 mod lake;
-mod keep;

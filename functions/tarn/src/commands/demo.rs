@@ -8,13 +8,14 @@ use std::time::Instant;
 use chrono::NaiveDate;
 use serde_json::json;
 use tarn_api::query::{QueryRequest, answer};
+use tarn_core::quality::DatasetQuality;
 use tarn_core::run::{RunRecord, RunStatus};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::sql::OutputFormat;
 use tarn_marts::{MartOutcome, MartStatus, build_all};
 
 use crate::cli::{DemoArgs, Global};
-use crate::commands::{ingest, marts, stream};
+use crate::commands::{ingest, marts, quality, stream};
 use crate::generate::{Plan, generate};
 use crate::land::plan;
 use crate::setting::{Setting, create};
@@ -64,6 +65,7 @@ pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Resul
     }
     records.extend(replay_events(&setting, &folder.path().join(EVENTS), &progress).await?);
     let built = build_all(&setting.lake, &mut |mart| progress.step(format!("building {mart}"))).await?;
+    let quality = setting.lake.write_quality_summary(records.len().max(1000)).await?;
     drop(progress);
     let failed = records.iter().any(|record| record.status == RunStatus::Failed);
     let code = if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS };
@@ -76,10 +78,11 @@ pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Resul
             "generated": files.len(),
             "runs": records,
             "marts": built,
+            "quality": quality,
         }))?;
         return Ok(code);
     }
-    print(&setting, &records, &built, changed, terminal).await?;
+    print(&setting, &records, &built, &quality, changed, terminal).await?;
     terminal.note(&format!("{:.1} s", started.elapsed().as_secs_f64()));
     Ok(code)
 }
@@ -118,6 +121,7 @@ async fn print(
     setting: &Setting,
     records: &[RunRecord],
     built: &[MartOutcome],
+    quality: &[DatasetQuality],
     changed: bool,
     terminal: &Terminal,
 ) -> Result<()> {
@@ -150,6 +154,8 @@ async fn print(
     for record in records.iter().filter(|record| record.status == RunStatus::Failed) {
         terminal.fail(&format!("{}: {}", record.key, record.reason.as_deref().unwrap_or_default()));
     }
+    terminal.heading("Quality")?;
+    quality::print(quality, terminal)?;
     terminal.heading("Marts")?;
     marts::print(built, terminal)?;
     for (title, sql) in QUESTIONS {

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod generate;
 pub mod ingest;
 pub mod marts;
+pub mod quality;
 pub mod quarantine;
 pub mod query;
 pub mod runs;

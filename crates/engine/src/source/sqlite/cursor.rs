@@ -23,6 +23,7 @@ pub(super) struct Cursor<'a> {
     statement: *mut ffi::sqlite3_stmt,
     columns: c_int,
     on_row: bool,
+    ended: bool,
     connection: &'a Connection,
     /// A statement is used by one thread at a time.
     _not_sync: PhantomData<*mut ()>,
@@ -48,17 +49,24 @@ impl<'a> Cursor<'a> {
         }
         // SAFETY: the statement was just prepared and is not null.
         let columns = unsafe { ffi::sqlite3_column_count(statement) };
-        Ok(Cursor { statement, columns, on_row: false, connection, _not_sync: PhantomData })
+        Ok(Cursor { statement, columns, on_row: false, ended: false, connection, _not_sync: PhantomData })
     }
 
     /// Goes to the next row; false at the end.
     pub(super) fn step(&mut self) -> Result<bool> {
+        // SQLite begins again when a statement is stepped behind its end.
+        if self.ended {
+            return Ok(false);
+        }
         // SAFETY: the statement is valid until it is finalized on drop.
         let code = unsafe { ffi::sqlite3_step(self.statement) };
         self.on_row = code == ffi::SQLITE_ROW;
         match code {
             ffi::SQLITE_ROW => Ok(true),
-            ffi::SQLITE_DONE => Ok(false),
+            ffi::SQLITE_DONE => {
+                self.ended = true;
+                Ok(false)
+            }
             code => Err(failure(self.connection, code)),
         }
     }

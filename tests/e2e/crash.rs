@@ -9,7 +9,7 @@ use crate::lake::Lake;
 
 fn sample(lake: &Lake) -> Vec<String> {
     let folder = lake.scratch().join("sample");
-    lake.ok(&["generate", "--days", "3", "--scale", "0.5", "--out", folder.to_str().unwrap()]);
+    lake.ok(&["generate", "--days", "10", "--scale", "0.5", "--out", folder.to_str().unwrap()]);
     ["shop", "web", "social", "ads"].map(|part| folder.join(part).to_str().unwrap().to_owned()).to_vec()
 }
 
@@ -18,6 +18,7 @@ fn contents(lake: &Lake) -> Vec<(String, Vec<Value>)> {
     let mut contents = Vec::new();
     for table in lake.tables() {
         let name = table["table"].as_str().unwrap().to_owned();
+        assert!(table["rows"].as_u64().unwrap() > 0, "{table}");
         let description = lake.query(&format!("SELECT * FROM {name} LIMIT 1"));
         let columns: Vec<String> = description[0]
             .as_object()

@@ -55,7 +55,7 @@ fn is_decimal(text: &str) -> bool {
 #[ignore = "needs pyiceberg: cargo xtask test runs it"]
 fn pyiceberg_reads_every_table_of_the_demo_and_agrees_also_for_older_versions() {
     let lake = Lake::new();
-    lake.ok(&["demo", "--days", "4", "--scale", "0.2"]);
+    lake.ok(&["demo", "--scale", "0.3"]);
     let tables = lake.tables();
     assert!(tables.len() >= 13);
     let mut requests = Vec::new();

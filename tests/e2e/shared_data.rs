@@ -28,7 +28,7 @@ fn ten_thousand_lines_of_a_real_access_log_are_accounted_for() {
     assert!(!payload.ends_with('"'), "{payload}");
 
     let without = format!("sed {line}d \"$1\"");
-    let bytes = script(&format!("{without} | awk '{{ sum += $10 }} END {{ printf \"%d\", sum }}'"), &path);
+    let bytes = script(&format!("{without} | awk '{{ sum += $10 }} END {{ printf \"%.0f\", sum }}'"), &path);
     assert_eq!(lake.value("SELECT SUM(bytes) AS n FROM web_requests").to_string(), bytes);
     let top = script(
         &format!("{without} | awk '{{ sub(/\\?.*/, \"\", $7); n[$7]++ }} END {{ for (path in n) print n[path], path }}' | sort -rn | head -5"),

@@ -48,7 +48,10 @@ pub struct Staged {
 }
 
 /// Suspects are decided together once their rows hold so many bytes.
-const SUSPECT_BYTES: usize = 4 << 20;
+const SUSPECT_BYTES: usize = 1 << 20;
+
+/// Rejected rows are laid out for the quarantine table so many at a time: each has long texts.
+const REJECTED_ROWS: usize = 1024;
 
 /// Where the rows of a job go.
 pub(crate) struct Sink<'a> {
@@ -75,7 +78,7 @@ impl<'a> Sink<'a> {
                 "rejected",
                 quarantine_fields.clone(),
                 quarantine_partitioning.as_ref(),
-                WriterOptions::default(),
+                WriterOptions { partition_bytes: 4 << 20, ..WriterOptions::default() },
             )?,
             outcome: DatasetOutcome { dataset: job.contract.dataset.clone(), ..DatasetOutcome::default() },
         })
@@ -97,17 +100,17 @@ impl<'a> Sink<'a> {
 
     /// Writes rejected rows.
     pub fn reject(&mut self, rejected: &[Rejected]) -> Result<()> {
-        if rejected.is_empty() {
-            return Ok(());
-        }
         self.outcome.rejected += rejected.len() as u64;
         self.outcome.received += rejected.len() as u64;
         for row in rejected {
             *self.outcome.rejected_by.entry(row.rule.clone()).or_default() += 1;
         }
-        let (named, offsets) = quarantine::columns(&self.job.contract.dataset, rejected);
-        let columns = table_columns(&self.job.quarantine.0, named, &offsets, &self.job.stamp)?;
-        self.rejected.write(columns, rejected.len())
+        for rejected in rejected.chunks(REJECTED_ROWS) {
+            let (named, offsets) = quarantine::columns(&self.job.contract.dataset, rejected);
+            let columns = table_columns(&self.job.quarantine.0, named, &offsets, &self.job.stamp)?;
+            self.rejected.write(columns, rejected.len())?;
+        }
+        Ok(())
     }
 
     fn count_late(&mut self, batch: &Batch) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use polars::io::{HiveOptions, SerReader};
 use polars::prelude::{
     Column, DataFrame, DataType, IntoLazy, LazyFrame, ParquetOptions, PlRefPath, PlSmallStr,
-    PolarsError, ScanSources, TimeUnit, TimeZone,
+    PolarsError, ScanSources, SchemaRef, TimeUnit, TimeZone,
 };
 use polars_io::parquet::read::ParquetReader;
 use polars_plan::dsl::{
@@ -58,17 +58,20 @@ pub fn table(fields: &[TableField], files: &[PathBuf]) -> Result<LazyFrame> {
     let schema = arrow::schema(fields);
     let mapping =
         polars::prelude::iceberg::IcebergSchema::from_arrow_schema(&schema).map_err(cannot_plan)?;
-    let polars_schema = fields
-        .iter()
-        .map(|field| (PlSmallStr::from(field.field.name.as_str()), data_type(&field.field.ty)))
-        .collect();
+    // Without it the first file's columns would be taken for the table's.
+    let polars_schema: SchemaRef = Arc::new(
+        fields
+            .iter()
+            .map(|field| (PlSmallStr::from(field.field.name.as_str()), data_type(&field.field.ty)))
+            .collect(),
+    );
     let paths: Vec<PlRefPath> = files
         .iter()
         .map(|path| PlRefPath::try_from_path(path))
         .collect::<Result<_, _>>()
         .map_err(cannot_plan)?;
     let args = UnifiedScanArgs {
-        schema: Some(Arc::new(polars_schema)),
+        schema: Some(polars_schema.clone()),
         hive_options: HiveOptions { enabled: Some(false), ..HiveOptions::default() },
         cache: false,
         glob: false,
@@ -84,7 +87,7 @@ pub fn table(fields: &[TableField], files: &[PathBuf]) -> Result<LazyFrame> {
     };
     let plan = DslBuilder::scan_parquet(
         ScanSources::Paths(paths.into()),
-        ParquetOptions { use_statistics: true, ..ParquetOptions::default() },
+        ParquetOptions { schema: Some(polars_schema), use_statistics: true, ..ParquetOptions::default() },
         args,
     )
     .map_err(cannot_plan)?;

@@ -193,6 +193,7 @@ impl Answer {
     fn write_table(&self, out: &mut dyn Write) -> Result<()> {
         let mut table = comfy_table::Table::new();
         table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+        table.remove_style(comfy_table::TableComponent::HorizontalLines);
         table.set_header(self.frame.columns().iter().map(|column| column.name().as_str()));
         for row in self.texts() {
             table.add_row(row?);

@@ -50,15 +50,17 @@ fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {
 
 fn lines(path: &Path) -> Result<u64> {
     let mut input = open(path)?;
-    let mut lines = 0;
+    let (mut lines, mut last) = (0, b'\n');
     loop {
         let available = input.fill_buf().map_err(|error| {
             Error::new(ErrorKind::BadRequest, format!("{} cannot be read", path.display())).with_source(error)
         })?;
         if available.is_empty() {
-            return Ok(lines);
+            // The last line may lack its newline.
+            return Ok(lines + u64::from(last != b'\n'));
         }
         lines += available.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        last = available.last().copied().unwrap_or(last);
         let read = available.len();
         input.consume(read);
     }

@@ -21,24 +21,42 @@ fn ingest_fixtures(folder: &str, to: &str) {
     let lake = Lake::new();
     for path in fixtures(folder) {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let output = lake.command().args(["--json", "ingest", "--to", to]).arg(&path).output().unwrap();
+        let output = lake
+            .command()
+            .args(["--json", "ingest", "--to", to])
+            .arg(&path)
+            .output()
+            .unwrap();
         let record: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("{name}: {}", String::from_utf8_lossy(&output.stderr)));
         crate::lake::assert_accounted(&record);
-        assert!(record["key"].as_str().unwrap().ends_with(&format!("/{name}")), "{record}");
+        assert!(
+            record["key"]
+                .as_str()
+                .unwrap()
+                .ends_with(&format!("/{name}")),
+            "{record}"
+        );
         match record["status"].as_str().unwrap() {
             "succeeded" => assert_eq!(output.status.code(), Some(0), "{name}"),
             "failed" => {
                 assert_eq!(output.status.code(), Some(1), "{name}");
                 // The object is kept, and the same run can be repeated.
-                assert!(lake.path().join(record["key"].as_str().unwrap()).exists(), "{name}");
+                assert!(
+                    lake.path().join(record["key"].as_str().unwrap()).exists(),
+                    "{name}"
+                );
                 let again = lake.ingest(&[&lake.path().join(record["key"].as_str().unwrap())]);
                 assert_eq!(again[0]["reason"], record["reason"], "{name}");
             }
             other => panic!("{name}: {other}"),
         }
         let broken = name.starts_with("truncated") || name.starts_with("zip_named");
-        assert_eq!(record["status"] == "failed" && broken, broken, "{name}: {record}");
+        assert_eq!(
+            record["status"] == "failed" && broken,
+            broken,
+            "{name}: {record}"
+        );
     }
     // What the runs say is what the tables hold.
     let runs = crate::lake::lines(&lake.ok(&["--json", "runs", "--limit", "1000"]));
@@ -48,9 +66,18 @@ fn ingest_fixtures(folder: &str, to: &str) {
             .map(|outcome| outcome[field].as_u64().unwrap())
             .sum()
     };
-    let dataset = runs.iter().find_map(|run| run["datasets"][0]["dataset"].as_str()).unwrap();
-    assert_eq!(lake.value(&format!("SELECT COUNT(*) AS n FROM {dataset}")), sum("accepted"));
-    assert_eq!(lake.value("SELECT COUNT(*) AS n FROM quarantine"), sum("rejected"));
+    let dataset = runs
+        .iter()
+        .find_map(|run| run["datasets"][0]["dataset"].as_str())
+        .unwrap();
+    assert_eq!(
+        lake.value(&format!("SELECT COUNT(*) AS n FROM {dataset}")),
+        sum("accepted")
+    );
+    assert_eq!(
+        lake.value("SELECT COUNT(*) AS n FROM quarantine"),
+        sum("rejected")
+    );
 }
 
 #[test]
@@ -71,15 +98,32 @@ fn broken_events_are_accounted_for() {
 #[test]
 fn nesting_ten_thousand_deep_is_a_rejected_row() {
     let lake = Lake::new();
-    let deep = format!("{{\"event_id\":{}{}}}\n", "[".repeat(10_000), "]".repeat(10_000));
+    let deep = format!(
+        "{{\"event_id\":{}{}}}\n",
+        "[".repeat(10_000),
+        "]".repeat(10_000)
+    );
     let path = lake.file("deep.ndjson", &deep);
-    let output = lake.command().args(["--json", "ingest", "--to", "ads/events"]).arg(&path).output().unwrap();
+    let output = lake
+        .command()
+        .args(["--json", "ingest", "--to", "ads/events"])
+        .arg(&path)
+        .output()
+        .unwrap();
     let record: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(record["datasets"][0]["rejected"], 1, "{record}");
-    let output = lake.command().args(["--json", "ingest", "--to", "social/posts"]).arg(&path).output().unwrap();
+    let output = lake
+        .command()
+        .args(["--json", "ingest", "--to", "social/posts"])
+        .arg(&path)
+        .output()
+        .unwrap();
     let record: Value = serde_json::from_slice(&output.stdout).unwrap();
     crate::lake::assert_accounted(&record);
-    assert!(record["status"] == "failed" || record["datasets"][0]["rejected"] == 1, "{record}");
+    assert!(
+        record["status"] == "failed" || record["datasets"][0]["rejected"] == 1,
+        "{record}"
+    );
 }
 
 #[test]
@@ -87,15 +131,33 @@ fn an_unknown_key_prefix_is_kept_and_listed_and_never_ingested() {
     let lake = Lake::new();
     let log = "127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"GET / HTTP/1.1\" 200 5\n";
     let path = lake.file("access.log", log);
-    let output = lake.command().args(["--json", "ingest", "--to", "web/elsewhere"]).arg(&path).output().unwrap();
+    let output = lake
+        .command()
+        .args(["--json", "ingest", "--to", "web/elsewhere"])
+        .arg(&path)
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(3));
     let record: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(record["status"], "skipped");
-    assert!(record["reason"].as_str().unwrap().contains("no contract claims"));
-    assert_eq!(std::fs::read_to_string(lake.path().join(record["key"].as_str().unwrap())).unwrap(), log);
+    assert!(
+        record["reason"]
+            .as_str()
+            .unwrap()
+            .contains("no contract claims")
+    );
+    assert_eq!(
+        std::fs::read_to_string(lake.path().join(record["key"].as_str().unwrap())).unwrap(),
+        log
+    );
     assert!(lake.tables().is_empty());
     // A file that shows no format is kept as well.
-    let output = lake.command().args(["--json", "ingest"]).arg(lake.file("notes.txt", "hello")).output().unwrap();
+    let output = lake
+        .command()
+        .args(["--json", "ingest"])
+        .arg(lake.file("notes.txt", "hello"))
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(3));
     let runs = lake.ok(&["--json", "runs"]);
     assert_eq!(crate::lake::lines(&runs).len(), 2);
@@ -104,16 +166,27 @@ fn an_unknown_key_prefix_is_kept_and_listed_and_never_ingested() {
 #[test]
 fn a_new_version_of_an_object_replaces_its_rows_and_no_others() {
     let lake = Lake::new();
-    let line = |path: &str| format!("127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"GET {path} HTTP/1.1\" 200 5\n");
-    lake.ingest(&[&lake.file("a.log", line("/a1") + "broken\n"), &lake.file("b.log", line("/b"))]);
+    let line = |path: &str| {
+        format!("127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"GET {path} HTTP/1.1\" 200 5\n")
+    };
+    lake.ingest(&[
+        &lake.file("a.log", line("/a1") + "broken\n"),
+        &lake.file("b.log", line("/b")),
+    ]);
     lake.ingest(&[&lake.file("a.log", line("/a2") + &line("/a3"))]);
-    let paths: Vec<Value> =
-        lake.query("SELECT path FROM web_requests ORDER BY path").into_iter().map(|row| row["path"].clone()).collect();
+    let paths: Vec<Value> = lake
+        .query("SELECT path FROM web_requests ORDER BY path")
+        .into_iter()
+        .map(|row| row["path"].clone())
+        .collect();
     assert_eq!(paths, ["/a2", "/a3", "/b"]);
     assert_eq!(lake.value("SELECT COUNT(*) AS n FROM quarantine"), 0);
     // Back to the first content: it is a third version, not the first again.
     lake.ingest(&[&lake.file("a.log", line("/a1") + "broken\n")]);
-    assert_eq!(lake.value("SELECT COUNT(*) AS n FROM web_requests WHERE path = '/a1'"), 1);
+    assert_eq!(
+        lake.value("SELECT COUNT(*) AS n FROM web_requests WHERE path = '/a1'"),
+        1
+    );
     assert_eq!(lake.value("SELECT COUNT(*) AS n FROM web_requests"), 2);
     assert_eq!(lake.value("SELECT COUNT(*) AS n FROM quarantine"), 1);
     let before = lake.tables();
@@ -126,7 +199,10 @@ fn a_new_version_of_an_object_replaces_its_rows_and_no_others() {
 fn odd_file_names_are_kept_as_they_are() {
     let lake = Lake::new();
     let name = "a b+c%20é=ü?.log";
-    let records = lake.ingest(&[&lake.file(name, "127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"GET / HTTP/1.1\" 200 5\n")]);
+    let records = lake.ingest(&[&lake.file(
+        name,
+        "127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"GET / HTTP/1.1\" 200 5\n",
+    )]);
     assert!(records[0]["key"].as_str().unwrap().ends_with(name));
     let uri = lake.value("SELECT _source_uri FROM web_requests");
     assert!(uri.as_str().unwrap().ends_with(name), "{uri}");

@@ -9,8 +9,18 @@ use crate::lake::Lake;
 
 fn sample(lake: &Lake) -> Vec<String> {
     let folder = lake.scratch().join("sample");
-    lake.ok(&["generate", "--days", "10", "--scale", "0.5", "--out", folder.to_str().unwrap()]);
-    ["shop", "web", "social", "ads"].map(|part| folder.join(part).to_str().unwrap().to_owned()).to_vec()
+    lake.ok(&[
+        "generate",
+        "--days",
+        "10",
+        "--scale",
+        "0.5",
+        "--out",
+        folder.to_str().unwrap(),
+    ]);
+    ["shop", "web", "social", "ads"]
+        .map(|part| folder.join(part).to_str().unwrap().to_owned())
+        .to_vec()
 }
 
 /// What the tables hold, system columns that differ from run to run left out.
@@ -24,7 +34,16 @@ fn contents(lake: &Lake) -> Vec<(String, Vec<Value>)> {
             .as_object()
             .unwrap()
             .keys()
-            .filter(|column| !["_run_id", "_ingested_at", "_source_uri", "_source_version", "_deleted_at"].contains(&column.as_str()))
+            .filter(|column| {
+                ![
+                    "_run_id",
+                    "_ingested_at",
+                    "_source_uri",
+                    "_source_version",
+                    "_deleted_at",
+                ]
+                .contains(&column.as_str())
+            })
             .cloned()
             .collect();
         let mut rows = lake.query(&format!("SELECT {} FROM {name}", columns.join(", ")));
@@ -48,8 +67,13 @@ fn an_ingest_killed_at_ten_points_and_repeated_gives_the_same_tables() {
     let lake = Lake::new();
     let mut killed = 0;
     for point in 0..10 {
-        let mut child =
-            lake.command().args(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = lake
+            .command()
+            .args(&args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         // Each attempt goes on where the one before was killed, so that the kills are spread over the
         // whole work; odd delays meet reading, writing and committing alike.
         std::thread::sleep(whole / 16 + Duration::from_millis(7 * point));
@@ -59,7 +83,10 @@ fn an_ingest_killed_at_ten_points_and_repeated_gives_the_same_tables() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    assert!(killed >= 5, "only {killed} of 10 were killed while they worked");
+    assert!(
+        killed >= 5,
+        "only {killed} of 10 were killed while they worked"
+    );
     lake.ok(&args);
     assert_eq!(contents(&lake), expected);
     for run in crate::lake::lines(&lake.ok(&["--json", "runs", "--limit", "1000"])) {

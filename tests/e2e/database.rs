@@ -34,15 +34,29 @@ fn database(lake: &Lake, name: &str, change: &str) -> PathBuf {
 fn outcome(record: &serde_json::Value, dataset: &str) -> serde_json::Value {
     assert_eq!(record["status"], "succeeded", "{record}");
     let datasets = record["datasets"].as_array().unwrap();
-    datasets.iter().find(|outcome| outcome["dataset"] == dataset).unwrap().clone()
+    datasets
+        .iter()
+        .find(|outcome| outcome["dataset"] == dataset)
+        .unwrap()
+        .clone()
 }
 
 #[test]
 fn values_are_mapped_as_the_contract_says() {
     let lake = Lake::new();
     let records = lake.ingest(&[&database(&lake, "shop.sqlite", "")]);
-    for dataset in ["customers", "products", "orders", "order_items", "payments", "refunds"] {
-        assert_eq!(outcome(&records[0], dataset)["reconciliation"]["matches"], true);
+    for dataset in [
+        "customers",
+        "products",
+        "orders",
+        "order_items",
+        "payments",
+        "refunds",
+    ] {
+        assert_eq!(
+            outcome(&records[0], dataset)["reconciliation"]["matches"],
+            true
+        );
     }
     assert_eq!(
         lake.query("SELECT order_id, order_time, total FROM orders ORDER BY order_id"),
@@ -55,7 +69,10 @@ fn values_are_mapped_as_the_contract_says() {
     assert_eq!(lake.value("SELECT amount FROM refunds"), "4.10");
     assert_eq!(
         lake.query("SELECT segment, marketing_consent FROM customers ORDER BY customer_id"),
-        [json!({"segment": "vip", "marketing_consent": true}), json!({"segment": null, "marketing_consent": false})]
+        [
+            json!({"segment": "vip", "marketing_consent": true}),
+            json!({"segment": null, "marketing_consent": false})
+        ]
     );
 }
 
@@ -64,12 +81,16 @@ fn an_unchanged_snapshot_makes_no_version_and_a_changed_one_only_where_it_change
     let lake = Lake::new();
     lake.ingest(&[&database(&lake, "monday.sqlite", "")]);
     let before = lake.tables();
-    let files_of_orders = |lake: &Lake| lake.query("SELECT _run_id, order_id FROM orders ORDER BY order_id");
+    let files_of_orders =
+        |lake: &Lake| lake.query("SELECT _run_id, order_id FROM orders ORDER BY order_id");
     let first = files_of_orders(&lake);
 
     let records = lake.ingest(&[&database(&lake, "tuesday.sqlite", "")]);
     assert_eq!(outcome(&records[0], "orders")["unchanged"], 2);
-    assert_eq!(outcome(&records[0], "orders")["snapshot_id"], serde_json::Value::Null);
+    assert_eq!(
+        outcome(&records[0], "orders")["snapshot_id"],
+        serde_json::Value::Null
+    );
     assert_eq!(lake.tables(), before);
 
     let records = lake.ingest(&[&database(&lake, "wednesday.sqlite", "
@@ -77,13 +98,30 @@ fn an_unchanged_snapshot_makes_no_version_and_a_changed_one_only_where_it_change
         INSERT INTO orders VALUES (3, 1, '2026-02-06 08:00:00', 'paid', 'web', 'DE', 'EUR', 100, 0, 0, NULL, NULL);
     ")]);
     let orders = outcome(&records[0], "orders");
-    assert_eq!([&orders["inserted"], &orders["updated"], &orders["unchanged"]], [1, 1, 1]);
+    assert_eq!(
+        [
+            &orders["inserted"],
+            &orders["updated"],
+            &orders["unchanged"]
+        ],
+        [1, 1, 1]
+    );
     let after = files_of_orders(&lake);
     assert_eq!(after.len(), 3);
-    assert_eq!(after[0], first[0], "a row that did not change keeps the run that wrote it");
+    assert_eq!(
+        after[0], first[0],
+        "a row that did not change keeps the run that wrote it"
+    );
     assert_ne!(after[1]["_run_id"], first[1]["_run_id"]);
     // Versions stay readable.
-    let old = lake.ok(&["query", "--as-of", "1", "--format", "csv", "SELECT COUNT(*) AS n FROM orders"]);
+    let old = lake.ok(&[
+        "query",
+        "--as-of",
+        "1",
+        "--format",
+        "csv",
+        "SELECT COUNT(*) AS n FROM orders",
+    ]);
     assert_eq!(old, "n\n2\n");
 }
 
@@ -91,33 +129,61 @@ fn an_unchanged_snapshot_makes_no_version_and_a_changed_one_only_where_it_change
 fn deleted_rows_are_kept_marked_or_removed_by_the_contracts_choice() {
     let lake = Lake::new();
     lake.ingest(&[&database(&lake, "monday.sqlite", "")]);
-    let records = lake.ingest(&[&database(&lake, "tuesday.sqlite", "
+    let records = lake.ingest(&[&database(
+        &lake,
+        "tuesday.sqlite",
+        "
         DELETE FROM customers WHERE customer_id = 2;
         DELETE FROM order_items WHERE item_id = 2;
         DELETE FROM orders WHERE order_id = 2;
-    ")]);
+    ",
+    )]);
     assert_eq!(outcome(&records[0], "customers")["deleted"], 1);
     assert_eq!(outcome(&records[0], "order_items")["deleted"], 1);
     assert_eq!(outcome(&records[0], "orders")["deleted"], 0);
     assert_eq!(lake.value("SELECT COUNT(*) AS n FROM orders"), 2, "keep");
-    assert_eq!(lake.value("SELECT COUNT(*) AS n FROM order_items"), 1, "remove");
-    assert_eq!(lake.value("SELECT customer_id FROM customers WHERE _deleted_at IS NOT NULL"), 2, "soft");
+    assert_eq!(
+        lake.value("SELECT COUNT(*) AS n FROM order_items"),
+        1,
+        "remove"
+    );
+    assert_eq!(
+        lake.value("SELECT customer_id FROM customers WHERE _deleted_at IS NOT NULL"),
+        2,
+        "soft"
+    );
     let versions = lake.tables();
-    lake.ingest(&[&database(&lake, "wednesday.sqlite", "
+    lake.ingest(&[&database(
+        &lake,
+        "wednesday.sqlite",
+        "
         DELETE FROM customers WHERE customer_id = 2;
         DELETE FROM order_items WHERE item_id = 2;
         DELETE FROM orders WHERE order_id = 2;
-    ")]);
-    assert_eq!(lake.tables(), versions, "rows that were gone before are no change");
+    ",
+    )]);
+    assert_eq!(
+        lake.tables(),
+        versions,
+        "rows that were gone before are no change"
+    );
     lake.ingest(&[&database(&lake, "thursday.sqlite", "")]);
-    assert_eq!(lake.value("SELECT COUNT(*) AS n FROM customers WHERE _deleted_at IS NULL"), 2, "back again");
+    assert_eq!(
+        lake.value("SELECT COUNT(*) AS n FROM customers WHERE _deleted_at IS NULL"),
+        2,
+        "back again"
+    );
 }
 
 #[test]
 fn a_row_that_moves_to_another_month_is_in_one_partition_only() {
     let lake = Lake::new();
     lake.ingest(&[&database(&lake, "monday.sqlite", "")]);
-    lake.ingest(&[&database(&lake, "tuesday.sqlite", "UPDATE orders SET order_ts = '2026-03-01 00:00:00' WHERE order_id = 1")]);
+    lake.ingest(&[&database(
+        &lake,
+        "tuesday.sqlite",
+        "UPDATE orders SET order_ts = '2026-03-01 00:00:00' WHERE order_id = 1",
+    )]);
     assert_eq!(
         lake.query("SELECT order_id, order_time FROM orders ORDER BY order_id"),
         [
@@ -138,10 +204,19 @@ fn rows_that_break_a_rule_go_to_quarantine_with_the_row_as_json() {
         INSERT INTO orders VALUES (12, 1, '2026-01-05 08:00:00', 'paid', 'web', 'DE', 'EUR', 9223372036854775807, 0, 0, NULL, NULL);
     ")]);
     assert_eq!(outcome(&records[0], "orders")["rejected"], 5);
-    let rows = lake.query("SELECT column_name, payload, _source_offset FROM quarantine ORDER BY _source_offset");
-    let columns: Vec<&str> = rows.iter().map(|row| row["column_name"].as_str().unwrap()).collect();
-    assert_eq!(columns, ["status", "order_time", "customer_id", "total", "total"]);
-    let payload: serde_json::Value = serde_json::from_str(rows[0]["payload"].as_str().unwrap()).unwrap();
+    let rows = lake.query(
+        "SELECT column_name, payload, _source_offset FROM quarantine ORDER BY _source_offset",
+    );
+    let columns: Vec<&str> = rows
+        .iter()
+        .map(|row| row["column_name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        columns,
+        ["status", "order_time", "customer_id", "total", "total"]
+    );
+    let payload: serde_json::Value =
+        serde_json::from_str(rows[0]["payload"].as_str().unwrap()).unwrap();
     assert_eq!(payload["status"], "lost");
     assert_eq!(rows[0]["_source_offset"], 8);
 }
@@ -159,21 +234,37 @@ fn a_database_that_cannot_be_trusted_fails_with_its_cause_and_changes_nothing() 
     lake.ingest(&[&database(&lake, "sound.sqlite", "")]);
     let before = lake.tables();
     let to = |path: &Path| {
-        let output = lake.command().args(["--json", "ingest", "--to", "shop/database"]).arg(path).output().unwrap();
+        let output = lake
+            .command()
+            .args(["--json", "ingest", "--to", "shop/database"])
+            .arg(path)
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(1));
         let record: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(record["status"], "failed", "{record}");
         record["reason"].as_str().unwrap().to_owned()
     };
-    let sound = database(&lake, "big.sqlite", "
+    let sound = database(
+        &lake,
+        "big.sqlite",
+        "
         WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
         INSERT INTO order_items SELECT i, 1, 1, 1, 100, 'EUR' FROM n;
-    ");
+    ",
+    );
     let bytes = std::fs::read(&sound).unwrap();
-    failure(&lake, &lake.file("cut.sqlite", &bytes[..bytes.len() / 2]), "cut off");
+    failure(
+        &lake,
+        &lake.file("cut.sqlite", &bytes[..bytes.len() / 2]),
+        "cut off",
+    );
     let mut damaged = bytes.clone();
     // Every page behind the first few: some of them hold the table's tree.
-    damaged[3 * 4096..].iter_mut().step_by(7).for_each(|byte| *byte ^= 0x55);
+    damaged[3 * 4096..]
+        .iter_mut()
+        .step_by(7)
+        .for_each(|byte| *byte ^= 0x55);
     failure(&lake, &lake.file("damaged.sqlite", &damaged), "damaged");
     assert!(to(&lake.file("text.sqlite", "no database")).contains("no SQLite database"));
     assert!(to(&lake.file("empty.sqlite", "")).contains("empty"));
@@ -189,12 +280,25 @@ fn a_database_that_cannot_be_trusted_fails_with_its_cause_and_changes_nothing() 
 
     let missing = database(&lake, "missing.sqlite", "DROP TABLE refunds");
     failure(&lake, &missing, "no table refunds");
-    let renamed = database(&lake, "renamed.sqlite", "ALTER TABLE refunds RENAME COLUMN amount TO sum");
+    let renamed = database(
+        &lake,
+        "renamed.sqlite",
+        "ALTER TABLE refunds RENAME COLUMN amount TO sum",
+    );
     failure(&lake, &renamed, "no column amount");
 
     assert_eq!(lake.tables(), before);
     let kept = lake.path().join("raw/shop/database");
-    assert!(kept.read_dir().unwrap().next().unwrap().unwrap().path().join("cut.sqlite").exists());
+    assert!(
+        kept.read_dir()
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path()
+            .join("cut.sqlite")
+            .exists()
+    );
     // The cause is gone: the same command works.
     let records = lake.ingest(&[&locked]);
     assert_eq!(records[0]["status"], "succeeded");
@@ -203,7 +307,11 @@ fn a_database_that_cannot_be_trusted_fails_with_its_cause_and_changes_nothing() 
 #[test]
 fn a_table_without_a_contract_is_named_in_the_run() {
     let lake = Lake::new();
-    let records = lake.ingest(&[&database(&lake, "shop.sqlite", "CREATE TABLE notes(a); INSERT INTO notes VALUES (1), (2)")]);
+    let records = lake.ingest(&[&database(
+        &lake,
+        "shop.sqlite",
+        "CREATE TABLE notes(a); INSERT INTO notes VALUES (1), (2)",
+    )]);
     assert_eq!(records[0]["unclaimed_tables"], json!({"notes": 2}));
 }
 

@@ -20,7 +20,13 @@ fn event(id: &str, time: &str, kind: &str) -> String {
 
 fn stream(lake: &Lake, name: &str, events: &[String], day: &str) -> Vec<serde_json::Value> {
     let file = lake.file(name, events.join("\n"));
-    let records = lines(&lake.ok(&["--json", "stream", "--arrived-on", day, file.to_str().unwrap()]));
+    let records = lines(&lake.ok(&[
+        "--json",
+        "stream",
+        "--arrived-on",
+        day,
+        file.to_str().unwrap(),
+    ]));
     records.iter().for_each(assert_accounted);
     records
 }
@@ -31,20 +37,34 @@ fn events_are_deduplicated_within_the_window_and_kept_beyond_it() {
     let records = stream(
         &lake,
         "a.ndjson",
-        &[event("a", "10T5", "click"), event("b", "10T6", "click"), event("a", "10T5", "click")],
+        &[
+            event("a", "10T5", "click"),
+            event("b", "10T6", "click"),
+            event("a", "10T5", "click"),
+        ],
         "2026-01-10",
     );
     assert_eq!(records[0]["datasets"][0]["accepted"], 2);
-    assert_eq!(records[0]["datasets"][0]["rejected_by"], json!({"duplicate": 1}));
+    assert_eq!(
+        records[0]["datasets"][0]["rejected_by"],
+        json!({"duplicate": 1})
+    );
     // Another object, another partition, the same event; and the same id far outside the window.
     let records = stream(
         &lake,
         "b.ndjson",
-        &[event("b", "11T0", "click"), event("b", "30T0", "click"), event("c", "11T0", "click")],
+        &[
+            event("b", "11T0", "click"),
+            event("b", "30T0", "click"),
+            event("c", "11T0", "click"),
+        ],
         "2026-01-30",
     );
     assert_eq!(records[0]["datasets"][0]["accepted"], 2);
-    assert_eq!(records[0]["datasets"][0]["rejected_by"], json!({"duplicate": 1}));
+    assert_eq!(
+        records[0]["datasets"][0]["rejected_by"],
+        json!({"duplicate": 1})
+    );
     assert_eq!(
         lake.query("SELECT event_id, event_time FROM ad_events ORDER BY event_time, event_id"),
         [
@@ -59,7 +79,12 @@ fn events_are_deduplicated_within_the_window_and_kept_beyond_it() {
 #[test]
 fn a_late_event_is_in_the_partition_of_its_event_time_with_its_lateness() {
     let lake = Lake::new();
-    let records = stream(&lake, "late.ndjson", &[event("a", "2T0", "click"), event("b", "5T0", "click")], "2026-01-05");
+    let records = stream(
+        &lake,
+        "late.ndjson",
+        &[event("a", "2T0", "click"), event("b", "5T0", "click")],
+        "2026-01-05",
+    );
     assert_eq!(records[0]["datasets"][0]["late"], 1);
     // Arrival times are spread over the day of arrival: the first event arrives as it begins.
     assert_eq!(
@@ -111,7 +136,15 @@ fn events_come_from_standard_input_too() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    writeln!(child.stdin.take().unwrap(), "{}", event("a", "1T0", "click")).unwrap();
+    writeln!(
+        child.stdin.take().unwrap(),
+        "{}",
+        event("a", "1T0", "click")
+    )
+    .unwrap();
     assert!(child.wait().unwrap().success());
-    assert_eq!(lake.value("SELECT COUNT(*) AS n FROM ad_events WHERE arrived_at IS NOT NULL"), 1);
+    assert_eq!(
+        lake.value("SELECT COUNT(*) AS n FROM ad_events WHERE arrived_at IS NOT NULL"),
+        1
+    );
 }

@@ -8,7 +8,10 @@ use tempfile::TempDir;
 
 /// The repository.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// The release binary: `cargo xtask test` builds it and names it.
@@ -16,7 +19,13 @@ pub fn binary() -> PathBuf {
     match std::env::var_os("TARN_BIN") {
         Some(path) => path.into(),
         // target/<profile>/deps/e2e-… → target/<profile>/tarn
-        None => std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("tarn"),
+        None => std::env::current_exe()
+            .unwrap()
+            .parent()
+            .unwrap()
+            .parent()
+            .unwrap()
+            .join("tarn"),
     }
 }
 
@@ -39,7 +48,10 @@ pub struct Lake {
 
 impl Lake {
     pub fn new() -> Self {
-        Lake { folder: tempfile::tempdir().unwrap(), contracts: None }
+        Lake {
+            folder: tempfile::tempdir().unwrap(),
+            contracts: None,
+        }
     }
 
     /// The lake's folder.
@@ -62,7 +74,11 @@ impl Lake {
 
     pub fn command(&self) -> Command {
         let mut command = Command::new(binary());
-        command.env_remove("TARN_LAKE").env_remove("TARN_CONTRACTS").arg("--lake").arg(self.path());
+        command
+            .env_remove("TARN_LAKE")
+            .env_remove("TARN_CONTRACTS")
+            .arg("--lake")
+            .arg(self.path());
         if let Some(contracts) = &self.contracts {
             command.arg("--contracts").arg(contracts);
         }
@@ -88,9 +104,17 @@ impl Lake {
     /// Ingests files and gives back the run records, whatever became of them.
     pub fn ingest(&self, paths: &[&Path]) -> Vec<Value> {
         let mut command = self.command();
-        let output = command.args(["--json", "ingest"]).args(paths).output().unwrap();
+        let output = command
+            .args(["--json", "ingest"])
+            .args(paths)
+            .output()
+            .unwrap();
         let records = lines(&String::from_utf8(output.stdout).unwrap());
-        assert!(!records.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            !records.is_empty(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         for record in &records {
             assert_accounted(record);
         }
@@ -107,7 +131,13 @@ impl Lake {
     pub fn value(&self, sql: &str) -> Value {
         let rows = self.query(sql);
         assert_eq!(rows.len(), 1, "{sql}");
-        rows[0].as_object().unwrap().values().next().unwrap().clone()
+        rows[0]
+            .as_object()
+            .unwrap()
+            .values()
+            .next()
+            .unwrap()
+            .clone()
     }
 
     /// The tables as `tarn tables --json` lists them.
@@ -118,19 +148,34 @@ impl Lake {
 
 /// JSON lines.
 pub fn lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// Accepted + rejected = received in every dataset of a run.
 pub fn assert_accounted(record: &Value) {
     for outcome in record["datasets"].as_array().unwrap() {
         let number = |name: &str| outcome[name].as_u64().unwrap();
-        assert_eq!(number("accepted") + number("rejected"), number("received"), "{record}");
-        let by_rule: u64 =
-            outcome["rejected_by"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+        assert_eq!(
+            number("accepted") + number("rejected"),
+            number("received"),
+            "{record}"
+        );
+        let by_rule: u64 = outcome["rejected_by"]
+            .as_object()
+            .unwrap()
+            .values()
+            .map(|count| count.as_u64().unwrap())
+            .sum();
         assert_eq!(by_rule, number("rejected"), "{record}");
     }
     if record["status"] == "failed" {
-        assert!(record["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{record}");
+        assert!(
+            record["reason"]
+                .as_str()
+                .is_some_and(|reason| !reason.is_empty()),
+            "{record}"
+        );
     }
 }

@@ -13,14 +13,22 @@ fn metadata() -> Value {
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// Members and what each names in its manifest, build and test dependencies included.
 fn members(metadata: &Value) -> Vec<(String, BTreeSet<String>)> {
-    let ids: BTreeSet<&str> =
-        metadata["workspace_members"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+    let ids: BTreeSet<&str> = metadata["workspace_members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| id.as_str().unwrap())
+        .collect();
     metadata["packages"]
         .as_array()
         .unwrap()
@@ -28,8 +36,13 @@ fn members(metadata: &Value) -> Vec<(String, BTreeSet<String>)> {
         .filter(|package| ids.contains(package["id"].as_str().unwrap()))
         .map(|package| {
             let dependencies = package["dependencies"].as_array().unwrap();
-            let names = dependencies.iter().map(|dependency| dependency["name"].as_str().unwrap().to_owned());
-            (package["name"].as_str().unwrap().to_owned(), names.collect())
+            let names = dependencies
+                .iter()
+                .map(|dependency| dependency["name"].as_str().unwrap().to_owned());
+            (
+                package["name"].as_str().unwrap().to_owned(),
+                names.collect(),
+            )
         })
         .collect()
 }
@@ -81,7 +94,11 @@ fn versions_and_features_live_in_the_root_manifest_alone() {
             name => {
                 let name = name.strip_prefix("tarn-").unwrap();
                 let in_crates = format!("crates/{name}");
-                if root().join(&in_crates).exists() { in_crates } else { format!("functions/{name}") }
+                if root().join(&in_crates).exists() {
+                    in_crates
+                } else {
+                    format!("functions/{name}")
+                }
             }
         };
         let manifest = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
@@ -89,7 +106,10 @@ fn versions_and_features_live_in_the_root_manifest_alone() {
         for line in dependencies.take_while(|line| !line.starts_with("[[")) {
             let line = line.trim();
             assert!(
-                line.is_empty() || line.starts_with('[') || line.starts_with('#') || line.ends_with(".workspace = true"),
+                line.is_empty()
+                    || line.starts_with('[')
+                    || line.starts_with('#')
+                    || line.ends_with(".workspace = true"),
                 "{member}: {line}"
             );
         }
@@ -101,8 +121,14 @@ fn versions_and_features_live_in_the_root_manifest_alone() {
 fn sql_has_no_table_functions_that_read_files() {
     let metadata = metadata();
     let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
-    let sql = nodes.iter().find(|node| node["id"].as_str().unwrap().contains("polars-sql@")).unwrap();
+    let sql = nodes
+        .iter()
+        .find(|node| node["id"].as_str().unwrap().contains("polars-sql@"))
+        .unwrap();
     for feature in sql["features"].as_array().unwrap() {
-        assert!(!["csv", "parquet", "json", "ipc"].contains(&feature.as_str().unwrap()), "{feature}");
+        assert!(
+            !["csv", "parquet", "json", "ipc"].contains(&feature.as_str().unwrap()),
+            "{feature}"
+        );
     }
 }

@@ -8,8 +8,14 @@ use crate::lake::Lake;
 
 /// The most memory that a command held, in KiB (`VmHWM` of proc(5), read until the process ends).
 fn peak(lake: &Lake, args: &[&str], path: &Path) -> u64 {
-    let mut child =
-        lake.command().args(args).arg(path).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = lake
+        .command()
+        .args(args)
+        .arg(path)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     loop {
@@ -26,7 +32,12 @@ fn peak(lake: &Lake, args: &[&str], path: &Path) -> u64 {
     }
 }
 
-fn big_file(lake: &Lake, name: &str, megabytes: usize, line: impl Fn(usize) -> String) -> std::path::PathBuf {
+fn big_file(
+    lake: &Lake,
+    name: &str,
+    megabytes: usize,
+    line: impl Fn(usize) -> String,
+) -> std::path::PathBuf {
     let path = lake.file(name, "");
     let mut file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
     let (mut written, mut number) = (0, 0);
@@ -42,12 +53,18 @@ fn big_file(lake: &Lake, name: &str, megabytes: usize, line: impl Fn(usize) -> S
 
 fn grows_by_at_most_64_mib(name: &str, line: impl Fn(usize) -> String) {
     let lake = Lake::new();
-    let small = lake.file(&format!("small-{name}"), (0..10).map(&line).collect::<String>());
+    let small = lake.file(
+        &format!("small-{name}"),
+        (0..10).map(&line).collect::<String>(),
+    );
     let idle = peak(&lake, &["ingest"], &small);
     let big = big_file(&lake, name, 256, line);
     let busy = peak(&lake, &["ingest"], &big);
     eprintln!("{name}: {idle} KiB for ten lines, {busy} KiB for 256 MiB");
-    assert!(busy < idle + 64 * 1024, "{name}: {busy} KiB, {idle} KiB when there is nearly nothing to do");
+    assert!(
+        busy < idle + 64 * 1024,
+        "{name}: {busy} KiB, {idle} KiB when there is nearly nothing to do"
+    );
 }
 
 #[test]
@@ -55,8 +72,18 @@ fn an_access_log_of_any_size_takes_at_most_64_mib_more_than_a_small_one() {
     grows_by_at_most_64_mib("access.log", |line| {
         format!(
             "10.{}.{}.{} - - [{:02}/Jan/2026:{:02}:{:02}:{:02} +0000] \"GET /product/{}?utm={} HTTP/1.1\" 200 {} \"https://example.com/{}\" \"Mozilla/5.0 ({})\"\n",
-            line % 200, line / 7 % 256, line / 3 % 256, 1 + line / 200_000 % 28, line / 8000 % 24,
-            line / 130 % 60, line / 2 % 60, line % 20_000, line % 300, line % 90_000, line % 500, line % 900
+            line % 200,
+            line / 7 % 256,
+            line / 3 % 256,
+            1 + line / 200_000 % 28,
+            line / 8000 % 24,
+            line / 130 % 60,
+            line / 2 % 60,
+            line % 20_000,
+            line % 300,
+            line % 90_000,
+            line % 500,
+            line % 900
         )
     });
 }
@@ -68,7 +95,12 @@ fn events_of_any_number_take_at_most_64_mib_more_than_a_few() {
         let id = if line % 50 == 49 { line / 2 } else { line };
         format!(
             "{{\"event_id\":\"{id:036x}\",\"event_ts\":{},\"event_type\":\"impression\",\"platform\":\"meta\",\"campaign_id\":{},\"ad_id\":{},\"user_id\":{},\"device\":\"mobile\",\"placement\":\"feed\",\"country\":\"US\",\"cost_micros\":{},\"bid\":1.25,\"order_id\":null,\"session_id\":\"s{:x}\"}}\n",
-            1_767_225_600_000u64 + line as u64 * 700, line % 200, line % 9000, line % 100_000, line % 9000, line * 7919
+            1_767_225_600_000u64 + line as u64 * 700,
+            line % 200,
+            line % 9000,
+            line % 100_000,
+            line % 9000,
+            line * 7919
         )
     });
 }

@@ -8,25 +8,45 @@ use crate::lake::{Lake, root};
 
 /// What pyiceberg finds in a table: rows, and per column the nulls and, for numbers, the sum.
 fn pyiceberg(requests: &Value) -> Value {
-    let python = std::env::var("TARN_PYTHON").expect("run cargo xtask test: it names a Python with pyiceberg");
+    let python = std::env::var("TARN_PYTHON")
+        .expect("run cargo xtask test: it names a Python with pyiceberg");
     let output = Command::new(python)
         .arg(root().join("tests/readers/pyiceberg_summary.py"))
         .arg(requests.to_string())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// The same by `tarn query`.
 fn own(lake: &Lake, table: &str, version: u64) -> Value {
-    let schema = lake.ok(&["query", "--as-of", &version.to_string(), "--format", "json", &format!("SELECT * FROM {table} LIMIT 1")]);
+    let schema = lake.ok(&[
+        "query",
+        "--as-of",
+        &version.to_string(),
+        "--format",
+        "json",
+        &format!("SELECT * FROM {table} LIMIT 1"),
+    ]);
     let first: Value = serde_json::from_str(&schema).unwrap();
     let columns: Vec<String> = first[0].as_object().unwrap().keys().cloned().collect();
-    let counts: Vec<String> = columns.iter().map(|column| format!("COUNT({column}) AS {column}")).collect();
+    let counts: Vec<String> = columns
+        .iter()
+        .map(|column| format!("COUNT({column}) AS {column}"))
+        .collect();
     let query = |select: &str| -> Value {
         let text = lake.ok(&[
-            "query", "--as-of", &version.to_string(), "--format", "ndjson", &format!("SELECT {select} FROM {table}"),
+            "query",
+            "--as-of",
+            &version.to_string(),
+            "--format",
+            "ndjson",
+            &format!("SELECT {select} FROM {table}"),
         ]);
         serde_json::from_str(&text).unwrap()
     };
@@ -38,7 +58,10 @@ fn own(lake: &Lake, table: &str, version: u64) -> Value {
         let number = value.is_i64() || value.as_str().is_some_and(is_decimal);
         if number {
             let sum = query(&format!("SUM({column}) AS s"))["s"].clone();
-            sums.insert(column.clone(), json!(sum.as_str().map_or(sum.to_string(), str::to_owned)));
+            sums.insert(
+                column.clone(),
+                json!(sum.as_str().map_or(sum.to_string(), str::to_owned)),
+            );
         }
     }
     json!({"rows": query("COUNT(*) AS n")["n"], "present": query(&counts.join(", ")), "sums": sums})
@@ -47,7 +70,10 @@ fn own(lake: &Lake, table: &str, version: u64) -> Value {
 fn is_decimal(text: &str) -> bool {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     !fraction.is_empty()
-        && whole.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit())
+        && whole
+            .trim_start_matches('-')
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
         && fraction.bytes().all(|byte| byte.is_ascii_digit())
 }
 

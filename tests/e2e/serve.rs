@@ -15,12 +15,23 @@ struct Server {
 
 impl Server {
     fn start(lake: &Lake) -> Self {
-        let mut child =
-            lake.command().args(["--json", "serve", "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = lake
+            .command()
+            .args(["--json", "serve", "--port", "0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let url: Value = serde_json::from_str(&line).unwrap();
-        let address = url["url"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
+        let address = url["url"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("http://")
+            .unwrap()
+            .to_owned();
         Server { child, address }
     }
 
@@ -37,12 +48,18 @@ impl Server {
         stream.read_to_end(&mut answer).unwrap();
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        (
+            head.split(' ').nth(1).unwrap().parse().unwrap(),
+            body.to_owned(),
+        )
     }
 
     fn json(&self, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
         let (status, text) = self.request(method, path, body);
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        (
+            status,
+            serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        )
     }
 }
 
@@ -56,7 +73,10 @@ impl Drop for Server {
 #[test]
 fn the_api_answers_health_tables_schema_versions_and_queries() {
     let lake = Lake::new();
-    let log = lake.file("access.log", "127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"GET /x HTTP/1.1\" 200 5\nbroken\n");
+    let log = lake.file(
+        "access.log",
+        "127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"GET /x HTTP/1.1\" 200 5\nbroken\n",
+    );
     lake.ingest(&[&log]);
     let server = Server::start(&lake);
     let (status, health) = server.json("GET", "/health", None);
@@ -64,24 +84,53 @@ fn the_api_answers_health_tables_schema_versions_and_queries() {
     let (_, tables) = server.json("GET", "/tables", None);
     assert_eq!(tables["tables"][0]["table"], "curated.web_requests");
     let (_, schema) = server.json("GET", "/tables/web_requests", None);
-    let column = schema["columns"].as_array().unwrap().iter().find(|column| column["name"] == "event_time").unwrap();
-    assert_eq!((&column["type"], &column["required"]), (&json!("timestamptz"), &json!(true)));
+    let column = schema["columns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|column| column["name"] == "event_time")
+        .unwrap();
+    assert_eq!(
+        (&column["type"], &column["required"]),
+        (&json!("timestamptz"), &json!(true))
+    );
     let (_, versions) = server.json("GET", "/tables/curated.web_requests/versions", None);
     assert_eq!(versions["versions"][0]["rows"], 1);
-    let (status, answer) = server.json("POST", "/query", Some(r#"{"sql": "SELECT path, status FROM web_requests"}"#));
+    let (status, answer) = server.json(
+        "POST",
+        "/query",
+        Some(r#"{"sql": "SELECT path, status FROM web_requests"}"#),
+    );
     assert_eq!(status, 200);
     assert_eq!(answer["rows"], json!([{"path": "/x", "status": 200}]));
-    assert_eq!(answer["columns"][1], json!({"name": "status", "type": "int"}));
-    let (_, csv) = server.request("POST", "/query", Some(r#"{"sql": "SELECT rule FROM quarantine", "format": "csv"}"#));
+    assert_eq!(
+        answer["columns"][1],
+        json!({"name": "status", "type": "int"})
+    );
+    let (_, csv) = server.request(
+        "POST",
+        "/query",
+        Some(r#"{"sql": "SELECT rule FROM quarantine", "format": "csv"}"#),
+    );
     assert_eq!(csv, "rule\nparse\n");
-    let (_, cut) = server.json("POST", "/query", Some(r#"{"sql": "SELECT 1 AS a UNION ALL SELECT 2 AS a", "limit": 1}"#));
-    assert_eq!((&cut["row_count"], &cut["truncated"]), (&json!(1), &json!(true)));
+    let (_, cut) = server.json(
+        "POST",
+        "/query",
+        Some(r#"{"sql": "SELECT 1 AS a UNION ALL SELECT 2 AS a", "limit": 1}"#),
+    );
+    assert_eq!(
+        (&cut["row_count"], &cut["truncated"]),
+        (&json!(1), &json!(true))
+    );
 }
 
 #[test]
 fn wrong_requests_get_a_status_and_what_to_do() {
     let lake = Lake::new();
-    let log = lake.file("access.log", "127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"GET /x HTTP/1.1\" 200 5\n");
+    let log = lake.file(
+        "access.log",
+        "127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"GET /x HTTP/1.1\" 200 5\n",
+    );
     lake.ingest(&[&log]);
     let server = Server::start(&lake);
     for (method, path, body, status, kind) in [
@@ -89,15 +138,53 @@ fn wrong_requests_get_a_status_and_what_to_do() {
         ("GET", "/tables/nothing", None, 404, "not_found"),
         ("POST", "/query", Some("no json"), 400, "bad_request"),
         ("POST", "/query", Some("{}"), 400, "bad_request"),
-        ("POST", "/query", Some(r#"{"sql": "DROP TABLE web_requests"}"#), 400, "bad_request"),
-        ("POST", "/query", Some(r#"{"sql": "SELECT * FROM nothing"}"#), 404, "not_found"),
-        ("POST", "/query", Some(r#"{"sql": "SELECT * FROM read_csv('/etc/passwd')"}"#), 400, "bad_request"),
-        ("POST", "/query", Some(r#"{"sql": "SELECT 1", "format": "xml"}"#), 400, "bad_request"),
-        ("POST", "/query", Some(r#"{"sql": "SELECT * FROM web_requests", "as_of": 99}"#), 404, "not_found"),
+        (
+            "POST",
+            "/query",
+            Some(r#"{"sql": "DROP TABLE web_requests"}"#),
+            400,
+            "bad_request",
+        ),
+        (
+            "POST",
+            "/query",
+            Some(r#"{"sql": "SELECT * FROM nothing"}"#),
+            404,
+            "not_found",
+        ),
+        (
+            "POST",
+            "/query",
+            Some(r#"{"sql": "SELECT * FROM read_csv('/etc/passwd')"}"#),
+            400,
+            "bad_request",
+        ),
+        (
+            "POST",
+            "/query",
+            Some(r#"{"sql": "SELECT 1", "format": "xml"}"#),
+            400,
+            "bad_request",
+        ),
+        (
+            "POST",
+            "/query",
+            Some(r#"{"sql": "SELECT * FROM web_requests", "as_of": 99}"#),
+            404,
+            "not_found",
+        ),
     ] {
         let (found, answer) = server.json(method, path, body);
-        assert_eq!((found, &answer["error"]["kind"]), (status, &json!(kind)), "{method} {path} {body:?}: {answer}");
+        assert_eq!(
+            (found, &answer["error"]["kind"]),
+            (status, &json!(kind)),
+            "{method} {path} {body:?}: {answer}"
+        );
         assert!(!answer["error"]["message"].as_str().unwrap().is_empty());
     }
-    assert_eq!(server.request("GET", "/health", None).0, 200, "the server is still there");
+    assert_eq!(
+        server.request("GET", "/health", None).0,
+        200,
+        "the server is still there"
+    );
 }

@@ -6,14 +6,26 @@ use crate::lake::{Lake, root, shared};
 
 /// What a short script that is not ours finds.
 fn script(command: &str, path: &std::path::Path) -> String {
-    let output = Command::new("sh").arg("-c").arg(command).arg("sh").arg(path).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(command)
+        .arg("sh")
+        .arg(path)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 #[test]
 fn ten_thousand_lines_of_a_real_access_log_are_accounted_for() {
-    let Some(path) = shared("access_log/elastic_apache_10k.log") else { return };
+    let Some(path) = shared("access_log/elastic_apache_10k.log") else {
+        return;
+    };
     let lake = Lake::new();
     let records = lake.ingest(&[&path]);
     let outcome = &records[0]["datasets"][0];
@@ -28,10 +40,19 @@ fn ten_thousand_lines_of_a_real_access_log_are_accounted_for() {
     assert!(!payload.ends_with('"'), "{payload}");
 
     let without = format!("sed {line}d \"$1\"");
-    let bytes = script(&format!("{without} | awk '{{ sum += $10 }} END {{ printf \"%.0f\", sum }}'"), &path);
-    assert_eq!(lake.value("SELECT SUM(bytes) AS n FROM web_requests").to_string(), bytes);
+    let bytes = script(
+        &format!("{without} | awk '{{ sum += $10 }} END {{ printf \"%.0f\", sum }}'"),
+        &path,
+    );
+    assert_eq!(
+        lake.value("SELECT SUM(bytes) AS n FROM web_requests")
+            .to_string(),
+        bytes
+    );
     let top = script(
-        &format!("{without} | awk '{{ sub(/\\?.*/, \"\", $7); n[$7]++ }} END {{ for (path in n) print n[path], path }}' | sort -rn | head -5"),
+        &format!(
+            "{without} | awk '{{ sub(/\\?.*/, \"\", $7); n[$7]++ }} END {{ for (path in n) print n[path], path }}' | sort -rn | head -5"
+        ),
         &path,
     );
     let found: Vec<String> = lake
@@ -44,13 +65,19 @@ fn ten_thousand_lines_of_a_real_access_log_are_accounted_for() {
 
 #[test]
 fn another_shops_database_is_ingested_by_contracts_alone() {
-    let Some(path) = shared("sqlite/chinook.sqlite") else { return };
+    let Some(path) = shared("sqlite/chinook.sqlite") else {
+        return;
+    };
     let mut lake = Lake::new();
     lake.contracts = Some(root().join("tests/contracts/chinook"));
     let records = lake.ingest(&[&path]);
     assert_eq!(records[0]["status"], "succeeded", "{}", records[0]);
     let source = rusqlite::Connection::open(&path).unwrap();
-    let own = |sql: &str| source.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let own = |sql: &str| {
+        source
+            .query_row(sql, [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
     for (table, theirs, count) in [
         ("invoices", "Invoice", Some(412)),
         ("invoice_lines", "InvoiceLine", Some(2240)),
@@ -58,21 +85,41 @@ fn another_shops_database_is_ingested_by_contracts_alone() {
         ("tracks", "Track", None),
     ] {
         let rows = own(&format!("SELECT count(*) FROM {theirs}"));
-        assert_eq!(lake.value(&format!("SELECT COUNT(*) AS n FROM {table}")), rows, "{table}");
+        assert_eq!(
+            lake.value(&format!("SELECT COUNT(*) AS n FROM {table}")),
+            rows,
+            "{table}"
+        );
         assert!(count.is_none_or(|count| count == rows), "{table}");
     }
     let cents = own("SELECT CAST(round(sum(Total) * 100) AS INTEGER) FROM Invoice");
     assert_eq!(cents, 232_860);
-    assert_eq!(lake.value("SELECT SUM(total) AS n FROM invoices"), "2328.60");
-    assert_eq!(lake.value("SELECT SUM(milliseconds) AS n FROM tracks"), own("SELECT sum(Milliseconds) FROM Track"));
+    assert_eq!(
+        lake.value("SELECT SUM(total) AS n FROM invoices"),
+        "2328.60"
+    );
+    assert_eq!(
+        lake.value("SELECT SUM(milliseconds) AS n FROM tracks"),
+        own("SELECT sum(Milliseconds) FROM Track")
+    );
 }
 
 #[test]
 fn twenty_of_twenty_real_posts_are_in_the_table() {
-    let Some(path) = shared("social/twitter_v1_statuses.json") else { return };
+    let Some(path) = shared("social/twitter_v1_statuses.json") else {
+        return;
+    };
     let lake = Lake::new();
     let records = lake.ingest(&[&path]);
     assert_eq!(records[0]["datasets"][0]["accepted"], 20);
-    assert_eq!(lake.value("SELECT COUNT(*) AS n FROM social_posts WHERE platform = 'x' AND raw_json IS NOT NULL"), 20);
-    assert_eq!(lake.value("SELECT COUNT(*) AS n FROM social_posts WHERE sentiment IS NOT NULL"), 20);
+    assert_eq!(
+        lake.value(
+            "SELECT COUNT(*) AS n FROM social_posts WHERE platform = 'x' AND raw_json IS NOT NULL"
+        ),
+        20
+    );
+    assert_eq!(
+        lake.value("SELECT COUNT(*) AS n FROM social_posts WHERE sentiment IS NOT NULL"),
+        20
+    );
 }

@@ -27,7 +27,13 @@ fn six_processes_ingest_into_one_table_and_no_row_is_lost() {
                     .collect();
                 command.arg(lake.file(&format!("{round}-{process}-{file}.log"), lines));
             }
-            children.push(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+            children.push(
+                command
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::piped())
+                    .spawn()
+                    .unwrap(),
+            );
         }
         for child in children {
             let output = child.wait_with_output().unwrap();
@@ -41,7 +47,9 @@ fn six_processes_ingest_into_one_table_and_no_row_is_lost() {
         let rows = PROCESSES * FILES * LINES * (round + 1);
         assert_eq!(lake.value("SELECT COUNT(*) AS n FROM web_requests"), rows);
         assert_eq!(
-            lake.value("SELECT COUNT(*) AS n FROM (SELECT DISTINCT client_ip, path FROM web_requests) t"),
+            lake.value(
+                "SELECT COUNT(*) AS n FROM (SELECT DISTINCT client_ip, path FROM web_requests) t"
+            ),
             rows
         );
         assert_eq!(

@@ -65,7 +65,11 @@ const CASES: &[Case] = &[
         file: "ads.ndjson",
         floor: 2.0,
         contracts: None,
-        peers: &[("DuckDB", "duckdb_etl.py"), ("Polars", "polars_etl.py"), ("PyArrow", "pyarrow_etl.py")],
+        peers: &[
+            ("DuckDB", "duckdb_etl.py"),
+            ("Polars", "polars_etl.py"),
+            ("PyArrow", "pyarrow_etl.py"),
+        ],
     },
     Case {
         name: "social",
@@ -74,7 +78,11 @@ const CASES: &[Case] = &[
         file: "social.ndjson",
         floor: 1.0,
         contracts: None,
-        peers: &[("DuckDB", "duckdb_etl.py"), ("Polars", "polars_etl.py"), ("PyArrow", "pyarrow_etl.py")],
+        peers: &[
+            ("DuckDB", "duckdb_etl.py"),
+            ("Polars", "polars_etl.py"),
+            ("PyArrow", "pyarrow_etl.py"),
+        ],
     },
     Case {
         name: "sqlite",
@@ -90,10 +98,19 @@ const CASES: &[Case] = &[
 /// CPU seconds of the children that were waited for, user and system.
 fn children_cpu() -> Outcome<f64> {
     // Fields 16 and 17 of /proc/self/stat, in clock ticks of 10 ms (proc(5)); behind the last ')'.
-    let stat = std::fs::read_to_string("/proc/self/stat").map_err(|error| format!("/proc/self/stat: {error}"))?;
-    let fields: Vec<&str> =
-        stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
+    let stat = std::fs::read_to_string("/proc/self/stat")
+        .map_err(|error| format!("/proc/self/stat: {error}"))?;
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let ticks = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|field| field.parse::<f64>().ok())
+    };
     match (ticks(13), ticks(14)) {
         (Some(user), Some(system)) => Ok((user + system) / 100.0),
         _ => Err("/proc/self/stat has another form than proc(5) says".to_owned()),
@@ -129,7 +146,10 @@ fn parquet_bytes(folder: &Path) -> Outcome<u64> {
         let path = entry.map_err(io(folder))?.path();
         if path.is_dir() {
             bytes += parquet_bytes(&path)?;
-        } else if path.extension().is_some_and(|extension| extension == "parquet") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "parquet")
+        {
             bytes += path.metadata().map_err(io(&path))?.len();
         }
     }
@@ -171,14 +191,29 @@ fn ours(case: &Case, file: &Path, lake: &Path) -> Outcome<(f64, u64)> {
         .or_else(|_| std::fs::copy(file, &object).map(drop))
         .map_err(io(&object))?;
     let mut command = Command::new(tarn()?);
-    command.arg("ingest").arg("--quiet").arg("--lake").arg(lake).arg(&object);
+    command
+        .arg("ingest")
+        .arg("--quiet")
+        .arg("--lake")
+        .arg(lake)
+        .arg(&object);
     if let Some(contracts) = case.contracts {
         command.arg("--contracts").arg(root().join(contracts));
     }
-    Ok((measured(&mut command)?, parquet_bytes(&lake.join("curated"))?))
+    Ok((
+        measured(&mut command)?,
+        parquet_bytes(&lake.join("curated"))?,
+    ))
 }
 
-fn peer(python: &Path, args: &Args, script: &str, case: &Case, data: &Path, out: &Path) -> Outcome<(f64, u64)> {
+fn peer(
+    python: &Path,
+    args: &Args,
+    script: &str,
+    case: &Case,
+    data: &Path,
+    out: &Path,
+) -> Outcome<(f64, u64)> {
     if out.exists() {
         std::fs::remove_dir_all(out).map_err(io(out))?;
     }
@@ -196,7 +231,11 @@ fn peer(python: &Path, args: &Args, script: &str, case: &Case, data: &Path, out:
 /// Runs the benchmark and prints the ratios.
 pub fn run(args: &Args) -> Outcome {
     let peers = root().join(&args.peers);
-    let args = &Args { peers, only: args.only.clone(), ..*args };
+    let args = &Args {
+        peers,
+        only: args.only.clone(),
+        ..*args
+    };
     if !args.peers.join("gen.py").exists() {
         return Err(format!(
             "{} has no gen.py: the generator and the peers are not part of this repository; name their \
@@ -212,7 +251,10 @@ pub fn run(args: &Args) -> Outcome {
     let mut missed = Vec::new();
     println!("| source | peer | Tarn CPU s | peer CPU s | ratio | floor | Tarn MB | peer MB |");
     println!("|---|---|---:|---:|---:|---:|---:|---:|");
-    for case in CASES.iter().filter(|case| args.only.is_empty() || args.only.iter().any(|name| name == case.name)) {
+    for case in CASES
+        .iter()
+        .filter(|case| args.only.is_empty() || args.only.iter().any(|name| name == case.name))
+    {
         let file = generate(&python, args, &data, case)?;
         let (mut own, mut own_bytes) = (Vec::new(), 0);
         let mut others: BTreeMap<&str, (Vec<f64>, u64)> = BTreeMap::new();
@@ -231,7 +273,11 @@ pub fn run(args: &Args) -> Outcome {
         for (name, (seconds, bytes)) in others {
             let seconds = median(seconds);
             let ratio = seconds / own;
-            let floor = if name == "DuckDB" { format!("{:.0}", case.floor) } else { String::new() };
+            let floor = if name == "DuckDB" {
+                format!("{:.0}", case.floor)
+            } else {
+                String::new()
+            };
             println!(
                 "| {} | {name} | {own:.2} | {seconds:.2} | {ratio:.1} | {floor} | {:.1} | {:.1} |",
                 case.name,
@@ -239,12 +285,21 @@ pub fn run(args: &Args) -> Outcome {
                 bytes as f64 / 1e6,
             );
             if name == "DuckDB" && ratio < case.floor {
-                missed.push(format!("{}: {ratio:.1} instead of {}", case.name, case.floor));
+                missed.push(format!(
+                    "{}: {ratio:.1} instead of {}",
+                    case.name, case.floor
+                ));
             }
             if name == "DuckDB" && case.name == "social" && own_bytes > bytes {
-                missed.push(format!("social: {own_bytes} bytes instead of at most {bytes}"));
+                missed.push(format!(
+                    "social: {own_bytes} bytes instead of at most {bytes}"
+                ));
             }
         }
     }
-    if missed.is_empty() { Ok(()) } else { Err(format!("below the floor: {}", missed.join("; "))) }
+    if missed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("below the floor: {}", missed.join("; ")))
+    }
 }

@@ -50,12 +50,21 @@ fn command_line() -> Outcome<String> {
          claims.\n",
     );
     for command in COMMANDS {
-        let name = ["tarn"].iter().chain(*command).copied().collect::<Vec<_>>().join(" ");
+        let name = ["tarn"]
+            .iter()
+            .chain(*command)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(" ");
         let text = help(command)?;
         let text: Vec<&str> = text.lines().map(str::trim_end).collect();
         // Writing to a string does not fail.
-        writeln!(page, "\n## `{name}`\n\n```text\n{}\n```", text.join("\n").trim_end())
-            .map_err(|error| error.to_string())?;
+        writeln!(
+            page,
+            "\n## `{name}`\n\n```text\n{}\n```",
+            text.join("\n").trim_end()
+        )
+        .map_err(|error| error.to_string())?;
     }
     Ok(page)
 }
@@ -69,7 +78,10 @@ pub fn run(check: bool) -> Outcome {
         return if found == page {
             Ok(())
         } else {
-            Err(format!("{} is out of date; run cargo xtask docs", path.display()))
+            Err(format!(
+                "{} is out of date; run cargo xtask docs",
+                path.display()
+            ))
         };
     }
     std::fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))

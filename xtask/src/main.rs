@@ -53,7 +53,10 @@ fn main() -> ExitCode {
 
 /// The workspace's folder.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_path_buf)
+        .unwrap_or_default()
 }
 
 /// The folder of build output, which Cargo is asked for: it may be set in many ways.
@@ -63,9 +66,11 @@ fn target() -> Outcome<PathBuf> {
         .current_dir(root())
         .output()
         .map_err(|error| format!("cargo metadata: {error}"))?;
-    let metadata: serde_json::Value =
-        serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata: {error}"))?;
-    let folder = metadata["target_directory"].as_str().ok_or("cargo metadata names no target folder")?;
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("cargo metadata: {error}"))?;
+    let folder = metadata["target_directory"]
+        .as_str()
+        .ok_or("cargo metadata names no target folder")?;
     Ok(PathBuf::from(folder))
 }
 

@@ -6,12 +6,16 @@ use std::process::Command;
 use crate::{Outcome, root, target};
 
 /// What the tests judge with.
-pub const TEST_PACKAGES: &[&str] =
-    &["datacontract-cli==1.2.8", "pyiceberg[pyarrow]==0.12.0"];
+pub const TEST_PACKAGES: &[&str] = &["datacontract-cli==1.2.8", "pyiceberg[pyarrow]==0.12.0"];
 
 /// What the benchmark compares with.
-pub const BENCH_PACKAGES: &[&str] =
-    &["duckdb==1.5.5", "duckdb-extension-sqlite-scanner==1.5.5", "polars==2.1.0", "pyarrow==26.0.1", "numpy==2.4.6"];
+pub const BENCH_PACKAGES: &[&str] = &[
+    "duckdb==1.5.5",
+    "duckdb-extension-sqlite-scanner==1.5.5",
+    "polars==2.1.0",
+    "pyarrow==26.0.1",
+    "numpy==2.4.6",
+];
 
 /// A virtual environment with the packages, made once: a file in it says what it holds.
 pub fn environment(name: &str, packages: &[&str]) -> Outcome<PathBuf> {
@@ -22,9 +26,17 @@ pub fn environment(name: &str, packages: &[&str]) -> Outcome<PathBuf> {
         return Ok(folder);
     }
     eprintln!("\n==> Python environment {name}: {}", packages.join(", "));
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    run(Command::new("python3")
+        .args(["-m", "venv", "--clear"])
+        .arg(&folder))?;
     run(Command::new(folder.join("bin/python"))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ])
         .args(packages))?;
     std::fs::write(&mark, wanted).map_err(|error| format!("{}: {error}", mark.display()))?;
     Ok(folder)
@@ -35,7 +47,11 @@ fn run(command: &mut Command) -> Outcome {
     let status = command.status().map_err(|error| {
         format!("{program} cannot be started: {error}; Python 3.10 or later with venv is needed")
     })?;
-    if status.success() { Ok(()) } else { Err(format!("{program} failed ({status})")) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{program} failed ({status})"))
+    }
 }
 
 /// The shop's contracts in name order.
@@ -53,5 +69,6 @@ pub fn contracts() -> Outcome<Vec<PathBuf>> {
 }
 
 fn is_contract(path: &Path) -> bool {
-    path.to_str().is_some_and(|path| path.ends_with(".odcs.yaml"))
+    path.to_str()
+        .is_some_and(|path| path.ends_with(".odcs.yaml"))
 }

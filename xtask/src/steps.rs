@@ -8,10 +8,12 @@ use crate::{Outcome, docs, python, root, tarn};
 fn run(title: &str, command: &mut Command) -> Outcome {
     eprintln!("\n==> {title}");
     let started = Instant::now();
-    let status = command
-        .current_dir(root())
-        .status()
-        .map_err(|error| format!("{title}: {} cannot be started: {error}", command.get_program().display()))?;
+    let status = command.current_dir(root()).status().map_err(|error| {
+        format!(
+            "{title}: {} cannot be started: {error}",
+            command.get_program().display()
+        )
+    })?;
     if !status.success() {
         return Err(format!("{title} failed ({status})"));
     }
@@ -27,14 +29,24 @@ fn cargo(args: &[&str]) -> Command {
 
 /// Builds the binary and the tests with one set of features, so that Polars is built once.
 pub fn build() -> Outcome {
-    run("build", &mut cargo(&["build", "--release", "--workspace", "--all-targets"]))
+    run(
+        "build",
+        &mut cargo(&["build", "--release", "--workspace", "--all-targets"]),
+    )
 }
 
 pub fn test() -> Outcome {
     run("formatting", &mut cargo(&["fmt", "--all", "--check"]))?;
     run(
         "clippy",
-        &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+        &mut cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]),
     )?;
     build()?;
     eprintln!("\n==> generated reference pages");
@@ -43,13 +55,21 @@ pub fn test() -> Outcome {
     for contract in python::contracts()? {
         run(
             &format!("datacontract lint {}", contract.display()),
-            Command::new(python.join("bin/datacontract")).arg("lint").arg(&contract),
+            Command::new(python.join("bin/datacontract"))
+                .arg("lint")
+                .arg(&contract),
         )?;
     }
     run(
         "tests",
-        cargo(&["test", "--release", "--workspace", "--", "--include-ignored"])
-            .env("TARN_BIN", tarn()?)
-            .env("TARN_PYTHON", python.join("bin/python")),
+        cargo(&[
+            "test",
+            "--release",
+            "--workspace",
+            "--",
+            "--include-ignored",
+        ])
+        .env("TARN_BIN", tarn()?)
+        .env("TARN_PYTHON", python.join("bin/python")),
     )
 }

@@ -109,8 +109,10 @@ impl fmt::Display for Error {
             write!(f, "{context}: ")?;
         }
         f.write_str(&self.message)?;
-        let mut source: Option<&(dyn StdError + 'static)> =
-            self.source.as_ref().map(|source| source.as_ref() as &(dyn StdError + 'static));
+        let mut source: Option<&(dyn StdError + 'static)> = self
+            .source
+            .as_ref()
+            .map(|source| source.as_ref() as &(dyn StdError + 'static));
         let mut shown = self.message.clone();
         while let Some(error) = source {
             let text = error.to_string();
@@ -127,7 +129,9 @@ impl fmt::Display for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_ref().map(|source| source.as_ref() as &(dyn StdError + 'static))
+        self.source
+            .as_ref()
+            .map(|source| source.as_ref() as &(dyn StdError + 'static))
     }
 }
 

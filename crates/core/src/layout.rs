@@ -9,7 +9,10 @@ pub const RAW: &str = "raw/";
 
 /// The key of a new raw object: `raw/<source>/<dataset>/ingest_date=YYYY-MM-DD/<name>`, the date in UTC.
 pub fn raw_key(source: &str, dataset: &str, arrived: DateTime<Utc>, name: &str) -> String {
-    format!("{RAW}{source}/{dataset}/ingest_date={}/{name}", arrived.format("%Y-%m-%d"))
+    format!(
+        "{RAW}{source}/{dataset}/ingest_date={}/{name}",
+        arrived.format("%Y-%m-%d")
+    )
 }
 
 /// The prefix of a table's files: `<zone>/<table>/`.

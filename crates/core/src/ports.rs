@@ -58,7 +58,13 @@ pub trait Objects: Send + Sync {
 
     /// Puts a local file; large files are never held in memory. `consume` lets the store move the
     /// file instead of copying it.
-    async fn put_file(&self, key: &str, path: &Path, mode: PutMode, consume: bool) -> Result<ObjectInfo>;
+    async fn put_file(
+        &self,
+        key: &str,
+        path: &Path,
+        mode: PutMode,
+        consume: bool,
+    ) -> Result<ObjectInfo>;
 
     /// The object as a local file that stays readable while the returned value lives: the file
     /// itself in a folder, a temporary copy on S3.
@@ -90,7 +96,10 @@ impl LocalCopy {
 
     /// A temporary copy; dropping `guard` deletes it.
     pub fn temporary(path: PathBuf, guard: impl std::fmt::Debug + Send + Sync + 'static) -> Self {
-        LocalCopy { path, _guard: Some(Box::new(guard)) }
+        LocalCopy {
+            path,
+            _guard: Some(Box::new(guard)),
+        }
     }
 
     /// Where the content is.
@@ -139,7 +148,11 @@ pub trait Ledger: Send + Sync {
 
     /// Writes an object's record if nobody did since `expected_revision` was read (None: if there is
     /// no record yet). Returns the new revision; `Conflict` if somebody did.
-    async fn put_object(&self, record: &ObjectRecord, expected_revision: Option<u64>) -> Result<u64>;
+    async fn put_object(
+        &self,
+        record: &ObjectRecord,
+        expected_revision: Option<u64>,
+    ) -> Result<u64>;
 
     /// Every object record whose key begins with `prefix`, in key order.
     async fn objects(&self, prefix: &str) -> Result<Vec<ObjectRecord>>;

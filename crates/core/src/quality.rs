@@ -34,14 +34,19 @@ impl DatasetQuality {
     pub fn passed(&self) -> bool {
         self.mismatched == 0
             && self.rejected == 0
-            && self.failed_checks.iter().all(|check| check.severity != "error")
+            && self
+                .failed_checks
+                .iter()
+                .all(|check| check.severity != "error")
     }
 }
 
+/// A rule by its text and column.
+type ChecksByRule<'a> = BTreeMap<(&'a str, Option<&'a str>), CheckResult>;
+
 /// Sums up the runs that succeeded, per dataset in name order.
 pub fn summary(runs: &[RunRecord]) -> Vec<DatasetQuality> {
-    let mut datasets: BTreeMap<&str, (DatasetQuality, BTreeMap<(&str, Option<&str>), CheckResult>)> =
-        BTreeMap::new();
+    let mut datasets: BTreeMap<&str, (DatasetQuality, ChecksByRule<'_>)> = BTreeMap::new();
     let succeeded = runs.iter().filter(|run| run.status == RunStatus::Succeeded);
     for outcome in succeeded.flat_map(|run| &run.datasets) {
         let (quality, checks) = datasets.entry(&outcome.dataset).or_default();
@@ -52,7 +57,11 @@ pub fn summary(runs: &[RunRecord]) -> Vec<DatasetQuality> {
         for (rule, count) in &outcome.rejected_by {
             *quality.rejected_by.entry(rule.clone()).or_default() += count;
         }
-        if outcome.reconciliation.as_ref().is_some_and(|found| !found.matches) {
+        if outcome
+            .reconciliation
+            .as_ref()
+            .is_some_and(|found| !found.matches)
+        {
             quality.mismatched += 1;
         }
         for check in &outcome.checks {
@@ -133,10 +142,26 @@ mod tests {
             run(RunStatus::Succeeded, outcome(10, 0, check(0, true))),
             run(RunStatus::Failed, outcome(5, 5, check(5, false))),
         ]);
-        let [orders] = found.as_slice() else { panic!("{found:?}") };
-        assert_eq!((orders.runs, orders.received, orders.accepted, orders.rejected), (2, 20, 19, 1));
+        let [orders] = found.as_slice() else {
+            panic!("{found:?}")
+        };
+        assert_eq!(
+            (
+                orders.runs,
+                orders.received,
+                orders.accepted,
+                orders.rejected
+            ),
+            (2, 20, 19, 1)
+        );
         assert_eq!(orders.failed_checks.len(), 1);
-        assert_eq!((orders.failed_checks[0].checked, orders.failed_checks[0].failed), (20, 1));
+        assert_eq!(
+            (
+                orders.failed_checks[0].checked,
+                orders.failed_checks[0].failed
+            ),
+            (20, 1)
+        );
         assert!(!orders.passed());
     }
 }

@@ -29,9 +29,11 @@ pub fn table_spec() -> TableSpec {
         Field::new(COLUMN, ColumnType::String, false).doc("Column that broke it"),
         Field::new(REASON, ColumnType::String, true).doc("What was found and what was expected"),
         Field::new(LINE, ColumnType::Long, false).doc("Line of the source, counted from 1"),
-        Field::new(PAYLOAD, ColumnType::String, true).doc("The row as received, at most 64 KiB of it"),
-        Field::new(PAYLOAD_ENCODING, ColumnType::String, true)
-            .doc("utf8, or escaped where bytes that are not UTF-8 are written as \\xhh and \\ as \\\\"),
+        Field::new(PAYLOAD, ColumnType::String, true)
+            .doc("The row as received, at most 64 KiB of it"),
+        Field::new(PAYLOAD_ENCODING, ColumnType::String, true).doc(
+            "utf8, or escaped where bytes that are not UTF-8 are written as \\xhh and \\ as \\\\",
+        ),
         Field::new(PAYLOAD_BYTES, ColumnType::Long, true).doc("Bytes of the whole row"),
     ];
     fields.extend(system::fields());

@@ -65,7 +65,12 @@ pub struct Field {
 impl Field {
     /// A column without a description.
     pub fn new(name: impl Into<String>, ty: ColumnType, required: bool) -> Self {
-        Field { name: name.into(), ty, required, doc: String::new() }
+        Field {
+            name: name.into(),
+            ty,
+            required,
+            doc: String::new(),
+        }
     }
 
     /// Adds a description.
@@ -148,13 +153,18 @@ pub struct TableName {
 impl TableName {
     /// A name in a zone.
     pub fn new(zone: Zone, name: impl Into<String>) -> Self {
-        TableName { zone, name: name.into() }
+        TableName {
+            zone,
+            name: name.into(),
+        }
     }
 
     /// Parses `zone.name`.
     pub fn parse(text: &str) -> Option<Self> {
         let (zone, name) = text.split_once('.')?;
-        let zone = Zone::ALL.into_iter().find(|candidate| candidate.as_str() == zone)?;
+        let zone = Zone::ALL
+            .into_iter()
+            .find(|candidate| candidate.as_str() == zone)?;
         Some(TableName::new(zone, name))
     }
 }
@@ -196,7 +206,8 @@ pub mod system {
             Field::new(SOURCE_VERSION, ColumnType::String, true).doc("Version of that object"),
             Field::new(SOURCE_OFFSET, ColumnType::Long, true)
                 .doc("Place in the object: byte offset, or rowid for a database"),
-            Field::new(INGESTED_AT, ColumnType::Timestamp, true).doc("When the row was written (UTC)"),
+            Field::new(INGESTED_AT, ColumnType::Timestamp, true)
+                .doc("When the row was written (UTC)"),
             Field::new(CONTRACT_VERSION, ColumnType::String, true)
                 .doc("Version of the contract it was checked against"),
         ]

@@ -29,7 +29,9 @@ pub fn data_type(ty: &ColumnType, element_id: Option<i32>) -> ArrowDataType {
         ColumnType::Double => ArrowDataType::Float64,
         ColumnType::Boolean => ArrowDataType::Boolean,
         ColumnType::Date => ArrowDataType::Date32,
-        ColumnType::Timestamp => ArrowDataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        ColumnType::Timestamp => {
+            ArrowDataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+        }
         ColumnType::Decimal { precision, scale } => {
             ArrowDataType::Decimal(usize::from(*precision), usize::from(*scale))
         }
@@ -104,7 +106,9 @@ fn text_array(column: TextColumn) -> Result<Box<dyn Array>> {
         Box::new(ArrowDataType::LargeUtf8),
         false,
     );
-    Ok(DictionaryArray::try_new(dtype, keys, values.boxed()).map_err(failed)?.boxed())
+    Ok(DictionaryArray::try_new(dtype, keys, values.boxed())
+        .map_err(failed)?
+        .boxed())
 }
 
 fn list_array(column: ListColumn, element_id: Option<i32>) -> Result<Box<dyn Array>> {
@@ -112,16 +116,22 @@ fn list_array(column: ListColumn, element_id: Option<i32>) -> Result<Box<dyn Arr
     // Plain items: lists of dictionaries are not read by every engine.
     let items = text_array(column.items.into_plain())?;
     let dtype = data_type(&ColumnType::StringList, element_id);
-    Ok(ListArray::<i64>::try_new(dtype, offsets(column.ends)?, items, validity)
-        .map_err(failed)?
-        .boxed())
+    Ok(
+        ListArray::<i64>::try_new(dtype, offsets(column.ends)?, items, validity)
+            .map_err(failed)?
+            .boxed(),
+    )
 }
 
 /// One column as the Parquet writer takes it. An interned text column becomes a dictionary, which
 /// the writer stores as it is; decimals stay the integers that Parquet stores.
 pub fn storage_array(column: ColumnData, field: &TableField) -> Result<Box<dyn Array>> {
     let primitive = |dtype, values: Vec<i64>, validity| -> Result<Box<dyn Array>> {
-        Ok(PrimitiveArray::try_new(dtype, values.into(), bitmap(validity)?).map_err(failed)?.boxed())
+        Ok(
+            PrimitiveArray::try_new(dtype, values.into(), bitmap(validity)?)
+                .map_err(failed)?
+                .boxed(),
+        )
     };
     match (column, &field.field.ty) {
         (ColumnData::Text(column), ColumnType::String) => text_array(column),
@@ -144,9 +154,13 @@ pub fn storage_array(column: ColumnData, field: &TableField) -> Result<Box<dyn A
         (ColumnData::Long(column), ColumnType::Decimal { .. }) => {
             // Iceberg stores up to nine digits in 32 bits; the readers have checked the range.
             let values: Vec<i32> = column.values.iter().map(|&value| value as i32).collect();
-            Ok(PrimitiveArray::try_new(ArrowDataType::Int32, values.into(), bitmap(column.validity)?)
-                .map_err(failed)?
-                .boxed())
+            Ok(PrimitiveArray::try_new(
+                ArrowDataType::Int32,
+                values.into(),
+                bitmap(column.validity)?,
+            )
+            .map_err(failed)?
+            .boxed())
         }
         (ColumnData::Double(column), ColumnType::Double) => Ok(PrimitiveArray::try_new(
             ArrowDataType::Float64,

@@ -73,7 +73,11 @@ impl Batch {
     /// An empty batch for a contract.
     pub fn new(contract: &Contract) -> Self {
         Batch {
-            columns: contract.columns.iter().map(|column| ColumnData::new(&column.ty)).collect(),
+            columns: contract
+                .columns
+                .iter()
+                .map(|column| ColumnData::new(&column.ty))
+                .collect(),
             ..Batch::default()
         }
     }
@@ -85,7 +89,9 @@ impl Batch {
 
     /// The payload of a row, where the batch has its text.
     pub fn payload(&self, row: usize) -> Option<&[u8]> {
-        self.spans.get(row).map(|&(begin, end)| &self.text[begin..end])
+        self.spans
+            .get(row)
+            .map(|&(begin, end)| &self.text[begin..end])
     }
 
     /// A row of the batch as a rejected one: its payload is its text, or its columns as JSON.

@@ -2,9 +2,7 @@
 //! batch with its payload, its place and the rule.
 
 use tarn_core::Result;
-use tarn_core::contract::{
-    Bound, Contract, Metric, Severity, TableCheck, ValueCheck, ValueRule,
-};
+use tarn_core::contract::{Bound, Contract, Metric, Severity, TableCheck, ValueCheck, ValueRule};
 use tarn_core::run::CheckResult;
 use tarn_core::schema::ColumnType;
 
@@ -40,7 +38,11 @@ impl<'a> Checks<'a> {
                 counted: vec![0; column.metrics.len()],
             })
             .collect();
-        Checks { contract, columns, checked: 0 }
+        Checks {
+            contract,
+            columns,
+            checked: 0,
+        }
     }
 
     /// Checks every row of the batch and moves those that break a rule to its rejected rows.
@@ -49,7 +51,13 @@ impl<'a> Checks<'a> {
         self.checked += rows as u64;
         // The first broken rule of each rejected row, in column order.
         let mut verdicts: Vec<Option<Verdict>> = Vec::new();
-        for (index, (column, tally)) in self.contract.columns.iter().zip(&mut self.columns).enumerate() {
+        for (index, (column, tally)) in self
+            .contract
+            .columns
+            .iter()
+            .zip(&mut self.columns)
+            .enumerate()
+        {
             let data = &batch.columns[index];
             for (metric, counted) in column.metrics.iter().zip(&mut tally.counted) {
                 *counted += count_metric(&metric.metric, data);
@@ -57,14 +65,30 @@ impl<'a> Checks<'a> {
             if column.required && data.validity().nulls() > 0 {
                 for row in (0..rows).filter(|&row| !data.validity().get(row)) {
                     tally.missing += 1;
-                    note(&mut verdicts, rows, row, Verdict { column: index, rule: None });
+                    note(
+                        &mut verdicts,
+                        rows,
+                        row,
+                        Verdict {
+                            column: index,
+                            rule: None,
+                        },
+                    );
                 }
             }
             for (number, rule) in column.rules.iter().enumerate() {
                 for row in broken_rows(rule, data, &column.ty) {
                     tally.broken[number] += 1;
                     if rule.severity == Severity::Error {
-                        note(&mut verdicts, rows, row, Verdict { column: index, rule: Some(number) });
+                        note(
+                            &mut verdicts,
+                            rows,
+                            row,
+                            Verdict {
+                                column: index,
+                                rule: Some(number),
+                            },
+                        );
                     }
                 }
             }
@@ -79,15 +103,16 @@ impl<'a> Checks<'a> {
     pub fn results(&self, received: u64, duplicates: u64) -> Vec<CheckResult> {
         let mut results = Vec::new();
         for (column, tally) in self.contract.columns.iter().zip(&self.columns) {
-            let result = |rule: &str, dimension: &str, severity: Severity, failed, passed| CheckResult {
-                rule: rule.to_owned(),
-                column: Some(column.name.clone()),
-                dimension: dimension.to_owned(),
-                severity: severity.as_str().to_owned(),
-                checked: self.checked,
-                failed,
-                passed,
-            };
+            let result =
+                |rule: &str, dimension: &str, severity: Severity, failed, passed| CheckResult {
+                    rule: rule.to_owned(),
+                    column: Some(column.name.clone()),
+                    dimension: dimension.to_owned(),
+                    severity: severity.as_str().to_owned(),
+                    checked: self.checked,
+                    failed,
+                    passed,
+                };
             if column.required {
                 results.push(result(
                     &format!("{} is required", column.name),
@@ -98,7 +123,13 @@ impl<'a> Checks<'a> {
                 ));
             }
             for (rule, &failed) in column.rules.iter().zip(&tally.broken) {
-                results.push(result(&rule.text, &rule.dimension, rule.severity, failed, failed == 0));
+                results.push(result(
+                    &rule.text,
+                    &rule.dimension,
+                    rule.severity,
+                    failed,
+                    failed == 0,
+                ));
             }
             for (metric, &counted) in column.metrics.iter().zip(&tally.counted) {
                 let value = if !metric.percent {
@@ -165,11 +196,17 @@ fn reject(contract: &Contract, batch: &mut Batch, verdicts: &[Option<Verdict>]) 
         };
         let column = &contract.columns[verdict.column];
         let (rule, reason) = match verdict.rule {
-            None => (format!("{}.required", column.name), format!("{} has no value", column.name)),
+            None => (
+                format!("{}.required", column.name),
+                format!("{} has no value", column.name),
+            ),
             Some(number) => {
                 let rule = &column.rules[number];
                 let found = render::value(&batch.columns[verdict.column], row, &column.ty);
-                (rule.id.clone(), format!("{}, but found {}", rule.text, shortened(&found)))
+                (
+                    rule.id.clone(),
+                    format!("{}, but found {}", rule.text, shortened(&found)),
+                )
             }
         };
         rejected.push(batch.reject_row(contract, row, rule, Some(&column.name), reason));
@@ -192,8 +229,10 @@ fn count_metric(metric: &Metric, data: &ColumnData) -> u64 {
     match (metric, data) {
         (Metric::MissingValues(values), ColumnData::Text(text)) => {
             nulls
-                + rows_where(text, |value| values.iter().any(|missing| missing.as_bytes() == value))
-                    .len() as u64
+                + rows_where(text, |value| {
+                    values.iter().any(|missing| missing.as_bytes() == value)
+                })
+                .len() as u64
         }
         _ => nulls,
     }
@@ -203,8 +242,9 @@ fn count_metric(metric: &Metric, data: &ColumnData) -> u64 {
 /// interned.
 fn rows_where(column: &TextColumn, predicate: impl Fn(&[u8]) -> bool) -> Vec<usize> {
     if column.interned {
-        let matching: Vec<bool> =
-            (0..column.texts.len()).map(|text| predicate(column.texts.get(text))).collect();
+        let matching: Vec<bool> = (0..column.texts.len())
+            .map(|text| predicate(column.texts.get(text)))
+            .collect();
         if !matching.contains(&true) {
             return Vec::new();
         }
@@ -222,7 +262,11 @@ fn rows_of<T: Copy + Default>(
     predicate: impl Fn(T) -> bool,
 ) -> Vec<usize> {
     // Two passes: the first has no branch per row and is nearly always the only one.
-    if !column.values.iter().fold(false, |any, &value| any | predicate(value)) {
+    if !column
+        .values
+        .iter()
+        .fold(false, |any, &value| any | predicate(value))
+    {
         return Vec::new();
     }
     (0..column.values.len())
@@ -242,9 +286,9 @@ fn broken_rows(rule: &ValueRule, data: &ColumnData, ty: &ColumnType) -> Vec<usiz
             }),
             ValueCheck::MinLength(least) => rows_where(column, |text| characters(text) < *least),
             ValueCheck::MaxLength(most) => rows_where(column, |text| characters(text) > *most),
-            ValueCheck::OneOf(values) => {
-                rows_where(column, |text| !values.iter().any(|value| value.as_bytes() == text))
-            }
+            ValueCheck::OneOf(values) => rows_where(column, |text| {
+                !values.iter().any(|value| value.as_bytes() == text)
+            }),
             _ => Vec::new(),
         },
         ColumnData::Int(column) => match integer_breach(rule) {
@@ -265,7 +309,11 @@ fn broken_rows(rule: &ValueRule, data: &ColumnData, ty: &ColumnType) -> Vec<usiz
         ColumnData::Boolean(_) => broken_by_text(rule, data, ty),
         // A rule of a list holds for each of its items.
         ColumnData::List(column) => {
-            let items = broken_rows(rule, &ColumnData::Text(column.items.clone()), &ColumnType::String);
+            let items = broken_rows(
+                rule,
+                &ColumnData::Text(column.items.clone()),
+                &ColumnType::String,
+            );
             let mut rows: Vec<usize> = items
                 .into_iter()
                 .map(|item| column.ends.partition_point(|&end| end as usize <= item))

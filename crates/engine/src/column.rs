@@ -109,7 +109,11 @@ impl Texts {
     /// Text `index`.
     #[inline]
     pub fn get(&self, index: usize) -> &[u8] {
-        let begin = if index == 0 { 0 } else { self.ends[index - 1] as usize };
+        let begin = if index == 0 {
+            0
+        } else {
+            self.ends[index - 1] as usize
+        };
         &self.bytes[begin..self.ends[index] as usize]
     }
 
@@ -121,7 +125,8 @@ impl Texts {
 
     fn truncate(&mut self, len: usize) {
         self.ends.truncate(len);
-        self.bytes.truncate(self.ends.last().copied().unwrap_or(0) as usize);
+        self.bytes
+            .truncate(self.ends.last().copied().unwrap_or(0) as usize);
     }
 }
 
@@ -232,7 +237,12 @@ impl TextColumn {
             Entry::Occupied(entry) => entry.get().key,
             Entry::Vacant(entry) => {
                 let key = texts.ends.len() as u32;
-                entry.insert(Slot { hash, begin: begin as u32, len: text.len() as u32, key });
+                entry.insert(Slot {
+                    hash,
+                    begin: begin as u32,
+                    len: text.len() as u32,
+                    key,
+                });
                 texts.push(text);
                 key
             }
@@ -261,13 +271,21 @@ impl TextColumn {
         if !self.validity.get(row) {
             return None;
         }
-        Some(self.texts.get(if self.interned { self.keys[row] as usize } else { row }))
+        Some(self.texts.get(if self.interned {
+            self.keys[row] as usize
+        } else {
+            row
+        }))
     }
 
     fn make_plain(&mut self) {
         let mut plain = Texts::default();
         for (row, &key) in self.keys.iter().enumerate() {
-            plain.push(if self.validity.get(row) { self.texts.get(key as usize) } else { b"" });
+            plain.push(if self.validity.get(row) {
+                self.texts.get(key as usize)
+            } else {
+                b""
+            });
         }
         self.texts = plain;
         self.keys = Vec::new();
@@ -306,7 +324,10 @@ pub struct Plain<T> {
 impl<T: Copy + Default> Plain<T> {
     /// An empty column.
     pub fn new() -> Self {
-        Plain { values: Vec::new(), validity: Validity::default() }
+        Plain {
+            values: Vec::new(),
+            validity: Validity::default(),
+        }
     }
 
     /// Appends a value.
@@ -356,7 +377,11 @@ pub struct ListColumn {
 impl ListColumn {
     /// An empty column.
     pub fn new() -> Self {
-        ListColumn { items: TextColumn::new(true), ends: Vec::new(), validity: Validity::default() }
+        ListColumn {
+            items: TextColumn::new(true),
+            ends: Vec::new(),
+            validity: Validity::default(),
+        }
     }
 
     /// Appends an item to the row being filled.
@@ -383,7 +408,8 @@ impl ListColumn {
     pub fn truncate(&mut self, len: usize) {
         self.ends.truncate(len);
         self.validity.truncate(len);
-        self.items.truncate(self.ends.last().copied().unwrap_or(0) as usize);
+        self.items
+            .truncate(self.ends.last().copied().unwrap_or(0) as usize);
     }
 }
 
@@ -505,7 +531,11 @@ impl ColumnData {
                         to.push_null();
                         continue;
                     }
-                    let begin = if row == 0 { 0 } else { from.ends[row - 1] as usize };
+                    let begin = if row == 0 {
+                        0
+                    } else {
+                        from.ends[row - 1] as usize
+                    };
                     for item in begin..from.ends[row] as usize {
                         to.push_item(from.items.get(item).unwrap_or_default());
                     }
@@ -527,7 +557,9 @@ impl ColumnData {
             ColumnData::Double(column) => 8 * column.values.len(),
             ColumnData::Boolean(column) => column.values.len(),
             ColumnData::List(column) => {
-                8 * column.ends.len() + column.items.texts.bytes.len() + 8 * column.items.texts.len()
+                8 * column.ends.len()
+                    + column.items.texts.bytes.len()
+                    + 8 * column.items.texts.len()
             }
         }
     }

@@ -38,12 +38,14 @@ impl Bloom {
     fn for_keys(keys: u64) -> Self {
         // Two bytes a key keep false alarms below one in a thousand.
         let bytes = (keys * 2).clamp(SMALLEST_BLOOM, LARGEST_BLOOM);
-        Bloom { blocks: vec![[0; 8]; (bytes / 64) as usize] }
+        Bloom {
+            blocks: vec![[0; 8]; (bytes / 64) as usize],
+        }
     }
 
     /// Inserts a key and tells whether it may have been there.
     fn insert(&mut self, hash: u128) -> bool {
-        let block = ((hash >> 64) as u64 as u128 * self.blocks.len() as u128 >> 64) as usize;
+        let block = (((hash >> 64) * self.blocks.len() as u128) >> 64) as usize;
         let mut bits = hash as u64;
         let mut seen = true;
         for word in &mut self.blocks[block] {
@@ -142,7 +144,11 @@ impl Deduplicator {
 
     /// Makes a suspect of an event that `is_new` denied.
     pub fn suspect<T>(&self, id: &[u8], day: i32, row: T) -> Suspect<T> {
-        Suspect { hash: self.hasher.hash(id), day, row }
+        Suspect {
+            hash: self.hasher.hash(id),
+            day,
+            row,
+        }
     }
 
     /// Decides suspects, given in order: for each whether it is new (and then it is remembered), or
@@ -151,8 +157,10 @@ impl Deduplicator {
         if suspects.is_empty() {
             return Ok(Vec::new());
         }
-        let mut known: HashMap<u128, Vec<i32>> =
-            suspects.iter().map(|suspect| (suspect.hash, Vec::new())).collect();
+        let mut known: HashMap<u128, Vec<i32>> = suspects
+            .iter()
+            .map(|suspect| (suspect.hash, Vec::new()))
+            .collect();
         let days: BTreeSet<i32> = suspects.iter().map(|suspect| suspect.day).collect();
         for file in &self.existing {
             if days.iter().any(|&day| self.near(day, file.day)) {
@@ -172,7 +180,10 @@ impl Deduplicator {
         for suspect in suspects {
             let days = known.entry(suspect.hash).or_default();
             let window = self.window.unsigned_abs();
-            let repeated = days.iter().copied().find(|day| day.abs_diff(suspect.day) <= window);
+            let repeated = days
+                .iter()
+                .copied()
+                .find(|day| day.abs_diff(suspect.day) <= window);
             if repeated.is_none() {
                 days.push(suspect.day);
                 self.remember(suspect.hash, suspect.day)?;
@@ -209,7 +220,8 @@ impl Deduplicator {
 
     fn read_log(&mut self, mut each: impl FnMut(u128, i32)) -> Result<()> {
         self.log.flush().map_err(storage)?;
-        let mut reader = BufReader::with_capacity(1 << 16, File::open(&self.log_path).map_err(storage)?);
+        let mut reader =
+            BufReader::with_capacity(1 << 16, File::open(&self.log_path).map_err(storage)?);
         let mut entry = [0; LOG_ENTRY];
         let length = reader.seek(SeekFrom::End(0)).map_err(storage)?;
         reader.seek(SeekFrom::Start(0)).map_err(storage)?;

@@ -25,7 +25,9 @@ fn plain<T: Copy + Default>(values: impl Iterator<Item = Option<T>>) -> Plain<T>
 /// A column of a type. Integers for a decimal are its scaled values: marts compute money so.
 fn convert(series: &Series, ty: &ColumnType) -> Result<ColumnData> {
     if let (ColumnType::Decimal { .. }, DataType::Int64) = (ty, series.dtype()) {
-        return Ok(ColumnData::Long(plain(series.i64().map_err(mismatch)?.iter())));
+        return Ok(ColumnData::Long(plain(
+            series.i64().map_err(mismatch)?.iter(),
+        )));
     }
     let series = series.strict_cast(&scan::data_type(ty)).map_err(mismatch)?;
     Ok(match ty {
@@ -44,9 +46,9 @@ fn convert(series: &Series, ty: &ColumnType) -> Result<ColumnData> {
             ColumnData::Int(plain(series.date().map_err(mismatch)?.physical().iter()))
         }
         ColumnType::Long => ColumnData::Long(plain(series.i64().map_err(mismatch)?.iter())),
-        ColumnType::Timestamp => {
-            ColumnData::Long(plain(series.datetime().map_err(mismatch)?.physical().iter()))
-        }
+        ColumnType::Timestamp => ColumnData::Long(plain(
+            series.datetime().map_err(mismatch)?.physical().iter(),
+        )),
         ColumnType::Decimal { .. } => {
             let values = series.decimal().map_err(mismatch)?.physical().iter();
             let mut column = Plain::new();

@@ -34,7 +34,8 @@ pub fn drafts(path: &Path, source: &str) -> Result<Vec<Draft>> {
     match sniff(path, &[])?.ok_or_else(unknown)? {
         Format::Sqlite => database(path, source),
         format @ Format::AccessLog => {
-            let draft = Draft::natural("web_requests", format, &format!("raw/{source}/access_logs"));
+            let draft =
+                Draft::natural("web_requests", format, &format!("raw/{source}/access_logs"));
             draft.map(|draft| vec![draft]).ok_or_else(unknown)
         }
         Format::SocialPosts | Format::JsonLines => {
@@ -48,7 +49,11 @@ pub fn drafts(path: &Path, source: &str) -> Result<Vec<Draft>> {
                 .collect();
             // Posts are whole documents or carry the marks of a network; anything else is events.
             if objects.is_empty() || objects.iter().all(is_post) {
-                let draft = Draft::natural("social_posts", Format::SocialPosts, &format!("raw/{source}/posts"));
+                let draft = Draft::natural(
+                    "social_posts",
+                    Format::SocialPosts,
+                    &format!("raw/{source}/posts"),
+                );
                 return draft.map(|draft| vec![draft]).ok_or_else(unknown);
             }
             Ok(vec![json_lines(&objects, source)])
@@ -61,7 +66,9 @@ fn is_post(object: &Map<String, Value>) -> bool {
     has("created_at") && (has("text") || has("full_text") || has("content"))
         || has("created_utc")
         || has("includes")
-        || object.get("kind").is_some_and(|kind| kind == "Listing" || kind == "t1" || kind == "t3")
+        || object
+            .get("kind")
+            .is_some_and(|kind| kind == "Listing" || kind == "t1" || kind == "t3")
         || object.get("data").is_some_and(Value::is_object)
         || has("statuses")
 }
@@ -78,13 +85,18 @@ fn column(name: &str, ty: ColumnType, encoding: Encoding) -> DraftColumn {
     }
 }
 
-const MONEY: ColumnType = ColumnType::Decimal { precision: 18, scale: 2 };
+const MONEY: ColumnType = ColumnType::Decimal {
+    precision: 18,
+    scale: 2,
+};
 
 fn sounds_like_money(name: &str) -> bool {
     let name = name.to_lowercase();
-    ["price", "amount", "total", "cost", "revenue", "tax", "discount", "fee", "balance"]
-        .iter()
-        .any(|word| name.contains(word))
+    [
+        "price", "amount", "total", "cost", "revenue", "tax", "discount", "fee", "balance",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
 }
 
 fn database(path: &Path, source: &str) -> Result<Vec<Draft>> {
@@ -112,7 +124,10 @@ fn database(path: &Path, source: &str) -> Result<Vec<Draft>> {
         }
     }
     if drafts.is_empty() {
-        return Err(Error::new(ErrorKind::BadSource, "the database has no tables"));
+        return Err(Error::new(
+            ErrorKind::BadSource,
+            "the database has no tables",
+        ));
     }
     Ok(drafts)
 }
@@ -131,25 +146,35 @@ fn declared_decimal(declared: &str) -> Option<(u8, u8)> {
 
 /// None for a column of blobs, which no table holds.
 fn stored_column(declared: &TableColumn, values: &[&Stored]) -> Option<DraftColumn> {
-    let present: Vec<&Stored> =
-        values.iter().copied().filter(|value| !matches!(value, Stored::Null)).collect();
+    let present: Vec<&Stored> = values
+        .iter()
+        .copied()
+        .filter(|value| !matches!(value, Stored::Null))
+        .collect();
     if present.iter().any(|value| matches!(value, Stored::Blob(_)))
         || declared.declared.eq_ignore_ascii_case("BLOB")
     {
         return None;
     }
-    let all = |is: &dyn Fn(&Stored) -> bool| !present.is_empty() && present.iter().all(|value| is(value));
+    let all =
+        |is: &dyn Fn(&Stored) -> bool| !present.is_empty() && present.iter().all(|value| is(value));
     let whole = all(&|value| matches!(value, Stored::Integer(_)));
     let number = all(&|value| matches!(value, Stored::Integer(_) | Stored::Real(_)));
     let text = all(&|value| matches!(value, Stored::Text(_)));
     let name = declared.name.as_str();
     let upper = declared.declared.to_ascii_uppercase();
     let mut draft = if let Some((precision, scale)) = declared_decimal(&upper) {
-        let encoding = if text { Encoding::Natural } else { Encoding::Real };
+        let encoding = if text {
+            Encoding::Natural
+        } else {
+            Encoding::Real
+        };
         column(name, ColumnType::Decimal { precision, scale }, encoding)
     } else if number && !whole && sounds_like_money(name) {
         let mut draft = column(name, MONEY, Encoding::Real);
-        draft.comment = Some("Decide: money stored as a floating point number, taken to two decimals".to_owned());
+        draft.comment = Some(
+            "Decide: money stored as a floating point number, taken to two decimals".to_owned(),
+        );
         draft
     } else if number && !whole || present.is_empty() && upper.contains("REAL") {
         column(name, ColumnType::Double, Encoding::Natural)
@@ -164,15 +189,19 @@ fn stored_column(declared: &TableColumn, values: &[&Stored]) -> Option<DraftColu
         let mut draft = column(name, ColumnType::Long, Encoding::Natural);
         if sounds_like_money(name) {
             draft.comment = Some(
-                "Decide: if this is money in cents, use decimal(18,2) with encoding minorUnits:2".to_owned(),
+                "Decide: if this is money in cents, use decimal(18,2) with encoding minorUnits:2"
+                    .to_owned(),
             );
         }
         draft
     } else {
-        text_column(name, present.iter().filter_map(|value| match value {
-            Stored::Text(text) => Some(text.as_str()),
-            _ => None,
-        }))
+        text_column(
+            name,
+            present.iter().filter_map(|value| match value {
+                Stored::Text(text) => Some(text.as_str()),
+                _ => None,
+            }),
+        )
     };
     draft.primary_key = declared.key > 0;
     draft.required = draft.primary_key || declared.required;
@@ -207,8 +236,11 @@ fn json_lines(objects: &[Map<String, Value>], source: &str) -> Draft {
     let columns = names
         .into_iter()
         .map(|name| {
-            let values: Vec<&Value> =
-                objects.iter().filter_map(|object| object.get(name)).filter(|value| !value.is_null()).collect();
+            let values: Vec<&Value> = objects
+                .iter()
+                .filter_map(|object| object.get(name))
+                .filter(|value| !value.is_null())
+                .collect();
             let mut draft = json_column(name, &values);
             draft.required = values.len() == objects.len();
             draft
@@ -227,20 +259,38 @@ fn json_lines(objects: &[Map<String, Value>], source: &str) -> Draft {
 const PLAUSIBLE_MILLIS: std::ops::Range<i64> = 1_000_000_000_000..4_000_000_000_000;
 
 fn json_column(name: &str, values: &[&Value]) -> DraftColumn {
-    let all = |is: &dyn Fn(&Value) -> bool| !values.is_empty() && values.iter().all(|value| is(value));
+    let all =
+        |is: &dyn Fn(&Value) -> bool| !values.is_empty() && values.iter().all(|value| is(value));
     if all(&Value::is_boolean) {
         return column(name, ColumnType::Boolean, Encoding::Natural);
     }
     let lower = name.to_lowercase();
     if all(&|value| value.as_i64().is_some()) {
         if lower.ends_with("_micros") {
-            let mut draft =
-                column(name, ColumnType::Decimal { precision: 18, scale: 6 }, Encoding::MinorUnits(6));
-            draft.name = name.get(..name.len() - "_micros".len()).unwrap_or(name).to_owned();
+            let mut draft = column(
+                name,
+                ColumnType::Decimal {
+                    precision: 18,
+                    scale: 6,
+                },
+                Encoding::MinorUnits(6),
+            );
+            draft.name = name
+                .get(..name.len() - "_micros".len())
+                .unwrap_or(name)
+                .to_owned();
             return draft;
         }
-        let sounds_like_time = ["_ts", "time", "_at", "date"].iter().any(|word| lower.contains(word));
-        if sounds_like_time && all(&|value| value.as_i64().is_some_and(|v| PLAUSIBLE_MILLIS.contains(&v))) {
+        let sounds_like_time = ["_ts", "time", "_at", "date"]
+            .iter()
+            .any(|word| lower.contains(word));
+        if sounds_like_time
+            && all(&|value| {
+                value
+                    .as_i64()
+                    .is_some_and(|v| PLAUSIBLE_MILLIS.contains(&v))
+            })
+        {
             return column(name, ColumnType::Timestamp, Encoding::EpochMillis);
         }
         return column(name, ColumnType::Long, Encoding::Natural);
@@ -248,7 +298,10 @@ fn json_column(name: &str, values: &[&Value]) -> DraftColumn {
     if all(&Value::is_number) {
         let mut draft = column(name, ColumnType::Double, Encoding::Natural);
         if sounds_like_money(name) || lower.contains("bid") {
-            draft.ty = ColumnType::Decimal { precision: 18, scale: 6 };
+            draft.ty = ColumnType::Decimal {
+                precision: 18,
+                scale: 6,
+            };
             draft.comment = Some("Decide: taken for money with up to six decimals".to_owned());
         }
         return draft;
@@ -256,10 +309,17 @@ fn json_column(name: &str, values: &[&Value]) -> DraftColumn {
     if all(&Value::is_string) {
         return text_column(name, values.iter().filter_map(|value| value.as_str()));
     }
-    if all(&|value| value.as_array().is_some_and(|items| items.iter().all(Value::is_string))) {
+    if all(&|value| {
+        value
+            .as_array()
+            .is_some_and(|items| items.iter().all(Value::is_string))
+    }) {
         return column(name, ColumnType::StringList, Encoding::Natural);
     }
     let mut draft = column(name, ColumnType::String, Encoding::Natural);
-    draft.comment = Some("Decide: the values are objects or of several types; rows that are no text are rejected".to_owned());
+    draft.comment = Some(
+        "Decide: the values are objects or of several types; rows that are no text are rejected"
+            .to_owned(),
+    );
     draft
 }

@@ -78,9 +78,15 @@ impl<'a> Sink<'a> {
                 "rejected",
                 quarantine_fields.clone(),
                 quarantine_partitioning.as_ref(),
-                WriterOptions { partition_bytes: 4 << 20, ..WriterOptions::default() },
+                WriterOptions {
+                    partition_bytes: 4 << 20,
+                    ..WriterOptions::default()
+                },
             )?,
-            outcome: DatasetOutcome { dataset: job.contract.dataset.clone(), ..DatasetOutcome::default() },
+            outcome: DatasetOutcome {
+                dataset: job.contract.dataset.clone(),
+                ..DatasetOutcome::default()
+            },
         })
     }
 
@@ -92,7 +98,12 @@ impl<'a> Sink<'a> {
         self.outcome.received += rows as u64;
         self.outcome.blank += batch.blank;
         self.count_late(&batch);
-        let names = self.job.contract.columns.iter().map(|column| column.name.as_str());
+        let names = self
+            .job
+            .contract
+            .columns
+            .iter()
+            .map(|column| column.name.as_str());
         let named = names.zip(batch.columns).collect();
         let columns = table_columns(&self.job.fields, named, &batch.offsets, &self.job.stamp)?;
         self.accepted.write(columns, rows)
@@ -103,7 +114,11 @@ impl<'a> Sink<'a> {
         self.outcome.rejected += rejected.len() as u64;
         self.outcome.received += rejected.len() as u64;
         for row in rejected {
-            *self.outcome.rejected_by.entry(row.rule.clone()).or_default() += 1;
+            *self
+                .outcome
+                .rejected_by
+                .entry(row.rule.clone())
+                .or_default() += 1;
         }
         for rejected in rejected.chunks(REJECTED_ROWS) {
             let (named, offsets) = quarantine::columns(&self.job.contract.dataset, rejected);
@@ -115,12 +130,20 @@ impl<'a> Sink<'a> {
 
     fn count_late(&mut self, batch: &Batch) {
         let contract = self.job.contract;
-        let Some(bound) = contract.late_after_seconds.and_then(|bound| i64::try_from(bound).ok()) else {
+        let Some(bound) = contract
+            .late_after_seconds
+            .and_then(|bound| i64::try_from(bound).ok())
+        else {
             return;
         };
-        let lateness = contract.columns.iter().position(|column| column.source_name == "$latenessSeconds");
-        if let Some(ColumnData::Long(seconds)) = lateness.and_then(|index| batch.columns.get(index)) {
-            let late = (0..seconds.values.len()).filter(|&row| seconds.get(row).is_some_and(|s| s >= bound));
+        let lateness = contract
+            .columns
+            .iter()
+            .position(|column| column.source_name == "$latenessSeconds");
+        if let Some(ColumnData::Long(seconds)) = lateness.and_then(|index| batch.columns.get(index))
+        {
+            let late = (0..seconds.values.len())
+                .filter(|&row| seconds.get(row).is_some_and(|s| s >= bound));
             self.outcome.late += late.count() as u64;
         }
     }
@@ -154,14 +177,22 @@ pub fn run(reader: &mut dyn Reader, job: &Job<'_>) -> Result<Staged> {
     if let Some(filter) = &mut filter {
         filter.resolve(&mut sink)?;
     }
-    let duplicates = sink.outcome.rejected_by.get(DUPLICATE).copied().unwrap_or_default();
+    let duplicates = sink
+        .outcome
+        .rejected_by
+        .get(DUPLICATE)
+        .copied()
+        .unwrap_or_default();
     sink.outcome.inserted = sink.outcome.accepted;
     sink.outcome.checks = checks.results(sink.outcome.received, duplicates);
     sink.finish()
 }
 
 fn has_key_rule(contract: &Contract) -> bool {
-    contract.table_rules.iter().any(|rule| matches!(rule.check, TableCheck::DuplicateKeys(_)))
+    contract
+        .table_rules
+        .iter()
+        .any(|rule| matches!(rule.check, TableCheck::DuplicateKeys(_)))
 }
 
 /// The rule that a repeated row breaks.
@@ -205,7 +236,12 @@ impl<'a> DuplicateFilter<'a> {
                     .partitioning
                     .as_ref()
                     .ok_or_else(|| Error::internal("deduplication needs a partition column"))?;
-                (vec![index(&rule.column)?], Some(index(&time.column)?), rule.window_days, job.existing.clone())
+                (
+                    vec![index(&rule.column)?],
+                    Some(index(&time.column)?),
+                    rule.window_days,
+                    job.existing.clone(),
+                )
             }
             // A database's reader compares keys itself.
             None if contract.format != Format::Sqlite && has_key_rule(contract) => {
@@ -213,7 +249,10 @@ impl<'a> DuplicateFilter<'a> {
             }
             None => return Ok(None),
         };
-        let column = key.first().map(|&index| contract.columns[index].name.as_str()).unwrap_or_default();
+        let column = key
+            .first()
+            .map(|&index| contract.columns[index].name.as_str())
+            .unwrap_or_default();
         let expected = job.bytes / BYTES_PER_EVENT;
         Ok(Some(DuplicateFilter {
             contract,
@@ -241,7 +280,8 @@ impl<'a> DuplicateFilter<'a> {
                 keep.push(row as u32);
             } else {
                 let place = (self.suspects.len()) as u32;
-                self.suspects.push(self.deduplicator.suspect(&id, day, place));
+                self.suspects
+                    .push(self.deduplicator.suspect(&id, day, place));
                 aside.push(row as u32);
             }
         }
@@ -308,7 +348,9 @@ impl<'a> DuplicateFilter<'a> {
         }
         let mut pending = std::mem::replace(&mut self.pending, Batch::new(self.contract));
         self.payload_bytes = 0;
-        let decided = self.deduplicator.resolve(std::mem::take(&mut self.suspects))?;
+        let decided = self
+            .deduplicator
+            .resolve(std::mem::take(&mut self.suspects))?;
         let mut keep = Vec::new();
         let mut rejected = Vec::new();
         for (row, repeated) in decided {
@@ -317,14 +359,21 @@ impl<'a> DuplicateFilter<'a> {
                 continue;
             };
             let row = row as usize;
-            let names: Vec<&str> =
-                self.key.iter().map(|&column| self.contract.columns[column].name.as_str()).collect();
+            let names: Vec<&str> = self
+                .key
+                .iter()
+                .map(|&column| self.contract.columns[column].name.as_str())
+                .collect();
             let names = names.join(", ");
             let values: Vec<String> = self
                 .key
                 .iter()
                 .map(|&column| {
-                    render::value(&pending.columns[column], row, &self.contract.columns[column].ty)
+                    render::value(
+                        &pending.columns[column],
+                        row,
+                        &self.contract.columns[column].ty,
+                    )
                 })
                 .collect();
             let before = match self.time {
@@ -335,7 +384,10 @@ impl<'a> DuplicateFilter<'a> {
                 ),
                 None => "in the same object".to_owned(),
             };
-            let reason = format!("{names} {} was accepted before, {before}", values.join(", "));
+            let reason = format!(
+                "{names} {} was accepted before, {before}",
+                values.join(", ")
+            );
             rejected.push(pending.reject_row(self.contract, row, DUPLICATE, Some(&names), reason));
         }
         pending.keep_rows(&keep);

@@ -26,7 +26,10 @@ pub fn payload_text(bytes: &[u8]) -> (String, &'static str) {
 }
 
 /// The quarantine table's own columns for some rejected rows of a dataset, and their offsets.
-pub fn columns(dataset: &str, rejected: &[Rejected]) -> (Vec<(&'static str, ColumnData)>, Vec<i64>) {
+pub fn columns(
+    dataset: &str,
+    rejected: &[Rejected],
+) -> (Vec<(&'static str, ColumnData)>, Vec<i64>) {
     let text = |value: &dyn Fn(&Rejected) -> Option<String>| {
         let mut column = TextColumn::new(true);
         for row in rejected {
@@ -52,10 +55,22 @@ pub fn columns(dataset: &str, rejected: &[Rejected]) -> (Vec<(&'static str, Colu
         (table::RULE, text(&|row| Some(row.rule.clone()))),
         (table::COLUMN, text(&|row| row.column.clone())),
         (table::REASON, text(&|row| Some(row.reason.clone()))),
-        (table::LINE, long(&|row| row.line.and_then(|line| i64::try_from(line).ok()))),
-        (table::PAYLOAD, text(&|row| Some(payload_text(&row.payload).0))),
-        (table::PAYLOAD_ENCODING, text(&|row| Some(payload_text(&row.payload).1.to_owned()))),
-        (table::PAYLOAD_BYTES, long(&|row| i64::try_from(row.payload_bytes).ok())),
+        (
+            table::LINE,
+            long(&|row| row.line.and_then(|line| i64::try_from(line).ok())),
+        ),
+        (
+            table::PAYLOAD,
+            text(&|row| Some(payload_text(&row.payload).0)),
+        ),
+        (
+            table::PAYLOAD_ENCODING,
+            text(&|row| Some(payload_text(&row.payload).1.to_owned())),
+        ),
+        (
+            table::PAYLOAD_BYTES,
+            long(&|row| i64::try_from(row.payload_bytes).ok()),
+        ),
     ];
     (named, rejected.iter().map(|row| row.offset).collect())
 }
@@ -67,6 +82,9 @@ mod tests {
     #[test]
     fn a_payload_that_is_not_utf8_keeps_every_byte_readable() {
         assert_eq!(payload_text(b"caf\xc3\xa9"), ("café".to_owned(), "utf8"));
-        assert_eq!(payload_text(b"a\\b\xff\x00"), ("a\\\\b\\xff\0".to_owned(), "escaped"));
+        assert_eq!(
+            payload_text(b"a\\b\xff\x00"),
+            ("a\\\\b\\xff\0".to_owned(), "escaped")
+        );
     }
 }

@@ -11,7 +11,11 @@ pub fn decimal(value: i128, scale: u8) -> String {
     if scale == 0 {
         return value.to_string();
     }
-    let digits = format!("{:0>width$}", value.unsigned_abs(), width = usize::from(scale) + 1);
+    let digits = format!(
+        "{:0>width$}",
+        value.unsigned_abs(),
+        width = usize::from(scale) + 1
+    );
     let (whole, fraction) = digits.split_at(digits.len() - usize::from(scale));
     format!("{}{whole}.{fraction}", if value < 0 { "-" } else { "" })
 }
@@ -27,8 +31,10 @@ pub fn timestamp(micros: i64) -> String {
 
 /// A day as `2026-01-31`.
 pub fn date(day: i32) -> String {
-    chrono::DateTime::from_timestamp(i64::from(day) * 86_400, 0)
-        .map_or_else(|| format!("{day} days since 1970"), |time| time.format("%Y-%m-%d").to_string())
+    chrono::DateTime::from_timestamp(i64::from(day) * 86_400, 0).map_or_else(
+        || format!("{day} days since 1970"),
+        |time| time.format("%Y-%m-%d").to_string(),
+    )
 }
 
 /// The value of a row as text; empty for a null.
@@ -67,7 +73,11 @@ pub fn as_json(data: &ColumnData, row: usize, ty: &ColumnType) -> Value {
             if !column.validity.get(row) {
                 return Value::Null;
             }
-            let begin = if row == 0 { 0 } else { column.ends[row - 1] as usize };
+            let begin = if row == 0 {
+                0
+            } else {
+                column.ends[row - 1] as usize
+            };
             (begin..column.ends[row] as usize)
                 .map(|item| column.items.get(item).map_or(Value::Null, text))
                 .collect()
@@ -92,9 +102,13 @@ mod tests {
 
     #[test]
     fn decimals_keep_their_sign_and_zeros() {
-        for (value, scale, expected) in
-            [(0, 2, "0.00"), (-5, 2, "-0.05"), (1234, 2, "12.34"), (-1234, 0, "-1234"), (1, 6, "0.000001")]
-        {
+        for (value, scale, expected) in [
+            (0, 2, "0.00"),
+            (-5, 2, "-0.05"),
+            (1234, 2, "12.34"),
+            (-1234, 0, "-1234"),
+            (1, 6, "0.000001"),
+        ] {
             assert_eq!(decimal(value, scale), expected);
         }
     }

@@ -25,8 +25,13 @@ pub fn without_source(
         .filter(col(system::SOURCE_URI).neq(lit(uri)))
         .collect()
         .map_err(failed)?;
-    let mut writer =
-        PartitionedWriter::new(staging, "rest", fields.to_vec(), partitioning, WriterOptions::default())?;
+    let mut writer = PartitionedWriter::new(
+        staging,
+        "rest",
+        fields.to_vec(),
+        partitioning,
+        WriterOptions::default(),
+    )?;
     writer.write(frame::columns(&rest, fields)?, rest.height())?;
     writer.finish()
 }

@@ -22,7 +22,11 @@ use crate::arrow;
 fn unreadable(path: &Path) -> impl FnOnce(PolarsError) -> Error {
     let path = path.display().to_string();
     move |error| {
-        Error::new(ErrorKind::Storage, format!("the data file {path} cannot be read")).with_source(error)
+        Error::new(
+            ErrorKind::Storage,
+            format!("the data file {path} cannot be read"),
+        )
+        .with_source(error)
     }
 }
 
@@ -51,7 +55,12 @@ pub fn table(fields: &[TableField], files: &[PathBuf]) -> Result<LazyFrame> {
     if files.is_empty() {
         let columns = fields
             .iter()
-            .map(|field| Column::new_empty(field.field.name.as_str().into(), &data_type(&field.field.ty)))
+            .map(|field| {
+                Column::new_empty(
+                    field.field.name.as_str().into(),
+                    &data_type(&field.field.ty),
+                )
+            })
             .collect();
         return Ok(DataFrame::new(0, columns).map_err(cannot_plan)?.lazy());
     }
@@ -62,7 +71,12 @@ pub fn table(fields: &[TableField], files: &[PathBuf]) -> Result<LazyFrame> {
     let polars_schema: SchemaRef = Arc::new(
         fields
             .iter()
-            .map(|field| (PlSmallStr::from(field.field.name.as_str()), data_type(&field.field.ty)))
+            .map(|field| {
+                (
+                    PlSmallStr::from(field.field.name.as_str()),
+                    data_type(&field.field.ty),
+                )
+            })
             .collect(),
     );
     let paths: Vec<PlRefPath> = files
@@ -72,7 +86,10 @@ pub fn table(fields: &[TableField], files: &[PathBuf]) -> Result<LazyFrame> {
         .map_err(cannot_plan)?;
     let args = UnifiedScanArgs {
         schema: Some(polars_schema.clone()),
-        hive_options: HiveOptions { enabled: Some(false), ..HiveOptions::default() },
+        hive_options: HiveOptions {
+            enabled: Some(false),
+            ..HiveOptions::default()
+        },
         cache: false,
         glob: false,
         column_mapping: Some(ColumnMapping::Iceberg(Arc::new(mapping))),
@@ -87,7 +104,11 @@ pub fn table(fields: &[TableField], files: &[PathBuf]) -> Result<LazyFrame> {
     };
     let plan = DslBuilder::scan_parquet(
         ScanSources::Paths(paths.into()),
-        ParquetOptions { schema: Some(polars_schema), use_statistics: true, ..ParquetOptions::default() },
+        ParquetOptions {
+            schema: Some(polars_schema),
+            use_statistics: true,
+            ..ParquetOptions::default()
+        },
         args,
     )
     .map_err(cannot_plan)?;
@@ -99,8 +120,11 @@ pub fn texts_of_file(path: &Path, column: &str, each: &mut dyn FnMut(&[u8])) -> 
     const SLICE: usize = 128 * 1024;
     let open = || -> Result<ParquetReader<File>> {
         let file = File::open(path).map_err(|error| {
-            Error::new(ErrorKind::Storage, format!("the data file {} cannot be opened", path.display()))
-                .with_source(error)
+            Error::new(
+                ErrorKind::Storage,
+                format!("the data file {} cannot be opened", path.display()),
+            )
+            .with_source(error)
         })?;
         Ok(ParquetReader::new(file))
     };

@@ -73,27 +73,49 @@ pub fn merge(
     let incoming_rows: u64 = incoming.iter().map(|file| file.rows).sum();
     if current.is_empty() {
         // The first snapshot: the staged files are the table.
-        return Ok(Merge { inserted: incoming_rows, add: incoming, ..Merge::default() });
+        return Ok(Merge {
+            inserted: incoming_rows,
+            add: incoming,
+            ..Merge::default()
+        });
     }
     let incoming_paths: Vec<PathBuf> = incoming.iter().map(|file| file.path.clone()).collect();
     let current_paths: Vec<PathBuf> = current.iter().map(|file| file.path.clone()).collect();
     let tables = Tables {
         contract,
-        keys: contract.primary_key.iter().map(|&index| contract.columns[index].name.clone()).collect(),
-        soft: fields.iter().any(|field| field.field.name == system::DELETED_AT),
+        keys: contract
+            .primary_key
+            .iter()
+            .map(|&index| contract.columns[index].name.clone())
+            .collect(),
+        soft: fields
+            .iter()
+            .any(|field| field.field.name == system::DELETED_AT),
         current: scan::table(fields, &current_paths)?,
         incoming: scan::table(fields, &incoming_paths)?,
     };
     let statuses = tables.statuses()?;
     let count = |status: i32| -> Result<u64> {
-        let column = statuses.column(STATUS).map_err(failed)?.i32().map_err(failed)?;
-        Ok(column.iter().flatten().filter(|&found| found == status).count() as u64)
+        let column = statuses
+            .column(STATUS)
+            .map_err(failed)?
+            .i32()
+            .map_err(failed)?;
+        Ok(column
+            .iter()
+            .flatten()
+            .filter(|&found| found == status)
+            .count() as u64)
     };
     let mut merge = Merge {
         inserted: count(INSERTED)?,
         updated: count(UPDATED)?,
         unchanged: count(UNCHANGED)?,
-        deleted: if contract.deleted_rows == DeletedRows::Keep { 0 } else { count(DELETED)? },
+        deleted: if contract.deleted_rows == DeletedRows::Keep {
+            0
+        } else {
+            count(DELETED)?
+        },
         ..Merge::default()
     };
     if merge.inserted + merge.updated + merge.deleted == 0 {
@@ -156,8 +178,12 @@ impl Tables<'_> {
 
     /// One row per key of either side: its status, and its partition on each side.
     fn statuses(&self) -> Result<DataFrame> {
-        let business: Vec<&str> =
-            self.contract.columns.iter().map(|column| column.name.as_str()).collect();
+        let business: Vec<&str> = self
+            .contract
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
         let select = |frame: &LazyFrame, soft: bool| {
             let mut columns: Vec<Expr> = business.iter().map(|name| col(*name)).collect();
             columns.push(self.partition_expr().alias(PARTITION));
@@ -182,7 +208,11 @@ impl Tables<'_> {
             .map(|name| col(*name).neq_missing(col(format!("{name}{NEW}"))))
             .reduce(Expr::or)
             .unwrap_or_else(|| lit(false));
-        let gone = if self.soft { col("__gone").fill_null(lit(false)) } else { lit(false) };
+        let gone = if self.soft {
+            col("__gone").fill_null(lit(false))
+        } else {
+            lit(false)
+        };
         let was = col("__here").is_not_null();
         let is = col(format!("__here{NEW}")).is_not_null();
         let status = polars::prelude::when(was.clone().not().or(is.clone().and(gone.clone())))
@@ -206,9 +236,19 @@ impl Tables<'_> {
 
     fn affected_partitions(&self, statuses: &DataFrame) -> Result<BTreeSet<PartitionValue>> {
         let column = |name: &str| -> Result<Vec<Option<i32>>> {
-            Ok(statuses.column(name).map_err(failed)?.i32().map_err(failed)?.iter().collect())
+            Ok(statuses
+                .column(name)
+                .map_err(failed)?
+                .i32()
+                .map_err(failed)?
+                .iter()
+                .collect())
         };
-        let (status, old, new) = (column(STATUS)?, column(PARTITION)?, column(&format!("{PARTITION}{NEW}"))?);
+        let (status, old, new) = (
+            column(STATUS)?,
+            column(PARTITION)?,
+            column(&format!("{PARTITION}{NEW}"))?,
+        );
         let was: Vec<bool> = statuses
             .column("__was")
             .map_err(failed)?
@@ -258,19 +298,33 @@ impl Tables<'_> {
             .unwrap_or_else(|| lit(false));
         let keys = self.key_columns();
         let inner = JoinArgs::new(JoinType::Inner);
-        let all: Vec<Expr> = fields.iter().map(|field| col(field.field.name.as_str())).collect();
+        let all: Vec<Expr> = fields
+            .iter()
+            .map(|field| col(field.field.name.as_str()))
+            .collect();
         let kept = self
             .current
             .clone()
             .filter(in_affected)
-            .join(with_status(statuses), keys.clone(), keys.clone(), inner.clone())
+            .join(
+                with_status(statuses),
+                keys.clone(),
+                keys.clone(),
+                inner.clone(),
+            )
             // Inserted and updated rows come from the snapshot.
-            .filter(col(STATUS).neq(lit(INSERTED)).and(col(STATUS).neq(lit(UPDATED))));
+            .filter(
+                col(STATUS)
+                    .neq(lit(INSERTED))
+                    .and(col(STATUS).neq(lit(UPDATED))),
+            );
         let kept = match self.contract.deleted_rows {
             DeletedRows::Keep => kept,
-            DeletedRows::Remove => {
-                kept.filter(col(STATUS).neq(lit(DELETED)).and(col(STATUS).neq(lit(GONE))))
-            }
+            DeletedRows::Remove => kept.filter(
+                col(STATUS)
+                    .neq(lit(DELETED))
+                    .and(col(STATUS).neq(lit(GONE))),
+            ),
             DeletedRows::Soft => {
                 let instant = DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC));
                 let when_deleted = |then: Expr, name: &str| {
@@ -280,7 +334,10 @@ impl Tables<'_> {
                         .alias(name)
                 };
                 kept.with_columns([
-                    when_deleted(lit(stamp.ingested_at).cast(instant.clone()), system::DELETED_AT),
+                    when_deleted(
+                        lit(stamp.ingested_at).cast(instant.clone()),
+                        system::DELETED_AT,
+                    ),
                     when_deleted(lit(stamp.ingested_at).cast(instant), system::INGESTED_AT),
                     when_deleted(lit(stamp.run_id.as_str()), system::RUN_ID),
                     when_deleted(lit(stamp.source_uri.as_str()), system::SOURCE_URI),
@@ -292,14 +349,21 @@ impl Tables<'_> {
             .incoming
             .clone()
             .join(with_status(statuses), keys.clone(), keys, inner)
-            .filter(col(STATUS).eq(lit(INSERTED)).or(col(STATUS).eq(lit(UPDATED))));
+            .filter(
+                col(STATUS)
+                    .eq(lit(INSERTED))
+                    .or(col(STATUS).eq(lit(UPDATED))),
+            );
         polars::prelude::concat(
             [kept.select(all.clone()), fresh.select(all)],
             polars::prelude::UnionArgs::default(),
         )
         .map_err(failed)?
         .sort(
-            self.keys.iter().map(|key| polars::prelude::PlSmallStr::from(key.as_str())).collect::<Vec<_>>(),
+            self.keys
+                .iter()
+                .map(|key| polars::prelude::PlSmallStr::from(key.as_str()))
+                .collect::<Vec<_>>(),
             polars::prelude::SortMultipleOptions::default(),
         )
         .collect()
@@ -310,12 +374,23 @@ impl Tables<'_> {
 /// How many rows of the table's files exist at their source: those without a deletion mark.
 pub fn living_rows(fields: &[TableField], files: &[PathBuf]) -> Result<u64> {
     let table = scan::table(fields, files)?;
-    let living = if fields.iter().any(|field| field.field.name == system::DELETED_AT) {
+    let living = if fields
+        .iter()
+        .any(|field| field.field.name == system::DELETED_AT)
+    {
         table.filter(col(system::DELETED_AT).is_null())
     } else {
         table
     };
-    let counted = living.select([polars::prelude::len().alias("rows")]).collect().map_err(failed)?;
-    let rows = counted.column("rows").map_err(failed)?.get(0).map_err(failed)?;
-    rows.extract::<u64>().ok_or_else(|| Error::internal("a count is no number"))
+    let counted = living
+        .select([polars::prelude::len().alias("rows")])
+        .collect()
+        .map_err(failed)?;
+    let rows = counted
+        .column("rows")
+        .map_err(failed)?
+        .get(0)
+        .map_err(failed)?;
+    rows.extract::<u64>()
+        .ok_or_else(|| Error::internal("a count is no number"))
 }

@@ -41,7 +41,9 @@ pub fn table_columns(
     let mut columns = Vec::with_capacity(fields.len());
     for field in fields {
         let name = field.field.name.as_str();
-        let place = named.iter().position(|entry| entry.as_ref().is_some_and(|entry| entry.0 == name));
+        let place = named
+            .iter()
+            .position(|entry| entry.as_ref().is_some_and(|entry| entry.0 == name));
         if let Some((_, column)) = place.and_then(|place| named[place].take()) {
             columns.push(column);
             continue;
@@ -62,7 +64,9 @@ pub fn table_columns(
                 ColumnData::Long(column)
             }
             _ if field.field.required => {
-                return Err(Error::internal(format!("nothing fills the required column {name}")));
+                return Err(Error::internal(format!(
+                    "nothing fills the required column {name}"
+                )));
             }
             _ => {
                 let mut column = ColumnData::new(&field.field.ty);

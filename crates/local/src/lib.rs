@@ -160,7 +160,11 @@ impl LocalLake {
         let hashed = files::hash_file(path)
             .map_err(|error| io_error(error, format!("cannot read {}", path.display())))?;
         hashed.map(|(version, _)| version).ok_or_else(|| {
-            Error::new(ErrorKind::Storage, format!("{} changes while it is read", path.display())).retryable(true)
+            Error::new(
+                ErrorKind::Storage,
+                format!("{} changes while it is read", path.display()),
+            )
+            .retryable(true)
         })
     }
 

@@ -29,7 +29,8 @@ impl IntoResponse for ApiError {
         if status.is_server_error() {
             tracing::error!(error = %self.0, "a request failed");
         }
-        let body = json!({ "error": { "kind": self.0.kind().as_str(), "message": self.0.to_string() } });
+        let body =
+            json!({ "error": { "kind": self.0.kind().as_str(), "message": self.0.to_string() } });
         (status, Json(body)).into_response()
     }
 }

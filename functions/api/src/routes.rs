@@ -54,7 +54,11 @@ type Answered<T> = Result<T, ApiError>;
 
 /// The API over a lake.
 pub fn router(lake: Lake, limits: Limits) -> Router {
-    let service = Service { lake, limits, permits: Semaphore::new(limits.concurrency) };
+    let service = Service {
+        lake,
+        limits,
+        permits: Semaphore::new(limits.concurrency),
+    };
     Router::new()
         .route("/health", get(health))
         .route("/tables", get(tables))
@@ -77,7 +81,9 @@ async fn unknown() -> ApiError {
 async fn health(State(service): Shared) -> Answered<Json<Value>> {
     // Listing the tables shows that the catalog answers.
     let tables = service.lake.catalog.list().await?.len();
-    Ok(Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "tables": tables })))
+    Ok(Json(
+        json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "tables": tables }),
+    ))
 }
 
 async fn tables(State(service): Shared) -> Answered<Json<Value>> {
@@ -144,7 +150,9 @@ async fn versions(State(service): Shared, Path(name): Path<String>) -> Answered<
             })
         })
         .collect();
-    Ok(Json(json!({ "table": name.to_string(), "versions": versions })))
+    Ok(Json(
+        json!({ "table": name.to_string(), "versions": versions }),
+    ))
 }
 
 #[derive(Deserialize)]
@@ -166,14 +174,20 @@ async fn query(
     let Json(body) = body.map_err(|rejection| {
         Error::new(
             ErrorKind::BadRequest,
-            format!("send {{\"sql\": \"SELECT …\"}} as application/json: {}", rejection.body_text()),
+            format!(
+                "send {{\"sql\": \"SELECT …\"}} as application/json: {}",
+                rejection.body_text()
+            ),
         )
     })?;
     let format = match body.format.as_deref() {
         None => None,
         Some(name) => Some(OutputFormat::parse(name).ok_or_else(|| {
             let names: Vec<&str> = OutputFormat::NAMES.iter().map(|(name, _)| *name).collect();
-            Error::new(ErrorKind::BadRequest, format!("no format {name}; there are {}", names.join(", ")))
+            Error::new(
+                ErrorKind::BadRequest,
+                format!("no format {name}; there are {}", names.join(", ")),
+            )
         })?),
     };
     let as_of = match body.as_of {
@@ -181,19 +195,29 @@ async fn query(
         Some(Value::String(text)) => Some(text),
         Some(Value::Number(number)) => Some(number.to_string()),
         Some(_) => {
-            return Err(Error::new(ErrorKind::BadRequest, "as_of is a version number or a time").into());
+            return Err(
+                Error::new(ErrorKind::BadRequest, "as_of is a version number or a time").into(),
+            );
         }
     };
     let limits = service.limits;
-    let limit = body.limit.unwrap_or(limits.default_rows).min(limits.most_rows);
-    let request = QueryRequest { sql: body.sql, as_of, limit: Some(limit) };
-    let busy = |_| Error::new(ErrorKind::Storage, "the query takes too long; ask for less").retryable(true);
+    let limit = body
+        .limit
+        .unwrap_or(limits.default_rows)
+        .min(limits.most_rows);
+    let request = QueryRequest {
+        sql: body.sql,
+        as_of,
+        limit: Some(limit),
+    };
+    let busy = |_| {
+        Error::new(ErrorKind::Storage, "the query takes too long; ask for less").retryable(true)
+    };
     let answer = tokio::time::timeout(limits.timeout, async {
-        let _permit = service
-            .permits
-            .acquire()
-            .await
-            .map_err(|error| Error::internal("the service is shutting down").with_source(error))?;
+        let _permit =
+            service.permits.acquire().await.map_err(|error| {
+                Error::internal("the service is shutting down").with_source(error)
+            })?;
         answer(&service.lake, request).await
     })
     .await

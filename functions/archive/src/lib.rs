@@ -53,11 +53,19 @@ pub async fn archive(
         .collect();
     let body = encode(stream, shard, &wrapped)?;
     let (source, dataset) = contract.key_pattern.folder().ok_or_else(|| {
-        Error::internal(format!("the key pattern of {} names no folder", contract.dataset))
+        Error::internal(format!(
+            "the key pattern of {} names no folder",
+            contract.dataset
+        ))
     })?;
-    let name = format!("{stream}-{shard}-{}-{}.ndjson.gz", first.sequence_number, last.sequence_number);
+    let name = format!(
+        "{stream}-{shard}-{}-{}.ndjson.gz",
+        first.sequence_number, last.sequence_number
+    );
     let key = layout::raw_key(source, dataset, last.arrived_at, &name);
-    lake.objects.put(&key, Bytes::from(body), PutMode::Overwrite).await
+    lake.objects
+        .put(&key, Bytes::from(body), PutMode::Overwrite)
+        .await
 }
 
 /// The contract that takes stream records: the one of format `jsonLines`, or the named one.
@@ -77,14 +85,20 @@ pub fn stream_contract<'a>(lake: &'a Lake, dataset: Option<&str>) -> Result<&'a 
             ErrorKind::BadRequest,
             match dataset {
                 Some(name) => format!("no contract of format jsonLines is called {name}"),
-                None => "no contract has the format jsonLines, so nothing takes a stream".to_owned(),
+                None => {
+                    "no contract has the format jsonLines, so nothing takes a stream".to_owned()
+                }
             },
         )),
         several => Err(Error::new(
             ErrorKind::BadRequest,
             format!(
                 "say which dataset the records are for with --dataset: {}",
-                several.iter().map(|contract| contract.dataset.as_str()).collect::<Vec<_>>().join(", ")
+                several
+                    .iter()
+                    .map(|contract| contract.dataset.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ),
         )),
     }
@@ -112,7 +126,9 @@ impl Arrival {
             Arrival::Now => Utc::now(),
             Arrival::On { day, lines, .. } => {
                 let begin = day.and_time(NaiveTime::MIN).and_utc();
-                let end = day.checked_add_days(Days::new(1)).map_or(begin, |next| next.and_time(NaiveTime::MIN).and_utc());
+                let end = day
+                    .checked_add_days(Days::new(1))
+                    .map_or(begin, |next| next.and_time(NaiveTime::MIN).and_utc());
                 let span = (end - begin).num_microseconds().unwrap_or_default();
                 let share = i128::from(span) * i128::from(line) / i128::from((*lines).max(1));
                 begin + chrono::Duration::microseconds(i64::try_from(share).unwrap_or_default())
@@ -185,7 +201,9 @@ fn read_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> Result<bool> {
             Ok(available) => available,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
             Err(error) => {
-                return Err(Error::new(ErrorKind::Storage, "the events cannot be read").with_source(error));
+                return Err(
+                    Error::new(ErrorKind::Storage, "the events cannot be read").with_source(error)
+                );
             }
         };
         if available.is_empty() {

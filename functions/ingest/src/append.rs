@@ -32,16 +32,31 @@ pub(crate) async fn ingest(run: &Run<'_>, contract: Arc<Contract>) -> Result<Dat
     // means looking again.
     for attempt in 0..ATTEMPTS {
         let table = run.lake.tables.ensure(&spec).await?;
-        let staged = stage(run, &contract, &table, &quarantine, existing(run, &table).await?).await?;
+        let staged = stage(
+            run,
+            &contract,
+            &table,
+            &quarantine,
+            existing(run, &table).await?,
+        )
+        .await?;
         quarantine.commit(run, &staged.rejected).await?;
         let base = Base::Exactly(table.current_snapshot_id());
         match replace_on(run, &spec, &staged.accepted, base).await {
-            Ok(snapshot_id) => return Ok(DatasetOutcome { snapshot_id, ..staged.outcome }),
+            Ok(snapshot_id) => {
+                return Ok(DatasetOutcome {
+                    snapshot_id,
+                    ..staged.outcome
+                });
+            }
             Err(error) if error.kind() == ErrorKind::Conflict => back_off(attempt).await,
             Err(error) => return Err(error),
         }
     }
-    Err(Error::new(ErrorKind::Conflict, format!("{} is changed by others all the time", spec.name)))
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("{} is changed by others all the time", spec.name),
+    ))
 }
 
 async fn existing(run: &Run<'_>, table: &Table) -> Result<Vec<ExistingFile>> {
@@ -52,7 +67,11 @@ async fn existing(run: &Run<'_>, table: &Table) -> Result<Vec<ExistingFile>> {
         }
         if let Some(day) = file.partition {
             let copy = run.lake.objects.fetch(&file.key).await?;
-            existing.push(ExistingFile { path: copy.path().to_owned(), day, rows: file.rows });
+            existing.push(ExistingFile {
+                path: copy.path().to_owned(),
+                day,
+                rows: file.rows,
+            });
         }
     }
     Ok(existing)
@@ -72,7 +91,15 @@ async fn stage(
     let bytes = run.info.size;
     blocking(move || {
         let mut reader = source::open(&contract, copy.path())?;
-        let job = Job { contract: &contract, fields, quarantine, stamp, staging, existing, bytes };
+        let job = Job {
+            contract: &contract,
+            fields,
+            quarantine,
+            stamp,
+            staging,
+            existing,
+            bytes,
+        };
         tarn_engine::ingest::run(reader.as_mut(), &job)
     })
     .await
@@ -82,7 +109,10 @@ async fn stage(
 const APPEND: &str = "ingest";
 
 fn source_ref(run: &Run<'_>) -> SourceRef {
-    SourceRef { uri: run.uri.clone(), version: source_version(&run.info) }
+    SourceRef {
+        uri: run.uri.clone(),
+        version: source_version(&run.info),
+    }
 }
 
 /// Puts rows of the run's object in the place of those of its former versions; None where there
@@ -99,7 +129,10 @@ pub(crate) async fn replace(
             other => return other,
         }
     }
-    Err(Error::new(ErrorKind::Conflict, format!("{} is changed by others all the time", spec.name)))
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("{} is changed by others all the time", spec.name),
+    ))
 }
 
 async fn replace_on(
@@ -115,7 +148,13 @@ async fn replace_on(
     }
     let mut add = staged_files(run.lake, &spec.name, &run.id, files).await?;
     let mut remove = Vec::new();
-    for file in table.files(&VersionRef::Current, Some(&FileFilter::source_uri(&run.uri))).await? {
+    for file in table
+        .files(
+            &VersionRef::Current,
+            Some(&FileFilter::source_uri(&run.uri)),
+        )
+        .await?
+    {
         if file.only_source() != Some(run.uri.as_str()) {
             // A compaction by another engine put rows of several objects into one file.
             let copy = run.lake.objects.fetch(&file.key).await?;
@@ -140,7 +179,9 @@ async fn replace_on(
         summary: run.summary(),
     };
     Ok(match run.lake.tables.commit(&spec.name, change).await? {
-        Committed::Done { snapshot_id, .. } | Committed::AlreadyThere { snapshot_id, .. } => Some(snapshot_id),
+        Committed::Done { snapshot_id, .. } | Committed::AlreadyThere { snapshot_id, .. } => {
+            Some(snapshot_id)
+        }
         Committed::NothingToDo => None,
     })
 }

@@ -34,12 +34,20 @@ pub(crate) async fn ingest(
     // Every table is read to its end before anything is committed: a damaged database changes nothing.
     let mut tables = Vec::new();
     for contract in contracts {
-        let fields = run.lake.tables.ensure(&contract.table_spec()).await?.fields();
+        let fields = run
+            .lake
+            .tables
+            .ensure(&contract.table_spec())
+            .await?
+            .fields();
         tables.push((Arc::new(contract), fields));
     }
     let (staged, unclaimed) = stage(run, tables, &quarantine).await?;
     *unclaimed_tables = unclaimed;
-    let rejected: Vec<_> = staged.iter().flat_map(|table| table.staged.rejected.clone()).collect();
+    let rejected: Vec<_> = staged
+        .iter()
+        .flat_map(|table| table.staged.rejected.clone())
+        .collect();
     quarantine.commit(run, &rejected).await?;
     let mut outcomes = Vec::new();
     for table in staged {
@@ -119,14 +127,19 @@ async fn upsert(run: &Run<'_>, table: StagedTable) -> Result<DatasetOutcome> {
             remove: merge.remove.clone(),
             // What changes was computed from this version and no other.
             base: Base::Exactly(current.current_snapshot_id()),
-            sources: vec![SourceRef { uri: run.uri.clone(), version: source_version(&run.info) }],
+            sources: vec![SourceRef {
+                uri: run.uri.clone(),
+                version: source_version(&run.info),
+            }],
             kind: "upsert".to_owned(),
             // The comparison with the table itself tells whether there is something to do.
             unless_committed: false,
             summary: run.summary(),
         };
         match run.lake.tables.commit(&name, change).await {
-            Ok(Committed::Done { snapshot_id, .. } | Committed::AlreadyThere { snapshot_id, .. }) => {
+            Ok(
+                Committed::Done { snapshot_id, .. } | Committed::AlreadyThere { snapshot_id, .. },
+            ) => {
                 return Ok(outcome(Some(snapshot_id), reconcile(run, &table).await?));
             }
             Ok(Committed::NothingToDo) => return Ok(outcome(None, reconcile(run, &table).await?)),
@@ -134,7 +147,10 @@ async fn upsert(run: &Run<'_>, table: StagedTable) -> Result<DatasetOutcome> {
             Err(error) => return Err(error),
         }
     }
-    Err(Error::new(ErrorKind::Conflict, format!("{name} is changed by others all the time")))
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("{name} is changed by others all the time"),
+    ))
 }
 
 async fn merge(run: &Run<'_>, table: &StagedTable, current: &Table) -> Result<Merge> {
@@ -152,19 +168,26 @@ async fn merge(run: &Run<'_>, table: &StagedTable, current: &Table) -> Result<Me
     let (contract, fields) = (table.contract.clone(), current.fields());
     let incoming = table.staged.accepted.clone();
     let stamp = run.stamp(&contract.version);
-    let staging = run.staging.subfolder(&format!("{}-merge", contract.dataset))?;
-    let merge = blocking(move || {
-        snapshot::merge(&contract, &fields, &files, incoming, &stamp, &staging)
-    })
-    .await;
+    let staging = run
+        .staging
+        .subfolder(&format!("{}-merge", contract.dataset))?;
+    let merge =
+        blocking(move || snapshot::merge(&contract, &fields, &files, incoming, &stamp, &staging))
+            .await;
     drop(copies);
     merge
 }
 
 /// Compares the table as it now is with the source's own count.
 async fn reconcile(run: &Run<'_>, table: &StagedTable) -> Result<Reconciliation> {
-    let opened = run.lake.open(&table.contract.table(), &VersionRef::Current).await?;
-    let (fields, files) = (opened.relation.fields.clone(), opened.relation.files.clone());
+    let opened = run
+        .lake
+        .open(&table.contract.table(), &VersionRef::Current)
+        .await?;
+    let (fields, files) = (
+        opened.relation.fields.clone(),
+        opened.relation.files.clone(),
+    );
     let table_rows = blocking(move || snapshot::living_rows(&fields, &files)).await?;
     let outcome = &table.staged.outcome;
     let same = match table.contract.deleted_rows {

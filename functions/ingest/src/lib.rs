@@ -82,7 +82,11 @@ pub async fn ingest(lake: &Lake, key: &str) -> Result<RunRecord> {
     if contracts.is_empty() {
         let reason = format!(
             "no contract claims the key; those there are claim {}",
-            lake.contracts.iter().map(|contract| contract.key_pattern.as_str()).collect::<Vec<_>>().join(", ")
+            lake.contracts
+                .iter()
+                .map(|contract| contract.key_pattern.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
         );
         record.status = RunStatus::Skipped;
         record.reason = Some(reason.clone());
@@ -143,7 +147,10 @@ async fn note_object(
 ) -> Result<()> {
     for _ in 0..ATTEMPTS {
         let known = lake.ledger.object(&run.key).await?;
-        if known.as_ref().is_some_and(|known| known.sequencer > info.sequencer) {
+        if known
+            .as_ref()
+            .is_some_and(|known| known.sequencer > info.sequencer)
+        {
             return Ok(());
         }
         let record = ObjectRecord {
@@ -156,13 +163,23 @@ async fn note_object(
             updated_at: Utc::now(),
             revision: 0,
         };
-        match lake.ledger.put_object(&record, known.map(|known| known.revision)).await {
+        match lake
+            .ledger
+            .put_object(&record, known.map(|known| known.revision))
+            .await
+        {
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::Conflict => {}
             Err(error) => return Err(error),
         }
     }
-    Err(Error::new(ErrorKind::Conflict, format!("the record of {} is written by others all the time", run.key)))
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "the record of {} is written by others all the time",
+            run.key
+        ),
+    ))
 }
 
 async fn work(
@@ -170,8 +187,9 @@ async fn work(
     contracts: Vec<Contract>,
     unclaimed_tables: &mut BTreeMap<String, u64>,
 ) -> Result<Vec<DatasetOutcome>> {
-    let (databases, mut others): (Vec<Contract>, Vec<Contract>) =
-        contracts.into_iter().partition(|contract| contract.format == Format::Sqlite);
+    let (databases, mut others): (Vec<Contract>, Vec<Contract>) = contracts
+        .into_iter()
+        .partition(|contract| contract.format == Format::Sqlite);
     if let Some(contract) = others.pop() {
         if !others.is_empty() || !databases.is_empty() {
             return Err(Error::new(

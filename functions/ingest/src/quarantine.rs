@@ -1,7 +1,7 @@
 //! Rejected rows of a run into the quarantine table.
 
-use tarn_core::quarantine;
 use tarn_core::Result;
+use tarn_core::quarantine;
 use tarn_core::schema::{Partitioning, TableField};
 use tarn_engine::parquet::ParquetFile;
 use tarn_table::Table;
@@ -16,7 +16,9 @@ pub(crate) struct Quarantine {
 
 impl Quarantine {
     pub async fn open(run: &Run<'_>) -> Result<Self> {
-        Ok(Quarantine { table: run.lake.tables.ensure(&quarantine::table_spec()).await? })
+        Ok(Quarantine {
+            table: run.lake.tables.ensure(&quarantine::table_spec()).await?,
+        })
     }
 
     /// What the engine needs to write its files.
@@ -26,6 +28,8 @@ impl Quarantine {
 
     /// Puts the rejected rows of the run's object in the place of those of an earlier version.
     pub async fn commit(&self, run: &Run<'_>, files: &[ParquetFile]) -> Result<()> {
-        replace(run, &quarantine::table_spec(), files).await.map(drop)
+        replace(run, &quarantine::table_spec(), files)
+            .await
+            .map(drop)
     }
 }

@@ -24,11 +24,18 @@ pub async fn staged_files(
 ) -> Result<Vec<NewFile>> {
     let mut uploaded = Vec::with_capacity(files.len());
     for (number, file) in files.iter().enumerate() {
-        let stem = file.path.file_stem().and_then(|stem| stem.to_str()).ok_or_else(|| {
-            Error::internal(format!("{} has no name", file.path.display()))
-        })?;
-        let key = format!("{}{run_id}-{stem}-{number:05}.parquet", layout::data_prefix(table));
-        lake.objects.put_file(&key, &file.path, PutMode::IfAbsent, false).await?;
+        let stem = file
+            .path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .ok_or_else(|| Error::internal(format!("{} has no name", file.path.display())))?;
+        let key = format!(
+            "{}{run_id}-{stem}-{number:05}.parquet",
+            layout::data_prefix(table)
+        );
+        lake.objects
+            .put_file(&key, &file.path, PutMode::IfAbsent, false)
+            .await?;
         uploaded.push(NewFile {
             key,
             local: file.path.clone(),

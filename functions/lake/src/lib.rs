@@ -58,9 +58,12 @@ impl Lake {
     /// Sums up what the newest runs found of each dataset and writes it to [`QUALITY_SUMMARY`].
     pub async fn write_quality_summary(&self, runs: usize) -> Result<Vec<DatasetQuality>> {
         let summary = quality::summary(&self.ledger.runs(runs).await?);
-        let body = serde_json::to_vec_pretty(&summary)
-            .map_err(|error| Error::internal("the quality summary cannot be written").with_source(error))?;
-        self.objects.put(QUALITY_SUMMARY, body.into(), PutMode::Overwrite).await?;
+        let body = serde_json::to_vec_pretty(&summary).map_err(|error| {
+            Error::internal("the quality summary cannot be written").with_source(error)
+        })?;
+        self.objects
+            .put(QUALITY_SUMMARY, body.into(), PutMode::Overwrite)
+            .await?;
         Ok(summary)
     }
 
@@ -103,7 +106,11 @@ impl Staging {
             _ => std::fs::create_dir_all(&path),
         };
         made.map_err(|error| {
-            Error::new(ErrorKind::Storage, format!("{} cannot be made", path.display())).with_source(error)
+            Error::new(
+                ErrorKind::Storage,
+                format!("{} cannot be made", path.display()),
+            )
+            .with_source(error)
         })?;
         Ok(path)
     }

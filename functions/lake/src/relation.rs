@@ -64,7 +64,14 @@ impl Lake {
             files.push(copy.path().to_owned());
             copies.push(copy);
         }
-        Ok(Opened { relation: Relation { name: name.clone(), fields, files }, _copies: copies })
+        Ok(Opened {
+            relation: Relation {
+                name: name.clone(),
+                fields,
+                files,
+            },
+            _copies: copies,
+        })
     }
 
     /// Every table with its size.
@@ -75,7 +82,12 @@ impl Lake {
             let versions = table.versions();
             let last = versions.last();
             infos.push(TableInfo {
-                doc: self.catalog.describe(&name).await?.map(|spec| spec.doc).unwrap_or_default(),
+                doc: self
+                    .catalog
+                    .describe(&name)
+                    .await?
+                    .map(|spec| spec.doc)
+                    .unwrap_or_default(),
                 rows: last.map_or(0, |version| version.rows),
                 files: last.map_or(0, |version| version.files),
                 versions: versions.len() as u64,
@@ -93,8 +105,14 @@ impl Lake {
 
 fn reference(text: &str) -> TableReference {
     match TableName::parse(text) {
-        Some(name) => TableReference { zone: Some(name.zone), name: name.name },
-        None => TableReference { zone: None, name: text.to_owned() },
+        Some(name) => TableReference {
+            zone: Some(name.zone),
+            name: name.name,
+        },
+        None => TableReference {
+            zone: None,
+            name: text.to_owned(),
+        },
     }
 }
 

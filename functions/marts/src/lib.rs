@@ -45,7 +45,10 @@ const ATTEMPTS: u32 = 5;
 ///
 /// # Errors
 /// `BadContract` where a curated table lacks a column that a mart reads.
-pub async fn build_all(lake: &Lake, each: &mut (dyn FnMut(&str) + Send)) -> Result<Vec<MartOutcome>> {
+pub async fn build_all(
+    lake: &Lake,
+    each: &mut (dyn FnMut(&str) + Send),
+) -> Result<Vec<MartOutcome>> {
     let mut outcomes = Vec::new();
     for mart in marts::ALL {
         if !has_datasets(mart, &lake.contracts) {
@@ -60,11 +63,17 @@ pub async fn build_all(lake: &Lake, each: &mut (dyn FnMut(&str) + Send)) -> Resu
 /// Marts are of the shop's datasets; with contracts of another shop those that do not apply are
 /// left out.
 fn has_datasets(mart: &Mart, contracts: &Contracts) -> bool {
-    mart.inputs.iter().all(|input| contracts.get(input).is_some())
+    mart.inputs
+        .iter()
+        .all(|input| contracts.get(input).is_some())
 }
 
 async fn build(lake: &Lake, mart: &'static Mart) -> Result<MartOutcome> {
-    let outcome = |rows, status| MartOutcome { mart: mart.name.to_owned(), rows, status };
+    let outcome = |rows, status| MartOutcome {
+        mart: mart.name.to_owned(),
+        rows,
+        status,
+    };
     for _ in 0..ATTEMPTS {
         let mut inputs = Vec::new();
         let mut missing = Vec::new();
@@ -82,8 +91,10 @@ async fn build(lake: &Lake, mart: &'static Mart) -> Result<MartOutcome> {
         let table = lake.tables.ensure(&spec).await?;
         let versions = table.versions();
         let last = versions.last();
-        let read: BTreeMap<String, Option<i64>> =
-            inputs.iter().map(|(name, snapshot)| (name.to_string(), *snapshot)).collect();
+        let read: BTreeMap<String, Option<i64>> = inputs
+            .iter()
+            .map(|(name, snapshot)| (name.to_string(), *snapshot))
+            .collect();
         let read = serde_json::to_string(&read)
             .map_err(|error| Error::internal("inputs cannot be written down").with_source(error))?;
         let state = format!("mart/{}/inputs", mart.name);
@@ -96,13 +107,17 @@ async fn build(lake: &Lake, mart: &'static Mart) -> Result<MartOutcome> {
             let version = snapshot.map_or(VersionRef::Current, VersionRef::Snapshot);
             opened.push(lake.open(name, &version).await?);
         }
-        let relations: Vec<_> = opened.iter().map(|opened| opened.relation.clone()).collect();
+        let relations: Vec<_> = opened
+            .iter()
+            .map(|opened| opened.relation.clone())
+            .collect();
         let run_id = new_run_id();
         let staging = lake.staging(&run_id)?;
         let folder = staging.subfolder(mart.name)?;
         let fields = table.fields();
         let built =
-            blocking(move || marts::build(mart, &Inputs::new(&relations)?, &fields, &folder)).await?;
+            blocking(move || marts::build(mart, &Inputs::new(&relations)?, &fields, &folder))
+                .await?;
         const CONTENT: &str = "tarn.content";
         if last.is_some_and(|version| version.summary.get(CONTENT) == Some(&built.content)) {
             lake.ledger.put_state(&state, &read).await?;
@@ -123,9 +138,9 @@ async fn build(lake: &Lake, mart: &'static Mart) -> Result<MartOutcome> {
             ]),
         };
         let status = match lake.tables.commit(&spec.name, change).await {
-            Ok(Committed::Done { snapshot_id, .. } | Committed::AlreadyThere { snapshot_id, .. }) => {
-                MartStatus::Built { snapshot_id }
-            }
+            Ok(
+                Committed::Done { snapshot_id, .. } | Committed::AlreadyThere { snapshot_id, .. },
+            ) => MartStatus::Built { snapshot_id },
             Ok(Committed::NothingToDo) => MartStatus::Unchanged,
             Err(error) if error.kind() == ErrorKind::Conflict => continue,
             Err(error) => return Err(error),
@@ -133,5 +148,8 @@ async fn build(lake: &Lake, mart: &'static Mart) -> Result<MartOutcome> {
         lake.ledger.put_state(&state, &read).await?;
         return Ok(outcome(built.rows, status));
     }
-    Err(Error::new(ErrorKind::Conflict, format!("{} is built by others all the time", mart.name)))
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("{} is built by others all the time", mart.name),
+    ))
 }

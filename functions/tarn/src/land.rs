@@ -50,10 +50,14 @@ fn bad(text: impl Into<String>) -> Error {
 pub fn plan(setting: &Setting, path: &Path, to: Option<&str>) -> Result<Vec<Landing>> {
     let to = to
         .map(|to| match to.trim_matches('/').split_once('/') {
-            Some((source, dataset)) if !dataset.contains('/') && !source.is_empty() && !dataset.is_empty() => {
+            Some((source, dataset))
+                if !dataset.contains('/') && !source.is_empty() && !dataset.is_empty() =>
+            {
                 Ok((source.to_owned(), dataset.to_owned()))
             }
-            _ => Err(bad(format!("--to takes source/dataset, for example web/access_logs, not {to}"))),
+            _ => Err(bad(format!(
+                "--to takes source/dataset, for example web/access_logs, not {to}"
+            ))),
         })
         .transpose()?;
     let real = path
@@ -72,15 +76,17 @@ pub fn plan(setting: &Setting, path: &Path, to: Option<&str>) -> Result<Vec<Land
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let unreadable =
-        |error| bad(format!("{} cannot be read", path.display())).with_source(error);
+    let unreadable = |error| bad(format!("{} cannot be read", path.display())).with_source(error);
     if !path.is_dir() {
         files.push(path.to_owned());
         return Ok(());
     }
     for entry in std::fs::read_dir(path).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        let hidden = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with('.'));
+        let hidden = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with('.'));
         if !hidden {
             collect(&path, files)?;
         }
@@ -92,7 +98,10 @@ fn parts(path: &Path) -> Result<Vec<&str>> {
     path.iter()
         .map(|part| {
             part.to_str().ok_or_else(|| {
-                bad(format!("the name {} is not UTF-8; rename the file", path.display()))
+                bad(format!(
+                    "the name {} is not UTF-8; rename the file",
+                    path.display()
+                ))
             })
         })
         .collect()
@@ -109,7 +118,10 @@ fn place(
         if key.starts_with(layout::RAW) {
             return Ok(Place::Here(key));
         }
-        return Err(bad(format!("{} is a file of the lake itself, not of its raw zone", file.display())));
+        return Err(bad(format!(
+            "{} is a file of the lake itself, not of its raw zone",
+            file.display()
+        )));
     }
     let folder = |source: &str, dataset: &str, name: String| Place::Folder {
         source: source.to_owned(),
@@ -122,12 +134,20 @@ fn place(
         return Err(bad(format!("{} is no file", file.display())));
     };
     if let Some((source, dataset)) = to {
-        let name = if below.is_empty() { (*name).to_owned() } else { below.join("/") };
+        let name = if below.is_empty() {
+            (*name).to_owned()
+        } else {
+            below.join("/")
+        };
         return Ok(folder(source, dataset, name));
     }
     // The folders say it, wherever they are: …/web/access_logs/server7/access.log
-    let claimed: Vec<(&str, &str)> =
-        setting.lake.contracts.iter().filter_map(|contract| contract.key_pattern.folder()).collect();
+    let claimed: Vec<(&str, &str)> = setting
+        .lake
+        .contracts
+        .iter()
+        .filter_map(|contract| contract.key_pattern.folder())
+        .collect();
     for at in (1..folders.len()).rev() {
         let pair = (folders[at - 1], folders[at]);
         if claimed.contains(&pair) {
@@ -172,7 +192,11 @@ fn folder_of_format(setting: &Setting, file: &Path, format: Format) -> Result<(S
         several => Err(bad(format!(
             "{} could belong to {}; say which with --to",
             file.display(),
-            several.iter().map(|(source, dataset)| format!("{source}/{dataset}")).collect::<Vec<_>>().join(" or ")
+            several
+                .iter()
+                .map(|(source, dataset)| format!("{source}/{dataset}"))
+                .collect::<Vec<_>>()
+                .join(" or ")
         ))),
     }
 }
@@ -185,11 +209,17 @@ fn folder_of_format(setting: &Setting, file: &Path, format: Format) -> Result<(S
 pub async fn land(setting: &Setting, landing: &Landing) -> Result<String> {
     let (source, dataset, name) = match &landing.place {
         Place::Here(key) => return Ok(key.clone()),
-        Place::Folder { source, dataset, name } => (source, dataset, name),
+        Place::Folder {
+            source,
+            dataset,
+            name,
+        } => (source, dataset, name),
     };
     let objects = &setting.lake.objects;
     let size = std::fs::metadata(&landing.path)
-        .map_err(|error| bad(format!("{} cannot be read", landing.path.display())).with_source(error))?
+        .map_err(|error| {
+            bad(format!("{} cannot be read", landing.path.display())).with_source(error)
+        })?
         .len();
     let prefix = format!("{}{source}/{dataset}/", layout::RAW);
     let mut same_size = Vec::new();
@@ -213,7 +243,9 @@ pub async fn land(setting: &Setting, landing: &Landing) -> Result<String> {
     {
         return Err(Error::new(ErrorKind::BadSource, error.to_string()).retryable(true));
     }
-    objects.put_file(&key, &landing.path, PutMode::Overwrite, false).await?;
+    objects
+        .put_file(&key, &landing.path, PutMode::Overwrite, false)
+        .await?;
     drop(lock);
     Ok(key)
 }

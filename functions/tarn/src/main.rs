@@ -26,7 +26,10 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(terminal.is_colored())
         .init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             terminal.fail(&format!("the async runtime cannot be started: {error}"));
@@ -60,7 +63,9 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitCode> {
         Command::Contract(ContractCommand::Lint(args)) => {
             commands::contract::lint(&global, &args, terminal)
         }
-        Command::Contract(ContractCommand::Infer(args)) => commands::contract::infer(&args, terminal),
+        Command::Contract(ContractCommand::Infer(args)) => {
+            commands::contract::infer(&args, terminal)
+        }
         Command::Completions(args) => {
             commands::completions::run(&args);
             Ok(ExitCode::SUCCESS)

@@ -55,7 +55,10 @@ fn bad_contracts(faults: &[Diagnostic]) -> Error {
     let list: Vec<String> = faults.iter().map(ToString::to_string).collect();
     Error::new(
         ErrorKind::BadContract,
-        format!("the contracts have mistakes, so nothing was done\n{}", list.join("\n")),
+        format!(
+            "the contracts have mistakes, so nothing was done\n{}",
+            list.join("\n")
+        ),
     )
 }
 
@@ -86,6 +89,10 @@ pub fn create(global: &Global) -> Result<Setting> {
 pub fn shown(path: &Path) -> String {
     std::env::current_dir()
         .ok()
-        .and_then(|folder| path.strip_prefix(folder).ok().map(|rest| format!("./{}", rest.display())))
+        .and_then(|folder| {
+            path.strip_prefix(folder)
+                .ok()
+                .map(|rest| format!("./{}", rest.display()))
+        })
         .unwrap_or_else(|| path.display().to_string())
 }

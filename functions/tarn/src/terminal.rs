@@ -46,8 +46,9 @@ impl Terminal {
 
     /// Prints a value as JSON on one line.
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
-        let text = serde_json::to_string(value)
-            .map_err(|error| Error::internal("a result cannot be written as JSON").with_source(error))?;
+        let text = serde_json::to_string(value).map_err(|error| {
+            Error::internal("a result cannot be written as JSON").with_source(error)
+        })?;
         self.line(text)
     }
 
@@ -79,13 +80,18 @@ impl Terminal {
 
     /// Says what went wrong on standard error.
     pub fn fail(&self, text: &str) {
-        eprintln!("{} {text}", Style::new().for_stderr().red().bold().apply_to("error:"));
+        eprintln!(
+            "{} {text}",
+            Style::new().for_stderr().red().bold().apply_to("error:")
+        );
     }
 
     /// A line that shows what is being done, on a terminal; nothing elsewhere.
     pub fn progress(&self) -> Progress {
         if self.quiet || !std::io::stderr().is_terminal() {
-            return Progress { bar: ProgressBar::hidden() };
+            return Progress {
+                bar: ProgressBar::hidden(),
+            };
         }
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {msg} {elapsed:.dim}") {
@@ -137,7 +143,11 @@ pub fn bytes(number: u64) -> String {
     let mut size = number as f64;
     for unit in ["B", "KiB", "MiB", "GiB"] {
         if size < 1024.0 {
-            return if unit == "B" { format!("{number} B") } else { format!("{size:.1} {unit}") };
+            return if unit == "B" {
+                format!("{number} B")
+            } else {
+                format!("{size:.1} {unit}")
+            };
         }
         size /= 1024.0;
     }
@@ -146,7 +156,11 @@ pub fn bytes(number: u64) -> String {
 
 /// `1 row`, `2 rows`.
 pub fn plural(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+    format!(
+        "{} {noun}{}",
+        count(number),
+        if number == 1 { "" } else { "s" }
+    )
 }
 
 #[cfg(test)]
@@ -155,8 +169,14 @@ mod tests {
 
     #[test]
     fn numbers_are_written_for_people() {
-        assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([bytes(0), bytes(1023), bytes(1536), bytes(5 << 30)], ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]);
+        assert_eq!(
+            [count(0), count(999), count(1000), count(1_234_567)],
+            ["0", "999", "1,000", "1,234,567"]
+        );
+        assert_eq!(
+            [bytes(0), bytes(1023), bytes(1536), bytes(5 << 30)],
+            ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]
+        );
         assert_eq!([plural(1, "row"), plural(2, "row")], ["1 row", "2 rows"]);
     }
 }

@@ -47,7 +47,12 @@ impl Format {
     }
 
     /// Every format.
-    pub const ALL: [Format; 4] = [Format::AccessLog, Format::SocialPosts, Format::JsonLines, Format::Sqlite];
+    pub const ALL: [Format; 4] = [
+        Format::AccessLog,
+        Format::SocialPosts,
+        Format::JsonLines,
+        Format::Sqlite,
+    ];
 }
 
 /// What happens to a row of the table that its source no longer has.
@@ -309,7 +314,8 @@ impl Contract {
             .columns
             .iter()
             .map(|column| {
-                Field::new(&column.name, column.ty.clone(), column.required).doc(&column.description)
+                Field::new(&column.name, column.ty.clone(), column.required)
+                    .doc(&column.description)
             })
             .collect();
         fields.extend(system::fields());
@@ -321,7 +327,11 @@ impl Contract {
             doc: self.description.clone(),
             fields,
             partitioning: self.partitioning.clone(),
-            identifier: self.primary_key.iter().map(|&index| self.columns[index].name.clone()).collect(),
+            identifier: self
+                .primary_key
+                .iter()
+                .map(|&index| self.columns[index].name.clone())
+                .collect(),
         }
     }
 
@@ -341,7 +351,10 @@ impl Contracts {
     /// From parsed contracts whose dataset names differ.
     pub fn new(contracts: impl IntoIterator<Item = Contract>) -> Self {
         Contracts {
-            by_dataset: contracts.into_iter().map(|contract| (contract.dataset.clone(), contract)).collect(),
+            by_dataset: contracts
+                .into_iter()
+                .map(|contract| (contract.dataset.clone(), contract))
+                .collect(),
         }
     }
 
@@ -358,6 +371,8 @@ impl Contracts {
     /// The contracts that claim a raw key: several for a database, otherwise one at most
     /// (`load_dir` refuses contracts that could claim the same key with different formats).
     pub fn claiming(&self, key: &str) -> Vec<&Contract> {
-        self.iter().filter(|contract| contract.key_pattern.matches(key)).collect()
+        self.iter()
+            .filter(|contract| contract.key_pattern.matches(key))
+            .collect()
     }
 }

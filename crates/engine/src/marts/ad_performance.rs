@@ -6,7 +6,10 @@ use tarn_core::schema::{ColumnType, Field};
 
 use super::{Inputs, Mart, divided, failed, minor_units, rate};
 
-const MONEY: ColumnType = ColumnType::Decimal { precision: 18, scale: 6 };
+const MONEY: ColumnType = ColumnType::Decimal {
+    precision: 18,
+    scale: 6,
+};
 
 pub(super) const MART: Mart = Mart {
     name: "ad_performance",
@@ -38,20 +41,34 @@ pub(super) const MART: Mart = Mart {
 };
 
 fn of_type(event_type: &str) -> Expr {
-    col("event_type").eq(lit(event_type)).cast(DataType::Int64).sum()
+    col("event_type")
+        .eq(lit(event_type))
+        .cast(DataType::Int64)
+        .sum()
 }
 
 fn rows(inputs: &Inputs) -> Result<DataFrame> {
     let mut frame = inputs
         .table("ad_events")?
         .with_column(col("event_time").cast(DataType::Date).alias("day"))
-        .group_by([col("day"), col("platform"), col("campaign_id"), col("currency")])
+        .group_by([
+            col("day"),
+            col("platform"),
+            col("campaign_id"),
+            col("currency"),
+        ])
         .agg([
             of_type("impression").alias("impressions"),
             of_type("click").alias("clicks"),
             of_type("conversion").alias("conversions"),
-            minor_units("cost").fill_null(lit(0i64)).sum().alias("spend"),
-            minor_units("conversion_value").fill_null(lit(0i64)).sum().alias("conversion_value"),
+            minor_units("cost")
+                .fill_null(lit(0i64))
+                .sum()
+                .alias("spend"),
+            minor_units("conversion_value")
+                .fill_null(lit(0i64))
+                .sum()
+                .alias("conversion_value"),
         ])
         .collect()
         .map_err(failed)?;

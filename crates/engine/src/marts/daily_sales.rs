@@ -8,7 +8,10 @@ use tarn_core::schema::{ColumnType, Field};
 
 use super::{Inputs, Mart, divided, failed, minor_units};
 
-const MONEY: ColumnType = ColumnType::Decimal { precision: 18, scale: 2 };
+const MONEY: ColumnType = ColumnType::Decimal {
+    precision: 18,
+    scale: 2,
+};
 
 pub(super) const MART: Mart = Mart {
     name: "daily_sales",
@@ -36,7 +39,14 @@ pub(super) const MART: Mart = Mart {
     rows,
 };
 
-const MEASURES: [&str; 6] = ["orders", "units", "gross_sales", "discounts", "shipping", "refunds"];
+const MEASURES: [&str; 6] = [
+    "orders",
+    "units",
+    "gross_sales",
+    "discounts",
+    "shipping",
+    "refunds",
+];
 
 /// A frame's dimensions and measures; measures that it does not name are zero.
 fn facts(frame: LazyFrame, day: Expr, currency: Expr, measures: &[(&str, Expr)]) -> LazyFrame {
@@ -57,7 +67,9 @@ fn facts(frame: LazyFrame, day: Expr, currency: Expr, measures: &[(&str, Expr)])
 }
 
 fn rows(inputs: &Inputs) -> Result<DataFrame> {
-    let orders = inputs.table("orders")?.filter(col("status").neq(lit("cancelled")));
+    let orders = inputs
+        .table("orders")?
+        .filter(col("status").neq(lit("cancelled")));
     let of_order = |name: &str| -> Result<LazyFrame> {
         let order = orders.clone().select([
             col("order_id"),
@@ -88,7 +100,10 @@ fn rows(inputs: &Inputs) -> Result<DataFrame> {
         col("currency"),
         &[
             ("units", col("quantity")),
-            ("gross_sales", col("quantity").cast(DataType::Int64) * minor_units("unit_price")),
+            (
+                "gross_sales",
+                col("quantity").cast(DataType::Int64) * minor_units("unit_price"),
+            ),
         ],
     );
     let of_refunds = facts(
@@ -102,7 +117,8 @@ fn rows(inputs: &Inputs) -> Result<DataFrame> {
         .group_by([col("day"), col("country"), col("channel"), col("currency")])
         .agg(MEASURES.map(|name| col(name).sum()))
         .with_columns([
-            (col("gross_sales") - col("discounts") + col("shipping") - col("refunds")).alias("net_sales"),
+            (col("gross_sales") - col("discounts") + col("shipping") - col("refunds"))
+                .alias("net_sales"),
             (col("gross_sales") - col("discounts") + col("shipping")).alias("charged"),
         ])
         .collect()

@@ -41,7 +41,11 @@ pub struct Mart {
 }
 
 /// Every mart.
-pub const ALL: [&Mart; 3] = [&ad_performance::MART, &daily_sales::MART, &product_performance::MART];
+pub const ALL: [&Mart; 3] = [
+    &ad_performance::MART,
+    &daily_sales::MART,
+    &product_performance::MART,
+];
 
 impl Mart {
     /// The mart's table.
@@ -67,7 +71,10 @@ impl Inputs {
         let tables = relations
             .iter()
             .map(|relation| {
-                Ok((relation.name.name.clone(), scan::table(&relation.fields, &relation.files)?))
+                Ok((
+                    relation.name.name.clone(),
+                    scan::table(&relation.fields, &relation.files)?,
+                ))
             })
             .collect::<Result<_>>()?;
         Ok(Inputs { tables })
@@ -98,19 +105,33 @@ pub struct Built {
 /// `BadContract` where a curated table lacks a column that the mart reads.
 pub fn build(mart: &Mart, inputs: &Inputs, fields: &[TableField], staging: &Path) -> Result<Built> {
     let rows = (mart.rows)(inputs)?
-        .sort(mart.key.iter().copied(), SortMultipleOptions::default().with_nulls_last(true))
+        .sort(
+            mart.key.iter().copied(),
+            SortMultipleOptions::default().with_nulls_last(true),
+        )
         .map_err(failed)?;
     let columns = frame::columns(&rows, fields)?;
     let content = content_of(&columns, fields);
-    let mut writer =
-        PartitionedWriter::new(staging, mart.name, fields.to_vec(), None, WriterOptions::default())?;
+    let mut writer = PartitionedWriter::new(
+        staging,
+        mart.name,
+        fields.to_vec(),
+        None,
+        WriterOptions::default(),
+    )?;
     writer.write(columns, rows.height())?;
-    Ok(Built { files: writer.finish()?, rows: rows.height() as u64, content })
+    Ok(Built {
+        files: writer.finish()?,
+        rows: rows.height() as u64,
+        content,
+    })
 }
 
 fn failed(error: PolarsError) -> Error {
     let kind = match error {
-        PolarsError::ColumnNotFound(_) | PolarsError::SchemaFieldNotFound(_) => ErrorKind::BadContract,
+        PolarsError::ColumnNotFound(_) | PolarsError::SchemaFieldNotFound(_) => {
+            ErrorKind::BadContract
+        }
         _ => ErrorKind::Internal,
     };
     Error::new(kind, "a mart cannot be computed").with_source(error)
@@ -127,7 +148,11 @@ fn content_of(columns: &[ColumnData], fields: &[TableField]) -> String {
             digest.update([0]);
         }
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// A decimal column as its scaled integers, so that sums and products are exact: 12.34 is 1234.
@@ -144,7 +169,9 @@ fn minor_units(name: &str) -> Expr {
                     value
                         .map(|value| {
                             i64::try_from(value).map_err(|_| {
-                                PolarsError::ComputeError("a decimal has more than 18 digits".into())
+                                PolarsError::ComputeError(
+                                    "a decimal has more than 18 digits".into(),
+                                )
                             })
                         })
                         .transpose()
@@ -158,11 +185,23 @@ fn minor_units(name: &str) -> Expr {
 
 /// `numerator / denominator` of two integer columns, rounded half to even after multiplying by
 /// `factor`; null where the denominator is zero or null.
-fn divided(frame: &DataFrame, numerator: &str, denominator: &str, factor: i64, name: &str) -> Result<Series> {
+fn divided(
+    frame: &DataFrame,
+    numerator: &str,
+    denominator: &str,
+    factor: i64,
+    name: &str,
+) -> Result<Series> {
     let (numerators, denominators) = (integers(frame, numerator)?, integers(frame, denominator)?);
-    let values = numerators.iter().zip(&denominators).map(|(&numerator, &denominator)| {
-        rounded_quotient(i128::from(numerator?) * i128::from(factor), i128::from(denominator?))
-    });
+    let values = numerators
+        .iter()
+        .zip(&denominators)
+        .map(|(&numerator, &denominator)| {
+            rounded_quotient(
+                i128::from(numerator?) * i128::from(factor),
+                i128::from(denominator?),
+            )
+        });
     let values: Vec<Option<i64>> = values.collect();
     Ok(Int64Chunked::from_slice_options(name.into(), &values).into_series())
 }
@@ -175,7 +214,9 @@ fn rate(frame: &DataFrame, numerator: &str, denominator: &str, name: &str) -> Re
         .iter()
         .zip(&denominators)
         .map(|(&numerator, &denominator)| {
-            denominator.filter(|&value| value != 0).and_then(|d| Some(numerator? as f64 / d as f64))
+            denominator
+                .filter(|&value| value != 0)
+                .and_then(|d| Some(numerator? as f64 / d as f64))
         })
         .collect();
     Ok(Float64Chunked::from_slice_options(name.into(), &values).into_series())
@@ -183,7 +224,10 @@ fn rate(frame: &DataFrame, numerator: &str, denominator: &str, name: &str) -> Re
 
 fn integers(frame: &DataFrame, name: &str) -> Result<Vec<Option<i64>>> {
     let column = frame.column(name).map_err(failed)?;
-    let series = column.as_materialized_series().strict_cast(&DataType::Int64).map_err(failed)?;
+    let series = column
+        .as_materialized_series()
+        .strict_cast(&DataType::Int64)
+        .map_err(failed)?;
     Ok(series.i64().map_err(failed)?.iter().collect())
 }
 
@@ -191,7 +235,10 @@ fn rounded_quotient(numerator: i128, denominator: i128) -> Option<i64> {
     if denominator == 0 {
         return None;
     }
-    let (quotient, rest) = (numerator.div_euclid(denominator), numerator.rem_euclid(denominator));
+    let (quotient, rest) = (
+        numerator.div_euclid(denominator),
+        numerator.rem_euclid(denominator),
+    );
     let twice = rest * 2;
     let size = denominator.abs();
     // `div_euclid` rounds so that the rest is not negative: up means towards `denominator`'s sign.
@@ -217,7 +264,11 @@ mod tests {
             (2, 3, Some(1)),
             (1, 0, None),
         ] {
-            assert_eq!(rounded_quotient(numerator, denominator), expected, "{numerator}/{denominator}");
+            assert_eq!(
+                rounded_quotient(numerator, denominator),
+                expected,
+                "{numerator}/{denominator}"
+            );
         }
     }
 
@@ -236,7 +287,11 @@ mod tests {
         assert_eq!(names.len(), ALL.len());
         for mart in ALL {
             for key in mart.key {
-                assert!((mart.fields)().iter().any(|field| field.name == *key), "{}.{key}", mart.name);
+                assert!(
+                    (mart.fields)().iter().any(|field| field.name == *key),
+                    "{}.{key}",
+                    mart.name
+                );
             }
         }
     }

@@ -6,7 +6,10 @@ use tarn_core::schema::{ColumnType, Field};
 
 use super::{Inputs, Mart, failed, minor_units, rate};
 
-const MONEY: ColumnType = ColumnType::Decimal { precision: 18, scale: 2 };
+const MONEY: ColumnType = ColumnType::Decimal {
+    precision: 18,
+    scale: 2,
+};
 
 pub(super) const MART: Mart = Mart {
     name: "product_performance",
@@ -15,15 +18,18 @@ pub(super) const MART: Mart = Mart {
     fields: || {
         vec![
             Field::new("product_id", ColumnType::Long, true).doc("Product"),
-            Field::new("sku", ColumnType::String, false).doc("Stock keeping unit; null where the product is unknown"),
+            Field::new("sku", ColumnType::String, false)
+                .doc("Stock keeping unit; null where the product is unknown"),
             Field::new("name", ColumnType::String, false).doc("Name of the product"),
             Field::new("category", ColumnType::String, false).doc("Category of the product"),
-            Field::new("currency", ColumnType::String, false).doc("Currency of every amount in the row"),
+            Field::new("currency", ColumnType::String, false)
+                .doc("Currency of every amount in the row"),
             Field::new("orders", ColumnType::Long, true).doc("Orders with the product"),
             Field::new("units", ColumnType::Long, true).doc("Items sold"),
             Field::new("revenue", MONEY, true).doc("Sum of quantity × unit price"),
-            Field::new("cost", MONEY, false)
-                .doc("Sum of quantity × cost; null where the cost is unknown or in another currency"),
+            Field::new("cost", MONEY, false).doc(
+                "Sum of quantity × cost; null where the cost is unknown or in another currency",
+            ),
             Field::new("margin", MONEY, false).doc("revenue − cost"),
             Field::new("margin_rate", ColumnType::Double, false)
                 .doc("margin / revenue; null without revenue or cost"),
@@ -40,7 +46,10 @@ fn rows(inputs: &Inputs) -> Result<DataFrame> {
     let orders = inputs
         .table("orders")?
         .filter(col("status").neq(lit("cancelled")))
-        .select([col("order_id"), col("order_time").cast(DataType::Date).alias("day")]);
+        .select([
+            col("order_id"),
+            col("order_time").cast(DataType::Date).alias("day"),
+        ]);
     let products = inputs.table("products")?.select([
         col("product_id"),
         col("sku"),
@@ -51,11 +60,21 @@ fn rows(inputs: &Inputs) -> Result<DataFrame> {
     ]);
     let sold = inputs
         .table("order_items")?
-        .join(orders, [col("order_id")], [col("order_id")], JoinArgs::new(JoinType::Inner))
-        .with_column((col("quantity").cast(DataType::Int64) * minor_units("unit_price")).alias("revenue"))
+        .join(
+            orders,
+            [col("order_id")],
+            [col("order_id")],
+            JoinArgs::new(JoinType::Inner),
+        )
+        .with_column(
+            (col("quantity").cast(DataType::Int64) * minor_units("unit_price")).alias("revenue"),
+        )
         .group_by([col("product_id"), col("currency")])
         .agg([
-            col("order_id").n_unique().cast(DataType::Int64).alias("orders"),
+            col("order_id")
+                .n_unique()
+                .cast(DataType::Int64)
+                .alias("orders"),
             col("quantity").cast(DataType::Int64).sum().alias("units"),
             col("revenue").sum(),
             col("day").min().alias("first_sold_on"),
@@ -63,7 +82,12 @@ fn rows(inputs: &Inputs) -> Result<DataFrame> {
         ]);
     let same_currency = col("cost_currency").eq(col("currency"));
     let mut frame = sold
-        .join(products, [col("product_id")], [col("product_id")], JoinArgs::new(JoinType::Left))
+        .join(
+            products,
+            [col("product_id")],
+            [col("product_id")],
+            JoinArgs::new(JoinType::Left),
+        )
         .with_column(
             polars::prelude::when(same_currency)
                 .then(col("units") * col("unit_cost"))

@@ -96,7 +96,11 @@ fn month_of_day(day: i32) -> i32 {
         (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 2 } else { shifted - 10 };
+    let month = if shifted < 10 {
+        shifted + 2
+    } else {
+        shifted - 10
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 1);
     ((year - 1970) * 12 + month) as i32
 }
@@ -133,9 +137,10 @@ fn write_options(field: &TableField) -> Result<WriteOptions> {
         },
         version: Version::V1,
         // Level 1 costs a third of level 3 for about 5 % more bytes.
-        compression: CompressionOptions::Zstd(Some(ZstdLevel::try_new(1).map_err(|error| {
-            Error::internal("zstd refuses its level").with_source(error)
-        })?)),
+        compression: CompressionOptions::Zstd(Some(
+            ZstdLevel::try_new(1)
+                .map_err(|error| Error::internal("zstd refuses its level").with_source(error))?,
+        )),
         data_page_size: None,
     })
 }
@@ -208,7 +213,13 @@ impl PartitionedWriter {
                 }
             }
         }
-        while self.collected.values().map(Collected::memory).sum::<usize>() > self.options.total_bytes {
+        while self
+            .collected
+            .values()
+            .map(Collected::memory)
+            .sum::<usize>()
+            > self.options.total_bytes
+        {
             let Some(largest) = self
                 .collected
                 .iter()
@@ -230,7 +241,8 @@ impl PartitionedWriter {
         for partition in self.open.keys().copied().collect::<Vec<_>>() {
             self.close(partition)?;
         }
-        self.finished.sort_by(|a, b| (a.partition, &a.path).cmp(&(b.partition, &b.path)));
+        self.finished
+            .sort_by(|a, b| (a.partition, &a.path).cmp(&(b.partition, &b.path)));
         Ok(self.finished)
     }
 
@@ -240,11 +252,15 @@ impl PartitionedWriter {
         };
         let day_of = |row: usize| -> Result<PartitionValue> {
             Ok(match &columns[index] {
-                ColumnData::Long(column) => {
-                    column.get(row).map(|micros| micros.div_euclid(MICROS_PER_DAY) as i32)
-                }
+                ColumnData::Long(column) => column
+                    .get(row)
+                    .map(|micros| micros.div_euclid(MICROS_PER_DAY) as i32),
                 ColumnData::Int(column) => column.get(row),
-                _ => return Err(Error::internal("a partition column is neither date nor timestamp")),
+                _ => {
+                    return Err(Error::internal(
+                        "a partition column is neither date nor timestamp",
+                    ));
+                }
             })
         };
         let first = day_of(0)?;
@@ -269,11 +285,19 @@ impl PartitionedWriter {
         Ok(Split::Many(by_day))
     }
 
-    fn collect(&mut self, partition: PartitionValue, columns: &[ColumnData], rows: &[u32]) -> Result<()> {
-        let collected = self.collected.entry(partition).or_insert_with(|| Collected {
-            columns: columns.iter().map(ColumnData::empty_like).collect(),
-            rows: 0,
-        });
+    fn collect(
+        &mut self,
+        partition: PartitionValue,
+        columns: &[ColumnData],
+        rows: &[u32],
+    ) -> Result<()> {
+        let collected = self
+            .collected
+            .entry(partition)
+            .or_insert_with(|| Collected {
+                columns: columns.iter().map(ColumnData::empty_like).collect(),
+                rows: 0,
+            });
         for (to, from) in collected.columns.iter_mut().zip(columns) {
             to.append_rows(from, rows);
         }
@@ -330,19 +354,26 @@ impl PartitionedWriter {
             ))
         }));
         let file = self.open_file(partition)?;
-        file.writer.write(rows as u64, row_group).map_err(unwritable)
+        file.writer
+            .write(rows as u64, row_group)
+            .map_err(unwritable)
     }
 
     fn open_file(&mut self, partition: PartitionValue) -> Result<&mut OpenFile> {
         if !self.open.contains_key(&partition) {
             if self.open.len() >= self.options.open_files
-                && let Some(oldest) =
-                    self.open.iter().min_by_key(|(_, file)| file.used).map(|(&partition, _)| partition)
+                && let Some(oldest) = self
+                    .open
+                    .iter()
+                    .min_by_key(|(_, file)| file.used)
+                    .map(|(&partition, _)| partition)
             {
                 self.close(oldest)?;
             }
             let number = self.finished.len() + self.open.len();
-            let path = self.folder.join(format!("{}-{number:05}.parquet", self.stem));
+            let path = self
+                .folder
+                .join(format!("{}-{number:05}.parquet", self.stem));
             let file = File::create(&path)
                 .map_err(storage(format!("{} cannot be created", path.display())))?;
             let options = WriteOptions {
@@ -353,9 +384,19 @@ impl PartitionedWriter {
             };
             let writer = FileWriter::try_new(BufWriter::new(file), self.schema.clone(), options)
                 .map_err(unwritable)?;
-            self.open.insert(partition, OpenFile { path, writer, rows: 0, used: self.clock });
+            self.open.insert(
+                partition,
+                OpenFile {
+                    path,
+                    writer,
+                    rows: 0,
+                    used: self.clock,
+                },
+            );
         }
-        self.open.get_mut(&partition).ok_or_else(|| Error::internal("a file is not open"))
+        self.open
+            .get_mut(&partition)
+            .ok_or_else(|| Error::internal("a file is not open"))
     }
 
     fn close(&mut self, partition: PartitionValue) -> Result<()> {
@@ -371,7 +412,12 @@ impl PartitionedWriter {
             .map_err(storage(cannot_end.clone()))?;
         // The commit names this file: it must outlast a power cut.
         handle.sync_all().map_err(storage(cannot_end))?;
-        self.finished.push(ParquetFile { path: file.path, partition, rows: file.rows, bytes });
+        self.finished.push(ParquetFile {
+            path: file.path,
+            partition,
+            rows: file.rows,
+            bytes,
+        });
         Ok(())
     }
 }
@@ -389,6 +435,7 @@ impl Collected {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use chrono::{Datelike, NaiveDate};
     use proptest::prelude::*;

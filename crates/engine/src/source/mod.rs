@@ -33,7 +33,10 @@ pub fn open(contract: &Contract, path: &Path) -> Result<Box<dyn Reader>> {
             access_log::AccessLogOptions::default(),
         )?),
         Format::SocialPosts => Box::new(social::SocialReader::open(path, contract)?),
-        Format::JsonLines => Box::new(json_lines::JsonLinesReader::new(bytes::open(path)?, contract)?),
+        Format::JsonLines => Box::new(json_lines::JsonLinesReader::new(
+            bytes::open(path)?,
+            contract,
+        )?),
         Format::Sqlite => return Err(Error::internal("a database is not read as lines")),
     })
 }

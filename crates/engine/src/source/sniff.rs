@@ -24,7 +24,11 @@ const LINES: usize = 20;
 /// `Storage` where the file cannot be read.
 pub fn sniff(path: &Path, contracts: &[&Contract]) -> Result<Option<Format>> {
     let unreadable = |error| {
-        Error::new(ErrorKind::Storage, format!("{} cannot be read", path.display())).with_source(error)
+        Error::new(
+            ErrorKind::Storage,
+            format!("{} cannot be read", path.display()),
+        )
+        .with_source(error)
     };
     let mut magic = Vec::new();
     File::open(path)
@@ -54,7 +58,11 @@ pub(crate) fn text_head(path: &Path) -> Result<Vec<u8>> {
 
 /// The first lines that are not blank; the last of a long text may be cut, so it is left out.
 pub(crate) fn head_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let whole = if head.len() < HEAD_BYTES { head.len() } else { memchr::memrchr(b'\n', head).unwrap_or(0) };
+    let whole = if head.len() < HEAD_BYTES {
+        head.len()
+    } else {
+        memchr::memrchr(b'\n', head).unwrap_or(0)
+    };
     head[..whole]
         .split(|&byte| byte == b'\n')
         .map(<[u8]>::trim_ascii)
@@ -82,7 +90,11 @@ fn format_of_text(head: &[u8], contracts: &[&Contract]) -> Option<Format> {
                         .all(|column| keys.iter().flatten().any(|key| *key == column.source_name))
             };
             let event = keys.is_some() && contracts.iter().any(|contract| is_event(&contract));
-            Some(if event { Format::JsonLines } else { Format::SocialPosts })
+            Some(if event {
+                Format::JsonLines
+            } else {
+                Format::SocialPosts
+            })
         }
         _ => {
             let looks_like_a_log = |line: &[u8]| {
@@ -91,7 +103,10 @@ fn format_of_text(head: &[u8], contracts: &[&Contract]) -> Option<Format> {
                     time.len() > 21 && time[2] == b'/' && time[6] == b'/' && time[11] == b':'
                 })
             };
-            head_lines(head).take(LINES).any(looks_like_a_log).then_some(Format::AccessLog)
+            head_lines(head)
+                .take(LINES)
+                .any(looks_like_a_log)
+                .then_some(Format::AccessLog)
         }
     }
 }

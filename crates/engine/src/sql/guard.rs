@@ -2,11 +2,12 @@
 //! delete tables and has table functions that read files and URLs.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Ident, ObjectName, ObjectNamePart, Query as SqlQuery, SetExpr, Statement, TableAlias,
-    TableFactor, VisitMut, VisitorMut,
+    Expr, Ident, ObjectName, ObjectNamePart, Query as SqlQuery, SetExpr, Statement, TableAlias,
+    TableFactor, Value, VisitMut, VisitorMut,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
@@ -25,7 +26,7 @@ pub struct TableReference {
 /// A query that was checked: one SELECT (or UNION, WITH …) over tables.
 #[derive(Debug, Clone)]
 pub struct Query {
-    text: String,
+    statement: Statement,
     tables: Vec<TableName>,
 }
 
@@ -39,26 +40,41 @@ impl Query {
     /// # Errors
     /// `BadRequest` for a syntax error, more than one statement, anything but a query, and table
     /// functions; and what `resolve` returns.
-    pub fn parse(sql: &str, resolve: &dyn Fn(&TableReference) -> Result<TableName>) -> Result<Self> {
+    pub fn parse(
+        sql: &str,
+        resolve: &dyn Fn(&TableReference) -> Result<TableName>,
+    ) -> Result<Self> {
         let mut statements = Parser::parse_sql(&GenericDialect {}, sql)
             .map_err(|error| refuse("the query has a syntax error").with_source(error))?;
         if statements.len() > 1 {
             return Err(refuse("send one query at a time"));
         }
-        let mut statement =
-            statements.pop().ok_or_else(|| refuse("the query is empty; try SELECT * FROM orders LIMIT 10"))?;
+        let mut statement = statements
+            .pop()
+            .ok_or_else(|| refuse("the query is empty; try SELECT * FROM orders LIMIT 10"))?;
         let mut names = CommonNames::default();
-        let _: ControlFlow<()> = statement.visit(&mut names);
-        let mut guard = Guard { common: names.0, resolve, tables: BTreeSet::new() };
+        let ControlFlow::Continue(()) = statement.visit(&mut names);
+        let mut guard = Guard {
+            common: names.0,
+            resolve,
+            tables: BTreeSet::new(),
+        };
         if let ControlFlow::Break(error) = statement.visit(&mut guard) {
             return Err(error);
         }
-        Ok(Query { text: statement.to_string(), tables: guard.tables.into_iter().collect() })
+        Ok(Query {
+            statement,
+            tables: guard.tables.into_iter().collect(),
+        })
     }
 
-    /// The query with every table by its full name.
-    pub fn text(&self) -> &str {
-        &self.text
+    /// The query with every table by its full name. Where a column of `instants` is compared with a
+    /// time in UTC (`'2026-01-31T10:00:00Z'`, `TIMESTAMP '2026-01-31 10:00:00'`), the time is written
+    /// as Polars takes it.
+    pub fn text(&self, instants: &BTreeSet<&str>) -> String {
+        let mut statement = self.statement.clone();
+        let ControlFlow::Continue(()) = statement.visit(&mut Times { instants });
+        statement.to_string()
     }
 
     /// The tables it reads.
@@ -67,16 +83,76 @@ impl Query {
     }
 }
 
+/// Writes times that are compared with instants without zone: Polars takes them for UTC.
+struct Times<'a> {
+    instants: &'a BTreeSet<&'a str>,
+}
+
+impl Times<'_> {
+    fn is_instant(&self, expr: &Expr) -> bool {
+        match expr {
+            Expr::Identifier(name) => self.instants.contains(name.value.as_str()),
+            Expr::CompoundIdentifier(names) => names
+                .last()
+                .is_some_and(|name| self.instants.contains(name.value.as_str())),
+            _ => false,
+        }
+    }
+
+    fn write_plainly(expr: &mut Expr) {
+        let text = match &*expr {
+            Expr::Value(value) => match &value.value {
+                Value::SingleQuotedString(text) => text,
+                _ => return,
+            },
+            Expr::TypedString(typed) => match &typed.value.value {
+                Value::SingleQuotedString(text) => text,
+                _ => return,
+            },
+            _ => return,
+        };
+        let text = text
+            .strip_suffix('Z')
+            .or_else(|| text.strip_suffix("+00:00"))
+            .unwrap_or(text);
+        *expr = Expr::Value(Value::SingleQuotedString(text.replacen('T', " ", 1)).into());
+    }
+}
+
+impl VisitorMut for Times<'_> {
+    type Break = Infallible;
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Infallible> {
+        match expr {
+            Expr::BinaryOp { left, right, .. } if self.is_instant(left) => {
+                Self::write_plainly(right)
+            }
+            Expr::Between {
+                expr, low, high, ..
+            } if self.is_instant(expr) => {
+                Self::write_plainly(low);
+                Self::write_plainly(high);
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 /// Names given by WITH: they are no tables.
 #[derive(Default)]
 struct CommonNames(BTreeSet<String>);
 
 impl VisitorMut for CommonNames {
-    type Break = ();
+    type Break = Infallible;
 
-    fn pre_visit_query(&mut self, query: &mut SqlQuery) -> ControlFlow<()> {
+    fn pre_visit_query(&mut self, query: &mut SqlQuery) -> ControlFlow<Infallible> {
         if let Some(with) = &query.with {
-            self.0.extend(with.cte_tables.iter().map(|table| table.alias.name.value.clone()));
+            self.0.extend(
+                with.cte_tables
+                    .iter()
+                    .map(|table| table.alias.name.value.clone()),
+            );
         }
         ControlFlow::Continue(())
     }
@@ -100,16 +176,26 @@ impl Guard<'_> {
             .collect::<Result<_>>()?;
         let reference = match parts.as_slice() {
             [name] if self.common.contains(name) => return Ok(()),
-            [name] => TableReference { zone: None, name: name.clone() },
+            [name] => TableReference {
+                zone: None,
+                name: name.clone(),
+            },
             [zone, table] => match Zone::ALL.into_iter().find(|known| known.as_str() == zone) {
-                Some(zone) => TableReference { zone: Some(zone), name: table.clone() },
+                Some(zone) => TableReference {
+                    zone: Some(zone),
+                    name: table.clone(),
+                },
                 None => {
                     return Err(refuse(format!(
                         "there is no database {zone}; there are curated, analytics and quality"
                     )));
                 }
             },
-            _ => return Err(refuse(format!("{name} is not a table; write database.table"))),
+            _ => {
+                return Err(refuse(format!(
+                    "{name} is not a table; write database.table"
+                )));
+            }
         };
         let table = (self.resolve)(&reference)?;
         let quoted = Ident::with_quote('"', table.to_string());
@@ -157,24 +243,35 @@ impl VisitorMut for Guard<'_> {
         if plain {
             ControlFlow::Continue(())
         } else {
-            ControlFlow::Break(refuse("locks, settings and FORMAT are not supported in a query"))
+            ControlFlow::Break(refuse(
+                "locks, settings and FORMAT are not supported in a query",
+            ))
         }
     }
 
     fn pre_visit_select(&mut self, select: &mut sqlparser::ast::Select) -> ControlFlow<Error> {
         if select.into.is_some() {
-            return ControlFlow::Break(refuse("SELECT INTO is not supported: queries change nothing"));
+            return ControlFlow::Break(refuse(
+                "SELECT INTO is not supported: queries change nothing",
+            ));
         }
         ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         match factor {
-            TableFactor::Table { name, alias, args: None, .. } => match self.table(name, alias) {
+            TableFactor::Table {
+                name,
+                alias,
+                args: None,
+                ..
+            } => match self.table(name, alias) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => ControlFlow::Break(error),
             },
-            TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
+            TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => {
+                ControlFlow::Continue(())
+            }
             other => ControlFlow::Break(refuse(format!(
                 "{other} is not a table; queries read tables of the lake only"
             ))),
@@ -200,14 +297,54 @@ mod tests {
         for (sql, tables) in [
             ("SELECT 1", vec![]),
             ("select * from orders", vec!["curated.orders"]),
-            ("SELECT o.total FROM curated.orders o JOIN analytics.daily_sales d ON true", vec!["curated.orders", "analytics.daily_sales"]),
-            ("WITH x AS (SELECT * FROM orders) SELECT count(*) FROM x", vec!["curated.orders"]),
-            ("SELECT * FROM orders WHERE order_id IN (SELECT order_id FROM orders)", vec!["curated.orders"]),
-            ("SELECT * FROM (SELECT * FROM orders) t UNION ALL SELECT * FROM orders", vec!["curated.orders"]),
+            (
+                "SELECT o.total FROM curated.orders o JOIN analytics.daily_sales d ON true",
+                vec!["curated.orders", "analytics.daily_sales"],
+            ),
+            (
+                "WITH x AS (SELECT * FROM orders) SELECT count(*) FROM x",
+                vec!["curated.orders"],
+            ),
+            (
+                "SELECT * FROM orders WHERE order_id IN (SELECT order_id FROM orders)",
+                vec!["curated.orders"],
+            ),
+            (
+                "SELECT * FROM (SELECT * FROM orders) t UNION ALL SELECT * FROM orders",
+                vec!["curated.orders"],
+            ),
         ] {
             let query = Query::parse(sql, &known).unwrap();
             let names: Vec<String> = query.tables().iter().map(ToString::to_string).collect();
             assert_eq!(names, tables, "{sql}");
+        }
+    }
+
+    #[test]
+    fn times_in_utc_are_written_as_polars_takes_them_for_instants_alone() {
+        let instants = BTreeSet::from(["order_time"]);
+        for (condition, expected) in [
+            (
+                "order_time < '2026-01-03T10:00:00Z'",
+                "order_time < '2026-01-03 10:00:00'",
+            ),
+            (
+                "orders.order_time >= TIMESTAMP '2026-01-03 10:00:00'",
+                "orders.order_time >= '2026-01-03 10:00:00'",
+            ),
+            (
+                "order_time BETWEEN '2026-01-03' AND '2026-01-04T00:00:00+00:00'",
+                "order_time BETWEEN '2026-01-03' AND '2026-01-04 00:00:00'",
+            ),
+            (
+                "coupon = '2026-01-03T10:00:00Z'",
+                "coupon = '2026-01-03T10:00:00Z'",
+            ),
+        ] {
+            let query =
+                Query::parse(&format!("SELECT 1 FROM orders WHERE {condition}"), &known).unwrap();
+            let text = query.text(&instants);
+            assert!(text.ends_with(expected), "{text}");
         }
     }
 

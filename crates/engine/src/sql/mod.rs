@@ -3,6 +3,7 @@
 mod guard;
 mod output;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
@@ -74,11 +75,25 @@ fn refused(error: PolarsError) -> Error {
 pub fn run(query: &Query, relations: &[Relation], limit: Option<usize>) -> Result<Answer> {
     let mut context = SQLContext::new();
     for relation in relations {
-        context.register(&relation.name.to_string(), scan::table(&relation.fields, &relation.files)?);
+        context.register(
+            &relation.name.to_string(),
+            scan::table(&relation.fields, &relation.files)?,
+        );
     }
+    let of_type = |instant: bool| {
+        relations
+            .iter()
+            .flat_map(|relation| &relation.fields)
+            .filter(move |field| (field.field.ty == ColumnType::Timestamp) == instant)
+            .map(|field| field.field.name.as_str())
+            .collect::<BTreeSet<&str>>()
+    };
+    // A name that is also something else in another table is left alone.
+    let instants: BTreeSet<&str> = of_type(true).difference(&of_type(false)).copied().collect();
+    let text = query.text(&instants);
     // Polars panics on some queries it does not support; a service must survive them.
     let frame = catch_unwind(AssertUnwindSafe(|| {
-        let plan: LazyFrame = context.execute(query.text())?;
+        let plan: LazyFrame = context.execute(&text)?;
         let plan = match limit {
             // One row more than asked for tells whether there were more.
             Some(limit) => plan.limit(u32::try_from(limit.saturating_add(1)).unwrap_or(u32::MAX)),
@@ -92,7 +107,10 @@ pub fn run(query: &Query, relations: &[Relation], limit: Option<usize>) -> Resul
             .cloned()
             .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
             .unwrap_or_default();
-        Error::new(ErrorKind::BadRequest, format!("the query is not supported: {text}"))
+        Error::new(
+            ErrorKind::BadRequest,
+            format!("the query is not supported: {text}"),
+        )
     })?
     .map_err(refused)?;
     let truncated = limit.is_some_and(|limit| frame.height() > limit);

@@ -41,7 +41,10 @@ impl OutputFormat {
 
     /// The format of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, format)| format)
+        Self::NAMES
+            .into_iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, format)| format)
     }
 
     /// Whether the bytes are not for a terminal.
@@ -105,10 +108,13 @@ fn json(value: AnyValue<'_>) -> Value {
         AnyValue::Float64(value) => Value::from(value),
         AnyValue::Date(day) => Value::from(render::date(day)),
         AnyValue::Datetime(value, unit, _) => Value::from(render::timestamp(micros(value, unit))),
-        AnyValue::DatetimeOwned(value, unit, _) => Value::from(render::timestamp(micros(value, unit))),
-        AnyValue::Decimal(value, _, scale) => {
-            Value::from(render::decimal(value, u8::try_from(scale).unwrap_or(u8::MAX)))
+        AnyValue::DatetimeOwned(value, unit, _) => {
+            Value::from(render::timestamp(micros(value, unit)))
         }
+        AnyValue::Decimal(value, _, scale) => Value::from(render::decimal(
+            value,
+            u8::try_from(scale).unwrap_or(u8::MAX),
+        )),
         AnyValue::List(items) => items.iter().map(json).collect(),
         other => Value::from(other.to_string()),
     }
@@ -137,8 +143,12 @@ impl Answer {
 
     /// The rows as JSON objects.
     pub fn objects(&self) -> impl Iterator<Item = Result<Map<String, Value>>> + '_ {
-        let names: Vec<String> =
-            self.frame.columns().iter().map(|column| column.name().to_string()).collect();
+        let names: Vec<String> = self
+            .frame
+            .columns()
+            .iter()
+            .map(|column| column.name().to_string())
+            .collect();
         (0..self.rows()).map(move |row| {
             names
                 .iter()
@@ -151,7 +161,9 @@ impl Answer {
     /// The rows as texts, for a table or CSV.
     pub fn texts(&self) -> impl Iterator<Item = Result<Vec<String>>> + '_ {
         (0..self.rows()).map(|row| {
-            (0..self.frame.width()).map(|column| Ok(text(self.value(column, row)?))).collect()
+            (0..self.frame.width())
+                .map(|column| Ok(text(self.value(column, row)?)))
+                .collect()
         })
     }
 
@@ -162,7 +174,8 @@ impl Answer {
             OutputFormat::Json => {
                 out.write_all(b"[").map_err(closed)?;
                 for (index, object) in self.objects().enumerate() {
-                    out.write_all(if index == 0 { b"\n " } else { b",\n " }).map_err(closed)?;
+                    out.write_all(if index == 0 { b"\n " } else { b",\n " })
+                        .map_err(closed)?;
                     serde_json::to_writer(&mut *out, &object?).map_err(closed)?;
                 }
                 out.write_all(b"\n]\n").map_err(closed)
@@ -176,16 +189,22 @@ impl Answer {
             }
             OutputFormat::Csv => {
                 let mut csv = csv::Writer::from_writer(out);
-                csv.write_record(self.frame.columns().iter().map(|column| column.name().as_str()))
-                    .map_err(closed)?;
+                csv.write_record(
+                    self.frame
+                        .columns()
+                        .iter()
+                        .map(|column| column.name().as_str()),
+                )
+                .map_err(closed)?;
                 for row in self.texts() {
                     csv.write_record(row?).map_err(closed)?;
                 }
                 csv.flush().map_err(closed)
             }
-            OutputFormat::Parquet => {
-                ParquetWriter::new(out).finish(&mut self.frame).map_err(failed).map(drop)
-            }
+            OutputFormat::Parquet => ParquetWriter::new(out)
+                .finish(&mut self.frame)
+                .map_err(failed)
+                .map(drop),
             OutputFormat::Arrow => IpcWriter::new(out).finish(&mut self.frame).map_err(failed),
         }
     }
@@ -194,7 +213,12 @@ impl Answer {
         let mut table = comfy_table::Table::new();
         table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
         table.remove_style(comfy_table::TableComponent::HorizontalLines);
-        table.set_header(self.frame.columns().iter().map(|column| column.name().as_str()));
+        table.set_header(
+            self.frame
+                .columns()
+                .iter()
+                .map(|column| column.name().as_str()),
+        );
         for row in self.texts() {
             table.add_row(row?);
         }

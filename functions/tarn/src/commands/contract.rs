@@ -68,7 +68,10 @@ pub fn infer(args: &InferArgs, terminal: &Terminal) -> Result<ExitCode> {
     let source = match &args.source {
         Some(source) => source.clone(),
         None => {
-            let stem = args.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            let stem = args
+                .file
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned());
             snake_case(&stem.unwrap_or_default())
         }
     };
@@ -91,7 +94,8 @@ pub fn infer(args: &InferArgs, terminal: &Terminal) -> Result<ExitCode> {
         let path = folder.join(format!("{}{EXTENSION}", snake_case(&draft.dataset)));
         // A draft must not replace what somebody has finished.
         let mut file = std::fs::File::create_new(&path).map_err(unwritable(&path))?;
-        std::io::Write::write_all(&mut file, draft.to_yaml().as_bytes()).map_err(unwritable(&path))?;
+        std::io::Write::write_all(&mut file, draft.to_yaml().as_bytes())
+            .map_err(unwritable(&path))?;
         terminal.line(shown(&path))?;
     }
     terminal.note("Read the drafts, decide what their comments ask, then: tarn contract lint");

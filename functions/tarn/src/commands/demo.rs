@@ -53,8 +53,11 @@ pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Resul
         Error::new(ErrorKind::Storage, "a temporary folder cannot be made").with_source(error)
     })?;
     let progress = terminal.progress();
-    let sample =
-        Plan { days: args.days, scale: args.scale, ..Plan::new(args.seed, folder.path().to_owned()) };
+    let sample = Plan {
+        days: args.days,
+        scale: args.scale,
+        ..Plan::new(args.seed, folder.path().to_owned())
+    };
     let files = generate(&sample, &mut |what, rows| {
         progress.step(format!("generating {what}: {}", count(rows)));
     })?;
@@ -64,13 +67,29 @@ pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Resul
         records.extend(ingest::ingest_all(&setting, &landings, &progress).await?);
     }
     records.extend(replay_events(&setting, &folder.path().join(EVENTS), &progress).await?);
-    let built = build_all(&setting.lake, &mut |mart| progress.step(format!("building {mart}"))).await?;
-    let quality = setting.lake.write_quality_summary(records.len().max(1000)).await?;
+    let built = build_all(&setting.lake, &mut |mart| {
+        progress.step(format!("building {mart}"))
+    })
+    .await?;
+    let quality = setting
+        .lake
+        .write_quality_summary(records.len().max(1000))
+        .await?;
     drop(progress);
-    let failed = records.iter().any(|record| record.status == RunStatus::Failed);
-    let code = if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS };
-    let changed = records.iter().any(|record| record.status != RunStatus::Skipped)
-        || built.iter().any(|outcome| matches!(outcome.status, MartStatus::Built { .. }));
+    let failed = records
+        .iter()
+        .any(|record| record.status == RunStatus::Failed);
+    let code = if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    };
+    let changed = records
+        .iter()
+        .any(|record| record.status != RunStatus::Skipped)
+        || built
+            .iter()
+            .any(|outcome| matches!(outcome.status, MartStatus::Built { .. }));
     if terminal.is_json() {
         terminal.json(&json!({
             "lake": setting.local.root(),
@@ -88,8 +107,14 @@ pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Resul
 }
 
 /// Streams each day's events as if they arrived on that day.
-async fn replay_events(setting: &Setting, folder: &Path, progress: &Progress) -> Result<Vec<RunRecord>> {
-    let unreadable = |error| Error::new(ErrorKind::Storage, "the sample events cannot be read").with_source(error);
+async fn replay_events(
+    setting: &Setting,
+    folder: &Path,
+    progress: &Progress,
+) -> Result<Vec<RunRecord>> {
+    let unreadable = |error| {
+        Error::new(ErrorKind::Storage, "the sample events cannot be read").with_source(error)
+    };
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .map_err(unreadable)?
         .map(|entry| entry.map(|entry| entry.path()))
@@ -98,7 +123,10 @@ async fn replay_events(setting: &Setting, folder: &Path, progress: &Progress) ->
     files.sort();
     let mut records = Vec::new();
     for file in files {
-        let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = file
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+            .unwrap_or_default();
         let day = name
             .get(name.len().saturating_sub("2026-01-01".len())..)
             .and_then(|date| date.parse::<NaiveDate>().ok())
@@ -139,7 +167,9 @@ async fn print(
             .into_iter()
             .map(|(dataset, sum)| {
                 let numbers = [sum.objects, sum.received, sum.accepted, sum.rejected];
-                std::iter::once(dataset.to_owned()).chain(numbers.map(count)).collect()
+                std::iter::once(dataset.to_owned())
+                    .chain(numbers.map(count))
+                    .collect()
             })
             .collect();
         let header = ["dataset", "objects", "received", "accepted", "rejected"];
@@ -151,8 +181,15 @@ async fn print(
             plural(records.len() as u64, "object")
         ))?;
     }
-    for record in records.iter().filter(|record| record.status == RunStatus::Failed) {
-        terminal.fail(&format!("{}: {}", record.key, record.reason.as_deref().unwrap_or_default()));
+    for record in records
+        .iter()
+        .filter(|record| record.status == RunStatus::Failed)
+    {
+        terminal.fail(&format!(
+            "{}: {}",
+            record.key,
+            record.reason.as_deref().unwrap_or_default()
+        ));
     }
     terminal.heading("Quality")?;
     quality::print(quality, terminal)?;
@@ -160,7 +197,10 @@ async fn print(
     marts::print(built, terminal)?;
     for (title, sql) in QUESTIONS {
         terminal.heading(title)?;
-        let request = QueryRequest { sql: sql.to_owned(), ..QueryRequest::default() };
+        let request = QueryRequest {
+            sql: sql.to_owned(),
+            ..QueryRequest::default()
+        };
         let mut found = answer(&setting.lake, request).await?;
         let mut text = Vec::new();
         found.write(OutputFormat::Table, &mut text)?;
@@ -173,7 +213,9 @@ async fn print(
     let option = format!("--lake {lake}");
     for command in [
         format!("tarn {option} tables"),
-        format!("tarn {option} query 'SELECT status, COUNT(*) AS orders FROM orders GROUP BY status'"),
+        format!(
+            "tarn {option} query 'SELECT status, COUNT(*) AS orders FROM orders GROUP BY status'"
+        ),
         format!("tarn {option} quarantine"),
         format!("tarn {option} versions orders"),
         format!("tarn {option} serve"),

@@ -12,10 +12,15 @@ use crate::terminal::{Terminal, count};
 
 /// Writes the sample data and lists it.
 pub fn run(args: &GenerateArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let plan =
-        Plan { days: args.days, scale: args.scale, ..Plan::new(args.seed, args.out.clone()) };
+    let plan = Plan {
+        days: args.days,
+        scale: args.scale,
+        ..Plan::new(args.seed, args.out.clone())
+    };
     let progress = terminal.progress();
-    let files = generate(&plan, &mut |what, rows| progress.step(format!("{what}: {}", count(rows))))?;
+    let files = generate(&plan, &mut |what, rows| {
+        progress.step(format!("{what}: {}", count(rows)))
+    })?;
     drop(progress);
     if terminal.is_json() {
         for file in &files {
@@ -31,10 +36,22 @@ pub fn run(args: &GenerateArgs, terminal: &Terminal) -> Result<ExitCode> {
     let rows = files
         .iter()
         .map(|file| {
-            vec![shown(&file.path), file.kind.as_str().to_owned(), count(file.rows), count(file.defects)]
+            vec![
+                shown(&file.path),
+                file.kind.as_str().to_owned(),
+                count(file.rows),
+                count(file.defects),
+            ]
         })
         .collect();
-    terminal.table(&["file", "kind", "rows", "defects"], &["rows", "defects"], rows)?;
-    terminal.note(&format!("Ingest it with: tarn ingest {}", args.out.display()));
+    terminal.table(
+        &["file", "kind", "rows", "defects"],
+        &["rows", "defects"],
+        rows,
+    )?;
+    terminal.note(&format!(
+        "Ingest it with: tarn ingest {}",
+        args.out.display()
+    ));
     Ok(ExitCode::SUCCESS)
 }

@@ -27,7 +27,9 @@ pub async fn run(global: &Global, args: &IngestArgs, terminal: &Terminal) -> Res
     let records = ingest_all(&setting, &landings, &progress).await?;
     drop(progress);
     if terminal.is_json() {
-        records.iter().try_for_each(|record| terminal.json(record))?;
+        records
+            .iter()
+            .try_for_each(|record| terminal.json(record))?;
     } else {
         print(&records, terminal)?;
     }
@@ -42,7 +44,11 @@ pub async fn ingest_all(
 ) -> Result<Vec<RunRecord>> {
     let mut records = Vec::new();
     for (number, landing) in landings.iter().enumerate() {
-        let name = landing.path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let name = landing
+            .path
+            .file_name()
+            .map(|name| name.to_string_lossy())
+            .unwrap_or_default();
         progress.step(format!("{}/{} {name}: landing", number + 1, landings.len()));
         let key = match land(setting, landing).await {
             Ok(key) => key,
@@ -54,7 +60,11 @@ pub async fn ingest_all(
             }
             Err(error) => return Err(error),
         };
-        progress.step(format!("{}/{} {name}: ingesting", number + 1, landings.len()));
+        progress.step(format!(
+            "{}/{} {name}: ingesting",
+            number + 1,
+            landings.len()
+        ));
         let _lock = setting.local.ingest_lock(&key).await?;
         records.push(tarn_ingest::ingest(&setting.lake, &key).await?);
     }
@@ -65,7 +75,11 @@ pub async fn ingest_all(
 fn not_landed(landing: &Landing, error: &Error) -> RunRecord {
     let key = match &landing.place {
         Place::Here(key) => key.clone(),
-        Place::Folder { source, dataset, name } => format!("{source}/{dataset}/{name}"),
+        Place::Folder {
+            source,
+            dataset,
+            name,
+        } => format!("{source}/{dataset}/{name}"),
     };
     let now = Utc::now();
     RunRecord {
@@ -86,7 +100,10 @@ fn not_landed(landing: &Landing, error: &Error) -> RunRecord {
 
 /// 0 where everything is in the lake, 1 after a failure, 3 where something is unclaimed.
 pub fn exit_code(records: &[RunRecord]) -> ExitCode {
-    if records.iter().any(|record| record.status == RunStatus::Failed) {
+    if records
+        .iter()
+        .any(|record| record.status == RunStatus::Failed)
+    {
         ExitCode::FAILURE
     } else if records.iter().any(is_unclaimed) {
         ExitCode::from(UNCLAIMED)
@@ -97,7 +114,10 @@ pub fn exit_code(records: &[RunRecord]) -> ExitCode {
 
 fn is_unclaimed(record: &RunRecord) -> bool {
     record.status == RunStatus::Skipped
-        && record.reason.as_ref().is_some_and(|reason| reason.starts_with("no contract claims"))
+        && record
+            .reason
+            .as_ref()
+            .is_some_and(|reason| reason.starts_with("no contract claims"))
 }
 
 /// Prints one line per object and dataset, and what needs attention below.
@@ -111,7 +131,11 @@ pub fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
             RunStatus::Skipped => "unchanged",
             RunStatus::Running => "running",
         };
-        let key = record.key.strip_prefix("raw/").unwrap_or(&record.key).to_owned();
+        let key = record
+            .key
+            .strip_prefix("raw/")
+            .unwrap_or(&record.key)
+            .to_owned();
         if record.datasets.is_empty() {
             rows.push(vec![key, status.to_owned(), bytes(record.bytes)]);
             continue;
@@ -120,8 +144,16 @@ pub fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
             let first = index == 0;
             rows.push(vec![
                 if first { key.clone() } else { String::new() },
-                if first { status.to_owned() } else { String::new() },
-                if first { bytes(record.bytes) } else { String::new() },
+                if first {
+                    status.to_owned()
+                } else {
+                    String::new()
+                },
+                if first {
+                    bytes(record.bytes)
+                } else {
+                    String::new()
+                },
                 outcome.dataset.clone(),
                 count(outcome.received),
                 count(outcome.accepted),
@@ -130,7 +162,9 @@ pub fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
         }
     }
     terminal.table(
-        &["object", "status", "size", "dataset", "received", "accepted", "rejected"],
+        &[
+            "object", "status", "size", "dataset", "received", "accepted", "rejected",
+        ],
         &["size", "received", "accepted", "rejected"],
         rows,
     )?;
@@ -153,7 +187,11 @@ pub fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
             ));
         }
         for outcome in &record.datasets {
-            if let Some(reconciliation) = outcome.reconciliation.as_ref().filter(|found| !found.matches) {
+            if let Some(reconciliation) = outcome
+                .reconciliation
+                .as_ref()
+                .filter(|found| !found.matches)
+            {
                 terminal.fail(&format!(
                     "{}: {} has {} at its source, {} were read and {} are in the table",
                     record.key,

@@ -13,10 +13,15 @@ use crate::terminal::{Terminal, count};
 pub async fn run(global: &Global, terminal: &Terminal) -> Result<ExitCode> {
     let setting = open(global)?;
     let progress = terminal.progress();
-    let outcomes = build_all(&setting.lake, &mut |mart| progress.step(format!("building {mart}"))).await?;
+    let outcomes = build_all(&setting.lake, &mut |mart| {
+        progress.step(format!("building {mart}"))
+    })
+    .await?;
     drop(progress);
     if terminal.is_json() {
-        outcomes.iter().try_for_each(|outcome| terminal.json(outcome))?;
+        outcomes
+            .iter()
+            .try_for_each(|outcome| terminal.json(outcome))?;
     } else {
         print(&outcomes, terminal)?;
     }

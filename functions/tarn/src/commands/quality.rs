@@ -14,11 +14,20 @@ pub async fn run(global: &Global, args: &QualityArgs, terminal: &Terminal) -> Re
     let setting = open(global)?;
     let summary = setting.lake.write_quality_summary(args.runs).await?;
     if terminal.is_json() {
-        summary.iter().try_for_each(|dataset| terminal.json(dataset))?;
+        summary
+            .iter()
+            .try_for_each(|dataset| terminal.json(dataset))?;
         return Ok(ExitCode::SUCCESS);
     }
     print(&summary, terminal)?;
-    terminal.note(&format!("Written to {}", setting.local.root().join(tarn_lake::QUALITY_SUMMARY).display()));
+    terminal.note(&format!(
+        "Written to {}",
+        setting
+            .local
+            .root()
+            .join(tarn_lake::QUALITY_SUMMARY)
+            .display()
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -37,7 +46,14 @@ pub fn print(summary: &[DatasetQuality], terminal: &Terminal) -> Result<()> {
             ]
         })
         .collect();
-    let header = ["dataset", "verdict", "received", "rejected", "rules held", "rules broken"];
+    let header = [
+        "dataset",
+        "verdict",
+        "received",
+        "rejected",
+        "rules held",
+        "rules broken",
+    ];
     terminal.table(&header, &header[2..], rows)?;
     for dataset in summary {
         for check in &dataset.failed_checks {
@@ -53,7 +69,11 @@ pub fn print(summary: &[DatasetQuality], terminal: &Terminal) -> Result<()> {
         for (rule, rows) in &dataset.rejected_by {
             // Rules of columns are listed above; these are of the row as a whole.
             if rule == "parse" || rule == "duplicate" || rule.ends_with(".type") {
-                terminal.line(format!("error {}: {rule} ({} rejected)", dataset.dataset, count(*rows)))?;
+                terminal.line(format!(
+                    "error {}: {rule} ({} rejected)",
+                    dataset.dataset,
+                    count(*rows)
+                ))?;
             }
         }
     }

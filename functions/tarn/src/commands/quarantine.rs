@@ -18,14 +18,23 @@ fn literal(text: &str) -> String {
 }
 
 async fn rows(setting: &Setting, sql: String) -> Result<Vec<Map<String, Value>>> {
-    let request = QueryRequest { sql, ..QueryRequest::default() };
+    let request = QueryRequest {
+        sql,
+        ..QueryRequest::default()
+    };
     answer(&setting.lake, request).await?.objects().collect()
 }
 
 /// Lists rejected rows or shows one.
 pub async fn run(global: &Global, args: &QuarantineArgs, terminal: &Terminal) -> Result<ExitCode> {
     let setting = open(global)?;
-    if setting.lake.tables.load(&quarantine::table_spec().name).await?.is_none() {
+    if setting
+        .lake
+        .tables
+        .load(&quarantine::table_spec().name)
+        .await?
+        .is_none()
+    {
         terminal.note("The quarantine is empty: nothing was ingested yet.");
         return Ok(ExitCode::SUCCESS);
     }
@@ -36,7 +45,11 @@ pub async fn run(global: &Global, args: &QuarantineArgs, terminal: &Terminal) ->
     if let Some(rule) = &args.rule {
         conditions.push(format!("rule = {}", literal(rule)));
     }
-    let filter = if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
+    let filter = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!("WHERE {}", conditions.join(" AND "))
+    };
     match args.number {
         Some(number) => show(&setting, number, &filter, terminal).await?,
         None => list(&setting, args.limit, &filter, terminal).await?,
@@ -54,8 +67,16 @@ fn text(row: &Map<String, Value>, name: &str) -> String {
 
 async fn list(setting: &Setting, limit: usize, filter: &str, terminal: &Terminal) -> Result<()> {
     let table = quarantine::table_spec().name;
-    let total = rows(setting, format!("SELECT count(*) AS rejected FROM {table} {filter}")).await?;
-    let total = total.first().and_then(|row| row.get("rejected")).and_then(Value::as_u64).unwrap_or_default();
+    let total = rows(
+        setting,
+        format!("SELECT count(*) AS rejected FROM {table} {filter}"),
+    )
+    .await?;
+    let total = total
+        .first()
+        .and_then(|row| row.get("rejected"))
+        .and_then(Value::as_u64)
+        .unwrap_or_default();
     let sql = format!(
         "SELECT dataset, rule, column_name, reason, line, _source_uri, _source_offset FROM {table} {filter} \
          ORDER BY {ORDER} LIMIT {limit}"
@@ -88,9 +109,17 @@ async fn list(setting: &Setting, limit: usize, filter: &str, terminal: &Terminal
             ]
         })
         .collect();
-    terminal.table(&["no", "dataset", "rule", "reason", "where"], &["no"], lines)?;
+    terminal.table(
+        &["no", "dataset", "rule", "reason", "where"],
+        &["no"],
+        lines,
+    )?;
     let shown = found.len() as u64;
-    let more = if shown < total { format!("; {shown} shown, see --limit") } else { String::new() };
+    let more = if shown < total {
+        format!("; {shown} shown, see --limit")
+    } else {
+        String::new()
+    };
     terminal.line(format!("{}{more}", plural(total, "rejected row")))?;
     terminal.note("Show one with: tarn quarantine NO");
     Ok(())
@@ -99,15 +128,22 @@ async fn list(setting: &Setting, limit: usize, filter: &str, terminal: &Terminal
 async fn show(setting: &Setting, number: u64, filter: &str, terminal: &Terminal) -> Result<()> {
     let table = quarantine::table_spec().name;
     let offset = number.checked_sub(1).ok_or_else(|| {
-        Error::new(ErrorKind::BadRequest, "rejected rows are numbered from 1; list them with: tarn quarantine")
-    })?;
-    let sql = format!("SELECT * FROM {table} {filter} ORDER BY {ORDER} LIMIT 1 OFFSET {offset}");
-    let row = rows(setting, sql).await?.into_iter().next().ok_or_else(|| {
         Error::new(
-            ErrorKind::NotFound,
-            format!("there is no rejected row {number}; list them with: tarn quarantine"),
+            ErrorKind::BadRequest,
+            "rejected rows are numbered from 1; list them with: tarn quarantine",
         )
     })?;
+    let sql = format!("SELECT * FROM {table} {filter} ORDER BY {ORDER} LIMIT 1 OFFSET {offset}");
+    let row = rows(setting, sql)
+        .await?
+        .into_iter()
+        .next()
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                format!("there is no rejected row {number}; list them with: tarn quarantine"),
+            )
+        })?;
     if terminal.is_json() {
         return terminal.json(&row);
     }

@@ -30,7 +30,11 @@ pub async fn run(global: &Global, args: &QueryArgs, terminal: &Terminal) -> Resu
         ));
     }
     let setting = open(global)?;
-    let request = QueryRequest { sql: sql(args)?, as_of: args.as_of.clone(), limit: args.limit };
+    let request = QueryRequest {
+        sql: sql(args)?,
+        as_of: args.as_of.clone(),
+        limit: args.limit,
+    };
     let mut answer = answer(&setting.lake, request).await?;
     match &args.out {
         None => {
@@ -40,13 +44,20 @@ pub async fn run(global: &Global, args: &QueryArgs, terminal: &Terminal) -> Resu
         }
         Some(path) => {
             let unwritable = |error| {
-                Error::new(ErrorKind::BadRequest, format!("{} cannot be written", path.display()))
-                    .with_source(error)
+                Error::new(
+                    ErrorKind::BadRequest,
+                    format!("{} cannot be written", path.display()),
+                )
+                .with_source(error)
             };
             let mut out = BufWriter::new(File::create(path).map_err(unwritable)?);
             answer.write(format, &mut out)?;
             out.flush().map_err(unwritable)?;
-            terminal.note(&format!("{} in {}", plural(answer.rows() as u64, "row"), shown(path)));
+            terminal.note(&format!(
+                "{} in {}",
+                plural(answer.rows() as u64, "row"),
+                shown(path)
+            ));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -57,8 +68,14 @@ fn sql(args: &QueryArgs) -> Result<String> {
         return Ok(args.sql.clone());
     }
     let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).map_err(|error| {
-        Error::new(ErrorKind::BadRequest, "the query cannot be read from standard input").with_source(error)
-    })?;
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::BadRequest,
+                "the query cannot be read from standard input",
+            )
+            .with_source(error)
+        })?;
     Ok(text)
 }

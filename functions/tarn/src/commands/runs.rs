@@ -15,7 +15,10 @@ pub async fn run(global: &Global, args: &RunsArgs, terminal: &Terminal) -> Resul
     let setting = open(global)?;
     if let Some(run_id) = &args.run_id {
         let run = setting.lake.ledger.run(run_id).await?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, format!("there is no run {run_id}; list them with: tarn runs"))
+            Error::new(
+                ErrorKind::NotFound,
+                format!("there is no run {run_id}; list them with: tarn runs"),
+            )
         })?;
         show(&run, terminal)?;
         return Ok(ExitCode::SUCCESS);
@@ -40,7 +43,15 @@ pub async fn run(global: &Global, args: &RunsArgs, terminal: &Terminal) -> Resul
         })
         .collect();
     terminal.table(
-        &["run", "started (UTC)", "status", "object", "received", "accepted", "rejected"],
+        &[
+            "run",
+            "started (UTC)",
+            "status",
+            "object",
+            "received",
+            "accepted",
+            "rejected",
+        ],
         &["received", "accepted", "rejected"],
         rows,
     )?;
@@ -67,9 +78,15 @@ fn show(run: &RunRecord, terminal: &Terminal) -> Result<()> {
     if let Some(reason) = &run.reason {
         terminal.line(format!("reason    {reason}"))?;
     }
-    terminal.line(format!("started   {}", run.started_at.to_rfc3339_opts(SecondsFormat::Millis, true)))?;
+    terminal.line(format!(
+        "started   {}",
+        run.started_at.to_rfc3339_opts(SecondsFormat::Millis, true)
+    ))?;
     if let Some(ended) = run.ended_at {
-        terminal.line(format!("ended     {}", ended.to_rfc3339_opts(SecondsFormat::Millis, true)))?;
+        terminal.line(format!(
+            "ended     {}",
+            ended.to_rfc3339_opts(SecondsFormat::Millis, true)
+        ))?;
     }
     for outcome in &run.datasets {
         terminal.heading(&outcome.dataset)?;
@@ -90,7 +107,11 @@ fn show(run: &RunRecord, terminal: &Terminal) -> Result<()> {
                 count(found.source_rows),
                 count(found.read_rows),
                 count(found.table_rows),
-                if found.matches { "they agree" } else { "they do not agree" }
+                if found.matches {
+                    "they agree"
+                } else {
+                    "they do not agree"
+                }
             ))?;
         }
         let rows = outcome
@@ -106,7 +127,11 @@ fn show(run: &RunRecord, terminal: &Terminal) -> Result<()> {
                 ]
             })
             .collect();
-        terminal.table(&["verdict", "severity", "rule", "failed", "of"], &["failed", "of"], rows)?;
+        terminal.table(
+            &["verdict", "severity", "rule", "failed", "of"],
+            &["failed", "of"],
+            rows,
+        )?;
     }
     Ok(())
 }

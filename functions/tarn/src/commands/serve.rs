@@ -18,12 +18,17 @@ pub async fn run(global: &Global, args: &ServeArgs, terminal: &Terminal) -> Resu
     let taken = |error| {
         Error::new(
             ErrorKind::BadRequest,
-            format!("port {} cannot be used; choose another with --port", args.port),
+            format!(
+                "port {} cannot be used; choose another with --port",
+                args.port
+            ),
         )
         .with_source(error)
     };
     // Localhost only: the API has no authorization of its own.
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await.map_err(taken)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))
+        .await
+        .map_err(taken)?;
     let address = listener.local_addr().map_err(taken)?;
     let url = format!("http://{address}");
     if terminal.is_json() {

@@ -22,16 +22,32 @@ pub async fn run(global: &Global, args: &StreamArgs, terminal: &Terminal) -> Res
     let progress = terminal.progress();
     let (sent, records) = match &args.file {
         Some(path) => {
-            stream_file(&setting, path, args.dataset.as_deref(), args.arrived_on, &progress).await?
+            stream_file(
+                &setting,
+                path,
+                args.dataset.as_deref(),
+                args.arrived_on,
+                &progress,
+            )
+            .await?
         }
         None => {
             let mut input = BufReader::new(std::io::stdin());
-            stream(&setting, &mut input, args.dataset.as_deref(), &Arrival::Now, &progress).await?
+            stream(
+                &setting,
+                &mut input,
+                args.dataset.as_deref(),
+                &Arrival::Now,
+                &progress,
+            )
+            .await?
         }
     };
     drop(progress);
     if terminal.is_json() {
-        records.iter().try_for_each(|record| terminal.json(record))?;
+        records
+            .iter()
+            .try_for_each(|record| terminal.json(record))?;
     } else {
         ingest::print(&records, terminal)?;
         terminal.note(&format!("{} sent", plural(sent, "event")));
@@ -41,11 +57,22 @@ pub async fn run(global: &Global, args: &StreamArgs, terminal: &Terminal) -> Res
 
 fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {
     let unreadable = |error| {
-        Error::new(ErrorKind::BadRequest, format!("{} cannot be read", path.display())).with_source(error)
+        Error::new(
+            ErrorKind::BadRequest,
+            format!("{} cannot be read", path.display()),
+        )
+        .with_source(error)
     };
     let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(unreadable)?);
-    let gzip = file.fill_buf().map_err(unreadable)?.starts_with(&[0x1f, 0x8b]);
-    Ok(if gzip { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(file) })
+    let gzip = file
+        .fill_buf()
+        .map_err(unreadable)?
+        .starts_with(&[0x1f, 0x8b]);
+    Ok(if gzip {
+        Box::new(BufReader::new(MultiGzDecoder::new(file)))
+    } else {
+        Box::new(file)
+    })
 }
 
 fn lines(path: &Path) -> Result<u64> {
@@ -53,7 +80,11 @@ fn lines(path: &Path) -> Result<u64> {
     let (mut lines, mut last) = (0, b'\n');
     loop {
         let available = input.fill_buf().map_err(|error| {
-            Error::new(ErrorKind::BadRequest, format!("{} cannot be read", path.display())).with_source(error)
+            Error::new(
+                ErrorKind::BadRequest,
+                format!("{} cannot be read", path.display()),
+            )
+            .with_source(error)
         })?;
         if available.is_empty() {
             // The last line may lack its newline.
@@ -79,7 +110,10 @@ pub async fn stream_file(
         Some(day) => Arrival::On {
             day,
             lines: lines(path)?,
-            name: path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
+            name: path
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned())
+                .unwrap_or_default(),
         },
     };
     stream(setting, open(path)?.as_mut(), dataset, &arrival, progress).await
@@ -94,14 +128,24 @@ async fn stream(
 ) -> Result<(u64, Vec<RunRecord>)> {
     let contract = stream_contract(&setting.lake, dataset)?;
     let mut keys = Vec::new();
-    let sent = stream_lines(&setting.lake, contract, input, arrival, &mut |info, records| {
-        progress.step(format!("archiving: {}", plural(records, "event")));
-        keys.push(info.key.clone());
-    })
+    let sent = stream_lines(
+        &setting.lake,
+        contract,
+        input,
+        arrival,
+        &mut |info, records| {
+            progress.step(format!("archiving: {}", plural(records, "event")));
+            keys.push(info.key.clone());
+        },
+    )
     .await?;
     let mut records = Vec::new();
     for (number, key) in keys.iter().enumerate() {
-        progress.step(format!("{}/{} ingesting archived events", number + 1, keys.len()));
+        progress.step(format!(
+            "{}/{} ingesting archived events",
+            number + 1,
+            keys.len()
+        ));
         let _lock = setting.local.ingest_lock(key).await?;
         records.push(tarn_ingest::ingest(&setting.lake, key).await?);
     }

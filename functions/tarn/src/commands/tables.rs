@@ -48,7 +48,11 @@ pub async fn list(global: &Global, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 /// Lists the versions of a table.
-pub async fn versions(global: &Global, args: &VersionsArgs, terminal: &Terminal) -> Result<ExitCode> {
+pub async fn versions(
+    global: &Global,
+    args: &VersionsArgs,
+    terminal: &Terminal,
+) -> Result<ExitCode> {
     let setting = open(global)?;
     let name = setting.lake.find_table(&args.table).await?;
     let table = setting.lake.table(&name).await?;
@@ -72,7 +76,9 @@ pub async fn versions(global: &Global, args: &VersionsArgs, terminal: &Terminal)
         .map(|version| {
             vec![
                 version.number.to_string(),
-                version.committed_at.to_rfc3339_opts(SecondsFormat::Millis, true),
+                version
+                    .committed_at
+                    .to_rfc3339_opts(SecondsFormat::Millis, true),
                 version.operation.clone(),
                 count(version.rows),
                 count(version.files),
@@ -81,7 +87,14 @@ pub async fn versions(global: &Global, args: &VersionsArgs, terminal: &Terminal)
         })
         .collect();
     terminal.table(
-        &["version", "committed (UTC)", "operation", "rows", "files", "snapshot"],
+        &[
+            "version",
+            "committed (UTC)",
+            "operation",
+            "rows",
+            "files",
+            "snapshot",
+        ],
         &["version", "rows", "files", "snapshot"],
         rows,
     )?;

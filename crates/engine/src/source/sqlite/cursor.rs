@@ -49,7 +49,14 @@ impl<'a> Cursor<'a> {
         }
         // SAFETY: the statement was just prepared and is not null.
         let columns = unsafe { ffi::sqlite3_column_count(statement) };
-        Ok(Cursor { statement, columns, on_row: false, ended: false, connection, _not_sync: PhantomData })
+        Ok(Cursor {
+            statement,
+            columns,
+            on_row: false,
+            ended: false,
+            connection,
+            _not_sync: PhantomData,
+        })
     }
 
     /// Goes to the next row; false at the end.
@@ -84,8 +91,12 @@ impl<'a> Cursor<'a> {
         // type it has. Their length is asked for after the pointer, as SQLite requires.
         unsafe {
             match ffi::sqlite3_column_type(self.statement, index) {
-                ffi::SQLITE_INTEGER => Stored::Integer(ffi::sqlite3_column_int64(self.statement, index)),
-                ffi::SQLITE_FLOAT => Stored::Real(ffi::sqlite3_column_double(self.statement, index)),
+                ffi::SQLITE_INTEGER => {
+                    Stored::Integer(ffi::sqlite3_column_int64(self.statement, index))
+                }
+                ffi::SQLITE_FLOAT => {
+                    Stored::Real(ffi::sqlite3_column_double(self.statement, index))
+                }
                 ffi::SQLITE_TEXT => {
                     let text = ffi::sqlite3_column_text(self.statement, index);
                     let bytes = ffi::sqlite3_column_bytes(self.statement, index);
@@ -123,7 +134,11 @@ fn failure(connection: &Connection, code: c_int) -> Error {
     // SAFETY: the connection is open; the message is copied before any other call on it.
     let message = unsafe {
         let text = ffi::sqlite3_errmsg(connection.handle());
-        (!text.is_null()).then(|| std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned())
+        (!text.is_null()).then(|| {
+            std::ffi::CStr::from_ptr(text)
+                .to_string_lossy()
+                .into_owned()
+        })
     };
     Error::SqliteFailure(ffi::Error::new(code), message)
 }

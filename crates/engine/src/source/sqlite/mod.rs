@@ -51,10 +51,15 @@ fn source_error(error: rusqlite::Error) -> Error {
             "the database is damaged; check it with PRAGMA integrity_check and upload a sound copy"
         }
         Some(ErrorCode::NotADatabase) => "the file is no SQLite database, or it is encrypted",
-        Some(ErrorCode::SystemIoFailure) => "the database cannot be read to its end; is it complete?",
+        Some(ErrorCode::SystemIoFailure) => {
+            "the database cannot be read to its end; is it complete?"
+        }
         _ => "the database cannot be read",
     };
-    let locked = matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked));
+    let locked = matches!(
+        code,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    );
     bad(text).with_source(error).retryable(locked)
 }
 
@@ -65,23 +70,36 @@ fn quoted(identifier: &str) -> String {
 /// Checks what the header says of the file.
 fn check_header(path: &Path) -> Result<()> {
     let unreadable = |error| {
-        Error::new(ErrorKind::Storage, format!("{} cannot be read", path.display())).with_source(error)
+        Error::new(
+            ErrorKind::Storage,
+            format!("{} cannot be read", path.display()),
+        )
+        .with_source(error)
     };
     let mut file = File::open(path).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
     let mut header = Vec::with_capacity(HEADER_BYTES);
-    file.by_ref().take(HEADER_BYTES as u64).read_to_end(&mut header).map_err(unreadable)?;
+    file.by_ref()
+        .take(HEADER_BYTES as u64)
+        .read_to_end(&mut header)
+        .map_err(unreadable)?;
     if header.is_empty() {
         return Err(bad("the file is empty: no database"));
     }
     if header.starts_with(&[0x1f, 0x8b]) {
-        return Err(bad("the file is compressed with gzip; decompress the database before the upload"));
+        return Err(bad(
+            "the file is compressed with gzip; decompress the database before the upload",
+        ));
     }
     if !header.starts_with(&MAGIC[..MAGIC.len().min(header.len())]) {
-        return Err(bad("the file is no SQLite database: it does not begin with 'SQLite format 3'"));
+        return Err(bad(
+            "the file is no SQLite database: it does not begin with 'SQLite format 3'",
+        ));
     }
     if header.len() < HEADER_BYTES {
-        return Err(bad(format!("the database is cut off after {size} bytes, within its header")));
+        return Err(bad(format!(
+            "the database is cut off after {size} bytes, within its header"
+        )));
     }
     if header[18] == 2 || header[19] == 2 {
         return Err(bad(
@@ -90,7 +108,9 @@ fn check_header(path: &Path) -> Result<()> {
         ));
     }
     let number = |at: usize| {
-        header[at..at + 4].iter().fold(0u64, |number, &byte| number << 8 | u64::from(byte))
+        header[at..at + 4]
+            .iter()
+            .fold(0u64, |number, &byte| number << 8 | u64::from(byte))
     };
     let page_bytes = match u64::from(header[16]) << 8 | u64::from(header[17]) {
         1 => 65_536,
@@ -121,7 +141,9 @@ impl Database {
         check_header(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(source_error)?;
-        connection.busy_timeout(LOCK_PATIENCE).map_err(source_error)?;
+        connection
+            .busy_timeout(LOCK_PATIENCE)
+            .map_err(source_error)?;
         // The file is foreign: no function of its schema is to run, no damaged cell to be followed.
         connection
             .execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; BEGIN;")
@@ -141,14 +163,18 @@ impl Database {
                  AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name",
             )
             .map_err(source_error)?;
-        let names = statement.query_map([], |row| row.get(0)).map_err(source_error)?;
+        let names = statement
+            .query_map([], |row| row.get(0))
+            .map_err(source_error)?;
         names.collect::<Result<_, _>>().map_err(source_error)
     }
 
     fn count(&self, table: &str) -> Result<u64> {
         let sql = format!("SELECT count(*) FROM {}", quoted(table));
-        let rows: i64 =
-            self.connection.query_row(&sql, [], |row| row.get(0)).map_err(source_error)?;
+        let rows: i64 = self
+            .connection
+            .query_row(&sql, [], |row| row.get(0))
+            .map_err(source_error)?;
         u64::try_from(rows).map_err(|error| bad("a table has a negative size").with_source(error))
     }
 
@@ -156,7 +182,10 @@ impl Database {
     pub fn unclaimed_tables(&self, contracts: &[&Contract]) -> Result<BTreeMap<String, u64>> {
         let mut unclaimed = BTreeMap::new();
         for name in self.tables()? {
-            if !contracts.iter().any(|contract| source_table(contract).eq_ignore_ascii_case(&name)) {
+            if !contracts
+                .iter()
+                .any(|contract| source_table(contract).eq_ignore_ascii_case(&name))
+            {
                 unclaimed.insert(name.clone(), self.count(&name)?);
             }
         }
@@ -208,23 +237,37 @@ impl Database {
             )));
         };
         let columns = self.columns(table)?;
-        let known = |name: &str| columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+        let known = |name: &str| {
+            columns
+                .iter()
+                .any(|column| column.name.eq_ignore_ascii_case(name))
+        };
         for column in &contract.columns {
             if !known(&column.source_name) {
                 return Err(bad(format!(
                     "table {table} has no column {}, which contract {} reads; it has {}",
                     column.source_name,
                     contract.dataset,
-                    columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
+                    columns
+                        .iter()
+                        .map(|column| column.name.as_str())
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 )));
             }
         }
-        Ok((self.count(table)?, TableReader::new(self, contract, table, &columns)?))
+        Ok((
+            self.count(table)?,
+            TableReader::new(self, contract, table, &columns)?,
+        ))
     }
 }
 
 fn source_table(contract: &Contract) -> &str {
-    contract.source_table.as_deref().unwrap_or(&contract.dataset)
+    contract
+        .source_table
+        .as_deref()
+        .unwrap_or(&contract.dataset)
 }
 
 /// A column of a source table.
@@ -264,8 +307,11 @@ impl<'a> TableReader<'a> {
         table: &str,
         columns: &[TableColumn],
     ) -> Result<Self> {
-        let list: Vec<String> =
-            contract.columns.iter().map(|column| quoted(&column.source_name)).collect();
+        let list: Vec<String> = contract
+            .columns
+            .iter()
+            .map(|column| quoted(&column.source_name))
+            .collect();
         let (list, table) = (list.join(", "), quoted(table));
         let with_rowid = format!("SELECT _rowid_, {list} FROM {table}");
         // Tables made WITHOUT ROWID have none.
@@ -273,24 +319,39 @@ impl<'a> TableReader<'a> {
             Ok(cursor) => (cursor, true),
             Err(_) => {
                 let sql = format!("SELECT {list} FROM {table}");
-                (Cursor::open(&database.connection, &sql).map_err(source_error)?, false)
+                (
+                    Cursor::open(&database.connection, &sql).map_err(source_error)?,
+                    false,
+                )
             }
         };
-        let decoders = contract.columns.iter().map(Decoder::new).collect::<Result<_>>()?;
+        let decoders = contract
+            .columns
+            .iter()
+            .map(Decoder::new)
+            .collect::<Result<_>>()?;
         Ok(TableReader {
             contract,
             cursor,
             decoders,
             has_rowid,
             row: 0,
-            keys: (!is_rowid_key(contract, columns))
-                .then(|| Keys { seen: HashSet::new(), hashers: [RandomState::new(), RandomState::new()] }),
+            keys: (!is_rowid_key(contract, columns)).then(|| Keys {
+                seen: HashSet::new(),
+                hashers: [RandomState::new(), RandomState::new()],
+            }),
         })
     }
 
     /// Reads the row under the cursor into the batch, or says why it is rejected: rule, column, reason.
-    fn read_row(&mut self, batch: &mut Batch, first: usize) -> Result<(), (String, String, String)> {
-        for (index, (column, decoder)) in self.contract.columns.iter().zip(&self.decoders).enumerate() {
+    fn read_row(
+        &mut self,
+        batch: &mut Batch,
+        first: usize,
+    ) -> Result<(), (String, String, String)> {
+        for (index, (column, decoder)) in
+            self.contract.columns.iter().zip(&self.decoders).enumerate()
+        {
             let data = &mut batch.columns[index];
             let scalar = match self.cursor.value(first + index) {
                 Stored::Null => {
@@ -299,16 +360,27 @@ impl<'a> TableReader<'a> {
                 }
                 Stored::Integer(value) => Scalar::Integer(value),
                 Stored::Real(value) => Scalar::Real(value),
-                Stored::Text(bytes) if simdutf8::basic::from_utf8(bytes).is_ok() => Scalar::Text(bytes),
+                Stored::Text(bytes) if simdutf8::basic::from_utf8(bytes).is_ok() => {
+                    Scalar::Text(bytes)
+                }
                 Stored::Text(_) => {
-                    return Err(type_fault(&column.name, "text that is not UTF-8".to_owned()));
+                    return Err(type_fault(
+                        &column.name,
+                        "text that is not UTF-8".to_owned(),
+                    ));
                 }
                 Stored::Blob(bytes) => {
-                    let found = format!("a blob of {} bytes; expected {}", bytes.len(), decoder.expected());
+                    let found = format!(
+                        "a blob of {} bytes; expected {}",
+                        bytes.len(),
+                        decoder.expected()
+                    );
                     return Err(type_fault(&column.name, found));
                 }
             };
-            decoder.push(scalar, data).map_err(|reason| type_fault(&column.name, reason.into_owned()))?;
+            decoder
+                .push(scalar, data)
+                .map_err(|reason| type_fault(&column.name, reason.into_owned()))?;
         }
         if let Some(keys) = &mut self.keys
             && !keys.insert(&self.cursor, first, &self.contract.primary_key)
@@ -340,7 +412,10 @@ impl<'a> TableReader<'a> {
                     Stored::Real(value) => Value::from(value),
                     Stored::Text(bytes) => Value::from(crate::quarantine::payload_text(bytes).0),
                     Stored::Blob(bytes) => Value::from(
-                        bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+                        bytes
+                            .iter()
+                            .map(|byte| format!("{byte:02x}"))
+                            .collect::<String>(),
                     ),
                 };
                 (column.source_name.clone(), value)
@@ -378,7 +453,8 @@ impl Keys {
             bytes.push(0);
         }
         let [low, high] = &self.hashers;
-        self.seen.insert(u128::from(high.hash_one(&bytes)) << 64 | u128::from(low.hash_one(&bytes)))
+        self.seen
+            .insert(u128::from(high.hash_one(&bytes)) << 64 | u128::from(low.hash_one(&bytes)))
     }
 }
 
@@ -400,7 +476,10 @@ impl Reader for TableReader<'_> {
             match self.read_row(&mut batch, first) {
                 Ok(()) => batch.offsets.push(offset),
                 Err((rule, column, reason)) => {
-                    batch.columns.iter_mut().for_each(|column| column.truncate(rows));
+                    batch
+                        .columns
+                        .iter_mut()
+                        .for_each(|column| column.truncate(rows));
                     let payload = self.payload(first);
                     bytes += payload.len();
                     batch.rejected.push(Rejected::new(
@@ -414,7 +493,7 @@ impl Reader for TableReader<'_> {
                 }
             }
             // Measuring is not free: once in a while is enough for a bound.
-            if rows % 4096 == 0 {
+            if rows.is_multiple_of(4096) {
                 bytes = bytes.max(batch.columns.iter().map(|column| column.memory()).sum());
             }
         }

@@ -206,8 +206,20 @@ fn ours(case: &Case, file: &Path, lake: &Path) -> Outcome<(f64, u64)> {
     ))
 }
 
+/// DuckDB with its extension for SQLite, which is taken from a package: nothing is downloaded by DuckDB.
+fn sqlite_environment() -> Outcome<PathBuf> {
+    let environment = python::environment("bench-sqlite", python::SQLITE_PACKAGES)?;
+    let import = "import duckdb_extensions; duckdb_extensions.import_extension('sqlite_scanner')";
+    measured(
+        Command::new(environment.join("bin/python"))
+            .args(["-c", import])
+            .env("HOME", &environment),
+    )?;
+    Ok(environment)
+}
+
 fn peer(
-    python: &Path,
+    environment: &Path,
     args: &Args,
     script: &str,
     case: &Case,
@@ -219,11 +231,13 @@ fn peer(
     }
     std::fs::create_dir_all(out).map_err(io(out))?;
     let seconds = measured(
-        Command::new(python)
+        Command::new(environment.join("bin/python"))
             .arg(args.peers.join("peers").join(script))
             .arg(case.name)
             .env("BENCH_DATA", data)
-            .env("BENCH_OUT", out),
+            .env("BENCH_OUT", out)
+            // DuckDB keeps its extensions there.
+            .env("HOME", environment),
     )?;
     Ok((seconds, parquet_bytes(out)?))
 }
@@ -245,7 +259,7 @@ pub fn run(args: &Args) -> Outcome {
     }
     steps::build()?;
     let environment = python::environment("bench", python::BENCH_PACKAGES)?;
-    let python = environment.join("bin/python");
+    let generator = environment.join("bin/python");
     let work = crate::target()?.join("bench");
     let data = work.join(format!("data-{}", args.scale));
     let mut missed = Vec::new();
@@ -255,7 +269,11 @@ pub fn run(args: &Args) -> Outcome {
         .iter()
         .filter(|case| args.only.is_empty() || args.only.iter().any(|name| name == case.name))
     {
-        let file = generate(&python, args, &data, case)?;
+        let file = generate(&generator, args, &data, case)?;
+        let environment = match case.name {
+            "sqlite" => sqlite_environment()?,
+            _ => environment.clone(),
+        };
         let (mut own, mut own_bytes) = (Vec::new(), 0);
         let mut others: BTreeMap<&str, (Vec<f64>, u64)> = BTreeMap::new();
         for _ in 0..args.runs {
@@ -263,7 +281,8 @@ pub fn run(args: &Args) -> Outcome {
             own.push(seconds);
             own_bytes = bytes;
             for (name, script) in case.peers {
-                let (seconds, bytes) = peer(&python, args, script, case, &data, &work.join("out"))?;
+                let (seconds, bytes) =
+                    peer(&environment, args, script, case, &data, &work.join("out"))?;
                 let entry = others.entry(name).or_default();
                 entry.0.push(seconds);
                 entry.1 = bytes;

@@ -10,7 +10,17 @@ pub const TEST_PACKAGES: &[&str] = &["datacontract-cli==1.2.8", "pyiceberg[pyarr
 
 /// What the benchmark compares with.
 pub const BENCH_PACKAGES: &[&str] = &[
+    "duckdb==2.0.0",
+    "polars==2.1.0",
+    "pyarrow==26.0.1",
+    "numpy==2.4.6",
+];
+
+/// What it compares with for databases: DuckDB reads them by an extension, which this is the newest
+/// version of that can be installed as a package.
+pub const SQLITE_PACKAGES: &[&str] = &[
     "duckdb==1.5.5",
+    "duckdb-extensions==1.5.5",
     "duckdb-extension-sqlite-scanner==1.5.5",
     "polars==2.1.0",
     "pyarrow==26.0.1",

@@ -24,6 +24,23 @@ fn run(title: &str, command: &mut Command) -> Outcome {
 fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO"));
     command.args(args);
+    // What Cargo tells this program about itself is not for the build: some build scripts watch these
+    // variables, and everything would be built again after a build from a shell.
+    for (name, _) in std::env::vars_os() {
+        let own = [
+            "CARGO_MANIFEST_",
+            "CARGO_PKG_",
+            "CARGO_CRATE_",
+            "CARGO_BIN_",
+            "CARGO_PRIMARY_",
+        ];
+        if name
+            .to_str()
+            .is_some_and(|name| own.iter().any(|prefix| name.starts_with(prefix)))
+        {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 

@@ -1,5 +1,5 @@
-//! The three ports through which the lake touches the world. Each has an implementation in a
-//! folder and one on AWS, and one suite of tests (`tarn_core::ports_suite`) runs against both.
+//! The three ports through which the lake touches the world. `tarn-local` implements them on a
+//! folder; one suite of tests, [`crate::ports_suite`], says what every implementation must do.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -38,7 +38,7 @@ pub enum PutMode {
     IfAbsent,
 }
 
-/// Object storage: S3, or a folder.
+/// Object storage.
 #[async_trait]
 pub trait Objects: Send + Sync {
     /// A URI for people and for table metadata: `s3://bucket/key` or `file:///…/key`.
@@ -67,7 +67,7 @@ pub trait Objects: Send + Sync {
     ) -> Result<ObjectInfo>;
 
     /// The object as a local file that stays readable while the returned value lives: the file
-    /// itself in a folder, a temporary copy on S3.
+    /// itself in a folder, a temporary copy elsewhere.
     async fn fetch(&self, key: &str) -> Result<LocalCopy>;
 
     /// Objects whose keys begin with `prefix`, in key order.

@@ -1,5 +1,5 @@
-//! The HTTP API: health, tables, schemas, versions and SQL queries. The router is the same on
-//! localhost and behind API Gateway.
+//! The HTTP API: health, tables, schemas, versions and SQL queries. The router does not
+//! know what serves it.
 
 mod error;
 pub mod query;

@@ -137,7 +137,7 @@ impl Arrival {
     }
 }
 
-/// A batch holds at most so many records and bytes, as a Lambda's batch of a Kinesis shard does.
+/// A batch holds at most so many records and bytes: what becomes one object and one commit.
 const BATCH_RECORDS: usize = 10_000;
 const BATCH_BYTES: usize = 6 << 20;
 

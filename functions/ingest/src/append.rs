@@ -20,43 +20,86 @@ use crate::{ATTEMPTS, Run, back_off};
 pub(crate) async fn ingest(run: &Run<'_>, contract: Arc<Contract>) -> Result<DatasetOutcome> {
     let spec = contract.table_spec();
     let quarantine = Quarantine::open(run).await?;
-    if contract.deduplication.is_none() {
-        let table = run.lake.tables.ensure(&spec).await?;
-        let staged = stage(run, &contract, &table, &quarantine, Vec::new()).await?;
-        quarantine.commit(run, &staged.rejected).await?;
-        let mut outcome = staged.outcome;
-        outcome.snapshot_id = replace(run, &spec, &staged.accepted).await?;
-        return Ok(outcome);
-    }
-    // Whether an event is a duplicate depends on the table: a commit by somebody else in between
-    // means looking again.
     for attempt in 0..ATTEMPTS {
         let table = run.lake.tables.ensure(&spec).await?;
-        let staged = stage(
-            run,
-            &contract,
-            &table,
-            &quarantine,
-            existing(run, &table).await?,
-        )
-        .await?;
+        // A former run may have been stopped between its commit and the ledger: its snapshot says what
+        // it did, and its rejected rows were in quarantine before.
+        if let Some(outcome) = committed_outcome(run, &table)? {
+            return Ok(outcome);
+        }
+        // Whether an event is a duplicate depends on the table: after a commit by somebody else in
+        // between it is read and checked again.
+        let (base, existing) = match contract.deduplication {
+            Some(_) => (
+                Base::Exactly(table.current_snapshot_id()),
+                existing(run, &table).await?,
+            ),
+            None => (Base::Any, Vec::new()),
+        };
+        let mut staged = stage(run, &contract, &table, &quarantine, existing).await?;
         quarantine.commit(run, &staged.rejected).await?;
-        let base = Base::Exactly(table.current_snapshot_id());
-        match replace_on(run, &spec, &staged.accepted, base).await {
+        let marks = Marks {
+            unless_committed: true,
+            outcome: Some(&staged.outcome),
+        };
+        let committed = match base {
+            Base::Any => replace(run, &spec, &staged.accepted, &marks).await,
+            Base::Exactly(_) => replace_on(run, &spec, &staged.accepted, &marks, base).await,
+        };
+        match committed {
             Ok(snapshot_id) => {
-                return Ok(DatasetOutcome {
-                    snapshot_id,
-                    ..staged.outcome
-                });
+                staged.outcome.snapshot_id = snapshot_id;
+                return Ok(staged.outcome);
             }
             Err(error) if error.kind() == ErrorKind::Conflict => back_off(attempt).await,
             Err(error) => return Err(error),
         }
     }
-    Err(Error::new(
+    Err(changed_all_the_time(&spec))
+}
+
+fn changed_all_the_time(spec: &TableSpec) -> Error {
+    Error::new(
         ErrorKind::Conflict,
-        format!("{} is changed by others all the time", spec.name),
-    ))
+        format!("{} is changed by others all the time; try again", spec.name),
+    )
+}
+
+/// The snapshot property that holds the counts of a run as JSON, the verdicts of its checks left out.
+const OUTCOME: &str = "tarn.outcome";
+
+/// What an earlier run of this very version did, where it got as far as its commit.
+fn committed_outcome(run: &Run<'_>, table: &Table) -> Result<Option<DatasetOutcome>> {
+    let Some(snapshot_id) = table.committed(&source_ref(run), APPEND) else {
+        return Ok(None);
+    };
+    let versions = table.versions();
+    let version = versions
+        .iter()
+        .find(|version| version.snapshot_id == snapshot_id);
+    let Some(text) = version.and_then(|version| version.summary.get(OUTCOME)) else {
+        return Ok(None);
+    };
+    let outcome: DatasetOutcome = serde_json::from_str(text).map_err(|error| {
+        Error::new(
+            ErrorKind::Storage,
+            format!("snapshot {snapshot_id} does not say what it holds"),
+        )
+        .with_source(error)
+    })?;
+    Ok(Some(DatasetOutcome {
+        snapshot_id: Some(snapshot_id),
+        ..outcome
+    }))
+}
+
+/// What a commit says of itself.
+#[derive(Default)]
+pub(crate) struct Marks<'a> {
+    /// Make no second snapshot of the same version.
+    unless_committed: bool,
+    /// The counts to be found again after a crash.
+    outcome: Option<&'a DatasetOutcome>,
 }
 
 async fn existing(run: &Run<'_>, table: &Table) -> Result<Vec<ExistingFile>> {
@@ -121,31 +164,26 @@ pub(crate) async fn replace(
     run: &Run<'_>,
     spec: &TableSpec,
     files: &[ParquetFile],
+    marks: &Marks<'_>,
 ) -> Result<Option<i64>> {
     for attempt in 0..ATTEMPTS {
-        match replace_on(run, spec, files, Base::Any).await {
+        match replace_on(run, spec, files, marks, Base::Any).await {
             // A file that was to be replaced was replaced by somebody else: look again.
             Err(error) if error.kind() == ErrorKind::Conflict => back_off(attempt).await,
             other => return other,
         }
     }
-    Err(Error::new(
-        ErrorKind::Conflict,
-        format!("{} is changed by others all the time", spec.name),
-    ))
+    Err(changed_all_the_time(spec))
 }
 
 async fn replace_on(
     run: &Run<'_>,
     spec: &TableSpec,
     files: &[ParquetFile],
+    marks: &Marks<'_>,
     base: Base,
 ) -> Result<Option<i64>> {
     let table = run.lake.table(&spec.name).await?;
-    // A former run may have been stopped between its commit and the ledger.
-    if let Some(snapshot) = table.committed(&source_ref(run), APPEND) {
-        return Ok(Some(snapshot));
-    }
     let mut add = staged_files(run.lake, &spec.name, &run.id, files).await?;
     let mut remove = Vec::new();
     for file in table
@@ -169,14 +207,24 @@ async fn replace_on(
         }
         remove.push(file.uri);
     }
+    let mut summary = run.summary();
+    if let Some(outcome) = marks.outcome {
+        let counts = DatasetOutcome {
+            checks: Vec::new(),
+            ..outcome.clone()
+        };
+        let text = serde_json::to_string(&counts)
+            .map_err(|error| Error::internal("counts cannot be written down").with_source(error))?;
+        summary.insert(OUTCOME.to_owned(), text);
+    }
     let change = Change {
         add,
         remove,
         base,
         sources: vec![source_ref(run)],
         kind: APPEND.to_owned(),
-        unless_committed: true,
-        summary: run.summary(),
+        unless_committed: marks.unless_committed,
+        summary,
     };
     Ok(match run.lake.tables.commit(&spec.name, change).await? {
         Committed::Done { snapshot_id, .. } | Committed::AlreadyThere { snapshot_id, .. } => {

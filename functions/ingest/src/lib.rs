@@ -8,7 +8,7 @@ mod append;
 mod database;
 mod quarantine;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,13 +80,14 @@ pub async fn ingest(lake: &Lake, key: &str) -> Result<RunRecord> {
     }
     let contracts: Vec<Contract> = lake.contracts.claiming(key).into_iter().cloned().collect();
     if contracts.is_empty() {
+        let patterns: BTreeSet<&str> = lake
+            .contracts
+            .iter()
+            .map(|contract| contract.key_pattern.as_str())
+            .collect();
         let reason = format!(
             "no contract claims the key; those there are claim {}",
-            lake.contracts
-                .iter()
-                .map(|contract| contract.key_pattern.as_str())
-                .collect::<Vec<_>>()
-                .join(", ")
+            patterns.into_iter().collect::<Vec<_>>().join(", ")
         );
         record.status = RunStatus::Skipped;
         record.reason = Some(reason.clone());

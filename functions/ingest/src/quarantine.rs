@@ -7,7 +7,7 @@ use tarn_engine::parquet::ParquetFile;
 use tarn_table::Table;
 
 use crate::Run;
-use crate::append::replace;
+use crate::append::{Marks, replace};
 
 /// The quarantine table, made where it does not exist.
 pub(crate) struct Quarantine {
@@ -26,9 +26,9 @@ impl Quarantine {
         (self.table.fields(), quarantine::table_spec().partitioning)
     }
 
-    /// Puts the rejected rows of the run's object in the place of those of an earlier version.
+    /// Puts the rejected rows of the run's object in the place of those of an earlier attempt or version.
     pub async fn commit(&self, run: &Run<'_>, files: &[ParquetFile]) -> Result<()> {
-        replace(run, &quarantine::table_spec(), files)
+        replace(run, &quarantine::table_spec(), files, &Marks::default())
             .await
             .map(drop)
     }

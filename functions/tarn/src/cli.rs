@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
-/// A data lake for an online shop, in a folder or on AWS.
+/// A data lake for an online shop, in a folder.
 #[derive(Debug, Parser)]
 #[command(name = "tarn", version, max_term_width = 100, propagate_version = true)]
 pub struct Cli {
@@ -70,13 +70,13 @@ pub enum Command {
 }
 
 const INGEST_HELP: &str = "\
-A file keeps its name and goes to raw/<source>/<dataset>/ingest_date=<today>/<name>. Which source and
-dataset: what --to says; else the folders that the file is in, where a contract claims them; else the
-one contract of the format that its content shows. A file that fits no contract is kept under
-raw/unclaimed and listed, never ingested by guess. A file of the lake's own raw folder is ingested
+A file keeps its name and goes to raw/<source>/<dataset>/ingest_date=<today>/<name>. Which source and \
+dataset: what --to says; else the folders that the file is in, where a contract claims them; else the \
+one contract of the format that its content shows. A file that fits no contract is kept under \
+raw/unclaimed and listed, never ingested by guess. A file of the lake's own raw folder is ingested \
 where it is.
 
-The exit code is 0 if every file was ingested (or was before), 1 if a run failed, 3 if a file is
+The exit code is 0 if every file was ingested (or was before), 1 if a run failed, 3 if a file is \
 unclaimed.
 
 Examples:
@@ -85,7 +85,7 @@ Examples:
   tarn ingest ./data";
 
 const QUERY_HELP: &str = "\
-Tables are curated.<dataset>, analytics.<mart> and quality.quarantine; the database may be left out.
+Tables are curated.<dataset>, analytics.<mart> and quality.quarantine; the database may be left out. \
 Times are UTC. In JSON, decimals and times are text.
 
 Examples:

@@ -38,11 +38,19 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(run(cli, &terminal)) {
         Ok(code) => code,
+        // Who reads the output has seen enough, as with `| head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             terminal.fail(&error.to_string());
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+        || error.source().is_some_and(is_broken_pipe)
 }
 
 async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitCode> {

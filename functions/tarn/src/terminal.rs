@@ -57,6 +57,7 @@ impl Terminal {
         let mut table = Table::new();
         table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
         table.remove_style(TableComponent::HorizontalLines);
+        table.remove_style(TableComponent::MiddleIntersections);
         table.set_header(header);
         for row in rows {
             table.add_row(row);

@@ -213,6 +213,7 @@ impl Answer {
         let mut table = comfy_table::Table::new();
         table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
         table.remove_style(comfy_table::TableComponent::HorizontalLines);
+        table.remove_style(comfy_table::TableComponent::MiddleIntersections);
         table.set_header(
             self.frame
                 .columns()

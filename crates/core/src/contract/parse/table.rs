@@ -7,7 +7,7 @@ use super::custom::Custom;
 use super::yaml::{Faults, Map, Place, Spanned};
 use crate::contract::diagnostic::nearest;
 use crate::contract::{Deduplication, DeletedRows, Format, KeyPattern};
-use crate::schema::{ColumnType, Partitioning};
+use crate::schema::{ColumnType, PartitionUnit, Partitioning};
 
 /// Where the rows come from.
 pub(super) struct Source {
@@ -265,6 +265,18 @@ pub(super) fn deduplication(
         );
         return None;
     };
+    // The day of an earlier event is known from its partition.
+    if let Some(unit) = properties
+        .iter()
+        .filter_map(|property| property.partition.as_ref())
+        .find(|unit| unit.value != PartitionUnit::Day)
+    {
+        faults.add(
+            unit.at,
+            "deduplicateBy needs partitions by day",
+            "set partitionUnit to day, or remove deduplicateBy",
+        );
+    }
     if !property.required {
         faults.add(
             by.at,

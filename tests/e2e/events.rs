@@ -148,3 +148,40 @@ fn events_come_from_standard_input_too() {
         1
     );
 }
+
+#[test]
+fn writers_that_race_lose_neither_an_event_nor_a_rejected_row() {
+    const PROCESSES: u64 = 6;
+    let lake = Lake::new();
+    let mut events: Vec<String> = (0..200)
+        .map(|number| event(&format!("e{number}"), "3T4", "click"))
+        .collect();
+    events.push("broken".to_owned());
+    let mut children = Vec::new();
+    for process in 0..PROCESSES {
+        let file = lake.file(&format!("race-{process}.ndjson"), events.join("\n"));
+        let mut command = lake.command();
+        command
+            .args(["--json", "stream", "--arrived-on", "2026-01-03"])
+            .arg(file);
+        children.push(
+            command
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap(),
+        );
+    }
+    let (mut accepted, mut rejected) = (0, 0);
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        for record in lines(&String::from_utf8(output.stdout).unwrap()) {
+            assert_accounted(&record);
+            accepted += record["datasets"][0]["accepted"].as_u64().unwrap();
+            rejected += record["datasets"][0]["rejected"].as_u64().unwrap();
+        }
+    }
+    assert_eq!((accepted, rejected), (200, PROCESSES * 201 - 200));
+    assert_eq!(lake.value("SELECT COUNT(*) AS n FROM ad_events"), 200);
+    assert_eq!(lake.value("SELECT COUNT(*) AS n FROM quarantine"), rejected);
+}

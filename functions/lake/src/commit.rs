@@ -6,6 +6,7 @@ use tarn_core::schema::{TableName, system};
 use tarn_core::{Error, Result};
 use tarn_engine::parquet::ParquetFile;
 use tarn_table::NewFile;
+use uuid::Uuid;
 
 use crate::Lake;
 
@@ -23,6 +24,8 @@ pub async fn staged_files(
     files: &[ParquetFile],
 ) -> Result<Vec<NewFile>> {
     let mut uploaded = Vec::with_capacity(files.len());
+    // A run that loses a race stages and uploads again: no attempt's names are another's.
+    let attempt = Uuid::new_v4().simple().to_string();
     for (number, file) in files.iter().enumerate() {
         let stem = file
             .path
@@ -30,7 +33,7 @@ pub async fn staged_files(
             .and_then(|stem| stem.to_str())
             .ok_or_else(|| Error::internal(format!("{} has no name", file.path.display())))?;
         let key = format!(
-            "{}{run_id}-{stem}-{number:05}.parquet",
+            "{}{run_id}-{attempt}-{stem}-{number:05}.parquet",
             layout::data_prefix(table)
         );
         lake.objects

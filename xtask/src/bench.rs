@@ -174,7 +174,7 @@ fn generate(python: &Path, args: &Args, data: &Path, case: &Case) -> Outcome<Pat
         )?;
     }
     if case.file.ends_with(".gz") {
-        measured(Command::new("gzip").arg("-k").arg(&plain))?;
+        measured(Command::new("gzip").arg("-kf").arg(&plain))?;
     }
     Ok(file)
 }

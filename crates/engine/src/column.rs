@@ -17,6 +17,14 @@ pub struct Validity {
 }
 
 impl Validity {
+    /// Rows that all have a value.
+    pub fn all_valid(len: usize) -> Self {
+        Validity {
+            len,
+            ..Validity::default()
+        }
+    }
+
     /// Appends a row.
     #[inline]
     pub fn push(&mut self, valid: bool) {
@@ -179,6 +187,17 @@ impl TextColumn {
             hasher: hashbrown::DefaultHashBuilder::default(),
             last: None,
         }
+    }
+
+    /// A column of one text in every row.
+    pub fn constant(text: &[u8], rows: usize) -> Self {
+        let mut column = TextColumn::new(true);
+        if rows > 0 {
+            column.push(text);
+            column.keys.resize(rows, 0);
+            column.validity = Validity::all_valid(rows);
+        }
+        column
     }
 
     /// Rows.

@@ -21,11 +21,7 @@ pub struct Stamp {
 }
 
 fn constant(text: &str, rows: usize) -> ColumnData {
-    let mut column = TextColumn::new(true);
-    for _ in 0..rows {
-        column.push(text.as_bytes());
-    }
-    ColumnData::Text(column)
+    ColumnData::Text(TextColumn::constant(text.as_bytes(), rows))
 }
 
 /// Lays rows out as the table has them: each field is taken by name from `named`, else it is a

@@ -223,7 +223,7 @@ fn every_mistake_is_reported_with_its_line_and_the_way_to_mend_it() {
         ("physicalType: timestamptz\n        required: true\n", "physicalType: timestamptz\n        required: true\n        primaryKey: true\n", "…primaryKey: true", "two columns have position 1", "primaryKeyPosition"),
         ("classification: internal", "unique: true", "…unique: true", "does not check that 'amount' is unique", "the whole primary key"),
         ("classification: internal", "partitioned: true", "…partitioned: true", "a decimal(12,2) column cannot be a partition column", "date or timestamp"),
-        ("property: sourceName, value: ts", "property: partitionUnit, value: month", "month", "deduplicateBy needs partitions by day", "partitionUnit to day"),
+        ("property: sourceName, value: ts", "property: partitionUnit, value: month", "partitioned: true", "deduplicateBy needs partitions by day", "partitionUnit to day"),
         ("property: sourceName, value: ts", "property: partitionUnit, value: hour", "hour", "unknown partitionUnit 'hour'", "day or month"),
         ("        partitioned: true\n", "", "deduplicateBy", "deduplicateBy needs the time of the event", "partitioned: true"),
         // Encodings, defaults

@@ -120,8 +120,3 @@ pub fn run(query: &Query, relations: &[Relation], limit: Option<usize>) -> Resul
     };
     Ok(Answer { frame, truncated })
 }
-
-/// A column type by the name that answers use for it.
-pub fn type_name(ty: &ColumnType) -> String {
-    output::type_name(&scan::data_type(ty))
-}

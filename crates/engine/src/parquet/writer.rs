@@ -51,7 +51,7 @@ impl Default for WriterOptions {
         WriterOptions {
             direct_rows: 16 * 1024,
             partition_bytes: 8 << 20,
-            total_bytes: 16 << 20,
+            total_bytes: 12 << 20,
             open_files: 64,
         }
     }

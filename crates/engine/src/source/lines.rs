@@ -10,13 +10,14 @@ use crate::batch::PAYLOAD_LIMIT;
 use crate::source::bytes::Input;
 
 /// The size of a chunk where nothing else is asked for.
-pub const CHUNK_BYTES: usize = 8 << 20;
+pub const CHUNK_BYTES: usize = 6 << 20;
 
 /// A longer line (its `\n` not counted) is not kept in memory; it comes as a [`LongLine`].
 pub const LINE_LIMIT: usize = 1 << 20;
 
-/// Chunks that were given out are kept for reuse once nobody else holds them, at most so many.
-const KEPT_BUFFERS: usize = 2;
+/// Chunks that were given out are kept for reuse once nobody else holds them, at most so many: one is
+/// filled while the other is read.
+const KEPT_BUFFERS: usize = 1;
 
 /// UTF-8 byte-order mark; skipped at the very start of an object.
 const BOM: &[u8] = b"\xef\xbb\xbf";

@@ -8,7 +8,10 @@ use tempfile::TempDir;
 
 /// The repository.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    // Cargo runs tests in the folder of their package. The path is not compiled in: a build may be
+    // shared by clones in several places.
+    std::env::current_dir()
+        .unwrap()
         .parent()
         .unwrap()
         .to_owned()

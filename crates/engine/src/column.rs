@@ -153,6 +153,7 @@ pub struct TextColumn {
     /// Whether `keys` point into `texts`.
     pub interned: bool,
     table: HashTable<Slot>,
+    recent: Recent,
     hasher: hashbrown::DefaultHashBuilder,
     last: Option<u32>,
 }
@@ -175,6 +176,80 @@ impl Slot {
     }
 }
 
+/// Short texts that were interned lately, found by their bytes without hashing: most columns of a
+/// shop's data have a handful of short values.
+#[derive(Debug, Clone, Default)]
+struct Recent {
+    /// Empty until the first short text.
+    entries: Vec<ShortText>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct ShortText {
+    bits: (u64, u64),
+    len: u32,
+    key: u32,
+}
+
+impl Recent {
+    const ENTRIES: usize = 64;
+    const LONGEST: usize = 16;
+    const NONE: ShortText = ShortText {
+        bits: (0, 0),
+        len: u32::MAX,
+        key: 0,
+    };
+
+    /// The bytes of a text of at most 16 bytes: two texts of one length are equal if these are.
+    #[inline]
+    fn bits(text: &[u8]) -> Option<(u64, u64)> {
+        if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            return (text.len() <= Self::LONGEST)
+                .then(|| (u64::from_le_bytes(*first), u64::from_le_bytes(*last)));
+        }
+        if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+            return Some((
+                u32::from_le_bytes(*first).into(),
+                u32::from_le_bytes(*last).into(),
+            ));
+        }
+        Some(match text {
+            [] => (0, 0),
+            [first, .., last] => (
+                u64::from(*first) << 8 | u64::from(*last),
+                text[text.len() / 2].into(),
+            ),
+            [only] => (u64::from(*only), 0),
+        })
+    }
+
+    #[inline]
+    fn place((first, last): (u64, u64), len: usize) -> usize {
+        let mixed = (first ^ last.rotate_left(29) ^ len as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> 58) as usize % Self::ENTRIES
+    }
+
+    #[inline]
+    fn find(&self, bits: (u64, u64), len: usize) -> Option<u32> {
+        let entry = self.entries.get(Self::place(bits, len))?;
+        (entry.bits == bits && entry.len as usize == len).then_some(entry.key)
+    }
+
+    #[inline]
+    fn insert(&mut self, bits: (u64, u64), len: usize, key: u32) {
+        if self.entries.is_empty() {
+            self.entries = vec![Self::NONE; Self::ENTRIES];
+        }
+        if let Some(entry) = self.entries.get_mut(Self::place(bits, len)) {
+            *entry = ShortText {
+                bits,
+                len: len as u32,
+                key,
+            };
+        }
+    }
+}
+
 impl TextColumn {
     /// An empty column. `intern` says whether to try interning.
     pub fn new(intern: bool) -> Self {
@@ -184,6 +259,7 @@ impl TextColumn {
             validity: Validity::default(),
             interned: intern,
             table: HashTable::new(),
+            recent: Recent::default(),
             hasher: hashbrown::DefaultHashBuilder::default(),
             last: None,
         }
@@ -228,11 +304,16 @@ impl TextColumn {
             self.texts.push(text);
             return;
         }
-        // Neighbouring rows often repeat a value: logs are bursts of one visitor.
-        if let Some(last) = self.last
-            && self.texts.get(last as usize) == text
-        {
-            self.keys.push(last);
+        let short = Recent::bits(text);
+        let known = match short {
+            Some(bits) => self.recent.find(bits, text.len()),
+            // Neighbouring rows often repeat a value: logs are bursts of one visitor.
+            None => self
+                .last
+                .filter(|&last| self.texts.get(last as usize) == text),
+        };
+        if let Some(key) = known {
+            self.keys.push(key);
             return;
         }
         let begin = self.texts.bytes.len();
@@ -266,7 +347,10 @@ impl TextColumn {
                 key
             }
         };
-        self.last = Some(key);
+        match short {
+            Some(bits) => self.recent.insert(bits, text.len(), key),
+            None => self.last = Some(key),
+        }
         self.keys.push(key);
         if self.keys.len() <= INTERN_TRIAL_ROWS && self.texts.len() * 2 > INTERN_TRIAL_ROWS {
             self.make_plain();
@@ -309,6 +393,7 @@ impl TextColumn {
         self.texts = plain;
         self.keys = Vec::new();
         self.table = HashTable::new();
+        self.recent = Recent::default();
         self.interned = false;
     }
 

@@ -6,12 +6,13 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use hashbrown::HashMap;
 use tarn_core::{Error, ErrorKind, Result};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::scan;
 
@@ -58,26 +59,32 @@ impl Bloom {
     }
 }
 
-/// An event that may be a duplicate.
-pub struct Suspect<T> {
+/// What stands for an event's identifier, and its day (days since 1970-01-01).
+#[derive(Debug, Clone, Copy)]
+pub struct Identity {
+    /// A 128-bit hash, the same for equal identifiers within one run.
     hash: u128,
     day: i32,
+}
+
+/// An event that may be a duplicate.
+pub struct Suspect<T> {
+    identity: Identity,
     /// What the caller needs to accept or reject it.
     pub row: T,
 }
 
-/// A 128-bit hash, the same for equal identifiers within one run.
-struct Hasher(RandomState, RandomState);
-
-impl Hasher {
-    fn hash(&self, id: &[u8]) -> u128 {
-        u128::from(self.0.hash_one(id)) << 64 | u128::from(self.1.hash_one(id))
+impl<T> Suspect<T> {
+    /// An event that `admit` did not let through.
+    pub fn new(identity: Identity, row: T) -> Self {
+        Suspect { identity, row }
     }
 }
 
 /// Remembers the identifiers of a run and of the table around them.
 pub struct Deduplicator {
-    hasher: Hasher,
+    /// Nobody can choose identifiers that share a hash without knowing it.
+    seed: u64,
     bloom: Bloom,
     window: i32,
     column: String,
@@ -113,7 +120,7 @@ impl Deduplicator {
             .open(&log_path)
             .map_err(storage)?;
         Ok(Deduplicator {
-            hasher: Hasher(RandomState::new(), RandomState::new()),
+            seed: RandomState::new().build_hasher().finish(),
             bloom: Bloom::for_keys(rows + expected),
             window: i32::try_from(window_days).unwrap_or(i32::MAX),
             column: column.to_owned(),
@@ -128,27 +135,36 @@ impl Deduplicator {
         a.abs_diff(b) <= self.window.unsigned_abs()
     }
 
-    /// Whether the event is certainly new; it is remembered either way. One that is not becomes a
-    /// suspect, for `resolve`.
-    pub fn is_new(&mut self, id: &[u8], day: i32) -> Result<bool> {
-        if self.loaded.insert(day) {
-            self.load_around(day)?;
+    /// The identity of an event.
+    #[inline]
+    pub fn identity(&self, id: &[u8], day: i32) -> Identity {
+        Identity {
+            hash: xxh3_128_with_seed(id, self.seed),
+            day,
         }
-        let hash = self.hasher.hash(id);
-        let new = !self.bloom.insert(hash);
-        if new {
-            self.remember(hash, day)?;
-        }
-        Ok(new)
     }
 
-    /// Makes a suspect of an event that `is_new` denied.
-    pub fn suspect<T>(&self, id: &[u8], day: i32, row: T) -> Suspect<T> {
-        Suspect {
-            hash: self.hasher.hash(id),
-            day,
-            row,
+    /// Whether each event, in order, is certainly new, and then it is remembered; the others are
+    /// suspects, for `resolve`. An event without an identity has nothing to compare and is let through.
+    pub fn admit(&mut self, events: &[Option<Identity>]) -> Result<Vec<bool>> {
+        for event in events.iter().flatten() {
+            if self.loaded.insert(event.day) {
+                self.load_around(event.day)?;
+            }
         }
+        // The filter is larger than the processor's caches: a loop of nothing but look-ups has several
+        // of them under way at once.
+        let bloom = &mut self.bloom;
+        let new: Vec<bool> = events
+            .iter()
+            .map(|event| event.is_none_or(|event| !bloom.insert(event.hash)))
+            .collect();
+        for (event, &new) in events.iter().zip(&new) {
+            if let (Some(event), true) = (event, new) {
+                self.remember(*event)?;
+            }
+        }
+        Ok(new)
     }
 
     /// Decides suspects, given in order: for each whether it is new (and then it is remembered), or
@@ -159,13 +175,16 @@ impl Deduplicator {
         }
         let mut known: HashMap<u128, Vec<i32>> = suspects
             .iter()
-            .map(|suspect| (suspect.hash, Vec::new()))
+            .map(|suspect| (suspect.identity.hash, Vec::new()))
             .collect();
-        let days: BTreeSet<i32> = suspects.iter().map(|suspect| suspect.day).collect();
+        let days: BTreeSet<i32> = suspects
+            .iter()
+            .map(|suspect| suspect.identity.day)
+            .collect();
         for file in &self.existing {
             if days.iter().any(|&day| self.near(day, file.day)) {
                 scan::texts_of_file(&file.path, &self.column, &mut |id| {
-                    if let Some(days) = known.get_mut(&self.hasher.hash(id)) {
+                    if let Some(days) = known.get_mut(&xxh3_128_with_seed(id, self.seed)) {
                         days.push(file.day);
                     }
                 })?;
@@ -178,15 +197,16 @@ impl Deduplicator {
         })?;
         let mut decided = Vec::with_capacity(suspects.len());
         for suspect in suspects {
-            let days = known.entry(suspect.hash).or_default();
+            let Identity { hash, day } = suspect.identity;
+            let days = known.entry(hash).or_default();
             let window = self.window.unsigned_abs();
             let repeated = days
                 .iter()
                 .copied()
-                .find(|day| day.abs_diff(suspect.day) <= window);
+                .find(|other| other.abs_diff(day) <= window);
             if repeated.is_none() {
-                days.push(suspect.day);
-                self.remember(suspect.hash, suspect.day)?;
+                days.push(day);
+                self.remember(suspect.identity)?;
             }
             decided.push((suspect.row, repeated));
         }
@@ -205,17 +225,19 @@ impl Deduplicator {
             })
             .collect();
         for index in near {
-            let (hasher, bloom) = (&self.hasher, &mut self.bloom);
+            let (seed, bloom) = (self.seed, &mut self.bloom);
             scan::texts_of_file(&self.existing[index].path, &self.column, &mut |id| {
-                bloom.insert(hasher.hash(id));
+                bloom.insert(xxh3_128_with_seed(id, seed));
             })?;
         }
         Ok(())
     }
 
-    fn remember(&mut self, hash: u128, day: i32) -> Result<()> {
-        self.log.write_all(&hash.to_le_bytes()).map_err(storage)?;
-        self.log.write_all(&day.to_le_bytes()).map_err(storage)
+    fn remember(&mut self, identity: Identity) -> Result<()> {
+        let mut entry = [0; LOG_ENTRY];
+        entry[..16].copy_from_slice(&identity.hash.to_le_bytes());
+        entry[16..].copy_from_slice(&identity.day.to_le_bytes());
+        self.log.write_all(&entry).map_err(storage)
     }
 
     fn read_log(&mut self, mut each: impl FnMut(u128, i32)) -> Result<()> {

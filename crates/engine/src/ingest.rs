@@ -12,7 +12,7 @@ use tarn_core::{Error, Result};
 use crate::batch::{Batch, Reader, Rejected};
 use crate::check::Checks;
 use crate::column::ColumnData;
-use crate::dedup::{Deduplicator, ExistingFile, Suspect};
+use crate::dedup::{Deduplicator, ExistingFile, Identity, Suspect};
 use crate::parquet::{ParquetFile, PartitionedWriter, WriterOptions};
 use crate::quarantine;
 use crate::render;
@@ -268,21 +268,23 @@ impl<'a> DuplicateFilter<'a> {
 
     /// Leaves the certainly new rows in the batch and sets the others aside.
     fn apply(&mut self, batch: &mut Batch) -> Result<()> {
+        let identities: Vec<Option<Identity>> = (0..batch.rows())
+            .map(|row| {
+                let (id, day) = self.identity(batch, row)?;
+                Some(self.deduplicator.identity(&id, day))
+            })
+            .collect();
+        let admitted = self.deduplicator.admit(&identities)?;
         let mut keep = Vec::with_capacity(batch.rows());
         let mut aside: Vec<u32> = Vec::new();
-        for row in 0..batch.rows() {
-            let Some((id, day)) = self.identity(batch, row) else {
-                // Without an identity there is nothing to compare.
-                keep.push(row as u32);
-                continue;
-            };
-            if self.deduplicator.is_new(&id, day)? {
-                keep.push(row as u32);
-            } else {
-                let place = (self.suspects.len()) as u32;
-                self.suspects
-                    .push(self.deduplicator.suspect(&id, day, place));
-                aside.push(row as u32);
+        for (row, (identity, admitted)) in identities.into_iter().zip(admitted).enumerate() {
+            match identity {
+                Some(identity) if !admitted => {
+                    let place = self.suspects.len() as u32;
+                    self.suspects.push(Suspect::new(identity, place));
+                    aside.push(row as u32);
+                }
+                _ => keep.push(row as u32),
             }
         }
         if aside.is_empty() {

@@ -5,12 +5,11 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use polars::error::{PolarsError, PolarsResult};
+use polars::error::PolarsError;
 use polars_arrow::datatypes::ArrowSchema;
-use polars_parquet::read::ParquetError;
 use polars_parquet::write::{
-    CompressionOptions, Compressor, DynIter, DynStreamingIterator, Encoding, FileWriter,
-    StatisticsOptions, Version, WriteOptions, ZstdLevel, array_to_columns,
+    CompressionOptions, DynIter, DynStreamingIterator, Encoding, FileWriter, StatisticsOptions,
+    Version, WriteOptions, array_to_columns,
 };
 use tarn_core::schema::{
     ColumnType, PartitionUnit, PartitionValue, Partitioning, TableField, system,
@@ -19,6 +18,7 @@ use tarn_core::{Error, ErrorKind, Result};
 
 use crate::arrow;
 use crate::column::ColumnData;
+use crate::parquet::compress::PageCompressor;
 
 /// A finished file in the staging folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,7 @@ pub struct PartitionedWriter {
     collected: BTreeMap<PartitionValue, Collected>,
     open: BTreeMap<PartitionValue, OpenFile>,
     finished: Vec<ParquetFile>,
+    compressor: PageCompressor,
     clock: u64,
 }
 
@@ -121,8 +122,8 @@ fn unwritable(error: PolarsError) -> Error {
     Error::new(ErrorKind::Storage, "a Parquet file cannot be written").with_source(error)
 }
 
-fn write_options(field: &TableField) -> Result<WriteOptions> {
-    Ok(WriteOptions {
+fn write_options(field: &TableField) -> WriteOptions {
+    WriteOptions {
         statistics: StatisticsOptions {
             min_value: true,
             max_value: true,
@@ -136,14 +137,14 @@ fn write_options(field: &TableField) -> Result<WriteOptions> {
             }),
         },
         version: Version::V1,
-        // Level 1 costs a third of level 3 for about 5 % more bytes.
-        compression: CompressionOptions::Zstd(Some(
-            ZstdLevel::try_new(1)
-                .map_err(|error| Error::internal("zstd refuses its level").with_source(error))?,
-        )),
+        // Pages are compressed by `PageCompressor`.
+        compression: CompressionOptions::Uncompressed,
         data_page_size: None,
-    })
+    }
 }
+
+/// Level 1 costs a third of level 3 for about 5 % more bytes.
+const ZSTD_LEVEL: i32 = 1;
 
 fn encoding(column: &ColumnData, field: &TableField) -> Encoding {
     match column {
@@ -190,6 +191,7 @@ impl PartitionedWriter {
             collected: BTreeMap::new(),
             open: BTreeMap::new(),
             finished: Vec::new(),
+            compressor: PageCompressor::new(ZSTD_LEVEL)?,
             clock: 0,
         })
     }
@@ -331,24 +333,21 @@ impl PartitionedWriter {
         let types = file.writer.parquet_schema().fields().to_vec();
         let mut pages = Vec::with_capacity(columns.len());
         for ((column, field), type_) in columns.into_iter().zip(&self.fields).zip(types) {
-            let options = write_options(field)?;
+            let options = write_options(field);
             let encoding = encoding(&column, field);
             let array = arrow::storage_array(column, field)?;
             pages.push((array, type_, options, encoding));
         }
         // Each column is encoded when the file takes it: one column's pages are in memory at a time.
-        let row_group = DynIter::new(pages.into_iter().map(|(array, type_, options, encoding)| {
+        let compressor = self.compressor.clone();
+        let row_group = DynIter::new(pages.into_iter().map(move |(array, type_, options, encoding)| {
             let mut columns = array_to_columns(array, type_, options, &[encoding])?;
             let pages = columns.pop().ok_or_else(|| {
                 PolarsError::ComputeError("a column without pages".into())
             })?;
-            let pages = pages.map(|page: PolarsResult<_>| {
-                page.map_err(|error| ParquetError::FeatureNotSupported(error.to_string()))
-            });
-            let compressed = Compressor::new_from_vec(pages, options.compression, Vec::new());
             Ok(DynStreamingIterator::new(
                 polars_parquet::write::fallible_streaming_iterator::FallibleStreamingIterator::map_err(
-                    compressed,
+                    compressor.pages(pages),
                     PolarsError::from,
                 ),
             ))

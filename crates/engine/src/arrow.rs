@@ -113,9 +113,14 @@ fn text_array(column: TextColumn) -> Result<Box<dyn Array>> {
 
 fn list_array(column: ListColumn, element_id: Option<i32>) -> Result<Box<dyn Array>> {
     let validity = bitmap(column.validity)?;
-    // Plain items: lists of dictionaries are not read by every engine.
-    let items = text_array(column.items.into_plain())?;
-    let dtype = data_type(&ColumnType::StringList, element_id);
+    let items = text_array(column.items)?;
+    let dtype = match data_type(&ColumnType::StringList, element_id) {
+        ArrowDataType::LargeList(mut item) => {
+            item.dtype = items.dtype().clone();
+            ArrowDataType::LargeList(item)
+        }
+        other => other,
+    };
     Ok(
         ListArray::<i64>::try_new(dtype, offsets(column.ends)?, items, validity)
             .map_err(failed)?

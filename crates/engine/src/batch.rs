@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::column::ColumnData;
 use crate::render;
-use tarn_core::contract::Contract;
+use tarn_core::contract::{Column, Contract};
 
 /// Why a row is rejected, where it is and what it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +136,43 @@ impl Batch {
     /// The line of a row, where the source has lines.
     pub fn line(&self, row: usize) -> Option<u64> {
         self.lines.get(row).copied()
+    }
+}
+
+/// The empty columns of a reader's next batch. A text column whose values were mostly distinct in the
+/// last batch is not interned in the next ones, and tried again now and then.
+pub struct EmptyColumns {
+    columns: Vec<ColumnData>,
+    batches: u32,
+}
+
+impl EmptyColumns {
+    const TRIED_AGAIN: u32 = 16;
+
+    /// Columns for a contract's.
+    pub fn new(columns: &[Column]) -> Self {
+        EmptyColumns {
+            columns: columns
+                .iter()
+                .map(|column| ColumnData::new(&column.ty))
+                .collect(),
+            batches: 0,
+        }
+    }
+
+    /// Columns like those of the last batch, in the beginning and every 16 batches of the contract's
+    /// types alone.
+    pub fn next(&mut self, columns: &[Column]) -> Vec<ColumnData> {
+        self.batches += 1;
+        if self.batches.is_multiple_of(Self::TRIED_AGAIN) {
+            self.columns = EmptyColumns::new(columns).columns;
+        }
+        self.columns.clone()
+    }
+
+    /// Takes note of a filled batch.
+    pub fn learn(&mut self, filled: &[ColumnData]) {
+        self.columns = filled.iter().map(ColumnData::empty_like).collect();
     }
 }
 

@@ -7,6 +7,8 @@
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use std::hash::BuildHasher;
+use std::num::NonZeroU32;
+use std::ops::Range;
 
 /// Which rows have a value. Costs nothing while every row has one.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +77,15 @@ impl Validity {
         (self.nulls > 0).then_some((self.bits, self.len))
     }
 
+    /// Appends some rows of another.
+    fn extend(&mut self, other: &Validity, rows: Range<usize>) {
+        if self.nulls == 0 && other.nulls == 0 {
+            self.len += rows.len();
+        } else {
+            rows.for_each(|row| self.push(other.get(row)));
+        }
+    }
+
     /// Cuts to `len` rows.
     pub fn truncate(&mut self, len: usize) {
         if len >= self.len {
@@ -129,6 +140,20 @@ impl Texts {
     fn push(&mut self, text: &[u8]) {
         self.bytes.extend_from_slice(text);
         self.ends.push(self.bytes.len() as i64);
+    }
+
+    /// Appends some texts of another.
+    fn extend(&mut self, other: &Texts, range: Range<usize>) {
+        let place = |text: usize| match text {
+            0 => 0,
+            _ => other.ends[text - 1],
+        };
+        let (begin, end) = (place(range.start), place(range.end));
+        let shift = self.bytes.len() as i64 - begin;
+        self.bytes
+            .extend_from_slice(&other.bytes[begin as usize..end as usize]);
+        self.ends
+            .extend(other.ends[range].iter().map(|end| end + shift));
     }
 
     fn truncate(&mut self, len: usize) {
@@ -368,6 +393,50 @@ impl TextColumn {
         }
     }
 
+    /// Appends some rows of another column, given in order.
+    fn append_rows(&mut self, other: &TextColumn, rows: &[u32]) {
+        match (self.interned, other.interned) {
+            (false, false) => {
+                for run in runs(rows) {
+                    self.texts.extend(&other.texts, run.clone());
+                    self.validity.extend(&other.validity, run);
+                }
+            }
+            // Each distinct text is looked up once, where there are enough rows to pay for the list.
+            (true, true) if rows.len() * 2 >= other.texts.len() => self.append_keys(other, rows),
+            _ => {
+                for &row in rows {
+                    match other.get(row as usize) {
+                        Some(text) => self.push(text),
+                        None => self.push_null(),
+                    }
+                }
+            }
+        }
+    }
+
+    fn append_keys(&mut self, other: &TextColumn, rows: &[u32]) {
+        let mut known: Vec<Option<NonZeroU32>> = vec![None; other.texts.len()];
+        for &row in rows {
+            let row = row as usize;
+            if !other.validity.get(row) {
+                self.push_null();
+                continue;
+            }
+            let key = other.keys[row] as usize;
+            match known[key] {
+                Some(after) if self.interned => {
+                    self.validity.push(true);
+                    self.keys.push(after.get() - 1);
+                }
+                _ => {
+                    self.push(other.texts.get(key));
+                    known[key] = self.keys.last().and_then(|&key| NonZeroU32::new(key + 1));
+                }
+            }
+        }
+    }
+
     /// The text of a row, None for a null.
     #[inline]
     pub fn get(&self, row: usize) -> Option<&[u8]> {
@@ -425,7 +494,22 @@ pub struct Plain<T> {
     pub validity: Validity,
 }
 
+/// The runs of neighbouring rows in rows that are given in order.
+fn runs(rows: &[u32]) -> impl Iterator<Item = Range<usize>> {
+    rows.chunk_by(|before, after| before + 1 == *after)
+        .filter_map(|run| Some(*run.first()? as usize..*run.last()? as usize + 1))
+}
+
 impl<T: Copy + Default> Plain<T> {
+    /// Appends some rows of another column, given in order.
+    fn append_rows(&mut self, other: &Plain<T>, rows: &[u32]) {
+        self.values.reserve(rows.len());
+        for run in runs(rows) {
+            self.values.extend_from_slice(&other.values[run.clone()]);
+            self.validity.extend(&other.validity, run);
+        }
+    }
+
     /// An empty column.
     pub fn new() -> Self {
         Plain {
@@ -603,31 +687,15 @@ impl ColumnData {
         }
     }
 
-    /// Appends some rows of another column of the same type; a column of another type is ignored
-    /// in debug builds by an assertion, since the caller made both from one contract.
+    /// Appends some rows of another column of the same type, given in order; a column of another type
+    /// is ignored in release builds, since the caller made both from one contract.
     pub fn append_rows(&mut self, other: &ColumnData, rows: &[u32]) {
-        fn plain<T: Copy + Default>(to: &mut Plain<T>, from: &Plain<T>, rows: &[u32]) {
-            to.values.reserve(rows.len());
-            for &row in rows {
-                match from.get(row as usize) {
-                    Some(value) => to.push(value),
-                    None => to.push_null(),
-                }
-            }
-        }
         match (self, other) {
-            (ColumnData::Text(to), ColumnData::Text(from)) => {
-                for &row in rows {
-                    match from.get(row as usize) {
-                        Some(text) => to.push(text),
-                        None => to.push_null(),
-                    }
-                }
-            }
-            (ColumnData::Int(to), ColumnData::Int(from)) => plain(to, from, rows),
-            (ColumnData::Long(to), ColumnData::Long(from)) => plain(to, from, rows),
-            (ColumnData::Double(to), ColumnData::Double(from)) => plain(to, from, rows),
-            (ColumnData::Boolean(to), ColumnData::Boolean(from)) => plain(to, from, rows),
+            (ColumnData::Text(to), ColumnData::Text(from)) => to.append_rows(from, rows),
+            (ColumnData::Int(to), ColumnData::Int(from)) => to.append_rows(from, rows),
+            (ColumnData::Long(to), ColumnData::Long(from)) => to.append_rows(from, rows),
+            (ColumnData::Double(to), ColumnData::Double(from)) => to.append_rows(from, rows),
+            (ColumnData::Boolean(to), ColumnData::Boolean(from)) => to.append_rows(from, rows),
             (ColumnData::List(to), ColumnData::List(from)) => {
                 for &row in rows {
                     let row = row as usize;
@@ -701,6 +769,38 @@ mod tests {
             validity.push(false);
             validity.push(true);
             prop_assert!(!validity.get(expected.len()) && validity.get(expected.len() + 1));
+        }
+
+        #[test]
+        fn rows_of_a_column_are_appended_as_they_are(
+            rows in prop::collection::vec(prop::option::of("[a-c]{0,2}|[a-z]{8}|[a-b]{17}"), 1..200),
+            picked in prop::collection::btree_set(0usize..200, 0..200),
+            intern in any::<(bool, bool)>(),
+        ) {
+            let (mut from, mut to) = (TextColumn::new(intern.0), TextColumn::new(intern.1));
+            let mut numbers = (Plain::new(), Plain::new());
+            let mut expected = vec![Some("before")];
+            to.push(b"before");
+            numbers.1.push(6);
+            for row in &rows {
+                match row {
+                    Some(text) => from.push(text.as_bytes()),
+                    None => from.push_null(),
+                }
+                match row {
+                    Some(text) => numbers.0.push(text.len()),
+                    None => numbers.0.push_null(),
+                }
+            }
+            let picked: Vec<u32> = picked.into_iter().filter(|&row| row < rows.len()).map(|row| row as u32).collect();
+            expected.extend(picked.iter().map(|&row| rows[row as usize].as_deref()));
+            to.append_rows(&from, &picked);
+            numbers.1.append_rows(&numbers.0, &picked);
+            prop_assert_eq!(to.len(), expected.len());
+            for (row, expected) in expected.into_iter().enumerate() {
+                prop_assert_eq!(to.get(row), expected.map(str::as_bytes));
+                prop_assert_eq!(numbers.1.get(row), expected.map(str::len));
+            }
         }
 
         #[test]

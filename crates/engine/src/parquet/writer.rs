@@ -156,7 +156,8 @@ fn encoding(column: &ColumnData, field: &TableField) -> Encoding {
         {
             Encoding::DeltaBinaryPacked
         }
-        ColumnData::Int(_) | ColumnData::Long(_) => Encoding::RleDictionary,
+        ColumnData::List(list) if list.items.interned => Encoding::RleDictionary,
+        ColumnData::Int(_) | ColumnData::Long(_) | ColumnData::Double(_) => Encoding::RleDictionary,
         _ => Encoding::Plain,
     }
 }

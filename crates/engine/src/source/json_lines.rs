@@ -19,8 +19,7 @@ use std::sync::Arc;
 use tarn_core::Result;
 use tarn_core::contract::{Column, Contract};
 
-use crate::batch::{Batch, Reader, Rejected};
-use crate::column::ColumnData;
+use crate::batch::{Batch, EmptyColumns, Reader, Rejected};
 use crate::source::archive;
 use crate::source::bytes::Input;
 use crate::source::json::row::{RowFault, RowReader};
@@ -37,6 +36,7 @@ const BATCH_REJECTED_BYTES: usize = 4 << 20;
 pub struct JsonLinesReader {
     chunks: Chunks,
     columns: Vec<Column>,
+    empty: EmptyColumns,
     rows: RowReader,
     /// Where the object was written by the archive step.
     archive: Option<archive::Decoder>,
@@ -74,6 +74,7 @@ impl JsonLinesReader {
         Ok(JsonLinesReader {
             chunks: Chunks::new(input, chunk_bytes),
             columns: columns.to_vec(),
+            empty: EmptyColumns::new(columns),
             rows: RowReader::new(columns, event_time)?,
             archive: None,
             current: None,
@@ -302,10 +303,7 @@ impl Reader for JsonLinesReader {
     fn next_batch(&mut self) -> Result<Option<Batch>> {
         let columns = self.columns.clone();
         let batch = Batch {
-            columns: columns
-                .iter()
-                .map(|column| ColumnData::new(&column.ty))
-                .collect(),
+            columns: self.empty.next(&columns),
             ..Batch::default()
         };
         let mut filling = Filling {
@@ -333,6 +331,7 @@ impl Reader for JsonLinesReader {
             self.current = (!ended).then_some(place);
             break;
         }
+        self.empty.learn(&filling.batch.columns);
         Ok(Some(filling.batch))
     }
 }

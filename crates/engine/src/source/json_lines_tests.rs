@@ -9,6 +9,7 @@ use tarn_core::contract::Encoding;
 use tarn_core::schema::ColumnType;
 
 use super::*;
+use crate::column::ColumnData;
 use crate::source::archive::{Record, encode};
 use crate::source::bytes;
 use crate::source::json::row::{ARRIVAL_TIME, LATENESS_SECONDS};

@@ -34,8 +34,7 @@ use self::network::Includes;
 use self::plain::PlainReader;
 use self::post::{Columns, Post, PostFault};
 use self::shape::{Shape, shape_of};
-use crate::batch::{Batch, Reader, Rejected};
-use crate::column::ColumnData;
+use crate::batch::{Batch, EmptyColumns, Reader, Rejected};
 use crate::source::bytes::{self, Input};
 use crate::source::json::cursor::{Cursor, Fault};
 use crate::source::json::document::Node;
@@ -53,6 +52,7 @@ const ANSWER_LEVELS: u32 = 4;
 pub struct SocialReader {
     source: Source,
     columns: Vec<Column>,
+    empty: EmptyColumns,
     fields: Columns,
     plain: PlainReader,
 }
@@ -98,6 +98,7 @@ impl SocialReader {
         Ok(SocialReader {
             source,
             columns: columns.to_vec(),
+            empty: EmptyColumns::new(columns),
             fields,
             plain: PlainReader::new(),
         })
@@ -351,11 +352,7 @@ impl Filling<'_> {
 impl Reader for SocialReader {
     fn next_batch(&mut self) -> Result<Option<Batch>> {
         let batch = Batch {
-            columns: self
-                .columns
-                .iter()
-                .map(|column| ColumnData::new(&column.ty))
-                .collect(),
+            columns: self.empty.next(&self.columns),
             ..Batch::default()
         };
         let mut filling = Filling {
@@ -412,7 +409,9 @@ impl Reader for SocialReader {
                 filling.read_elements(&read_document(input)?, 0);
             }
         }
-        Ok(Some(filling.batch))
+        let batch = filling.batch;
+        self.empty.learn(&batch.columns);
+        Ok(Some(batch))
     }
 }
 

@@ -10,6 +10,7 @@ use tarn_core::contract::{Encoding, SOCIAL_POSTS};
 
 use super::post::Field;
 use super::*;
+use crate::column::ColumnData;
 
 /// A column for every field of a post.
 fn columns() -> Vec<Column> {

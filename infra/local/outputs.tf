@@ -107,3 +107,23 @@ output "function_roles" {
   description = "Per function, the ARN of its role."
   value       = module.lake.function_roles
 }
+
+output "alarm_topic_arn" {
+  description = "Topic that alarms publish to."
+  value       = module.lake.alarm_topic_arn
+}
+
+output "alarms" {
+  description = "Names of all alarms."
+  value       = module.lake.alarms
+}
+
+output "dashboard" {
+  description = "CloudWatch dashboard."
+  value       = module.lake.dashboard
+}
+
+output "persona_roles" {
+  description = "Per persona (engineer, analyst, marketer), the ARN of its role, where it was made."
+  value       = module.lake.persona_roles
+}

@@ -33,10 +33,7 @@ resource "aws_sqs_queue_policy" "this" {
           Principal = { Service = sender.service }
           Action    = "sqs:SendMessage"
           Resource  = var.arn
-          Condition = {
-            ArnEquals    = { "aws:SourceArn" = sender.source_arn }
-            StringEquals = { "aws:SourceAccount" = sender.account_id }
-          }
+          Condition = { ArnEquals = { "aws:SourceArn" = sender.source_arn } }
         }
       ],
     )

@@ -20,11 +20,15 @@ variable "source_arns" {
 }
 
 variable "senders" {
-  description = "AWS services that put messages here on behalf of a resource of this account: `service` (events.amazonaws.com), `source_arn` (the resource) and `account_id`."
+  description = "AWS services that put messages here on behalf of a resource of this account: `service` (events.amazonaws.com) and `source_arn` (the resource)."
   type = list(object({
     service    = string
     source_arn = string
-    account_id = string
   }))
   default = []
+
+  validation {
+    condition     = alltrue([for sender in var.senders : can(regex("^arn:aws[a-z-]*:[a-z]+:[a-z0-9-]+:[0-9]{12}:[^*]+$", sender.source_arn))])
+    error_message = "A sender is bound to one resource of one account: its ARN has both and no wildcard."
+  }
 }

@@ -40,14 +40,11 @@ resource "aws_iam_role" "this" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid       = "OnlyThisFunction"
+        Sid       = "OnlyFunctionsOfThisAccount"
         Effect    = "Allow"
         Principal = { Service = "lambda.amazonaws.com" }
         Action    = "sts:AssumeRole"
-        Condition = {
-          ArnEquals    = { "aws:SourceArn" = var.arn }
-          StringEquals = { "aws:SourceAccount" = var.account_id }
-        }
+        Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
       },
     ]
   })

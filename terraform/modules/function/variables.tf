@@ -118,11 +118,6 @@ variable "account_id" {
   type        = string
 }
 
-variable "arn" {
-  description = "ARN of the function, built from its name."
-  type        = string
-}
-
 variable "statements" {
   description = "What the function may do beside writing its own logs and traces: `sid`, `actions`, `resources` and, if wanted, `condition`."
   type = list(object({

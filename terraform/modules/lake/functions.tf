@@ -119,7 +119,6 @@ module "function" {
   for_each = local.functions
 
   name                 = local.function_names[each.key]
-  arn                  = local.function_arns[each.key]
   account_id           = var.account_id
   description          = each.value.description
   handler              = each.key

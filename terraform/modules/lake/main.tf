@@ -36,6 +36,24 @@ module "operations_key" {
         }
       }
     },
+    {
+      sid     = "Alarms"
+      service = "cloudwatch.amazonaws.com"
+      actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+      condition = {
+        ArnLike      = { "aws:SourceArn" = [local.alarm_arns] }
+        StringEquals = { "aws:SourceAccount" = [var.account_id] }
+      }
+    },
+    {
+      sid     = "Budgets"
+      service = "budgets.amazonaws.com"
+      actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+      condition = {
+        ArnLike      = { "aws:SourceArn" = [local.budget_arns] }
+        StringEquals = { "aws:SourceAccount" = [var.account_id] }
+      }
+    },
   ]
 }
 
@@ -146,7 +164,6 @@ module "ingest_queue" {
     {
       service    = "events.amazonaws.com"
       source_arn = local.object_rule_arn
-      account_id = var.account_id
     },
   ]
 }
@@ -215,7 +232,7 @@ module "schedule" {
 module "api" {
   source = "../api"
 
-  name                = "${var.prefix}-api"
+  name                = local.api
   function_name       = module.function["api"].name
   function_invoke_arn = "arn:${local.partition}:apigateway:${var.region}:lambda:path/2015-03-31/functions/${local.function_arns["api"]}/invocations"
   authorization       = var.api.authorization

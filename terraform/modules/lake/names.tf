@@ -42,7 +42,16 @@ locals {
   schedule_group     = "${var.prefix}-tasks"
   schedule_group_arn = "arn:${local.partition}:scheduler:${local.here}:schedule-group/${local.schedule_group}"
 
-  workgroup = var.prefix
+  workgroup     = var.prefix
+  workgroup_arn = "arn:${local.partition}:athena:${local.here}:workgroup/${local.workgroup}"
+
+  api = "${var.prefix}-api"
+
+  alarm_topic     = "${var.prefix}-alarms"
+  alarm_topic_arn = "arn:${local.partition}:sns:${local.here}:${local.alarm_topic}"
+  alarm_dlq       = "${var.prefix}-alarms-dlq"
+  alarm_arns      = "arn:${local.partition}:cloudwatch:${local.here}:alarm:${var.prefix}-*"
+  budget_arns     = "arn:${local.partition}:budgets::${var.account_id}:budget/${var.prefix}*"
 
   # A key's id is chosen by AWS. Roles are therefore allowed to use the account's keys on condition
   # that the key carries the lake's alias.

@@ -107,3 +107,23 @@ output "function_roles" {
   description = "Per function, the ARN of its role."
   value       = { for name, function in module.function : name => function.role_arn }
 }
+
+output "alarm_topic_arn" {
+  description = "Topic that alarms publish to."
+  value       = module.monitoring.topic_arn
+}
+
+output "alarms" {
+  description = "Names of all alarms."
+  value       = module.monitoring.alarms
+}
+
+output "dashboard" {
+  description = "CloudWatch dashboard."
+  value       = module.monitoring.dashboard
+}
+
+output "persona_roles" {
+  description = "Per persona (engineer, analyst, marketer), the ARN of its role, where it was made."
+  value       = module.access.role_arns
+}

@@ -161,3 +161,47 @@ variable "protected" {
   type        = bool
   default     = true
 }
+
+variable "alarms" {
+  description = <<-E
+    Who hears of alarms, and from when on: `emails`; the seconds that a message may wait to be ingested
+    and to be followed by the marts; the milliseconds that the archive may be behind the stream; errors
+    and throttled calls of a function; 5xx answers of the API; and per dataset the seconds after which
+    its newest commit is too old.
+  E
+  type = object({
+    emails              = optional(set(string), [])
+    ingest_age_seconds  = optional(number, 3600)
+    marts_age_seconds   = optional(number, 7200)
+    max_iterator_age_ms = optional(number, 600000)
+    errors              = optional(number, 3)
+    throttles           = optional(number, 1)
+    api_errors          = optional(number, 5)
+    freshness           = optional(map(number), {})
+  })
+  default = {}
+
+  validation {
+    condition     = var.alarms.ingest_age_seconds > 0 && var.alarms.marts_age_seconds > 0 && var.alarms.max_iterator_age_ms > 0
+    error_message = "Ages are more than zero."
+  }
+}
+
+variable "budget" {
+  description = "US dollars per month, and whether only resources with the tag Project=tarn count (the tag has to be activated in the billing console first). Null: no budget."
+  type = object({
+    monthly_usd = number
+    by_tag      = optional(bool, false)
+  })
+  default = null
+}
+
+variable "personas" {
+  description = "Who may take on the roles of engineer, analyst and marketer, as ARNs; see the module access. A role without principals is not made."
+  type = object({
+    engineer = optional(list(string), [])
+    analyst  = optional(list(string), [])
+    marketer = optional(list(string), [])
+  })
+  default = {}
+}

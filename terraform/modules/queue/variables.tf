@@ -23,9 +23,13 @@ variable "senders" {
   type = list(object({
     service    = string
     source_arn = string
-    account_id = string
   }))
   default = []
+
+  validation {
+    condition     = alltrue([for sender in var.senders : can(regex("^arn:aws[a-z-]*:[a-z]+:[a-z0-9-]+:[0-9]{12}:[^*]+$", sender.source_arn))])
+    error_message = "A sender is bound to one resource of one account: its ARN has both and no wildcard."
+  }
 }
 
 variable "consumer_timeout_seconds" {

@@ -1,0 +1,14 @@
+provider "aws" {
+  region = var.region
+
+  # Credentials of another account are refused before anything is built.
+  allowed_account_ids = [var.account_id]
+
+  default_tags {
+    tags = {
+      Project     = "tarn"
+      Environment = "dev"
+      ManagedBy   = "terraform"
+    }
+  }
+}

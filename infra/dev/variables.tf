@@ -1,0 +1,154 @@
+variable "account_id" {
+  description = "Account to build in, 12 digits. Credentials of another account are refused."
+  type        = string
+}
+
+variable "region" {
+  description = "Region to build in, for example eu-central-1."
+  type        = string
+}
+
+variable "prefix" {
+  description = "Begins the name of everything that is built."
+  type        = string
+  default     = "tarn-dev"
+}
+
+variable "package" {
+  description = "Path of the functions' zip file, written by `cargo xtask package`."
+  type        = string
+  default     = "../../dist/tarn-x86_64.zip"
+}
+
+variable "architecture" {
+  description = "Instruction set that the package is built for: x86_64 or arm64."
+  type        = string
+  default     = "x86_64"
+}
+
+variable "functions" {
+  description = "Per function, what differs from the default: memory and disk in MiB, timeout in seconds, reserved concurrency."
+  type = map(object({
+    memory_mb            = optional(number)
+    timeout_seconds      = optional(number)
+    disk_mb              = optional(number)
+    reserved_concurrency = optional(number)
+  }))
+  default = {}
+}
+
+variable "ingest" {
+  description = "Objects worked on at once (2 to 1000), and how often one is tried before it goes to the dead-letter queue."
+  type = object({
+    concurrency  = optional(number, 10)
+    max_receives = optional(number, 4)
+  })
+  default = {}
+}
+
+variable "stream" {
+  description = "The stream of ad events: number of shards (null: on demand), hours that it keeps records, dataset that they belong to."
+  type = object({
+    shards          = optional(number)
+    retention_hours = optional(number, 24)
+    dataset         = optional(string, "ad_events")
+  })
+  default = {}
+}
+
+variable "api" {
+  description = "Who may call the HTTP API (`IAM`, or `JWT` with issuer and audience), and how many requests per second."
+  type = object({
+    authorization = optional(object({
+      type     = string
+      issuer   = optional(string)
+      audience = optional(list(string), [])
+      scopes   = optional(list(string), [])
+    }), { type = "IAM" })
+    rate  = optional(number, 20)
+    burst = optional(number, 40)
+  })
+  default = {}
+}
+
+variable "athena_scan_limit_bytes" {
+  description = "Bytes that one Athena query may scan before it is stopped."
+  type        = number
+  default     = 1073741824
+}
+
+variable "schedule" {
+  description = "When the tasks run, as rate(…) or cron(…) in UTC, and whether they run at all."
+  type = object({
+    enabled  = optional(bool, true)
+    marts    = optional(string, "rate(6 hours)")
+    quality  = optional(string, "rate(1 hour)")
+    maintain = optional(string, "cron(30 3 * * ? *)")
+  })
+  default = {}
+}
+
+variable "retention" {
+  description = "Days that things are kept; raw_days null keeps raw objects for ever."
+  type = object({
+    raw_infrequent_access_days = optional(number, 30)
+    raw_archive_days           = optional(number, 90)
+    raw_days                   = optional(number)
+    noncurrent_days            = optional(number, 7)
+    results_days               = optional(number, 7)
+    log_days                   = optional(number, 30)
+  })
+  default = {}
+}
+
+variable "optimized_tables" {
+  description = "Tables that Glue compacts, as <zone>.<table>. A table has to exist before: leave this empty for the first apply."
+  type        = set(string)
+  default     = []
+}
+
+variable "log_level" {
+  description = "What the functions log: error, warn, info, debug or trace."
+  type        = string
+  default     = "info"
+}
+
+variable "protected" {
+  description = "Whether buckets that are not empty and the ledger refuse to be destroyed."
+  type        = bool
+  default     = false
+}
+
+variable "alarms" {
+  description = "Addresses that hear of alarms, and when an alarm is raised; freshness is in seconds per dataset."
+  type = object({
+    emails              = optional(set(string), [])
+    ingest_age_seconds  = optional(number, 3600)
+    marts_age_seconds   = optional(number, 7200)
+    max_iterator_age_ms = optional(number, 600000)
+    errors              = optional(number, 3)
+    throttles           = optional(number, 1)
+    api_errors          = optional(number, 5)
+    freshness           = optional(map(number), {})
+  })
+  default = {}
+}
+
+variable "budget" {
+  description = "US dollars per month that the account may spend before somebody is told; null: no budget."
+  type = object({
+    monthly_usd = number
+    by_tag      = optional(bool, false)
+  })
+  default = { monthly_usd = 50 }
+}
+
+variable "personas" {
+  description = "Who may take on the roles of engineer, analyst and marketer, as ARNs of IAM roles or users."
+  type = object({
+    engineer = optional(list(string), [])
+    analyst  = optional(list(string), [])
+    marketer = optional(list(string), [])
+  })
+  default = {}
+}

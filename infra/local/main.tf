@@ -1,0 +1,26 @@
+module "lake" {
+  source = "../../terraform/modules/lake"
+
+  prefix       = var.prefix
+  region       = var.region
+  account_id   = var.account_id
+  package      = var.package
+  architecture = var.architecture
+  log_level    = var.log_level
+  protected    = false
+
+  # One shard keeps the emulator's pace predictable.
+  stream = { shards = 1 }
+
+  # Everything that the other environments have is built here too, so that it is tried.
+  budget = { monthly_usd = 10 }
+  alarms = {
+    emails    = ["alarms@example.com"]
+    freshness = { web_requests = 86400, ad_events = 86400, orders = 86400 }
+  }
+  personas = {
+    engineer = ["arn:aws:iam::${var.account_id}:root"]
+    analyst  = ["arn:aws:iam::${var.account_id}:root"]
+    marketer = ["arn:aws:iam::${var.account_id}:root"]
+  }
+}

@@ -1,0 +1,46 @@
+variable "endpoint" {
+  description = "URL of the emulator."
+  type        = string
+  default     = "http://localhost:4566"
+
+  validation {
+    condition     = can(regex("^https?://[^/]+$", var.endpoint))
+    error_message = "The endpoint is a URL without a path, for example http://localhost:4566."
+  }
+}
+
+variable "prefix" {
+  description = "Begins the name of everything that is built."
+  type        = string
+  default     = "tarn-local"
+}
+
+variable "region" {
+  description = "Region that the emulator plays."
+  type        = string
+  default     = "us-east-1"
+}
+
+variable "account_id" {
+  description = "Account that the emulator plays."
+  type        = string
+  default     = "000000000000"
+}
+
+variable "package" {
+  description = "Path of the functions' zip file."
+  type        = string
+  default     = "../../dist/tarn-x86_64.zip"
+}
+
+variable "architecture" {
+  description = "Instruction set of this machine, for which the package is built: x86_64 or arm64."
+  type        = string
+  default     = "x86_64"
+}
+
+variable "log_level" {
+  description = "What the functions log: error, warn, info, debug or trace."
+  type        = string
+  default     = "info"
+}

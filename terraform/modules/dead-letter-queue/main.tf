@@ -1,0 +1,41 @@
+resource "aws_sqs_queue" "this" {
+  name                      = var.name
+  sqs_managed_sse_enabled   = true
+  message_retention_seconds = 14 * 24 * 60 * 60
+
+  # Named queues only, or no queue at all: a queue of somebody else cannot fill this one.
+  redrive_allow_policy = jsonencode(
+    length(var.source_arns) == 0
+    ? { redrivePermission = "denyAll", sourceQueueArns = null }
+    : { redrivePermission = "byQueue", sourceQueueArns = var.source_arns }
+  )
+}
+
+resource "aws_sqs_queue_policy" "this" {
+  queue_url = aws_sqs_queue.this.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        {
+          Sid       = "TlsOnly"
+          Effect    = "Deny"
+          Principal = "*"
+          Action    = "sqs:*"
+          Resource  = var.arn
+          Condition = { Bool = { "aws:SecureTransport" = "false" } }
+        },
+      ],
+      [
+        for index, sender in var.senders : {
+          Sid       = "Sender${index}"
+          Effect    = "Allow"
+          Principal = { Service = sender.service }
+          Action    = "sqs:SendMessage"
+          Resource  = var.arn
+          Condition = { ArnEquals = { "aws:SourceArn" = sender.source_arn } }
+        }
+      ],
+    )
+  })
+}

@@ -1,0 +1,106 @@
+locals {
+  policy = {
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        {
+          Sid      = "WriteOwnLogs"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+          Resource = ["${var.log_group_arn}:*"]
+        },
+        {
+          # X-Ray has no resource that these two actions could be limited to.
+          Sid      = "WriteTraces"
+          Effect   = "Allow"
+          Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+          Resource = ["*"]
+        },
+      ],
+      [
+        for statement in var.statements : merge(
+          {
+            Sid      = statement.sid
+            Effect   = "Allow"
+            Action   = statement.actions
+            Resource = statement.resources
+          },
+          length(statement.condition) == 0 ? {} : { Condition = statement.condition },
+        )
+      ],
+    )
+  }
+}
+
+resource "aws_iam_role" "this" {
+  name        = var.name
+  description = "What the function ${var.name} may do"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "OnlyFunctionsOfThisAccount"
+        Effect    = "Allow"
+        Principal = { Service = "lambda.amazonaws.com" }
+        Action    = "sts:AssumeRole"
+        Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  name   = "work"
+  role   = aws_iam_role.this.id
+  policy = jsonencode(local.policy)
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/aws/lambda/${var.name}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.log_key_arn
+}
+
+resource "aws_lambda_function" "this" {
+  function_name                  = var.name
+  description                    = var.description
+  role                           = aws_iam_role.this.arn
+  runtime                        = "provided.al2023"
+  architectures                  = [var.architecture]
+  handler                        = var.handler
+  filename                       = var.package
+  source_code_hash               = filebase64sha256(var.package)
+  memory_size                    = var.memory_mb
+  timeout                        = var.timeout_seconds
+  reserved_concurrent_executions = var.reserved_concurrency
+  kms_key_arn                    = var.environment_key_arn
+
+  ephemeral_storage {
+    size = var.disk_mb
+  }
+
+  environment {
+    variables = var.environment
+  }
+
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.this.name
+  }
+
+  tracing_config {
+    mode = "Active"
+  }
+
+  dynamic "dead_letter_config" {
+    for_each = var.dead_letter_arn == null ? [] : [var.dead_letter_arn]
+
+    content {
+      target_arn = dead_letter_config.value
+    }
+  }
+
+  # Lambda checks at once whether the role may send to the dead-letter queue.
+  depends_on = [aws_iam_role_policy.this]
+}

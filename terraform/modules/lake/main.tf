@@ -1,0 +1,242 @@
+locals {
+  metrics_namespace = "Tarn"
+}
+
+# ---- Keys. One for the data, which no AWS service may use on its own behalf, and one for what the
+# services themselves write: logs, notifications, settings.
+
+module "data_key" {
+  source = "../key"
+
+  alias                = local.data_alias
+  description          = "Data of ${var.prefix}: buckets, stream, ledger, query results"
+  root_arn             = local.root_arn
+  deletion_window_days = var.protected ? 30 : 7
+}
+
+module "operations_key" {
+  source = "../key"
+
+  alias                = local.operations_alias
+  description          = "Operations of ${var.prefix}: logs, notifications, settings of functions"
+  root_arn             = local.root_arn
+  deletion_window_days = var.protected ? 30 : 7
+
+  service_statements = [
+    {
+      sid     = "Logs"
+      service = "logs.${var.region}.amazonaws.com"
+      actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+      condition = {
+        ArnLike = {
+          "kms:EncryptionContext:aws:logs:arn" = [
+            "${local.log_group_arn_prefix}/aws/lambda/${var.prefix}-*",
+            "${local.log_group_arn_prefix}/aws/apigateway/${var.prefix}-*",
+          ]
+        }
+      }
+    },
+    {
+      sid     = "Alarms"
+      service = "cloudwatch.amazonaws.com"
+      actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+      condition = {
+        ArnLike      = { "aws:SourceArn" = [local.alarm_arns] }
+        StringEquals = { "aws:SourceAccount" = [var.account_id] }
+      }
+    },
+    {
+      sid     = "Budgets"
+      service = "budgets.amazonaws.com"
+      actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+      condition = {
+        ArnLike      = { "aws:SourceArn" = [local.budget_arns] }
+        StringEquals = { "aws:SourceAccount" = [var.account_id] }
+      }
+    },
+  ]
+}
+
+# ---- Data
+
+module "storage" {
+  source = "../storage"
+
+  names         = local.buckets
+  bucket_arns   = local.bucket_arns
+  key_arn       = module.data_key.arn
+  force_destroy = !var.protected
+  retention = {
+    raw_infrequent_access_days = var.retention.raw_infrequent_access_days
+    raw_archive_days           = var.retention.raw_archive_days
+    raw_days                   = var.retention.raw_days
+    noncurrent_days            = var.retention.noncurrent_days
+    results_days               = var.retention.results_days
+  }
+}
+
+module "catalog" {
+  source = "../catalog"
+
+  account_id       = var.account_id
+  optimized_tables = var.optimized_tables
+
+  databases = {
+    curated = {
+      name        = local.databases.curated
+      description = "Cleaned and typed source data, one table per contract"
+      location    = "s3://${local.buckets.curated}/curated/"
+    }
+    analytics = {
+      name        = local.databases.analytics
+      description = "KPI tables, computed from curated ones"
+      location    = "s3://${local.buckets.analytics}/analytics/"
+    }
+    quality = {
+      name        = local.databases.quality
+      description = "Rejected rows, with the rule that each broke"
+      location    = "s3://${local.buckets.quarantine}/quality/"
+    }
+  }
+
+  optimizer = {
+    role_name       = "${var.prefix}-optimizer"
+    glue_arn_prefix = local.glue_arn_prefix
+    bucket_arns = {
+      curated   = local.bucket_arns["curated"]
+      analytics = local.bucket_arns["analytics"]
+      quality   = local.bucket_arns["quarantine"]
+    }
+    key_arns      = local.key_arns
+    key_alias     = "alias/${local.data_alias}"
+    region        = var.region
+    log_group_arn = "${local.log_group_arn_prefix}/aws-glue/iceberg-compaction/logs:*"
+  }
+}
+
+module "ledger" {
+  source = "../ledger"
+
+  name                = local.ledger
+  key_arn             = module.data_key.arn
+  deletion_protection = var.protected
+}
+
+module "athena" {
+  source = "../athena"
+
+  name             = local.workgroup
+  account_id       = var.account_id
+  results_uri      = "s3://${module.storage.buckets["results"]}/results/athena/"
+  key_arn          = module.data_key.arn
+  scan_limit_bytes = var.athena_scan_limit_bytes
+  force_destroy    = !var.protected
+}
+
+# ---- Ways in
+
+module "object_events" {
+  source = "../object-events"
+
+  name            = local.object_rule
+  bucket          = module.storage.buckets["raw"]
+  queue_arn       = module.ingest_queue.arn
+  dead_letter_arn = module.ingest_queue.dead_letter_arn
+}
+
+module "ingest_queue" {
+  source = "../queue"
+
+  name                     = local.ingest_queue
+  arn_prefix               = local.queue_arn_prefix
+  max_receive_count        = var.ingest.max_receives
+  consumer_timeout_seconds = local.settings["ingest"].timeout_seconds
+
+  # One object can be gigabytes: it has the time and the disk of a call to itself.
+  consumer = {
+    function_name       = module.function["ingest"].name
+    batch_size          = 1
+    batch_seconds       = 0
+    maximum_concurrency = var.ingest.concurrency
+  }
+
+  senders = [
+    {
+      service    = "events.amazonaws.com"
+      source_arn = local.object_rule_arn
+    },
+  ]
+}
+
+module "stream" {
+  source = "../stream"
+
+  name            = local.stream
+  arn             = local.stream_arn
+  shards          = var.stream.shards
+  retention_hours = var.stream.retention_hours
+  key_arn         = module.data_key.arn
+  consumer        = { function_name = module.function["archive"].name }
+  dead_letter     = { name = local.archive_dlq, arn = "${local.queue_arn_prefix}${local.archive_dlq}" }
+}
+
+# ---- From table to table
+
+module "marts_queue" {
+  source = "../queue"
+
+  name                     = local.marts_queue
+  arn_prefix               = local.queue_arn_prefix
+  consumer_timeout_seconds = local.settings["marts"].timeout_seconds
+
+  # Changes of many ingests are one piece of work.
+  consumer = {
+    function_name       = module.function["marts"].name
+    batch_size          = 100
+    batch_seconds       = 30
+    maximum_concurrency = 2
+  }
+}
+
+module "task_dead_letter" {
+  source   = "../dead-letter-queue"
+  for_each = local.task_dlqs
+
+  name = each.value
+  arn  = "${local.queue_arn_prefix}${each.value}"
+}
+
+module "schedule" {
+  source = "../schedule"
+
+  name       = local.schedule_group
+  group_arn  = local.schedule_group_arn
+  account_id = var.account_id
+  enabled    = var.schedule.enabled
+  key_arn    = module.operations_key.arn
+  key        = { arns = local.key_arns, alias = "alias/${local.operations_alias}" }
+
+  tasks = {
+    for task in local.tasks : task => {
+      function_arn    = local.function_arns[task]
+      expression      = var.schedule[task]
+      dead_letter_arn = module.task_dead_letter[task].arn
+    }
+  }
+
+  depends_on = [module.function]
+}
+
+# ---- Ways out
+
+module "api" {
+  source = "../api"
+
+  name                = local.api
+  function_name       = module.function["api"].name
+  function_invoke_arn = "arn:${local.partition}:apigateway:${var.region}:lambda:path/2015-03-31/functions/${local.function_arns["api"]}/invocations"
+  authorization       = var.api.authorization
+  throttle            = { rate = var.api.rate, burst = var.api.burst }
+  log_key_arn         = module.operations_key.arn
+  log_retention_days  = var.retention.log_days
+}

@@ -1,0 +1,207 @@
+variable "prefix" {
+  description = "Begins the name of everything that is built, for example `tarn-dev`. Two lakes in one account need two prefixes."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.prefix)) && !strcontains(var.prefix, "--")
+    error_message = "The prefix has 3 to 24 lower-case letters, digits and single hyphens, begins with a letter and does not end with a hyphen."
+  }
+
+  validation {
+    condition     = !startswith(var.prefix, "aws")
+    error_message = "AWS keeps names that begin with `aws` for itself."
+  }
+}
+
+variable "region" {
+  description = "Region of the lake, the same as the provider's."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "A region has the form eu-central-1."
+  }
+}
+
+variable "account_id" {
+  description = "Account of the lake. It is part of bucket names and ARNs, which is why every policy can be read in the plan."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "An account id has 12 digits."
+  }
+}
+
+variable "package" {
+  description = "Path of the zip file that `cargo xtask package` writes, dist/tarn-<architecture>.zip. All functions run it."
+  type        = string
+}
+
+variable "architecture" {
+  description = "Instruction set that the package is built for: x86_64 or arm64."
+  type        = string
+  default     = "x86_64"
+
+  validation {
+    condition     = contains(["x86_64", "arm64"], var.architecture)
+    error_message = "The architecture is x86_64 or arm64."
+  }
+}
+
+variable "functions" {
+  description = "Per function (ingest, archive, marts, quality, maintain, api), what differs from the default: memory and disk in MiB, timeout in seconds, reserved concurrency (-1: none)."
+  type = map(object({
+    memory_mb            = optional(number)
+    timeout_seconds      = optional(number)
+    disk_mb              = optional(number)
+    reserved_concurrency = optional(number)
+  }))
+  default = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.functions), ["ingest", "archive", "marts", "quality", "maintain", "api"])) == 0
+    error_message = "The functions are ingest, archive, marts, quality, maintain and api."
+  }
+}
+
+variable "ingest" {
+  description = "How raw objects are ingested: objects worked on at once (2 to 1000), and how often one is tried before it goes to the dead-letter queue."
+  type = object({
+    concurrency  = optional(number, 10)
+    max_receives = optional(number, 4)
+  })
+  default = {}
+
+  validation {
+    condition     = var.ingest.concurrency >= 2 && var.ingest.concurrency <= 1000
+    error_message = "The concurrency is 2 to 1000."
+  }
+
+  validation {
+    condition     = var.ingest.max_receives >= 1 && var.ingest.max_receives <= 1000
+    error_message = "An object is tried 1 to 1000 times."
+  }
+}
+
+variable "stream" {
+  description = "The stream of ad events: its number of shards (null: on demand), the hours that it keeps records, and the dataset that they belong to."
+  type = object({
+    shards          = optional(number)
+    retention_hours = optional(number, 72)
+    dataset         = optional(string, "ad_events")
+  })
+  default = {}
+}
+
+variable "api" {
+  description = "The HTTP API: who may call it (see the module api), and how many requests per second."
+  type = object({
+    authorization = optional(object({
+      type     = string
+      issuer   = optional(string)
+      audience = optional(list(string), [])
+      scopes   = optional(list(string), [])
+    }), { type = "IAM" })
+    rate  = optional(number, 20)
+    burst = optional(number, 40)
+  })
+  default = {}
+}
+
+variable "athena_scan_limit_bytes" {
+  description = "Bytes that one Athena query may scan before it is stopped."
+  type        = number
+  default     = 10737418240
+}
+
+variable "schedule" {
+  description = "When the tasks run, as rate(…) or cron(…) in UTC, and whether they run at all."
+  type = object({
+    enabled  = optional(bool, true)
+    marts    = optional(string, "rate(6 hours)")
+    quality  = optional(string, "rate(1 hour)")
+    maintain = optional(string, "cron(30 3 * * ? *)")
+  })
+  default = {}
+}
+
+variable "retention" {
+  description = "Days that things are kept, see the module storage; `log_days` is for logs."
+  type = object({
+    raw_infrequent_access_days = optional(number, 30)
+    raw_archive_days           = optional(number, 90)
+    raw_days                   = optional(number)
+    noncurrent_days            = optional(number, 30)
+    results_days               = optional(number, 7)
+    log_days                   = optional(number, 365)
+  })
+  default = {}
+}
+
+variable "optimized_tables" {
+  description = "Tables that Glue compacts, as `<zone>.<table>`. A table has to exist before: leave this empty for the first apply."
+  type        = set(string)
+  default     = []
+}
+
+variable "log_level" {
+  description = "What the functions log: error, warn, info, debug or trace."
+  type        = string
+  default     = "info"
+
+  validation {
+    condition     = contains(["error", "warn", "info", "debug", "trace"], var.log_level)
+    error_message = "The level is error, warn, info, debug or trace."
+  }
+}
+
+variable "protected" {
+  description = "Whether the lake is protected from being destroyed: buckets that are not empty and the ledger then refuse it."
+  type        = bool
+  default     = true
+}
+
+variable "alarms" {
+  description = <<-E
+    Who hears of alarms, and from when on: `emails`; the seconds that a message may wait to be ingested
+    and to be followed by the marts; the milliseconds that the archive may be behind the stream; errors
+    and throttled calls of a function; 5xx answers of the API; and per dataset the seconds after which
+    its newest commit is too old.
+  E
+  type = object({
+    emails              = optional(set(string), [])
+    ingest_age_seconds  = optional(number, 3600)
+    marts_age_seconds   = optional(number, 7200)
+    max_iterator_age_ms = optional(number, 600000)
+    errors              = optional(number, 3)
+    throttles           = optional(number, 1)
+    api_errors          = optional(number, 5)
+    freshness           = optional(map(number), {})
+  })
+  default = {}
+
+  validation {
+    condition     = var.alarms.ingest_age_seconds > 0 && var.alarms.marts_age_seconds > 0 && var.alarms.max_iterator_age_ms > 0
+    error_message = "Ages are more than zero."
+  }
+}
+
+variable "budget" {
+  description = "US dollars per month, and whether only resources with the tag Project=tarn count (the tag has to be activated in the billing console first). Null: no budget."
+  type = object({
+    monthly_usd = number
+    by_tag      = optional(bool, false)
+  })
+  default = null
+}
+
+variable "personas" {
+  description = "Who may take on the roles of engineer, analyst and marketer, as ARNs; see the module access. A role without principals is not made."
+  type = object({
+    engineer = optional(list(string), [])
+    analyst  = optional(list(string), [])
+    marketer = optional(list(string), [])
+  })
+  default = {}
+}

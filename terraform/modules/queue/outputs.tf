@@ -1,0 +1,31 @@
+output "url" {
+  description = "URL of the queue."
+  value       = aws_sqs_queue.this.url
+}
+
+output "name" {
+  description = "Name of the queue, the dimension of its metrics."
+  value       = var.name
+}
+
+output "arn" {
+  description = "ARN of the queue, once it is there with its policy."
+  value       = local.arn
+
+  depends_on = [aws_sqs_queue.this, aws_sqs_queue_policy.this]
+}
+
+output "dead_letter_url" {
+  description = "URL of the dead-letter queue."
+  value       = module.dead_letter.url
+}
+
+output "dead_letter_name" {
+  description = "Name of the dead-letter queue."
+  value       = module.dead_letter.name
+}
+
+output "dead_letter_arn" {
+  description = "ARN of the dead-letter queue."
+  value       = module.dead_letter.arn
+}

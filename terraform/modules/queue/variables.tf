@@ -1,0 +1,79 @@
+variable "name" {
+  description = "Name of the queue; its dead-letter queue is named `<name>-dlq`."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9_-]{1,76}$", var.name)) && !endswith(var.name, "-dlq")
+    error_message = "The name has at most 76 letters, digits, hyphens and underscores and does not end in `-dlq`."
+  }
+}
+
+variable "arn_prefix" {
+  description = "What comes before the name in the ARN of a queue: `arn:aws:sqs:eu-central-1:123456789012:`. Policies are known at plan time because of it."
+  type        = string
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:$", var.arn_prefix))
+    error_message = "The prefix has the form arn:aws:sqs:<region>:<account>: with a colon at its end."
+  }
+}
+
+variable "senders" {
+  description = "AWS services that put messages here on behalf of a resource of this account. They may use the dead-letter queue too: what cannot be delivered here is kept there."
+  type = list(object({
+    service    = string
+    source_arn = string
+  }))
+  default = []
+
+  validation {
+    condition     = alltrue([for sender in var.senders : can(regex("^arn:aws[a-z-]*:[a-z]+:[a-z0-9-]+:[0-9]{12}:[^*]+$", sender.source_arn))])
+    error_message = "A sender is bound to one resource of one account: its ARN has both and no wildcard."
+  }
+}
+
+variable "consumer_timeout_seconds" {
+  description = "Timeout of the function that reads the queue. The visibility timeout is six times as long."
+  type        = number
+
+  validation {
+    condition     = var.consumer_timeout_seconds >= 1 && 6 * var.consumer_timeout_seconds <= 43200
+    error_message = "Six times the function's timeout cannot be more than 12 hours."
+  }
+}
+
+variable "consumer" {
+  description = "The function that reads the queue: `function_name`, messages in a batch, seconds to collect them, and how many batches are worked on at once (2 to 1000)."
+  type = object({
+    function_name       = string
+    batch_size          = optional(number, 10)
+    batch_seconds       = optional(number, 5)
+    maximum_concurrency = optional(number, 10)
+  })
+
+  validation {
+    condition     = var.consumer.maximum_concurrency >= 2 && var.consumer.maximum_concurrency <= 1000
+    error_message = "AWS allows a maximum concurrency of 2 to 1000."
+  }
+
+  validation {
+    condition     = var.consumer.batch_size >= 1 && var.consumer.batch_size <= 10000 && var.consumer.batch_seconds >= 0 && var.consumer.batch_seconds <= 300
+    error_message = "A batch has 1 to 10,000 messages and is collected for 0 to 300 seconds."
+  }
+
+  validation {
+    condition     = var.consumer.batch_size <= 10 || var.consumer.batch_seconds >= 1
+    error_message = "Batches of more than 10 messages need at least one second to collect them."
+  }
+}
+
+variable "max_receive_count" {
+  description = "How often a message is tried before it goes to the dead-letter queue."
+  type        = number
+  default     = 4
+
+  validation {
+    condition     = var.max_receive_count >= 1 && var.max_receive_count <= 1000
+    error_message = "A message is tried 1 to 1000 times."
+  }
+}

@@ -1,0 +1,10 @@
+output "buckets" {
+  description = "Name of each zone's bucket, once it is there with its policy and its encryption."
+  value       = { for zone, bucket in aws_s3_bucket.this : zone => bucket.id }
+
+  depends_on = [
+    aws_s3_bucket_policy.this,
+    aws_s3_bucket_server_side_encryption_configuration.this,
+    aws_s3_bucket_versioning.this,
+  ]
+}

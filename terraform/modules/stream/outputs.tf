@@ -1,0 +1,14 @@
+output "name" {
+  description = "Name of the stream."
+  value       = aws_kinesis_stream.this.name
+}
+
+output "dead_letter_name" {
+  description = "Name of the queue that hears of batches that were given up."
+  value       = module.dead_letter.name
+}
+
+output "dead_letter_url" {
+  description = "URL of that queue."
+  value       = module.dead_letter.url
+}

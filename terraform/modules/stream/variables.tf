@@ -1,0 +1,81 @@
+variable "name" {
+  description = "Name of the Kinesis stream."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9_.-]{1,128}$", var.name))
+    error_message = "The name has at most 128 letters, digits, hyphens, dots and underscores."
+  }
+}
+
+variable "arn" {
+  description = "ARN of the stream, built from its name."
+  type        = string
+}
+
+variable "shards" {
+  description = "Number of shards of a provisioned stream; null makes the stream on demand, which grows by itself."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.shards == null ? true : var.shards >= 1 && var.shards <= 500 && floor(var.shards) == var.shards
+    error_message = "A provisioned stream has 1 to 500 shards."
+  }
+}
+
+variable "retention_hours" {
+  description = "Hours that records stay in the stream, 24 to 8760: how long the archive may be down without loss."
+  type        = number
+  default     = 72
+
+  validation {
+    condition     = var.retention_hours >= 24 && var.retention_hours <= 8760
+    error_message = "Kinesis keeps records for 24 to 8760 hours."
+  }
+}
+
+variable "key_arn" {
+  description = "ARN of the KMS key that encrypts the records."
+  type        = string
+}
+
+variable "consumer" {
+  description = "The function that reads the stream: `function_name`, records in a batch, seconds to collect them, batches per shard at once, retries of a failed batch, and the age in seconds after which records are given up."
+  type = object({
+    function_name          = string
+    batch_size             = optional(number, 1000)
+    batch_seconds          = optional(number, 10)
+    parallelization_factor = optional(number, 1)
+    maximum_retries        = optional(number, 5)
+    maximum_record_age     = optional(number, 86400)
+  })
+
+  validation {
+    condition     = var.consumer.batch_size >= 1 && var.consumer.batch_size <= 10000 && var.consumer.batch_seconds >= 0 && var.consumer.batch_seconds <= 300
+    error_message = "A batch has 1 to 10,000 records and is collected for 0 to 300 seconds."
+  }
+
+  validation {
+    condition     = var.consumer.maximum_retries >= 0 && var.consumer.maximum_retries <= 10000
+    error_message = "A batch is retried 0 to 10,000 times; without a limit one bad record would block its shard."
+  }
+
+  validation {
+    condition     = var.consumer.maximum_record_age >= 60 && var.consumer.maximum_record_age <= 604800
+    error_message = "Records are given up after 60 to 604,800 seconds."
+  }
+
+  validation {
+    condition     = var.consumer.parallelization_factor >= 1 && var.consumer.parallelization_factor <= 10
+    error_message = "A shard is read by 1 to 10 batches at once."
+  }
+}
+
+variable "dead_letter" {
+  description = "Name and ARN of the queue that hears of batches that were given up."
+  type = object({
+    name = string
+    arn  = string
+  })
+}

@@ -52,6 +52,18 @@ pub fn environment(name: &str, packages: &[&str]) -> Outcome<PathBuf> {
     Ok(folder)
 }
 
+/// A virtual environment with the packages of a requirements file.
+pub fn environment_of(name: &str, requirements: &Path) -> Outcome<PathBuf> {
+    let text = std::fs::read_to_string(requirements)
+        .map_err(|error| format!("{}: {error}", requirements.display()))?;
+    let packages: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect();
+    environment(name, &packages)
+}
+
 fn run(command: &mut Command) -> Outcome {
     let program = command.get_program().display().to_string();
     let status = command.status().map_err(|error| {

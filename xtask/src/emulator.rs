@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::{Outcome, process, python, root};
@@ -92,24 +92,26 @@ impl Emulator {
         // A group of its own: it outlives this program, and is stopped together with its functions.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let child = command
+        let mut child = command
             .spawn()
             .map_err(|error| format!("the emulator cannot be started: {error}"))?;
         std::fs::write(self.pid_file(), child.id().to_string()).map_err(in_folder)?;
-        self.wait(child)
+        self.wait(|| child.try_wait().transpose())
     }
 
-    fn wait(&self, mut child: Child) -> Outcome {
+    /// Waits until it answers; `ended` says whether its process is gone, where that can be known.
+    pub fn wait(&self, mut ended: impl FnMut() -> Option<std::io::Result<ExitStatus>>) -> Outcome {
         let started = Instant::now();
         while started.elapsed() < START {
-            let ended = child
-                .try_wait()
-                .map_err(|error| format!("the emulator: {error}"))?;
-            if let Some(status) = ended {
-                return Err(format!(
-                    "the emulator stopped at once ({status}); its last lines:\n{}",
-                    self.last_lines(20)
-                ));
+            match ended() {
+                None => (),
+                Some(Err(error)) => return Err(format!("the emulator: {error}")),
+                Some(Ok(status)) => {
+                    return Err(format!(
+                        "the emulator stopped at once ({status}); its last lines:\n{}",
+                        self.last_lines(20)
+                    ));
+                }
             }
             if self.ready() {
                 return Ok(());

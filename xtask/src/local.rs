@@ -6,7 +6,7 @@ use std::process::Command;
 use clap::{Args, Subcommand};
 
 use crate::emulator::Emulator;
-use crate::package::{self, Arch};
+use crate::package;
 use crate::terraform::Terraform;
 use crate::{Outcome, process, target};
 
@@ -103,6 +103,11 @@ impl Local {
             .unwrap_or_else(|| self.emulator.endpoint())
     }
 
+    /// The copy of the functions' zip file that is deployed; Terraform reads it again to destroy.
+    fn package(&self) -> PathBuf {
+        self.folder.join("functions.zip")
+    }
+
     fn terraform(&self) -> Outcome<Terraform> {
         Terraform::new(&self.folder, &self.endpoint())
     }
@@ -119,7 +124,8 @@ impl Local {
         };
         match &self.elsewhere {
             Some(endpoint) => eprintln!("\n==> emulator at {endpoint} ({ENDPOINT})"),
-            None if self.emulator.running().is_some() && self.emulator.ready() => {
+            None if self.emulator.running().is_some() => {
+                self.emulator.wait(|| None)?;
                 eprintln!("\n==> emulator is running on port {}", self.emulator.port);
             }
             None => {
@@ -132,7 +138,10 @@ impl Local {
         eprintln!("\n==> terraform init");
         terraform.init()?;
         eprintln!("\n==> terraform apply");
-        terraform.apply(&package)?;
+        let deployed = self.package();
+        std::fs::copy(&package, &deployed)
+            .map_err(|error| format!("{}: {error}", deployed.display()))?;
+        terraform.apply(&deployed)?;
         println!("{}", self.greeting(&terraform.outputs()?));
         Ok(())
     }
@@ -142,8 +151,7 @@ impl Local {
         let terraform = self.terraform()?;
         if running && terraform.has_state() {
             eprintln!("\n==> terraform destroy");
-            // The package is not read; its path must only be a name.
-            terraform.destroy(&package::path(Arch::host(), true)?)?;
+            terraform.destroy(&self.package())?;
         }
         terraform.forget()?;
         if self.elsewhere.is_none() {
@@ -210,7 +218,7 @@ impl Local {
     /// Where everything is, and what to try first.
     fn greeting(&self, outputs: &serde_json::Value) -> String {
         let text = |name: &str| outputs[name].as_str().unwrap_or("?").to_owned();
-        let api = reachable(&text("api_endpoint"), &self.endpoint());
+        let api = text("api_endpoint");
         let raw = text("raw_bucket");
         let mut lines = vec![
             String::new(),
@@ -240,9 +248,4 @@ Try it, with any AWS CLI:
         ));
         lines.join("\n")
     }
-}
-
-/// The address of the API for programs on this machine: an emulator names its own host and port.
-fn reachable(api: &str, _endpoint: &str) -> String {
-    api.trim_end_matches('/').to_owned()
 }

@@ -97,8 +97,11 @@ impl Terraform {
     pub fn apply(&self, package: &Path) -> Outcome {
         process::run(
             "terraform apply",
-            self.with_variables("apply", package)
-                .args(["-auto-approve", "-compact-warnings"]),
+            self.with_variables("apply", package).args([
+                "-auto-approve",
+                "-compact-warnings",
+                "-parallelism=40",
+            ]),
         )
     }
 
@@ -106,8 +109,11 @@ impl Terraform {
     pub fn destroy(&self, package: &Path) -> Outcome {
         process::run(
             "terraform destroy",
-            self.with_variables("destroy", package)
-                .args(["-auto-approve", "-compact-warnings"]),
+            self.with_variables("destroy", package).args([
+                "-auto-approve",
+                "-compact-warnings",
+                "-parallelism=40",
+            ]),
         )
     }
 

@@ -163,6 +163,8 @@ def _call(reader, function, batch):
         return
     result = lambda_svc._execute_function(function, {"Records": records})
     reader.attempts += 1
+    if result.get("log"):
+        logger.info("Kinesis mapping: %s output:\n%s", function["config"]["FunctionName"], result["log"])
     first_failed = _first_failed(mapping, batch, result)
     if first_failed is None:
         mapping["LastProcessingResult"] = "OK"

@@ -8,8 +8,11 @@ import concurrent.futures
 import json
 import pathlib
 import unittest
+import urllib.request
 
-from .emulator import ROLE, wait_for
+import botocore.session
+
+from .emulator import wait_for
 
 # Fails for the record "poison"; writes what it was called with.
 ALL_OR_NOTHING = """
@@ -108,17 +111,26 @@ class Gaps(unittest.TestCase):
         wait_for("the call", lambda: self.calls("window"), 15)
         self.assertEqual(self.calls("window"), ['["a", "b"]'])
 
+    def test_the_health_of_an_api_is_answered_by_its_function(self):
+        self.emulator.function("api", "def handle(event, context): return {'from': event['rawPath']}")
+        apis = self.emulator.client("apigatewayv2")
+        api = apis.create_api(Name="api", ProtocolType="HTTP")["ApiId"]
+        integration = apis.create_integration(
+            ApiId=api,
+            IntegrationType="AWS_PROXY",
+            IntegrationUri="arn:aws:lambda:us-east-1:000000000000:function:api",
+            PayloadFormatVersion="2.0",
+        )["IntegrationId"]
+        apis.create_route(ApiId=api, RouteKey="GET /health", Target=f"integrations/{integration}")
+        apis.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+        request = urllib.request.Request(
+            self.emulator.endpoint + "/health", headers={"Host": f"{api}.execute-api.localhost"}
+        )
+        with urllib.request.urlopen(request) as reply:
+            self.assertEqual(json.load(reply), {"from": "/health"})
+
     def test_an_alarm_comes_back_as_it_was_put(self):
-        from botocore.config import Config
-
-        alarms = self.emulator.client("cloudwatch")
-        if alarms.meta.service_model.resolved_protocol != "query":
-            import botocore.session
-
-            # The Terraform provider's protocol, whatever this client's own choice is.
-            session = botocore.session.Session()
-            session.get_component("data_loader")
-            alarms = query_client(session, self.emulator.endpoint, Config)
+        alarms = query_client(self.emulator.endpoint)  # the Terraform provider's protocol
         one = {
             "AlarmName": "one",
             "AlarmDescription": "Messages < 1 & more",
@@ -210,24 +222,25 @@ class Gaps(unittest.TestCase):
         self.assertTrue(found["sequencer"])
 
 
-def query_client(session, endpoint, config):
-    """A CloudWatch client that speaks the Query protocol."""
+def query_client(endpoint):
+    """A CloudWatch client that speaks the Query protocol, which botocore would not choose."""
+    session = botocore.session.Session()
     loader = session.get_component("data_loader")
-    model = dict(loader.load_service_model("cloudwatch", "service-2"))
-    model["metadata"] = model["metadata"] | {"protocol": "query", "protocols": ["query"]}
-    original = loader.load_service_model
+    load = loader.load_service_model
 
-    def load(service, kind, *rest, **options):
-        return model if (service, kind) == ("cloudwatch", "service-2") else original(service, kind, *rest, **options)
+    def load_query(service, kind, *rest, **options):
+        model = load(service, kind, *rest, **options)
+        if (service, kind) == ("cloudwatch", "service-2"):
+            model = model | {"metadata": model["metadata"] | {"protocol": "query", "protocols": ["query"]}}
+        return model
 
-    loader.load_service_model = load
+    loader.load_service_model = load_query
     return session.create_client(
         "cloudwatch",
         region_name="us-east-1",
         endpoint_url=endpoint,
         aws_access_key_id="000000000000",
         aws_secret_access_key="test",
-        config=config(retries={"max_attempts": 1}),
     )
 
 

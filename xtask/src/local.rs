@@ -239,7 +239,7 @@ Try it, with any AWS CLI:
   export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION={region}
   cargo run --release -- generate --out shop
   aws s3 cp shop/access.log s3://{raw}/raw/web/web_requests/ingest_date=$(date -u +%F)/access.log
-  aws logs tail /aws/lambda/{ingest} --since 5m
+  aws logs filter-log-events --log-group-name /aws/lambda/{ingest} --query events[].message --output text
   curl {api}/health
   curl --aws-sigv4 aws:amz:{region}:execute-api --user test:test {api}/tables",
             endpoint = self.endpoint(),

@@ -102,9 +102,14 @@ pub fn run(options: &Options) -> Outcome {
     quick().map(|_| ())
 }
 
-/// Packages the release binary that tests run, for the emulator on this machine.
+/// Builds the release binary that tests run, and packages it for the emulator on this machine.
 pub fn quick() -> Outcome<PathBuf> {
     steps::build()?;
+    write_quick()
+}
+
+/// Packages the release binary that is there.
+pub fn write_quick() -> Outcome<PathBuf> {
     let path = path(Arch::host(), true)?;
     write(&path, &crate::tarn()?)?;
     eprintln!("    for the emulator on this machine, not for AWS");

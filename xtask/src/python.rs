@@ -8,6 +8,12 @@ use crate::{Outcome, root, target};
 /// What the tests judge with.
 pub const TEST_PACKAGES: &[&str] = &["datacontract-cli==1.2.8", "pyiceberg[pyarrow]==0.12.0"];
 
+/// The AWS command line, with which the tests upload.
+pub const AWS_CLI: &[&str] = &["awscli==1.46.3"];
+
+/// What judges the Terraform plans.
+pub const CHECKOV: &[&str] = &["checkov==3.3.30"];
+
 /// What the benchmark compares with.
 pub const BENCH_PACKAGES: &[&str] = &[
     "duckdb==2.0.0",

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::process::{cargo, step};
-use crate::{Outcome, docs, python, tarn};
+use crate::{Outcome, docs, package, python, root, tarn, terraform};
 
 /// Builds the binary and the tests with one set of features, so that Polars is built once.
 pub fn build() -> Outcome {
@@ -14,6 +14,8 @@ pub fn build() -> Outcome {
 }
 
 pub fn test() -> Outcome {
+    // What may be missing is said before anything takes long.
+    terraform::program()?;
     step("formatting", &mut cargo(&["fmt", "--all", "--check"]))?;
     step(
         "clippy",
@@ -38,6 +40,26 @@ pub fn test() -> Outcome {
                 .arg(&contract),
         )?;
     }
+    let emulator = python::environment_of("emulator", &root().join("localstack/requirements.txt"))?
+        .join("bin/python");
+    step(
+        "emulator's start file",
+        Command::new(&emulator)
+            .args([
+                "-m",
+                "unittest",
+                "discover",
+                "-s",
+                "localstack",
+                "-t",
+                "localstack",
+            ])
+            .env("PYTHONDONTWRITEBYTECODE", "1"),
+    )?;
+    terraform::check()?;
+    let package = package::write_quick()?;
+    let checkov = python::environment("checkov", python::CHECKOV)?;
+    let aws_cli = python::environment("aws-cli", python::AWS_CLI)?;
     step(
         "tests",
         cargo(&[
@@ -48,6 +70,10 @@ pub fn test() -> Outcome {
             "--include-ignored",
         ])
         .env("TARN_BIN", tarn()?)
-        .env("TARN_PYTHON", python.join("bin/python")),
+        .env("TARN_PYTHON", python.join("bin/python"))
+        .env("TARN_EMULATOR_PYTHON", emulator)
+        .env("TARN_PACKAGE", package)
+        .env("TARN_CHECKOV", checkov.join("bin/checkov"))
+        .env("TARN_AWS_CLI", aws_cli.join("bin/aws")),
     )
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Outcome, process, root};
+use crate::{Outcome, process, root, target};
 
 /// Names the folder of a local plugin mirror, for machines without access to the registry.
 pub const PLUGINS: &str = "TARN_TF_PLUGIN_DIR";
@@ -62,21 +62,7 @@ impl Terraform {
     pub fn init(&self) -> Outcome {
         std::fs::create_dir_all(&self.folder)
             .map_err(|error| format!("{}: {error}", self.folder.display()))?;
-        let mut command = self.command("init");
-        command.args(["-input=false", "-no-color"]);
-        if let Some(plugins) = process::variable(PLUGINS) {
-            let mut option = std::ffi::OsString::from("-plugin-dir=");
-            option.push(plugins);
-            command.arg(option);
-        }
-        process::capture("terraform init", &mut command)
-            .map(|_| ())
-            .map_err(|error| {
-                format!(
-                    "{error}\nWithout access to registry.terraform.io, set {PLUGINS} to a folder \
-                     that holds the providers (terraform providers mirror DIR)."
-                )
-            })
+        initialise(self.command("init").args(["-input=false", "-no-color"]))
     }
 
     fn with_variables(&self, subcommand: &str, package: &Path) -> Command {
@@ -148,6 +134,82 @@ impl Terraform {
             .map(str::to_owned)
             .collect())
     }
+}
+
+/// Checks all Terraform code: its formatting, every root, and the tests of every module.
+pub fn check() -> Outcome {
+    let program = program()?;
+    process::step(
+        "terraform fmt",
+        Command::new(&program).args(["fmt", "-check", "-diff", "-recursive", "terraform", "infra"]),
+    )?;
+    for folder in folders("infra")? {
+        in_folder(&program, &folder, "validate")?;
+    }
+    for folder in folders("terraform/modules")? {
+        if root().join(&folder).join("tests").is_dir() {
+            in_folder(&program, &folder, "test")?;
+        }
+    }
+    Ok(())
+}
+
+/// The folders below one, by name, as paths from the root.
+fn folders(parent: &str) -> Outcome<Vec<PathBuf>> {
+    let unreadable = |error: std::io::Error| format!("{parent}: {error}");
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(root().join(parent)).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if entry.path().is_dir() {
+            folders.push(Path::new(parent).join(entry.file_name()));
+        }
+    }
+    if folders.is_empty() {
+        return Err(format!("{parent} has no folders: nothing would be checked"));
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// Initialises a folder without a backend and runs a subcommand in it.
+fn in_folder(program: &Path, folder: &Path, subcommand: &str) -> Outcome {
+    let data = target()?.join("terraform").join(folder);
+    let command = |subcommand: &str| {
+        let mut command = Command::new(program);
+        command
+            .arg(format!("-chdir={}", root().join(folder).display()))
+            .arg(subcommand)
+            .arg("-no-color")
+            .env("TF_DATA_DIR", &data)
+            .env("TF_IN_AUTOMATION", "true")
+            .env("CHECKPOINT_DISABLE", "true")
+            .stdin(Stdio::null());
+        command
+    };
+    let mut init = command("init");
+    init.args(["-input=false", "-backend=false"]);
+    initialise(&mut init)?;
+    process::step(
+        &format!("terraform {subcommand} {}", folder.display()),
+        &mut command(subcommand),
+    )
+}
+
+/// Runs an init that takes the providers from the plugin mirror where one is named.
+fn initialise(init: &mut Command) -> Outcome {
+    if let Some(plugins) = process::variable(PLUGINS) {
+        let mut option = std::ffi::OsString::from("-plugin-dir=");
+        option.push(plugins);
+        init.arg(option);
+    }
+    process::capture("terraform init", init)
+        .map(|_| ())
+        .map_err(|error| {
+            format!(
+                "{error}\nWithout access to registry.terraform.io, set {PLUGINS} to a folder \
+                 that holds the providers (terraform providers mirror DIR)."
+            )
+        })
 }
 
 /// Where Terraform is.

@@ -11,8 +11,10 @@ import argparse
 import importlib.metadata
 import os
 import pathlib
+import signal
 import sys
 import tempfile
+import threading
 
 VERSION = "1.5.33"
 
@@ -42,6 +44,13 @@ def environment(caller, port, state_dir, authentication):
     }
 
 
+def stop_with_stdin():
+    """Ends this process and its functions when standard input ends."""
+    while os.read(0, 1024):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--port", type=int, default=int(os.environ.get("TARN_EMULATOR_PORT", "4566")))
@@ -54,6 +63,11 @@ def main():
         "--authentication",
         action="store_true",
         help="check signatures and enforce IAM policies; without it every call is allowed",
+    )
+    parser.add_argument(
+        "--stop-with-stdin",
+        action="store_true",
+        help="stop, and the functions too, when standard input ends: whoever holds it open is gone",
     )
     options = parser.parse_args()
 
@@ -68,6 +82,10 @@ def main():
     os.environ.clear()
     os.environ.update(settings)
     tempfile.tempdir = settings["TMPDIR"]
+
+    if options.stop_with_stdin:
+        os.setpgid(0, 0)  # the functions are in this group, too
+        threading.Thread(target=stop_with_stdin, daemon=True).start()
 
     # MiniStack reads its settings as it is imported, so not before this line.
     import gaps

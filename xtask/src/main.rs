@@ -1,9 +1,17 @@
-//! Developer automation: `cargo xtask test`, `cargo xtask bench`, `cargo xtask docs`.
+//! Developer automation: `cargo xtask test`, `bench`, `docs`, `package` and `local`.
+
+#![cfg_attr(test, allow(clippy::expect_used))]
 
 mod bench;
 mod docs;
+mod elf;
+mod emulator;
+mod local;
+mod package;
+mod process;
 mod python;
 mod steps;
+mod terraform;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,6 +33,10 @@ enum Command {
     Test,
     /// Measure CPU time against DuckDB, Polars for Python and PyArrow in one run
     Bench(bench::Args),
+    /// Write the zip file of the functions, for AWS Lambda
+    Package(package::Options),
+    /// The lake on an emulator of AWS on this machine
+    Local(local::Options),
     /// Write the generated reference pages
     Docs {
         /// Only check that they are up to date
@@ -40,6 +52,8 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Test => steps::test(),
         Command::Bench(args) => bench::run(&args),
+        Command::Package(options) => package::run(&options),
+        Command::Local(options) => local::run(&options),
         Command::Docs { check } => steps::build().and_then(|()| docs::run(check)),
     };
     match outcome {

@@ -6,7 +6,13 @@ use std::process::Command;
 use crate::{Outcome, root, target};
 
 /// What the tests judge with.
-pub const TEST_PACKAGES: &[&str] = &["datacontract-cli==1.2.8", "pyiceberg[pyarrow]==0.12.0"];
+pub const TEST_PACKAGES: &[&str] = &["datacontract-cli==1.2.8", "pyiceberg[glue,pyarrow]==0.12.0"];
+
+/// The AWS command line, with which the tests upload.
+pub const AWS_CLI: &[&str] = &["awscli==1.46.3"];
+
+/// What judges the Terraform plans.
+pub const CHECKOV: &[&str] = &["checkov==3.3.30"];
 
 /// What the benchmark compares with.
 pub const BENCH_PACKAGES: &[&str] = &[
@@ -50,6 +56,18 @@ pub fn environment(name: &str, packages: &[&str]) -> Outcome<PathBuf> {
         .args(packages))?;
     std::fs::write(&mark, wanted).map_err(|error| format!("{}: {error}", mark.display()))?;
     Ok(folder)
+}
+
+/// A virtual environment with the packages of a requirements file.
+pub fn environment_of(name: &str, requirements: &Path) -> Outcome<PathBuf> {
+    let text = std::fs::read_to_string(requirements)
+        .map_err(|error| format!("{}: {error}", requirements.display()))?;
+    let packages: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect();
+    environment(name, &packages)
 }
 
 fn run(command: &mut Command) -> Outcome {

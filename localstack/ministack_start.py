@@ -1,0 +1,100 @@
+"""Starts MiniStack, an emulator of AWS, on this machine alone, with the gaps closed that Tarn meets.
+
+    python localstack/ministack_start.py --port 4566 --state-dir /tmp/tarn-emulator [--authentication]
+
+MiniStack itself is unmodified: the modules of `gaps/` replace single functions of it at start, each
+named there with what AWS does. Everything that it writes is under the state folder. Its memory is its
+only storage: what was deployed is gone when it stops.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import pathlib
+import signal
+import sys
+import tempfile
+import threading
+
+VERSION = "1.5.33"
+
+# What the emulator, and through it every function, may see of the caller's environment. On AWS a
+# function sees nothing of the machine that deployed it.
+KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT")
+
+
+def environment(caller, port, state_dir, authentication):
+    """The environment of the emulator: nothing of the caller's but KEPT, and its settings."""
+    state = pathlib.Path(state_dir)
+    kept = {name: caller[name] for name in KEPT if name in caller}
+    return kept | {
+        "AUTH": str(authentication).lower(),
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",  # what functions are given
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "HOME": str(state / "home"),  # no ~/.aws of the caller
+        "IOT_MTLS_ENABLED": "0",  # further listeners
+        "LAMBDA_EXECUTOR": "local",  # functions run natively, not in Docker
+        "LOG_LEVEL": caller.get("MINISTACK_LOG_LEVEL", "INFO"),
+        "MINISTACK_REGION": "us-east-1",
+        "S3_DATA_DIR": str(state / "s3"),
+        "SFTP_ENABLED": "0",
+        "STATE_DIR": str(state / "state"),
+        "TMPDIR": str(state / "tmp"),
+    }
+
+
+def stop_with_stdin():
+    """Ends this process and its functions when standard input ends."""
+    while os.read(0, 1024):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--port", type=int, default=int(os.environ.get("TARN_EMULATOR_PORT", "4566")))
+    parser.add_argument(
+        "--state-dir",
+        default=os.environ.get("TARN_EMULATOR_STATE"),
+        help="folder for everything that is written; a new temporary one if none is named",
+    )
+    parser.add_argument(
+        "--authentication",
+        action="store_true",
+        help="check signatures and enforce IAM policies; without it every call is allowed",
+    )
+    parser.add_argument(
+        "--stop-with-stdin",
+        action="store_true",
+        help="stop, and the functions too, when standard input ends: whoever holds it open is gone",
+    )
+    options = parser.parse_args()
+
+    found = importlib.metadata.version("ministack")
+    if found != VERSION:
+        sys.exit(f"ministack {VERSION} is needed, found {found}: pip install -r localstack/requirements.txt")
+
+    state_dir = os.path.abspath(options.state_dir or tempfile.mkdtemp(prefix="tarn-emulator-"))
+    settings = environment(os.environ, options.port, state_dir, options.authentication)
+    for name in ("HOME", "S3_DATA_DIR", "STATE_DIR", "TMPDIR"):
+        os.makedirs(settings[name], exist_ok=True)
+    os.environ.clear()
+    os.environ.update(settings)
+    tempfile.tempdir = settings["TMPDIR"]
+
+    if options.stop_with_stdin:
+        os.setpgid(0, 0)  # the functions are in this group, too
+        threading.Thread(target=stop_with_stdin, daemon=True).start()
+
+    # MiniStack reads its settings as it is imported, so not before this line.
+    import gaps
+    import ministack.app
+
+    gaps.close()
+    sys.argv[1:] = []
+    ministack.app.main()
+
+
+if __name__ == "__main__":
+    main()

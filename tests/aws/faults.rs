@@ -1,0 +1,216 @@
+//! What goes wrong, and what then still holds.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::deployment::{Deployment, root, wait_for};
+use crate::inputs::access_log;
+use crate::story::put_bytes;
+
+/// Redeliveries within the patience of a test; the deployed value is six times a function's timeout.
+const VISIBILITY_SECONDS: u64 = 12;
+
+const FOLDER: &str = "raw/web/access_logs/ingest_date=2026-02-02";
+
+/// As many writers of one table as there are files.
+pub fn six_files_at_once_lose_no_row(lake: &Deployment) {
+    let before = lake.count("curated.web_requests", "TRUE").unwrap();
+    let files: Vec<_> = (0..6)
+        .map(|number| access_log(lake.scratch(), &format!("writer{number}"), 1000))
+        .collect();
+    std::thread::scope(|scope| {
+        for file in &files {
+            scope.spawn(|| {
+                let name = file.file_name().unwrap().to_str().unwrap();
+                lake.upload(file, &format!("{FOLDER}/{name}"));
+            });
+        }
+    });
+    lake.wait_for_rows("curated.web_requests", "TRUE", before + 6000);
+    for number in 0..6 {
+        lake.wait_for_rows(
+            "curated.web_requests",
+            &format!("_source_uri LIKE '%/writer{number}.log'"),
+            1000,
+        );
+    }
+}
+
+/// Events of new objects name the key as it is, without any encoding.
+pub fn keys_are_taken_as_they_are(lake: &Deployment) {
+    let file = access_log(lake.scratch(), "odd", 3);
+    let name = "odd name + 100%41 ünï.log";
+    lake.upload(&file, &format!("{FOLDER}/{name}"));
+    lake.wait_for_rows(
+        "curated.web_requests",
+        &format!("_source_uri LIKE '%/{name}'"),
+        3,
+    );
+}
+
+/// Records of any bytes, among them what looks like an aggregated record and is none.
+pub fn records_that_are_no_events_delay_nobody(lake: &Deployment) {
+    let sound = |id: &str| {
+        format!(
+            "{{\"event_id\":\"{id}\",\"event_ts\":1767225600000,\"event_type\":\"click\",\"platform\":\"google\",\"campaign_id\":1}}"
+        )
+    };
+    let first = sound("before-poison");
+    let last = sound("after-poison");
+    let rejected = lake
+        .count("quality.quarantine", "dataset = 'ad_events'")
+        .unwrap();
+    put_bytes(
+        lake,
+        &[
+            first.as_bytes(),
+            b"\xf3\x89\x9a\xc2 this is no aggregated record",
+            b"\x00\xff\xfe",
+            b"{\"event_id\":",
+            last.as_bytes(),
+        ],
+    );
+    lake.wait_for_rows(
+        "curated.ad_events",
+        "event_id IN ('before-poison', 'after-poison')",
+        2,
+    );
+    lake.wait_for_rows("quality.quarantine", "dataset = 'ad_events'", rejected + 3);
+    assert_eq!(lake.depth(lake.output("archive_dlq_url")), 0);
+}
+
+fn redeliver_soon(lake: &Deployment) {
+    lake.aws_ok(&[
+        "sqs",
+        "set-queue-attributes",
+        "--queue-url",
+        lake.output("ingest_queue_url"),
+        "--attributes",
+        &format!("VisibilityTimeout={VISIBILITY_SECONDS}"),
+    ]);
+}
+
+/// The visibility timeout that Terraform built.
+fn redeliver_as_deployed(lake: &Deployment, seconds: &str) {
+    lake.aws_ok(&[
+        "sqs",
+        "set-queue-attributes",
+        "--queue-url",
+        lake.output("ingest_queue_url"),
+        "--attributes",
+        &format!("VisibilityTimeout={seconds}"),
+    ]);
+}
+
+fn visibility(lake: &Deployment) -> String {
+    lake.aws_ok(&[
+        "sqs",
+        "get-queue-attributes",
+        "--queue-url",
+        lake.output("ingest_queue_url"),
+        "--attribute-names",
+        "VisibilityTimeout",
+    ])["Attributes"]["VisibilityTimeout"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// SIGKILL at several moments; the message comes again, and every row is there once.
+pub fn a_function_killed_at_work_is_repeated(lake: &Deployment) {
+    let Some(state) = lake.emulator.state() else {
+        eprintln!("NOT RUN: the functions of an emulator elsewhere cannot be killed");
+        return;
+    };
+    let deployed = visibility(lake);
+    redeliver_soon(lake);
+    let mut killed = 0;
+    for (number, delay) in [50, 200, 400, 800].into_iter().enumerate() {
+        let file = access_log(lake.scratch(), &format!("killed{number}"), 60_000);
+        lake.upload(&file, &format!("{FOLDER}/killed{number}.log"));
+        std::thread::sleep(Duration::from_millis(delay));
+        killed += kill_functions(&state);
+    }
+    assert!(killed > 0, "no function was running");
+    for number in 0..4 {
+        lake.wait_for_rows(
+            "curated.web_requests",
+            &format!("_source_uri LIKE '%/killed{number}.log'"),
+            60_000,
+        );
+    }
+    assert_eq!(lake.depth(lake.output("ingest_dlq_url")), 0);
+    redeliver_as_deployed(lake, &deployed);
+}
+
+/// Kills the processes of the function `ingest`; how many there were.
+fn kill_functions(state: &std::path::Path) -> usize {
+    let mut killed = 0;
+    for entry in std::fs::read_dir("/proc").unwrap() {
+        let process = entry.unwrap();
+        let Ok(program) = std::fs::read_link(process.path().join("exe")) else {
+            continue;
+        };
+        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
+        let is_ingest = environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == b"_HANDLER=ingest");
+        if is_ingest && program.starts_with(state) {
+            let id = process.file_name();
+            killed += usize::from(
+                std::process::Command::new("kill")
+                    .arg("-KILL")
+                    .arg(id)
+                    .status()
+                    .unwrap()
+                    .success(),
+            );
+        }
+    }
+    killed
+}
+
+/// A file that cannot be read is tried several times and then set aside; its neighbours are not.
+pub fn a_poison_file_ends_in_the_dead_letter_queue(lake: &Deployment) {
+    let deployed = visibility(lake);
+    redeliver_soon(lake);
+    let dead = lake.output("ingest_dlq_url");
+    assert_eq!(lake.depth(dead), 0);
+    let poison = root().join("events/access_log/truncated.log.gz");
+    lake.upload(
+        &access_log(lake.scratch(), "neighbour1", 10),
+        &format!("{FOLDER}/neighbour1.log"),
+    );
+    lake.upload(&poison, &format!("{FOLDER}/poison.log.gz"));
+    lake.upload(
+        &access_log(lake.scratch(), "neighbour2", 10),
+        &format!("{FOLDER}/neighbour2.log"),
+    );
+    for name in ["neighbour1.log", "neighbour2.log"] {
+        lake.wait_for_rows(
+            "curated.web_requests",
+            &format!("_source_uri LIKE '%/{name}'"),
+            10,
+        );
+    }
+    let message = wait_for("the poison in the dead-letter queue", 180, || {
+        let reply = lake.aws_ok(&["sqs", "receive-message", "--queue-url", dead]);
+        reply["Messages"][0]["Body"]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| "no message".to_owned())
+    });
+    let event: Value = serde_json::from_str(&message).unwrap();
+    assert_eq!(
+        event["detail"]["object"]["key"],
+        format!("{FOLDER}/poison.log.gz")
+    );
+    assert_eq!(lake.depth(dead), 1);
+    assert_eq!(lake.depth(lake.output("ingest_queue_url")), 0);
+    assert_eq!(
+        lake.count("curated.web_requests", "_source_uri LIKE '%/poison.log.gz'"),
+        Ok(0)
+    );
+    redeliver_as_deployed(lake, &deployed);
+}

@@ -1,0 +1,105 @@
+//! The same inputs into a lake in a folder: the tables must have the same contents.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::deployment::{Deployment, required, root, succeed, wait_for};
+use crate::inputs::Shop;
+
+/// Columns that say when and how a row arrived rather than what it is.
+const OF_THE_ARRIVAL: [&str; 4] = ["arrived_at", "lateness_seconds", "line", "reason"];
+
+const ZONES: [&str; 3] = ["curated", "analytics", "quality"];
+
+pub fn contents_equal_those_of_a_folder(lake: &Deployment, shop: &Shop, stream: &Path) {
+    let folder = lake.scratch().join("twin");
+    let tarn = |args: &[&str]| {
+        let mut command = Command::new(required("TARN_BIN"));
+        command
+            .env_remove("TARN_LAKE")
+            .env_remove("TARN_CONTRACTS")
+            .args(["--quiet", "--lake"])
+            .arg(&folder)
+            .args(args);
+        command
+    };
+    for (source, path) in &shop.files {
+        succeed(tarn(&["ingest", "--to", source]).arg(path));
+    }
+    // Some of the events are broken, which is no failure.
+    succeed(tarn(&["stream"]).arg(stream));
+    succeed(&mut tarn(&["marts"]));
+
+    let mut folder_tables = serde_json::Map::new();
+    for line in succeed(&mut tarn(&["--json", "tables"])).lines() {
+        let table: Value = serde_json::from_str(line).unwrap();
+        folder_tables.insert(
+            table["table"].as_str().unwrap().to_owned(),
+            table["metadata_location"].clone(),
+        );
+    }
+    assert!(folder_tables.len() >= 12, "{folder_tables:?}");
+    let zones: serde_json::Map<String, Value> = ZONES
+        .iter()
+        .map(|zone| {
+            let database = lake.output(&format!("{zone}_database"));
+            ((*zone).to_owned(), json!(database))
+        })
+        .collect();
+    let request = json!({
+        "endpoint": lake.emulator.endpoint,
+        "region": lake.output("region"),
+        "zones": zones,
+        "folder": folder_tables,
+        "ignored": OF_THE_ARRIVAL,
+    });
+
+    // Marts follow the tables that they are made from after a while.
+    let found = wait_for("the contents of the folder's tables", 300, || {
+        let found = compare(&request);
+        let different: Vec<_> = found
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(_, table)| table["different"] != json!(null))
+            .collect();
+        if different.is_empty() {
+            Ok(found.clone())
+        } else {
+            Err(format!("{different:#?}"))
+        }
+    });
+    the_api_agrees_with_pyiceberg(lake, &found);
+}
+
+/// Reads all tables by pyiceberg: those of the deployed lake through its Glue catalog.
+fn compare(request: &Value) -> Value {
+    let answer = succeed(
+        Command::new(required("TARN_PYTHON"))
+            .arg(root().join("tests/aws/readers/glue_tables.py"))
+            .arg(request.to_string()),
+    );
+    serde_json::from_str(&answer).unwrap()
+}
+
+/// Rows, and values that are not null in every column.
+fn the_api_agrees_with_pyiceberg(lake: &Deployment, tables: &Value) {
+    for (name, table) in tables.as_object().unwrap() {
+        let present = table["present"].as_object().unwrap();
+        let counts: Vec<String> = present
+            .keys()
+            .map(|column| format!("COUNT({column}) AS {column}"))
+            .collect();
+        let rows = lake
+            .query(&format!(
+                "SELECT COUNT(*) AS number_of_rows, {} FROM {name}",
+                counts.join(", ")
+            ))
+            .unwrap();
+        let mut expected = present.clone();
+        expected.insert("number_of_rows".into(), table["rows"].clone());
+        assert_eq!(rows, [Value::Object(expected)], "{name}");
+    }
+}

@@ -1,0 +1,222 @@
+//! Terraform on `infra/local`, with its working files and its state outside of the source tree.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::{Outcome, process, root, target};
+
+/// Names the folder of a local plugin mirror, for machines without access to the registry.
+pub const PLUGINS: &str = "TARN_TF_PLUGIN_DIR";
+
+/// Terraform for one deployment of the lake on an emulator.
+pub struct Terraform {
+    program: PathBuf,
+    folder: PathBuf,
+    endpoint: String,
+}
+
+impl Terraform {
+    /// The `terraform` of the search path; its files are kept in `folder`.
+    pub fn new(folder: &Path, endpoint: &str) -> Outcome<Self> {
+        Ok(Terraform {
+            program: program()?,
+            folder: folder.to_path_buf(),
+            endpoint: endpoint.to_owned(),
+        })
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.join("terraform.tfstate")
+    }
+
+    /// Whether something may be deployed: there is a state.
+    pub fn has_state(&self) -> bool {
+        self.state().exists()
+    }
+
+    /// Forgets what was deployed, when the emulator that held it is gone.
+    pub fn forget(&self) -> Outcome {
+        for name in ["terraform.tfstate", "terraform.tfstate.backup"] {
+            let path = self.folder.join(name);
+            if path.exists() {
+                std::fs::remove_file(&path)
+                    .map_err(|error| format!("{}: {error}", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&self, subcommand: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .arg(format!("-chdir={}", root().join("infra/local").display()))
+            .arg(subcommand)
+            .env("TF_DATA_DIR", self.folder.join("terraform"))
+            .env("TF_IN_AUTOMATION", "true")
+            .env("CHECKPOINT_DISABLE", "true")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Installs the providers, from the plugin mirror where one is named.
+    pub fn init(&self) -> Outcome {
+        std::fs::create_dir_all(&self.folder)
+            .map_err(|error| format!("{}: {error}", self.folder.display()))?;
+        initialise(self.command("init").args(["-input=false", "-no-color"]))
+    }
+
+    fn with_variables(&self, subcommand: &str, package: &Path) -> Command {
+        let mut command = self.command(subcommand);
+        command
+            .arg(format!("-state={}", self.state().display()))
+            .args(["-input=false", "-no-color"])
+            .arg(format!("-var=endpoint={}", self.endpoint))
+            .arg(format!("-var=package={}", package.display()))
+            .arg(format!(
+                "-var=architecture={}",
+                crate::package::Arch::host()
+            ));
+        command
+    }
+
+    /// Builds everything that is not there yet.
+    pub fn apply(&self, package: &Path) -> Outcome {
+        process::run(
+            "terraform apply",
+            self.with_variables("apply", package).args([
+                "-auto-approve",
+                "-compact-warnings",
+                "-parallelism=40",
+            ]),
+        )
+    }
+
+    /// Destroys everything.
+    pub fn destroy(&self, package: &Path) -> Outcome {
+        process::run(
+            "terraform destroy",
+            self.with_variables("destroy", package).args([
+                "-auto-approve",
+                "-compact-warnings",
+                "-parallelism=40",
+            ]),
+        )
+    }
+
+    /// The outputs by name.
+    pub fn outputs(&self) -> Outcome<serde_json::Value> {
+        let text = process::capture(
+            "terraform output",
+            self.command("output")
+                .arg(format!("-state={}", self.state().display()))
+                .arg("-json"),
+        )?;
+        let mut outputs: serde_json::Value =
+            serde_json::from_slice(&text).map_err(|error| format!("terraform output: {error}"))?;
+        if let Some(outputs) = outputs.as_object_mut() {
+            for output in outputs.values_mut() {
+                *output = output["value"].take();
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// The addresses of what is deployed.
+    pub fn resources(&self) -> Outcome<Vec<String>> {
+        let text = process::capture(
+            "terraform state list",
+            self.command("state")
+                .arg("list")
+                .arg(format!("-state={}", self.state().display())),
+        )?;
+        Ok(String::from_utf8_lossy(&text)
+            .lines()
+            .map(str::to_owned)
+            .collect())
+    }
+}
+
+/// Checks all Terraform code: its formatting, every root, and the tests of every module.
+pub fn check() -> Outcome {
+    let program = program()?;
+    process::step(
+        "terraform fmt",
+        Command::new(&program).args(["fmt", "-check", "-diff", "-recursive", "terraform", "infra"]),
+    )?;
+    for folder in folders("infra")? {
+        in_folder(&program, &folder, "validate")?;
+    }
+    for folder in folders("terraform/modules")? {
+        if root().join(&folder).join("tests").is_dir() {
+            in_folder(&program, &folder, "test")?;
+        }
+    }
+    Ok(())
+}
+
+/// The folders below one, by name, as paths from the root.
+fn folders(parent: &str) -> Outcome<Vec<PathBuf>> {
+    let unreadable = |error: std::io::Error| format!("{parent}: {error}");
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(root().join(parent)).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if entry.path().is_dir() {
+            folders.push(Path::new(parent).join(entry.file_name()));
+        }
+    }
+    if folders.is_empty() {
+        return Err(format!("{parent} has no folders: nothing would be checked"));
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// Initialises a folder without a backend and runs a subcommand in it.
+fn in_folder(program: &Path, folder: &Path, subcommand: &str) -> Outcome {
+    let data = target()?.join("terraform").join(folder);
+    let command = |subcommand: &str| {
+        let mut command = Command::new(program);
+        command
+            .arg(format!("-chdir={}", root().join(folder).display()))
+            .arg(subcommand)
+            .arg("-no-color")
+            .env("TF_DATA_DIR", &data)
+            .env("TF_IN_AUTOMATION", "true")
+            .env("CHECKPOINT_DISABLE", "true")
+            .stdin(Stdio::null());
+        command
+    };
+    let mut init = command("init");
+    init.args(["-input=false", "-backend=false"]);
+    initialise(&mut init)?;
+    process::step(
+        &format!("terraform {subcommand} {}", folder.display()),
+        &mut command(subcommand),
+    )
+}
+
+/// Runs an init that takes the providers from the plugin mirror where one is named.
+fn initialise(init: &mut Command) -> Outcome {
+    if let Some(plugins) = process::variable(PLUGINS) {
+        let mut option = std::ffi::OsString::from("-plugin-dir=");
+        option.push(plugins);
+        init.arg(option);
+    }
+    process::capture("terraform init", init)
+        .map(|_| ())
+        .map_err(|error| {
+            format!(
+                "{error}\nWithout access to registry.terraform.io, set {PLUGINS} to a folder \
+                 that holds the providers (terraform providers mirror DIR)."
+            )
+        })
+}
+
+/// Where Terraform is.
+pub fn program() -> Outcome<PathBuf> {
+    process::find("terraform").ok_or_else(|| {
+        "terraform is not on the search path: install 1.11 or later \
+         (https://developer.hashicorp.com/terraform/install)"
+            .to_owned()
+    })
+}

@@ -1,6 +1,7 @@
 //! What the functions share: the lake as they see it, opened once at start.
 
 mod commit;
+mod files;
 mod relation;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use tarn_table::Tables;
 use uuid::Uuid;
 
 pub use commit::{source_version, staged_files};
+pub use files::LocalFiles;
 pub use relation::{Opened, TableInfo, resolve};
 
 /// The key of the quality summary: a JSON array with one object per dataset.

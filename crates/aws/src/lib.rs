@@ -1,1 +1,167 @@
-//! The lake's ports on AWS.
+//! The lake's ports on AWS: objects on S3, the catalog on Glue, the ledger on DynamoDB; besides them
+//! a producer for Kinesis and queues on SQS. The only crate that names `aws-*`.
+//!
+//! The SDK retries what passes by itself (throttling, 5xx, lost connections), at most
+//! [`CALL_ATTEMPTS`] times with exponential back-off and jitter. A retried write may have succeeded at
+//! its first attempt, with a lost reply; each port says how it tells that from a lost race.
+
+mod catalog;
+mod failure;
+mod ledger;
+mod objects;
+mod queue;
+mod settings;
+mod stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_sdk_s3::config::Credentials;
+use tarn_core::Result;
+use tarn_core::ports::{Catalog, Ledger, Objects};
+use uuid::Uuid;
+
+use crate::catalog::GlueCatalog;
+use crate::ledger::DynamoLedger;
+use crate::objects::S3Objects;
+pub use crate::queue::Queue;
+pub use crate::settings::{Need, RUN_DAYS, Settings};
+pub use crate::stream::{Stream, StreamEntry};
+
+/// How often the SDK sends one call, the first time included.
+pub const CALL_ATTEMPTS: u32 = 6;
+
+/// The longest pause between two attempts of a call.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long one attempt of a small call may take. Calls that carry objects are bounded otherwise: the
+/// SDK gives up a transfer that stalls.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long S3 may take to begin its answer after the last byte of a large part was sent.
+const OBJECT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The services of AWS, for as long as a function lives. Clones share connections.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    settings: Arc<Settings>,
+    s3: aws_sdk_s3::Client,
+    glue: aws_sdk_glue::Client,
+    dynamodb: aws_sdk_dynamodb::Client,
+    kinesis: aws_sdk_kinesis::Client,
+    sqs: aws_sdk_sqs::Client,
+}
+
+impl Aws {
+    /// Prepares the services with the credentials that the SDK finds: environment, profile, role.
+    /// Nothing is called yet: what is wrong with credentials shows at the first call.
+    pub async fn connect(settings: Settings) -> Aws {
+        let config = loader(&settings).load().await;
+        Aws::new(settings, &config)
+    }
+
+    /// Like [`Aws::connect`], with given keys: for an emulator, whose keys are no secret.
+    pub async fn connect_with_keys(settings: Settings, id: &str, secret: &str) -> Aws {
+        let keys = Credentials::new(id, secret, None, None, "given");
+        let config = loader(&settings).credentials_provider(keys).load().await;
+        Aws::new(settings, &config)
+    }
+
+    fn new(settings: Settings, config: &SdkConfig) -> Aws {
+        let s3 = aws_sdk_s3::config::Builder::from(config)
+            // An emulator has no host name per bucket.
+            .force_path_style(settings.endpoint().is_some())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .read_timeout(OBJECT_TIMEOUT)
+                    .build(),
+            )
+            .build();
+        Aws {
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            glue: aws_sdk_glue::Client::new(config),
+            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            kinesis: aws_sdk_kinesis::Client::new(config),
+            sqs: aws_sdk_sqs::Client::new(config),
+            settings: Arc::new(settings),
+        }
+    }
+
+    /// What this was made with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The lake's objects.
+    pub fn objects(&self) -> Arc<dyn Objects> {
+        Arc::new(S3Objects::new(self.s3.clone(), self.settings.clone()))
+    }
+
+    /// The lake's catalog.
+    pub fn catalog(&self) -> Arc<dyn Catalog> {
+        Arc::new(GlueCatalog::new(self.glue.clone(), self.settings.clone()))
+    }
+
+    /// The lake's ledger.
+    ///
+    /// # Errors
+    /// `BadRequest` where its table is not set.
+    pub fn ledger(&self) -> Result<Arc<dyn Ledger>> {
+        let table = self.settings.ledger_table()?;
+        let days = self.settings.run_days();
+        Ok(Arc::new(DynamoLedger::new(
+            self.dynamodb.clone(),
+            table,
+            days,
+        )))
+    }
+
+    /// A producer for the stream of this name.
+    pub fn stream(&self, name: &str) -> Stream {
+        Stream::new(self.kinesis.clone(), name)
+    }
+
+    /// The queue of this URL.
+    pub fn queue(&self, url: &str) -> Queue {
+        Queue::new(self.sqs.clone(), url)
+    }
+}
+
+fn loader(settings: &Settings) -> ConfigLoader {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(CALL_ATTEMPTS)
+                .with_initial_backoff(Duration::from_millis(100))
+                .with_max_backoff(LONGEST_PAUSE),
+        )
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .build(),
+        );
+    if let Ok(name) = AppName::new("tarn") {
+        loader = loader.app_name(name);
+    }
+    if let Some(region) = settings.region() {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    if let Some(endpoint) = settings.endpoint() {
+        loader = loader.endpoint_url(endpoint);
+    }
+    loader
+}
+
+/// Waits before attempt `attempt` (1 for the first repetition): at most `first` doubled for each
+/// attempt, at most [`LONGEST_PAUSE`], and a random part of that, so that many who were refused
+/// together do not come back together.
+pub(crate) async fn pause(attempt: u32, first: Duration) {
+    let longest = first
+        .saturating_mul(1 << attempt.saturating_sub(1).min(16))
+        .min(LONGEST_PAUSE);
+    let part = f64::from(Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
+    tokio::time::sleep(longest.mul_f64(part)).await;
+}

@@ -70,6 +70,11 @@ pub trait Objects: Send + Sync {
     /// itself in a folder, a temporary copy elsewhere.
     async fn fetch(&self, key: &str) -> Result<LocalCopy>;
 
+    /// Like [`Objects::fetch`], but the content of exactly the version that `info` names, whatever
+    /// was put under its key since. `NotFound` where that version is no longer kept: a store keeps
+    /// former contents of `raw/` alone.
+    async fn fetch_version(&self, info: &ObjectInfo) -> Result<LocalCopy>;
+
     /// Objects whose keys begin with `prefix`, in key order.
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>>;
 

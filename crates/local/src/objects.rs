@@ -314,6 +314,46 @@ impl FolderObjects {
         Ok(info)
     }
 
+    /// A file with the content of the version. What is current gets a second name, so that a put does
+    /// not change what the caller reads.
+    fn fetch_version_now(&self, info: &ObjectInfo) -> Result<LocalCopy> {
+        let path = self.path(&info.key)?;
+        let failed = |error| io_error(error, format!("cannot keep {:?} for reading", info.key));
+        for _ in 0..ATTEMPTS {
+            match self.look(&info.key)? {
+                Some(known) if known.version == info.version => {
+                    let staging = self.store.staging();
+                    std::fs::create_dir_all(&staging).map_err(failed)?;
+                    let name = format!("fetch-{}", uuid::Uuid::new_v4().simple());
+                    let held = Unfinished {
+                        path: staging.join(name),
+                        owned: true,
+                    };
+                    match keep(&path, &held.path) {
+                        Err(error) if files::is_absent(&error) => continue,
+                        result => result.map_err(failed)?,
+                    }
+                    // A copy, where there are no links, has another stamp than its original.
+                    let is_it = |stamp: Option<Stamp>| stamp == Some(known.stamp);
+                    if is_it(files::stamp(&held.path)?) || is_it(files::stamp(&path)?) {
+                        return Ok(LocalCopy::temporary(held.path.clone(), held));
+                    }
+                }
+                _ => {
+                    let former = files::version_path(&self.store, &info.key, &info.version)?;
+                    return match files::stamp(&former)? {
+                        Some(_) => Ok(LocalCopy::in_place(former)),
+                        None => Err(Error::new(
+                            ErrorKind::NotFound,
+                            format!("version {} of {:?} is not kept", info.version, info.key),
+                        )),
+                    };
+                }
+            }
+        }
+        Err(restless(&info.key))
+    }
+
     fn get_now(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
         let path = self.path(key)?;
         let failed = |error: io::Error| match files::is_absent(&error) {
@@ -538,6 +578,12 @@ impl Objects for FolderObjects {
             }
         })
         .await
+    }
+
+    /// A file of its own name, which no put changes. It goes with the returned value.
+    async fn fetch_version(&self, info: &ObjectInfo) -> Result<LocalCopy> {
+        let info = info.clone();
+        self.run(move |this| this.fetch_version_now(&info)).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {

@@ -1,5 +1,5 @@
 //! Apache Iceberg tables (format version 2) over the ports: create and evolve, commit, list files,
-//! read versions.
+//! read versions, forget old ones.
 //!
 //! Nothing here reads or writes rows. Data files are Parquet files that somebody else wrote with the
 //! table's field ids; this crate takes their statistics from the footer and puts them into a
@@ -10,6 +10,7 @@ mod change;
 mod commit;
 mod files;
 mod footer;
+mod maintain;
 mod partition;
 mod schema;
 mod store;
@@ -19,6 +20,7 @@ mod version;
 
 pub use change::{Base, Change, Committed, NewFile, SourceRef};
 pub use files::{Bound, ColumnSummary, DataFileInfo, FileFilter};
+pub use maintain::{Maintained, Retention};
 pub use table::Table;
 pub use tables::Tables;
 pub use version::{Version, VersionRef};

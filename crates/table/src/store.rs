@@ -9,7 +9,7 @@ use iceberg::spec::{
     FormatVersion, Manifest, ManifestFile, ManifestList, ManifestListWriter, ManifestWriter,
     ManifestWriterBuilder, PartitionSpec, SchemaRef, Snapshot, TableMetadata,
 };
-use tarn_core::ports::{Objects, PutMode};
+use tarn_core::ports::{ObjectInfo, Objects, PutMode};
 use tarn_core::{Error, ErrorKind, Result};
 
 /// How many manifests are fetched at once: enough to hide the latency of an object store.
@@ -58,6 +58,15 @@ impl Store {
             .put(&self.key_of(uri)?, bytes, PutMode::IfAbsent)
             .await
             .map(drop)
+    }
+
+    /// What is stored under a prefix.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
+        self.objects.list(prefix).await
+    }
+
+    pub async fn delete(&self, key: &str) -> Result<()> {
+        self.objects.delete(key).await
     }
 
     /// Deletes files that no table names. A failure leaves an orphan, which harms nobody.

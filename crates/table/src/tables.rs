@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use iceberg::spec::{FormatVersion, SortOrder, TableMetadata, TableMetadataBuilder};
 use tarn_core::layout;
 use tarn_core::ports::{Catalog, Objects, TablePointer};
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 use crate::change::{Change, Committed};
 use crate::commit;
+use crate::maintain::{self, Maintained, Retention};
 use crate::schema::{self, COMMENT};
 use crate::store::{Store, iceberg_error};
 use crate::table::Table;
@@ -129,6 +131,24 @@ impl Tables {
         commit::run(self, name, change)
             .await
             .context(|| format!("commit to {name}"))
+    }
+
+    /// Forgets versions that are older than what is kept, and deletes the files that no version names
+    /// any more. With `dry_run` nothing is changed and the result says what would be done.
+    ///
+    /// # Errors
+    /// `NotFound` for a table that does not exist, `Unsupported` where it names files outside the store:
+    /// then nothing is deleted.
+    pub async fn maintain(
+        &self,
+        name: &TableName,
+        retention: &Retention,
+        now: DateTime<Utc>,
+        dry_run: bool,
+    ) -> Result<Maintained> {
+        maintain::run(self, name, retention, now, dry_run)
+            .await
+            .context(|| format!("maintenance of {name}"))
     }
 
     fn location(&self, name: &TableName) -> String {

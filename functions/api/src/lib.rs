@@ -5,4 +5,4 @@ mod error;
 pub mod query;
 mod routes;
 
-pub use routes::{Limits, router};
+pub use routes::{Deadline, Limits, router, sent_bytes};

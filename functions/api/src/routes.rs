@@ -1,18 +1,18 @@
 //! The routes.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tarn_core::{Error, ErrorKind};
-use tarn_engine::sql::OutputFormat;
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_engine::sql::{Answer, OutputFormat};
 use tarn_lake::{Lake, blocking};
 use tokio::sync::Semaphore;
 
@@ -30,7 +30,14 @@ pub struct Limits {
     pub timeout: Duration,
     /// Queries that run at once; more wait.
     pub concurrency: usize,
+    /// Bytes of an answer at most, as Lambda counts them (see [`sent_bytes`]); None for no bound.
+    pub answer_bytes: Option<u64>,
 }
+
+/// When an answer is too late: a request may carry it as an extension, and it then bounds the query
+/// in addition to [`Limits::timeout`].
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(pub Instant);
 
 impl Default for Limits {
     fn default() -> Self {
@@ -39,6 +46,7 @@ impl Default for Limits {
             most_rows: 100_000,
             timeout: Duration::from_secs(29),
             concurrency: 4,
+            answer_bytes: None,
         }
     }
 }
@@ -169,6 +177,7 @@ struct QueryBody {
 
 async fn query(
     State(service): Shared,
+    deadline: Option<Extension<Deadline>>,
     body: Result<Json<QueryBody>, JsonRejection>,
 ) -> Answered<Response> {
     let Json(body) = body.map_err(|rejection| {
@@ -213,7 +222,9 @@ async fn query(
     let busy = |_| {
         Error::new(ErrorKind::Storage, "the query takes too long; ask for less").retryable(true)
     };
-    let answer = tokio::time::timeout(limits.timeout, async {
+    let left = deadline.map(|Extension(Deadline(end))| end.saturating_duration_since(Instant::now()));
+    let timeout = left.map_or(limits.timeout, |left| left.min(limits.timeout));
+    let answer = tokio::time::timeout(timeout, async {
         let _permit =
             service.permits.acquire().await.map_err(|error| {
                 Error::internal("the service is shutting down").with_source(error)
@@ -222,22 +233,78 @@ async fn query(
     })
     .await
     .map_err(busy)??;
-    if let Some(format) = format {
-        let bytes = blocking(move || {
-            let mut answer = answer;
-            let mut bytes = Vec::new();
-            answer.write(format, &mut bytes)?;
-            Ok(bytes)
-        })
-        .await?;
-        return Ok(([(CONTENT_TYPE, format.media_type())], bytes).into_response());
+    let (media_type, bytes) = blocking(move || written(answer, format)).await?;
+    if let Some(most) = limits.answer_bytes {
+        let sent = sent_bytes(media_type, &bytes);
+        if sent > most {
+            return Err(too_large(sent, most).into());
+        }
     }
-    let rows = answer.objects().collect::<Result<Vec<_>, _>>()?;
-    Ok(Json(json!({
-        "columns": answer.columns(),
-        "rows": rows,
-        "row_count": rows.len(),
-        "truncated": answer.truncated,
-    }))
-    .into_response())
+    Ok(([(CONTENT_TYPE, media_type)], bytes).into_response())
+}
+
+const JSON: &str = "application/json";
+
+fn written(mut answer: Answer, format: Option<OutputFormat>) -> Result<(&'static str, Vec<u8>)> {
+    let Some(format) = format else {
+        let rows = answer.objects().collect::<Result<Vec<_>>>()?;
+        let body = json!({
+            "columns": answer.columns(),
+            "rows": rows,
+            "row_count": rows.len(),
+            "truncated": answer.truncated,
+        });
+        let bytes = serde_json::to_vec(&body).map_err(|error| {
+            Error::internal("an answer cannot be written as JSON").with_source(error)
+        })?;
+        return Ok((JSON, bytes));
+    };
+    let mut bytes = Vec::new();
+    answer.write(format, &mut bytes)?;
+    Ok((format.media_type(), bytes))
+}
+
+/// Bytes of an answer as Lambda sends them: a text as a JSON string, anything else in Base64.
+pub fn sent_bytes(media_type: &str, bytes: &[u8]) -> u64 {
+    if !media_type.starts_with("text/") && !media_type.starts_with(JSON) {
+        return (bytes.len() as u64).div_ceil(3) * 4;
+    }
+    bytes
+        .iter()
+        .map(|byte| match byte {
+            b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0C => 2,
+            0x00..0x20 => 6,
+            _ => 1,
+        })
+        .sum()
+}
+
+fn too_large(sent: u64, most: u64) -> Error {
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    Error::new(
+        ErrorKind::BadRequest,
+        format!(
+            "the answer has {:.1} MB as it is sent, and at most {:.1} MB can be: ask for fewer rows with \
+             LIMIT or \"limit\", for fewer columns, or for the smaller \"format\": \"parquet\"",
+            megabytes(sent),
+            megabytes(most)
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_counted_as_lambda_sends_it() {
+        let text = "{\"a\":\"x\\\\y\\n\u{1}ü\"}\n\u{1}\t";
+        let sent = serde_json::to_string(text).unwrap_or_default().len() as u64 - 2;
+        assert_eq!(sent_bytes("application/json", text.as_bytes()), sent);
+        assert_eq!(sent_bytes("text/csv; charset=utf-8", text.as_bytes()), sent);
+        for (bytes, sent) in [(0, 0), (1, 4), (3, 4), (4, 8)] {
+            let media_type = "application/vnd.apache.parquet";
+            assert_eq!(sent_bytes(media_type, &vec![0; bytes]), sent);
+        }
+    }
 }

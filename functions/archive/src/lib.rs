@@ -3,6 +3,9 @@
 //! Whatever a record holds, it is kept: no record can hold up the stream, and each can be read again
 //! from what its producer sent.
 
+mod aggregate;
+mod batch;
+
 use std::io::BufRead;
 
 use bytes::Bytes;
@@ -13,6 +16,9 @@ use tarn_core::ports::{ObjectInfo, PutMode};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::source::archive::{Record, encode};
 use tarn_lake::Lake;
+
+pub use aggregate::split;
+pub use batch::{Archived, BatchResponse, archive_batch};
 
 /// A record of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +45,37 @@ pub async fn archive(
     shard: &str,
     records: &[StreamRecord],
 ) -> Result<ObjectInfo> {
+    let (key, body) = object(contract, stream, shard, records)?;
+    lake.objects.put(&key, body, PutMode::Overwrite).await
+}
+
+/// [`archive`] for a stream that never gives two records the same sequence number: an object that is
+/// there already is the same, and is not put again.
+async fn archive_once(
+    lake: &Lake,
+    contract: &Contract,
+    stream: &str,
+    shard: &str,
+    records: &[StreamRecord],
+) -> Result<String> {
+    let (key, body) = object(contract, stream, shard, records)?;
+    match lake.objects.put(&key, body, PutMode::IfAbsent).await {
+        Ok(_) => Ok(key),
+        // A conflict may also be a race that nobody has won yet.
+        Err(error) if error.kind() == ErrorKind::Conflict => {
+            lake.objects.head(&key).await.map(|_| key)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The key and the content of the object that holds these records.
+fn object(
+    contract: &Contract,
+    stream: &str,
+    shard: &str,
+    records: &[StreamRecord],
+) -> Result<(String, Bytes)> {
     let (Some(first), Some(last)) = (records.first(), records.last()) else {
         return Err(Error::new(ErrorKind::BadRequest, "a batch without records"));
     };
@@ -63,9 +100,7 @@ pub async fn archive(
         first.sequence_number, last.sequence_number
     );
     let key = layout::raw_key(source, dataset, last.arrived_at, &name);
-    lake.objects
-        .put(&key, Bytes::from(body), PutMode::Overwrite)
-        .await
+    Ok((key, Bytes::from(body)))
 }
 
 /// The contract that takes stream records: the one of format `jsonLines`, or the named one.

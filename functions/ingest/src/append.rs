@@ -11,7 +11,7 @@ use tarn_engine::dedup::ExistingFile;
 use tarn_engine::ingest::{Job, Staged};
 use tarn_engine::parquet::ParquetFile;
 use tarn_engine::{replace, source};
-use tarn_lake::{blocking, source_version, staged_files};
+use tarn_lake::{LocalFiles, blocking, source_version, staged_files};
 use tarn_table::{Base, Change, Committed, FileFilter, SourceRef, Table, VersionRef};
 
 use crate::quarantine::Quarantine;
@@ -34,7 +34,7 @@ pub(crate) async fn ingest(run: &Run<'_>, contract: Arc<Contract>) -> Result<Dat
                 Base::Exactly(table.current_snapshot_id()),
                 existing(run, &table).await?,
             ),
-            None => (Base::Any, Vec::new()),
+            None => (Base::Any, LocalFiles::default()),
         };
         let mut staged = stage(run, &contract, &table, &quarantine, existing).await?;
         quarantine.commit(run, &staged.rejected).await?;
@@ -102,22 +102,13 @@ pub(crate) struct Marks<'a> {
     outcome: Option<&'a DatasetOutcome>,
 }
 
-async fn existing(run: &Run<'_>, table: &Table) -> Result<Vec<ExistingFile>> {
-    let mut existing = Vec::new();
-    for file in table.files(&VersionRef::Current, None).await? {
-        if file.only_source() == Some(run.uri.as_str()) {
-            continue;
-        }
-        if let Some(day) = file.partition {
-            let copy = run.lake.objects.fetch(&file.key).await?;
-            existing.push(ExistingFile {
-                path: copy.path().to_owned(),
-                day,
-                rows: file.rows,
-            });
-        }
-    }
-    Ok(existing)
+/// The table's files but those that hold rows of this very object alone.
+async fn existing(run: &Run<'_>, table: &Table) -> Result<LocalFiles> {
+    let mut files = table.files(&VersionRef::Current, None).await?;
+    files.retain(|file| {
+        file.partition.is_some() && file.only_source() != Some(run.uri.as_str())
+    });
+    run.lake.fetch_files(files).await
 }
 
 async fn stage(
@@ -125,9 +116,9 @@ async fn stage(
     contract: &Arc<Contract>,
     table: &Table,
     quarantine: &Quarantine,
-    existing: Vec<ExistingFile>,
+    existing: LocalFiles,
 ) -> Result<Staged> {
-    let copy = run.lake.objects.fetch(&run.info.key).await?;
+    let copy = run.lake.objects.fetch_version(&run.info).await?;
     let (contract, fields, quarantine) = (contract.clone(), table.fields(), quarantine.layout());
     let stamp = run.stamp(&contract.version);
     let staging = run.staging.subfolder(&contract.dataset)?;
@@ -140,9 +131,19 @@ async fn stage(
             quarantine,
             stamp,
             staging,
-            existing,
+            existing: existing
+                .iter()
+                .filter_map(|(file, path)| {
+                    Some(ExistingFile {
+                        path: path.to_owned(),
+                        day: file.partition?,
+                        rows: file.rows,
+                    })
+                })
+                .collect(),
             bytes,
         };
+        // `existing` lives until the end of the run: it keeps the files readable.
         tarn_engine::ingest::run(reader.as_mut(), &job)
     })
     .await

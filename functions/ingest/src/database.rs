@@ -61,7 +61,7 @@ async fn stage(
     tables: Vec<(Arc<Contract>, Vec<TableField>)>,
     quarantine: &Quarantine,
 ) -> Result<(Vec<StagedTable>, BTreeMap<String, u64>)> {
-    let copy = run.lake.objects.fetch(&run.info.key).await?;
+    let copy = run.lake.objects.fetch_version(&run.info).await?;
     let mut jobs: Vec<(Stamp, Arc<Contract>, Vec<TableField>, PathBuf)> = Vec::new();
     for (contract, fields) in tables {
         let staging = run.staging.subfolder(&contract.dataset)?;
@@ -154,28 +154,30 @@ async fn upsert(run: &Run<'_>, table: StagedTable) -> Result<DatasetOutcome> {
 }
 
 async fn merge(run: &Run<'_>, table: &StagedTable, current: &Table) -> Result<Merge> {
-    let mut files = Vec::new();
-    let mut copies = Vec::new();
-    for file in current.files(&VersionRef::Current, None).await? {
-        let copy = run.lake.objects.fetch(&file.key).await?;
-        files.push(CurrentFile {
-            path: copy.path().to_owned(),
-            uri: file.uri,
+    let local = run
+        .lake
+        .fetch_table(current, &VersionRef::Current, None)
+        .await?;
+    let files: Vec<CurrentFile> = local
+        .iter()
+        .map(|(file, path)| CurrentFile {
+            path: path.to_owned(),
+            uri: file.uri.clone(),
             partition: file.partition,
-        });
-        copies.push(copy);
-    }
+        })
+        .collect();
     let (contract, fields) = (table.contract.clone(), current.fields());
     let incoming = table.staged.accepted.clone();
     let stamp = run.stamp(&contract.version);
     let staging = run
         .staging
         .subfolder(&format!("{}-merge", contract.dataset))?;
-    let merge =
-        blocking(move || snapshot::merge(&contract, &fields, &files, incoming, &stamp, &staging))
-            .await;
-    drop(copies);
-    merge
+    blocking(move || {
+        let merge = snapshot::merge(&contract, &fields, &files, incoming, &stamp, &staging);
+        drop(local);
+        merge
+    })
+    .await
 }
 
 /// Compares the table as it now is with the source's own count.
@@ -184,11 +186,12 @@ async fn reconcile(run: &Run<'_>, table: &StagedTable) -> Result<Reconciliation>
         .lake
         .open(&table.contract.table(), &VersionRef::Current)
         .await?;
-    let (fields, files) = (
-        opened.relation.fields.clone(),
-        opened.relation.files.clone(),
-    );
-    let table_rows = blocking(move || snapshot::living_rows(&fields, &files)).await?;
+    let table_rows = blocking(move || {
+        // Taken as a whole: it keeps its files readable.
+        let opened = opened;
+        snapshot::living_rows(&opened.relation.fields, &opened.relation.files)
+    })
+    .await?;
     let outcome = &table.staged.outcome;
     let same = match table.contract.deleted_rows {
         // Rows that are gone at the source stay in the table and look like any other.

@@ -2,10 +2,13 @@
 //!
 //! Every call ends in one of four ways, and the ledger says which: every row of the object is in a
 //! table, accepted or rejected; the run failed with its cause and can be repeated; the same version
-//! was committed before; or no contract claims the object, which is kept.
+//! was committed before; or no contract claims the object, which is kept. An object that is gone is
+//! recorded as skipped.
 
 mod append;
+mod batch;
 mod database;
+mod notification;
 mod quarantine;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +22,10 @@ use tarn_core::run::{DatasetOutcome, ObjectRecord, ObjectState, RunRecord, RunSt
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::stamp::Stamp;
 use tarn_lake::{Lake, Staging, new_run_id, source_version};
+use tracing::Instrument;
+
+pub use batch::{Batch, Bounds, Ingested, ingest_batch};
+pub use notification::{Noticed, noticed};
 
 /// What a run works with.
 pub(crate) struct Run<'a> {
@@ -28,6 +35,9 @@ pub(crate) struct Run<'a> {
     uri: String,
     staging: Staging,
 }
+
+/// Why nothing was done for an object that is no longer there.
+const GONE: &str = "the object is gone: it was deleted after it was put";
 
 /// A run loses a race for a table at most so often before it gives up.
 const ATTEMPTS: u32 = 12;
@@ -56,13 +66,17 @@ impl Run<'_> {
 /// # Errors
 /// Where the ledger or the storage does not answer, so that not even a failure can be recorded.
 pub async fn ingest(lake: &Lake, key: &str) -> Result<RunRecord> {
-    let info = lake.objects.head(key).await?;
-    let known = lake.ledger.object(key).await?;
+    let run_id = new_run_id();
+    let span = tracing::info_span!("run", runId = run_id, key);
+    run(lake, key, run_id).instrument(span).await
+}
+
+async fn run(lake: &Lake, key: &str, run_id: String) -> Result<RunRecord> {
     let mut record = RunRecord {
-        run_id: new_run_id(),
+        run_id,
         key: key.to_owned(),
-        version: info.version.clone(),
-        bytes: info.size,
+        version: String::new(),
+        bytes: 0,
         status: RunStatus::Running,
         reason: None,
         error_kind: None,
@@ -72,6 +86,21 @@ pub async fn ingest(lake: &Lake, key: &str) -> Result<RunRecord> {
         datasets: Vec::new(),
         unclaimed_tables: BTreeMap::new(),
     };
+    let info = match lake.objects.head(key).await {
+        Ok(info) => info,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            // Storage answers for what is there now: the object was deleted after its event.
+            record.status = RunStatus::Skipped;
+            record.reason = Some(GONE.to_owned());
+            record.ended_at = Some(Utc::now());
+            lake.ledger.put_run(&record).await?;
+            return Ok(record);
+        }
+        Err(error) => return Err(error),
+    };
+    record.version.clone_from(&info.version);
+    record.bytes = info.size;
+    let known = lake.ledger.object(key).await?;
     if let Some(reason) = nothing_to_do(known.as_ref(), &info) {
         record.status = RunStatus::Skipped;
         record.reason = Some(reason);
@@ -107,11 +136,11 @@ pub async fn ingest(lake: &Lake, key: &str) -> Result<RunRecord> {
     };
     let outcome = work(&run, contracts, &mut record.unclaimed_tables).await;
     record.ended_at = Some(Utc::now());
-    match outcome {
+    let (state, reason) = match outcome {
         Ok(datasets) => {
             record.datasets = datasets;
             record.status = RunStatus::Succeeded;
-            note_object(lake, &record, &run.info, ObjectState::Committed, None).await?;
+            (ObjectState::Committed, None)
         }
         Err(error) => {
             let reason = error.to_string();
@@ -119,10 +148,13 @@ pub async fn ingest(lake: &Lake, key: &str) -> Result<RunRecord> {
             record.reason = Some(reason.clone());
             record.error_kind = Some(error.kind().as_str().to_owned());
             record.retryable = error.is_retryable();
-            note_object(lake, &record, &run.info, ObjectState::Failed, Some(reason)).await?;
+            (ObjectState::Failed, Some(reason))
         }
-    }
+    };
+    // The object's state comes last: who reads it finds the run complete, and a stop in between
+    // leaves a pending object, whose repetition finishes it.
     lake.ledger.put_run(&record).await?;
+    note_object(lake, &record, &run.info, state, reason).await?;
     Ok(record)
 }
 

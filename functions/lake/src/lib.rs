@@ -1,6 +1,7 @@
 //! What the functions share: the lake as they see it, opened once at start.
 
 mod commit;
+mod files;
 mod relation;
 
 use std::path::{Path, PathBuf};
@@ -9,11 +10,13 @@ use std::sync::Arc;
 use tarn_core::contract::Contracts;
 use tarn_core::ports::{Catalog, Ledger, Objects, PutMode};
 use tarn_core::quality::{self, DatasetQuality};
+use tarn_core::run::RunRecord;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_table::Tables;
 use uuid::Uuid;
 
 pub use commit::{source_version, staged_files};
+pub use files::LocalFiles;
 pub use relation::{Opened, TableInfo, resolve};
 
 /// The key of the quality summary: a JSON array with one object per dataset.
@@ -55,9 +58,9 @@ impl Lake {
         }
     }
 
-    /// Sums up what the newest runs found of each dataset and writes it to [`QUALITY_SUMMARY`].
-    pub async fn write_quality_summary(&self, runs: usize) -> Result<Vec<DatasetQuality>> {
-        let summary = quality::summary(&self.ledger.runs(runs).await?);
+    /// Sums up what these runs found of each dataset and writes it to [`QUALITY_SUMMARY`].
+    pub async fn write_quality_summary(&self, runs: &[RunRecord]) -> Result<Vec<DatasetQuality>> {
+        let summary = quality::summary(runs);
         let body = serde_json::to_vec_pretty(&summary).map_err(|error| {
             Error::internal("the quality summary cannot be written").with_source(error)
         })?;

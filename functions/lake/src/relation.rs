@@ -1,18 +1,17 @@
 //! Tables as queries and marts read them.
 
-use tarn_core::ports::LocalCopy;
 use tarn_core::schema::{TableName, Zone};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::sql::{Relation, TableReference};
 use tarn_table::{Table, VersionRef};
 
-use crate::Lake;
+use crate::{Lake, LocalFiles};
 
 /// A relation and the local copies of its files, which last as long as this value.
 pub struct Opened {
     /// The table at its version.
     pub relation: Relation,
-    _copies: Vec<LocalCopy>,
+    _files: LocalFiles,
 }
 
 /// A table for a list of tables.
@@ -57,20 +56,14 @@ impl Lake {
     pub async fn open(&self, name: &TableName, version: &VersionRef) -> Result<Opened> {
         let table = self.table(name).await?;
         let fields = table.fields_at(version)?;
-        let mut files = Vec::new();
-        let mut copies = Vec::new();
-        for file in table.files(version, None).await? {
-            let copy = self.objects.fetch(&file.key).await?;
-            files.push(copy.path().to_owned());
-            copies.push(copy);
-        }
+        let files = self.fetch_table(&table, version, None).await?;
         Ok(Opened {
             relation: Relation {
                 name: name.clone(),
                 fields,
-                files,
+                files: files.iter().map(|(_, path)| path.to_owned()).collect(),
             },
-            _copies: copies,
+            _files: files,
         })
     }
 

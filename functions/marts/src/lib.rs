@@ -1,5 +1,7 @@
 //! Computes the marts whose inputs have changed and commits those whose content has.
 
+mod event;
+
 use std::collections::BTreeMap;
 
 use tarn_core::contract::Contracts;
@@ -8,6 +10,8 @@ use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::marts::{self, Inputs, Mart};
 use tarn_lake::{Lake, blocking, new_run_id, staged_files};
 use tarn_table::{Base, Change, Committed, VersionRef};
+
+pub use event::{Handled, handle};
 
 /// What became of a mart.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -50,14 +54,17 @@ pub async fn build_all(
     each: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Vec<MartOutcome>> {
     let mut outcomes = Vec::new();
-    for mart in marts::ALL {
-        if !has_datasets(mart, &lake.contracts) {
-            continue;
-        }
+    for mart in applicable(&lake.contracts) {
         each(mart.name);
         outcomes.push(build(lake, mart).await?);
     }
     Ok(outcomes)
+}
+
+fn applicable(contracts: &Contracts) -> impl Iterator<Item = &'static Mart> {
+    marts::ALL
+        .into_iter()
+        .filter(|mart| has_datasets(mart, contracts))
 }
 
 /// Marts are of the shop's datasets; with contracts of another shop those that do not apply are

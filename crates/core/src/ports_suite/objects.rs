@@ -8,7 +8,7 @@ use futures::future::join_all;
 
 use super::{Verdict, done, fails, holds, same, unique};
 use crate::error::ErrorKind;
-use crate::ports::{Objects, PutMode};
+use crate::ports::{ObjectInfo, Objects, PutMode};
 
 /// Keys that a store must take as they are.
 pub const ODD_NAMES: [&str; 12] = [
@@ -387,6 +387,44 @@ pub async fn files_go_in_and_come_out(store: Arc<dyn Objects>) -> Verdict {
         .await;
     holds(missing.is_err(), "a file that does not exist cannot be put")?;
     done(store.delete(&format!("{folder}/bytes")).await, "delete")
+}
+
+/// A version is fetched as it was put, after another took its place too.
+pub async fn a_version_is_fetched_after_another_took_its_place(store: Arc<dyn Objects>) -> Verdict {
+    let key = format!("{}/fetched", folder());
+    let mut versions = Vec::new();
+    for content in ["first", "", "the third"] {
+        let body = Bytes::from(content);
+        let info = done(store.put(&key, body, PutMode::Overwrite).await, "put")?;
+        versions.push((info, content));
+    }
+    for (info, content) in &versions {
+        let copy = done(store.fetch_version(info).await, "fetch_version")?;
+        let found = std::fs::read_to_string(copy.path())
+            .map_err(|error| format!("read of the fetched version: {error}"))?;
+        same(found.as_str(), *content, "content of the fetched version")?;
+    }
+    let Some((last, _)) = versions.last() else {
+        return Ok(());
+    };
+    let held = done(store.fetch_version(last).await, "fetch_version")?;
+    let next = Bytes::from_static(b"fourth");
+    done(store.put(&key, next, PutMode::Overwrite).await, "put")?;
+    same(
+        std::fs::read_to_string(held.path()).ok().as_deref(),
+        Some("the third"),
+        "content of a version that is held while another takes its place",
+    )?;
+    let missing = ObjectInfo {
+        key: format!("{key}-missing"),
+        ..last.clone()
+    };
+    fails(
+        store.fetch_version(&missing).await,
+        ErrorKind::NotFound,
+        "fetch_version of a key that is not there",
+    )?;
+    done(store.delete(&key).await, "delete")
 }
 
 /// A file for a test, removed at its end.

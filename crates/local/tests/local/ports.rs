@@ -30,6 +30,7 @@ suite!(objects:
     a_list_is_complete_and_in_key_order,
     odd_keys_are_kept_literally_and_uris_lead_back,
     files_go_in_and_come_out,
+    a_version_is_fetched_after_another_took_its_place,
 );
 
 suite!(catalog:

@@ -103,6 +103,10 @@ impl Objects for Folder {
         Ok(LocalCopy::in_place(self.root.join(key)))
     }
 
+    async fn fetch_version(&self, info: &ObjectInfo) -> Result<LocalCopy> {
+        self.fetch(&info.key).await
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
         let mut found = Vec::new();
         let mut folders = vec![self.root.clone()];

@@ -6,3 +6,4 @@ mod deletes;
 mod evolution;
 mod files;
 mod lake;
+mod maintenance;

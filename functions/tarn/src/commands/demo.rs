@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, Utc};
 use serde_json::json;
 use tarn_api::query::{QueryRequest, answer};
 use tarn_core::quality::DatasetQuality;
@@ -71,10 +71,10 @@ pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Resul
         progress.step(format!("building {mart}"))
     })
     .await?;
-    let quality = setting
-        .lake
-        .write_quality_summary(records.len().max(1000))
-        .await?;
+    let runs = records.len().max(1000);
+    let quality = tarn_quality::report(&setting.lake, runs, Utc::now())
+        .await?
+        .datasets;
     drop(progress);
     let failed = records
         .iter()

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use chrono::Utc;
 use tarn_core::Result;
 use tarn_core::quality::DatasetQuality;
 
@@ -12,7 +13,9 @@ use crate::terminal::{Terminal, count};
 /// Sums up the newest runs and prints what they found.
 pub async fn run(global: &Global, args: &QualityArgs, terminal: &Terminal) -> Result<ExitCode> {
     let setting = open(global)?;
-    let summary = setting.lake.write_quality_summary(args.runs).await?;
+    let summary = tarn_quality::report(&setting.lake, args.runs, Utc::now())
+        .await?
+        .datasets;
     if terminal.is_json() {
         summary
             .iter()

@@ -1,0 +1,142 @@
+//! Queues on SQS.
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{Message, MessageAttributeValue, QueueAttributeName};
+use tarn_core::{Error, ErrorKind, Result};
+
+use crate::failure::failed;
+
+/// Messages of one receive; SQS gives no more.
+const RECEIVE: usize = 10;
+
+/// How long a receive waits for messages (seconds): long enough that SQS asks all its servers.
+const WAIT_SECONDS: i32 = 2;
+
+/// How long a received message is hidden from others (seconds) while it is sent on.
+const HIDDEN_SECONDS: i32 = 60;
+
+/// A queue.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+impl Queue {
+    pub(crate) fn new(client: Client, url: &str) -> Self {
+        Queue {
+            client,
+            url: url.to_owned(),
+        }
+    }
+
+    /// The queue's URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn resource(&self) -> String {
+        format!("the queue {}", self.url)
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// `Storage`; a retryable one may have sent it.
+    pub async fn send(&self, body: &str) -> Result<()> {
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .send()
+            .await
+            .map_err(|error| failed("sqs:SendMessage", &self.resource(), error))?;
+        Ok(())
+    }
+
+    /// About how many messages wait to be received.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn depth(&self) -> Result<u64> {
+        let name = QueueAttributeName::ApproximateNumberOfMessages;
+        let answer = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.url)
+            .attribute_names(name.clone())
+            .send()
+            .await
+            .map_err(|error| failed("sqs:GetQueueAttributes", &self.resource(), error))?;
+        let text = answer.attributes().and_then(|known| known.get(&name));
+        text.and_then(|text| text.parse().ok()).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Storage,
+                format!("SQS does not say how long {} is", self.resource()),
+            )
+        })
+    }
+
+    /// Moves at most `limit` messages to another queue: each is received, sent, and then deleted, so
+    /// that one may be there twice after a failure, and none is lost. Returns how many were moved.
+    ///
+    /// # Errors
+    /// `Storage`, with how many were moved before.
+    pub async fn redrive_to(&self, target: &Queue, limit: usize) -> Result<usize> {
+        let mut moved = 0;
+        while moved < limit {
+            let wanted = RECEIVE.min(limit - moved);
+            let messages = self
+                .receive(wanted)
+                .await
+                .map_err(|error| error.context(format!("{moved} messages were moved")))?;
+            if messages.is_empty() {
+                break;
+            }
+            for message in messages {
+                self.forward(&message, target)
+                    .await
+                    .map_err(|error| error.context(format!("{moved} messages were moved")))?;
+                moved += 1;
+            }
+        }
+        Ok(moved)
+    }
+
+    async fn receive(&self, most: usize) -> Result<Vec<Message>> {
+        let received = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(i32::try_from(most).unwrap_or(1))
+            .wait_time_seconds(WAIT_SECONDS)
+            .visibility_timeout(HIDDEN_SECONDS)
+            .message_attribute_names("All")
+            .send()
+            .await
+            .map_err(|error| failed("sqs:ReceiveMessage", &self.resource(), error))?;
+        Ok(received.messages.unwrap_or_default())
+    }
+
+    async fn forward(&self, message: &Message, target: &Queue) -> Result<()> {
+        let attributes: Option<std::collections::HashMap<String, MessageAttributeValue>> =
+            message.message_attributes().cloned();
+        target
+            .client
+            .send_message()
+            .queue_url(&target.url)
+            .message_body(message.body().unwrap_or_default())
+            .set_message_attributes(attributes)
+            .send()
+            .await
+            .map_err(|error| failed("sqs:SendMessage", &target.resource(), error))?;
+        self.client
+            .delete_message()
+            .queue_url(&self.url)
+            .receipt_handle(message.receipt_handle().unwrap_or_default())
+            .send()
+            .await
+            .map_err(|error| failed("sqs:DeleteMessage", &self.resource(), error))?;
+        Ok(())
+    }
+}

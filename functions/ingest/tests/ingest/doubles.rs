@@ -1,0 +1,259 @@
+//! The ports of a folder with a gate before and after each write.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tarn_core::ports::{
+    Catalog, Ledger, LocalCopy, ObjectInfo, Objects, PutMode, TablePointer,
+};
+use tarn_core::run::{ObjectRecord, RunRecord};
+use tarn_core::schema::{TableName, TableSpec};
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_lake::Lake;
+use tarn_local::LocalLake;
+use tokio::sync::Notify;
+
+use crate::lake::open_with;
+
+/// What happens at a write.
+pub enum Gate {
+    /// At this moment (two per write: before it, and after it without a reply) nothing goes on any
+    /// more, as if the process had been killed.
+    StopAt {
+        moment: u64,
+        seen: AtomicU64,
+        reached: Notify,
+    },
+    /// The first writes of that name are refused.
+    Refuse {
+        name: &'static str,
+        left: AtomicU64,
+        kind: ErrorKind,
+    },
+}
+
+impl Gate {
+    pub fn stop_at(moment: u64) -> Arc<Self> {
+        Arc::new(Gate::StopAt {
+            moment,
+            seen: AtomicU64::new(0),
+            reached: Notify::new(),
+        })
+    }
+
+    pub fn refuse(name: &'static str, times: u64, kind: ErrorKind) -> Arc<Self> {
+        Arc::new(Gate::Refuse {
+            name,
+            left: AtomicU64::new(times),
+            kind,
+        })
+    }
+
+    /// Returns when the process would have been killed.
+    pub async fn reached(&self) {
+        match self {
+            Gate::StopAt { reached, .. } => reached.notified().await,
+            Gate::Refuse { .. } => std::future::pending().await,
+        }
+    }
+
+    async fn moment(&self) {
+        if let Gate::StopAt {
+            moment,
+            seen,
+            reached,
+        } = self
+            && seen.fetch_add(1, Ordering::SeqCst) >= *moment
+        {
+            reached.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn write<T>(&self, name: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        if let Gate::Refuse {
+            name: refused,
+            left,
+            kind,
+        } = self
+            && *refused == name
+            && left
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+                .is_ok()
+        {
+            return Err(Error::new(*kind, format!("{name} is refused")).retryable(true));
+        }
+        self.moment().await;
+        let result = work.await;
+        self.moment().await;
+        result
+    }
+}
+
+/// A lake over the folder, behind a gate.
+pub fn gated(local: &LocalLake, gate: &Arc<Gate>) -> Lake {
+    open_with(
+        local,
+        Arc::new(Gated(local.objects(), gate.clone())),
+        Arc::new(Gated(local.catalog(), gate.clone())),
+        Arc::new(Gated(local.ledger(), gate.clone())),
+    )
+}
+
+struct Gated<P: ?Sized>(Arc<P>, Arc<Gate>);
+
+#[async_trait]
+impl Objects for Gated<dyn Objects> {
+    fn uri(&self, key: &str) -> String {
+        self.0.uri(key)
+    }
+    fn key_of(&self, uri: &str) -> Option<String> {
+        self.0.key_of(uri)
+    }
+    async fn head(&self, key: &str) -> Result<ObjectInfo> {
+        self.0.head(key).await
+    }
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
+        self.0.get(key, range).await
+    }
+    async fn put(&self, key: &str, body: Bytes, mode: PutMode) -> Result<ObjectInfo> {
+        self.1.write("put", self.0.put(key, body, mode)).await
+    }
+    async fn put_file(
+        &self,
+        key: &str,
+        path: &Path,
+        mode: PutMode,
+        consume: bool,
+    ) -> Result<ObjectInfo> {
+        let work = self.0.put_file(key, path, mode, consume);
+        self.1.write("put_file", work).await
+    }
+    async fn fetch(&self, key: &str) -> Result<LocalCopy> {
+        self.0.fetch(key).await
+    }
+    async fn fetch_version(&self, info: &ObjectInfo) -> Result<LocalCopy> {
+        self.0.fetch_version(info).await
+    }
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
+        self.0.list(prefix).await
+    }
+    async fn delete(&self, key: &str) -> Result<()> {
+        self.1.write("delete", self.0.delete(key)).await
+    }
+    async fn presign(&self, key: &str, seconds: u64) -> Result<String> {
+        self.0.presign(key, seconds).await
+    }
+}
+
+#[async_trait]
+impl Catalog for Gated<dyn Catalog> {
+    async fn load(&self, table: &TableName) -> Result<Option<TablePointer>> {
+        self.0.load(table).await
+    }
+    async fn swap(
+        &self,
+        spec: &TableSpec,
+        expected: Option<&str>,
+        new_location: &str,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<TablePointer> {
+        let work = self.0.swap(spec, expected, new_location, parameters);
+        self.1.write("swap", work).await
+    }
+    async fn list(&self) -> Result<Vec<TableName>> {
+        self.0.list().await
+    }
+    async fn describe(&self, table: &TableName) -> Result<Option<TableSpec>> {
+        self.0.describe(table).await
+    }
+}
+
+#[async_trait]
+impl Ledger for Gated<dyn Ledger> {
+    async fn object(&self, key: &str) -> Result<Option<ObjectRecord>> {
+        self.0.object(key).await
+    }
+    async fn put_object(&self, record: &ObjectRecord, expected: Option<u64>) -> Result<u64> {
+        let work = self.0.put_object(record, expected);
+        self.1.write("put_object", work).await
+    }
+    async fn objects(&self, prefix: &str) -> Result<Vec<ObjectRecord>> {
+        self.0.objects(prefix).await
+    }
+    async fn put_run(&self, run: &RunRecord) -> Result<()> {
+        self.1.write("put_run", self.0.put_run(run)).await
+    }
+    async fn run(&self, run_id: &str) -> Result<Option<RunRecord>> {
+        self.0.run(run_id).await
+    }
+    async fn runs(&self, limit: usize) -> Result<Vec<RunRecord>> {
+        self.0.runs(limit).await
+    }
+    async fn state(&self, name: &str) -> Result<Option<String>> {
+        self.0.state(name).await
+    }
+    async fn put_state(&self, name: &str, value: &str) -> Result<()> {
+        self.1.write("put_state", self.0.put_state(name, value)).await
+    }
+}
+
+/// Objects that hand out temporary copies, as S3 does.
+pub struct Copying(pub Arc<dyn Objects>);
+
+impl Copying {
+    fn copy(original: &LocalCopy) -> LocalCopy {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("copy");
+        std::fs::copy(original.path(), &path).unwrap();
+        LocalCopy::temporary(path, folder)
+    }
+}
+
+#[async_trait]
+impl Objects for Copying {
+    fn uri(&self, key: &str) -> String {
+        self.0.uri(key)
+    }
+    fn key_of(&self, uri: &str) -> Option<String> {
+        self.0.key_of(uri)
+    }
+    async fn head(&self, key: &str) -> Result<ObjectInfo> {
+        self.0.head(key).await
+    }
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
+        self.0.get(key, range).await
+    }
+    async fn put(&self, key: &str, body: Bytes, mode: PutMode) -> Result<ObjectInfo> {
+        self.0.put(key, body, mode).await
+    }
+    async fn put_file(
+        &self,
+        key: &str,
+        path: &Path,
+        mode: PutMode,
+        consume: bool,
+    ) -> Result<ObjectInfo> {
+        self.0.put_file(key, path, mode, consume).await
+    }
+    async fn fetch(&self, key: &str) -> Result<LocalCopy> {
+        Ok(Copying::copy(&self.0.fetch(key).await?))
+    }
+    async fn fetch_version(&self, info: &ObjectInfo) -> Result<LocalCopy> {
+        Ok(Copying::copy(&self.0.fetch_version(info).await?))
+    }
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
+        self.0.list(prefix).await
+    }
+    async fn delete(&self, key: &str) -> Result<()> {
+        self.0.delete(key).await
+    }
+    async fn presign(&self, key: &str, seconds: u64) -> Result<String> {
+        self.0.presign(key, seconds).await
+    }
+}

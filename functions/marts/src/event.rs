@@ -1,0 +1,255 @@
+//! What the function is told: by the queue that some tables have changed, by the schedule that it is
+//! time to look at all.
+
+use std::collections::BTreeSet;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use serde::Deserialize;
+use serde_json::Value;
+use tarn_core::schema::TableName;
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_engine::marts::Mart;
+use tarn_lake::Lake;
+
+use crate::{MartOutcome, applicable, build};
+
+/// What became of an event.
+#[derive(Debug, Default)]
+pub struct Handled {
+    /// The marts that were looked at.
+    pub outcomes: Vec<MartOutcome>,
+    /// Messages to be delivered again.
+    failed: Vec<String>,
+}
+
+impl Handled {
+    /// Which messages are to be delivered again.
+    pub fn response(&self) -> SqsBatchResponse {
+        let mut response = SqsBatchResponse::default();
+        response.set_failures(self.failed.iter().cloned());
+        response
+    }
+}
+
+/// A message: `{"tables": ["curated.orders"]}`.
+#[derive(Deserialize)]
+struct Changed {
+    tables: Vec<String>,
+}
+
+/// Brings the marts up to date that read one of the changed tables, or all of them for
+/// `{"task": "marts"}`. A mart whose inputs are those of its last computation is left alone. Where one
+/// cannot be built, the messages about its inputs fail, and the others do not.
+///
+/// # Errors
+/// `BadRequest` for an event of another kind, and, for the schedule, the first error of a mart.
+pub async fn handle(event: Value, lake: &Lake) -> Result<Handled> {
+    if event.get("Records").is_some() {
+        let event: SqsEvent = serde_json::from_value(event).map_err(|error| {
+            Error::new(ErrorKind::BadRequest, "the batch of messages cannot be read")
+                .with_source(error)
+        })?;
+        return of_queue(event, lake).await;
+    }
+    if event.get("task").and_then(Value::as_str) == Some("marts") {
+        let (outcomes, mut errors) = build_some(lake, |_| true).await;
+        return match errors.pop() {
+            Some((_, error)) => Err(error),
+            None => Ok(Handled {
+                outcomes,
+                failed: Vec::new(),
+            }),
+        };
+    }
+    Err(Error::new(
+        ErrorKind::BadRequest,
+        "the event is neither a batch of messages nor {\"task\": \"marts\"}",
+    ))
+}
+
+async fn of_queue(event: SqsEvent, lake: &Lake) -> Result<Handled> {
+    let mut messages: Vec<(String, BTreeSet<TableName>)> = Vec::new();
+    let mut failed = Vec::new();
+    for message in event.records {
+        let id = message.message_id.ok_or_else(|| {
+            Error::new(
+                ErrorKind::BadRequest,
+                "a message of the batch has no messageId",
+            )
+        })?;
+        match tables(message.body.as_deref().unwrap_or_default()) {
+            Ok(tables) => messages.push((id, tables)),
+            Err(error) => {
+                tracing::error!(message = id, %error, "a message cannot be read");
+                failed.push(id);
+            }
+        }
+    }
+    let changed: BTreeSet<&TableName> = messages.iter().flat_map(|(_, tables)| tables).collect();
+    let (outcomes, errors) =
+        build_some(lake, |mart| changed.iter().any(|table| reads(mart, table))).await;
+    for (id, tables) in &messages {
+        let concerned = errors
+            .iter()
+            .any(|(mart, _)| tables.iter().any(|table| reads(mart, table)));
+        if concerned {
+            failed.push(id.clone());
+        }
+    }
+    Ok(Handled { outcomes, failed })
+}
+
+async fn build_some(
+    lake: &Lake,
+    wanted: impl Fn(&Mart) -> bool,
+) -> (Vec<MartOutcome>, Vec<(&'static Mart, Error)>) {
+    let (mut outcomes, mut errors) = (Vec::new(), Vec::new());
+    for mart in applicable(&lake.contracts).filter(|mart| wanted(mart)) {
+        match build(lake, mart).await {
+            Ok(outcome) => {
+                tracing::info!(
+                    mart = outcome.mart,
+                    rows = outcome.rows,
+                    status = ?outcome.status,
+                    "a mart is up to date"
+                );
+                outcomes.push(outcome);
+            }
+            Err(error) => {
+                tracing::error!(mart = mart.name, %error, "a mart cannot be built");
+                errors.push((mart, error));
+            }
+        }
+    }
+    (outcomes, errors)
+}
+
+fn tables(body: &str) -> Result<BTreeSet<TableName>> {
+    let wrong = |text: &str| Error::new(ErrorKind::BadRequest, text.to_owned());
+    let changed: Changed = serde_json::from_str(body).map_err(|error| {
+        wrong("a message is not {\"tables\": [\"curated.orders\"]}").with_source(error)
+    })?;
+    changed
+        .tables
+        .iter()
+        .map(|name| {
+            TableName::parse(name).ok_or_else(|| wrong(&format!("{name} is no name of a table")))
+        })
+        .collect()
+}
+
+fn reads(mart: &Mart, table: &TableName) -> bool {
+    mart.inputs.iter().any(|input| {
+        *table == TableName::new(tarn_core::schema::Zone::Curated, *input)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::path::Path;
+
+    use serde_json::json;
+    use tarn_core::contract::load_dir;
+    use tarn_core::ports::PutMode;
+    use tarn_local::LocalLake;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::MartStatus;
+
+    fn lake_in(folder: &TempDir) -> (LocalLake, Lake) {
+        let local = LocalLake::create(folder.path()).unwrap();
+        let contracts = load_dir(Path::new("../../contracts")).unwrap();
+        let lake = Lake::new(
+            local.objects(),
+            local.catalog(),
+            local.ledger(),
+            contracts,
+            &local.scratch(),
+        );
+        (local, lake)
+    }
+
+    fn message(body: &str) -> Value {
+        json!({ "Records": [{ "messageId": "0", "body": body }, { "messageId": "1", "body": "{" }] })
+    }
+
+    fn sample(name: &str) -> Value {
+        serde_json::from_str(&std::fs::read_to_string(format!("../../events/{name}")).unwrap())
+            .unwrap()
+    }
+
+    fn failed(handled: &Handled) -> Vec<String> {
+        let failures = handled.response().batch_item_failures;
+        failures
+            .into_iter()
+            .map(|failure| failure.item_identifier)
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_message_builds_the_marts_that_read_its_tables_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_local, lake) = lake_in(&folder);
+        let handled = handle(message(r#"{"tables":["curated.ad_events"]}"#), &lake)
+            .await
+            .unwrap();
+        // The second message cannot be read.
+        assert_eq!(failed(&handled), ["1"]);
+        let marts: Vec<_> = handled
+            .outcomes
+            .iter()
+            .map(|outcome| outcome.mart.as_str())
+            .collect();
+        assert_eq!(marts, ["ad_performance"]);
+        let none = handle(message(r#"{"tables":["curated.social_posts"]}"#), &lake)
+            .await
+            .unwrap();
+        assert_eq!(none.outcomes, []);
+        let handled = handle(sample("scheduler/marts_tables.json"), &lake)
+            .await
+            .unwrap();
+        assert!(!handled.outcomes.is_empty());
+        assert_eq!(failed(&handled), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn the_schedule_looks_at_every_mart_and_computes_only_what_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_local, lake) = lake_in(&folder);
+        let key = "raw/ads/events/ingest_date=2026-01-31/events.ndjson";
+        let events = std::fs::read("../../events/ads/events.ndjson").unwrap();
+        lake.objects
+            .put(key, events.into(), PutMode::Overwrite)
+            .await
+            .unwrap();
+        tarn_ingest::ingest(&lake, key).await.unwrap();
+        let first = handle(sample("scheduler/marts.json"), &lake).await.unwrap();
+        let status = |handled: &Handled, mart: &str| {
+            let found = handled.outcomes.iter().find(|found| found.mart == mart);
+            found.unwrap().status.clone()
+        };
+        assert!(matches!(
+            status(&first, "ad_performance"),
+            MartStatus::Built { .. }
+        ));
+        assert!(matches!(
+            status(&first, "daily_sales"),
+            MartStatus::Waiting { .. }
+        ));
+        let second = handle(sample("scheduler/marts.json"), &lake).await.unwrap();
+        assert_eq!(status(&second, "ad_performance"), MartStatus::Unchanged);
+    }
+
+    #[tokio::test]
+    async fn an_event_of_another_kind_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_local, lake) = lake_in(&folder);
+        for event in [json!({}), json!({"task": "quality"}), json!({"Records": 1})] {
+            let error = handle(event, &lake).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BadRequest);
+        }
+    }
+}

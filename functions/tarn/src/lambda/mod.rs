@@ -1,0 +1,241 @@
+//! The binary as a Lambda function: which one, `_HANDLER` says.
+//!
+//! At a cold start the settings are read and checked, and the ports are connected once. A wrong
+//! setting fails the start and is told to Lambda, all faults at once. Each event is then handed to the
+//! library function of that name. A panic in it becomes a failed invocation.
+
+mod api;
+mod init_error;
+mod log;
+mod metrics;
+mod start;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use chrono::Utc;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tarn_archive::{archive_batch, stream_contract};
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_ingest::{Bounds, ingest_batch};
+
+use crate::cloud::{Cloud, connect};
+use crate::lambda::metrics::Metrics;
+use crate::lambda::start::{Handler, Start};
+
+/// Where runs stage their files: the only folder that a function can write to.
+const SCRATCH: &str = "/tmp/tarn";
+
+/// Runs that the quality summary is made of.
+const SUMMED_RUNS: usize = 1000;
+
+/// What is left of the function's time when a batch begins no further message: time to answer.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// Whether this process is a Lambda function.
+pub fn is_function() -> bool {
+    let called = std::env::args_os().next();
+    std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some()
+        || called.is_some_and(|path| Path::new(&path).file_name() == Some("bootstrap".as_ref()))
+}
+
+/// Serves events until Lambda ends the process.
+pub fn main() -> ExitCode {
+    log::init();
+    let result = Start::read(&|name| std::env::var(name).ok()).and_then(serve);
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(errorKind = error.kind().as_str(), "the function cannot start: {error}");
+            init_error::report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(start: Start) -> Result<()> {
+    clear(Path::new(SCRATCH))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(start.threads())
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Error::internal("the async runtime cannot be started").with_source(error)
+        })?;
+    runtime.block_on(async {
+        let function = Arc::new(Function::new(start).await?);
+        let served = if function.handler == Handler::Api {
+            api::serve(&function).await
+        } else {
+            let service = service_fn(move |event| {
+                let function = function.clone();
+                async move { function.handle(event).await.map_err(Failure) }
+            });
+            lambda_runtime::run(service).await
+        };
+        served.map_err(|error| Error::internal("the runtime of Lambda ended").with_source(error))
+    })
+}
+
+/// Makes the folder anew: a process that was killed in the same sandbox may have left files.
+fn clear(folder: &Path) -> Result<()> {
+    let removed = match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => std::fs::create_dir_all(folder),
+    };
+    removed.map_err(|error| {
+        Error::new(
+            ErrorKind::Storage,
+            format!("the folder {} cannot be made", folder.display()),
+        )
+        .with_source(error)
+    })
+}
+
+/// A function, ready for events.
+pub(crate) struct Function {
+    handler: Handler,
+    cloud: Cloud,
+    start: Start,
+    metrics: Metrics,
+}
+
+/// An error on its way to Lambda.
+#[derive(Debug)]
+struct Failure(Error);
+
+impl From<Failure> for Diagnostic {
+    fn from(Failure(error): Failure) -> Self {
+        Diagnostic {
+            error_type: format!("tarn.{}", error.kind().as_str()),
+            error_message: error.to_string(),
+        }
+    }
+}
+
+impl Function {
+    async fn new(start: Start) -> Result<Self> {
+        let contracts = start.contracts.clone();
+        let cloud = connect(start.settings.clone(), contracts, Path::new(SCRATCH)).await;
+        if start.handler == Handler::Archive {
+            // A stream without a dataset is a fault of the settings, not of some record.
+            stream_contract(&cloud.lake, Some(start.settings.stream_dataset()?))?;
+        }
+        Ok(Function {
+            handler: start.handler,
+            metrics: Metrics::new(start.namespace.clone()),
+            cloud,
+            start,
+        })
+    }
+
+    async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value> {
+        let deadline = deadline(&event.context);
+        match self.handler {
+            Handler::Ingest => self.ingest(event.payload, deadline).await,
+            Handler::Archive => self.archive(event.payload).await,
+            Handler::Marts => {
+                let handled = tarn_marts::handle(event.payload, &self.cloud.lake).await?;
+                value(&handled.response())
+            }
+            Handler::Quality => self.quality(&event.payload).await,
+            Handler::Maintain => self.maintain(&event.payload).await,
+            Handler::Api => Err(Error::internal("the API has a service of its own")),
+        }
+    }
+
+    async fn ingest(&self, event: Value, deadline: Instant) -> Result<Value> {
+        let lake = &self.cloud.lake;
+        let bounds = Bounds {
+            bucket: Some(self.start.settings.bucket_of(tarn_core::layout::RAW)?.to_owned()),
+            until: deadline.checked_sub(ANSWER_TIME),
+        };
+        let mut batch = ingest_batch(parsed(event)?, lake, &bounds).await?;
+        for ingested in &batch.ingested {
+            self.metrics.run(ingested, &lake.contracts);
+        }
+        if !batch.changed.is_empty() {
+            let tables: Vec<String> = batch.changed.iter().map(ToString::to_string).collect();
+            let queue = self.cloud.aws.queue(self.start.settings.marts_queue_url()?);
+            let message = json!({ "tables": tables }).to_string();
+            if let Err(error) = queue.send(&message).await {
+                tracing::error!(%error, "the marts could not be told; the messages will be delivered again");
+                batch.fail_changed();
+            }
+        }
+        value(&batch.response())
+    }
+
+    async fn archive(&self, event: Value) -> Result<Value> {
+        let settings = &self.start.settings;
+        let lake = &self.cloud.lake;
+        let contract = stream_contract(lake, Some(settings.stream_dataset()?))?;
+        let archived = archive_batch(parsed(event)?, lake, contract, settings.stream()?).await;
+        value(&archived.response())
+    }
+
+    async fn quality(&self, event: &Value) -> Result<Value> {
+        expect_task(event, "quality")?;
+        let report = tarn_quality::report(&self.cloud.lake, SUMMED_RUNS, Utc::now()).await?;
+        self.metrics.freshness(&report.freshness);
+        Ok(json!({ "datasets": report.datasets.len() }))
+    }
+
+    async fn maintain(&self, event: &Value) -> Result<Value> {
+        expect_task(event, "maintain")?;
+        let dry_run = event.get("dry_run").and_then(Value::as_bool) == Some(true);
+        let outcomes = tarn_maintain::maintain(
+            &self.cloud.lake,
+            &self.start.retention,
+            Utc::now(),
+            dry_run,
+            &mut |_| {},
+        )
+        .await?;
+        let failed: Vec<&str> = outcomes
+            .iter()
+            .filter(|outcome| outcome.error.is_some())
+            .map(|outcome| outcome.table.as_str())
+            .collect();
+        if failed.is_empty() {
+            return value(&outcomes);
+        }
+        Err(Error::new(
+            ErrorKind::Storage,
+            format!("some tables could not be looked after: {}", failed.join(", ")),
+        )
+        .retryable(true))
+    }
+}
+
+/// When Lambda ends this invocation.
+fn deadline(context: &lambda_runtime::Context) -> Instant {
+    let left = context.deadline().duration_since(SystemTime::now());
+    Instant::now() + left.unwrap_or_default()
+}
+
+fn expect_task(event: &Value, task: &str) -> Result<()> {
+    if event.get("task").and_then(Value::as_str) == Some(task) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::BadRequest,
+        format!("the event is not {{\"task\": \"{task}\"}}"),
+    ))
+}
+
+fn parsed<T: DeserializeOwned>(event: Value) -> Result<T> {
+    serde_json::from_value(event).map_err(|error| {
+        Error::new(ErrorKind::BadRequest, "the event cannot be read").with_source(error)
+    })
+}
+
+fn value(answer: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(answer)
+        .map_err(|error| Error::internal("the answer cannot be written as JSON").with_source(error))
+}

@@ -58,19 +58,20 @@ locals {
     }
   }
 
+  # By name, so that the plan shows what each function is given.
   bucket_variables = {
-    raw        = { TARN_RAW_BUCKET = module.storage.buckets["raw"] }
-    curated    = { TARN_CURATED_BUCKET = module.storage.buckets["curated"] }
-    analytics  = { TARN_ANALYTICS_BUCKET = module.storage.buckets["analytics"] }
-    quarantine = { TARN_QUARANTINE_BUCKET = module.storage.buckets["quarantine"] }
-    results    = { TARN_RESULTS_BUCKET = module.storage.buckets["results"] }
+    raw        = { TARN_RAW_BUCKET = local.buckets.raw }
+    curated    = { TARN_CURATED_BUCKET = local.buckets.curated }
+    analytics  = { TARN_ANALYTICS_BUCKET = local.buckets.analytics }
+    quarantine = { TARN_QUARANTINE_BUCKET = local.buckets.quarantine }
+    results    = { TARN_RESULTS_BUCKET = local.buckets.results }
   }
   database_variables = {
-    curated   = { TARN_CURATED_DATABASE = module.catalog.databases["curated"] }
-    analytics = { TARN_ANALYTICS_DATABASE = module.catalog.databases["analytics"] }
-    quality   = { TARN_QUALITY_DATABASE = module.catalog.databases["quality"] }
+    curated   = { TARN_CURATED_DATABASE = local.databases.curated }
+    analytics = { TARN_ANALYTICS_DATABASE = local.databases.analytics }
+    quality   = { TARN_QUALITY_DATABASE = local.databases.quality }
   }
-  ledger_variables = { TARN_LEDGER_TABLE = module.ledger.name }
+  ledger_variables = { TARN_LEDGER_TABLE = local.ledger }
 
   environment = {
     ingest = merge(

@@ -1,0 +1,142 @@
+//! What must hold in every plan, as named checks. A check returns what breaks it.
+
+mod access;
+mod data;
+mod edges;
+mod watch;
+
+use crate::plan::{self, Plan};
+
+pub type Check = fn(&Plan) -> Vec<String>;
+
+/// Every check by its name.
+pub const ALL: &[(&str, Check)] = &[
+    // access
+    ("every policy is known when the plan is made", access::known),
+    ("no action has a wildcard", access::no_action_wildcard),
+    ("no resource is a star but the named ones", access::no_star),
+    ("no permission is for everybody", access::not_everybody),
+    ("services are bound to this account", access::deputies),
+    ("roles are taken on by named principals", access::trust),
+    ("every function has a role of its own", access::own_roles),
+    (
+        "functions write their own zones alone",
+        access::zones_written,
+    ),
+    ("functions read their own zones alone", access::zones_read),
+    (
+        "functions send to their own queues alone",
+        access::queues_sent,
+    ),
+    ("only those who commit change the catalog", access::catalog),
+    ("only those who keep the ledger change it", access::ledger),
+    ("keys are used by alias and through a service", access::keys),
+    ("personas see their own zones alone", access::personas),
+    (
+        "functions are given what they need and nothing else",
+        access::environment,
+    ),
+    (
+        "API Gateway calls the API's function alone",
+        access::permissions,
+    ),
+    // data
+    ("buckets refuse plain HTTP and old TLS", data::bucket_tls),
+    ("buckets refuse weaker encryption", data::bucket_no_weaker),
+    (
+        "buckets are encrypted with the data key",
+        data::bucket_encryption,
+    ),
+    ("buckets are versioned", data::bucket_versions),
+    ("buckets are not public", data::bucket_public),
+    ("buckets have one owner", data::bucket_owner),
+    ("buckets clean up", data::bucket_lifecycle),
+    ("raw objects are announced", data::raw_events),
+    ("keys rotate and are not deleted in haste", data::keys),
+    ("the stream is encrypted", data::stream),
+    ("the ledger is encrypted and restorable", data::ledger),
+    ("prod is protected", data::protection),
+    ("queues and topics are encrypted", data::queues),
+    ("logs are encrypted and expire", data::logs),
+    ("settings of functions are encrypted", data::settings),
+    ("schedules are encrypted", data::schedules),
+    ("Athena's workgroup has the last word", data::athena),
+    ("databases are in their zone's bucket", data::databases),
+    ("everything is tagged and named by the prefix", data::names),
+    // edges
+    ("queues and topics refuse plain HTTP", edges::tls),
+    ("queues of work have a dead-letter queue", edges::queues),
+    ("rules keep what cannot be delivered", edges::rules),
+    ("schedules keep what cannot be delivered", edges::schedules),
+    ("asynchronous functions keep what failed", edges::functions),
+    (
+        "notifications keep what cannot be delivered",
+        edges::subscriptions,
+    ),
+    (
+        "queues are read with partial failures",
+        edges::queue_readers,
+    ),
+    ("a message is not handed out twice", edges::visibility),
+    ("the stream never blocks", edges::stream_readers),
+    (
+        "dead-letter queues keep messages for 14 days",
+        edges::retention,
+    ),
+    // watch
+    ("dead-letter queues have an alarm", watch::dead_letters),
+    ("queues of work have an alarm", watch::queue_age),
+    ("functions have alarms", watch::functions),
+    ("the stream's reader has an alarm", watch::iterator_age),
+    ("the API has an alarm", watch::api_errors),
+    ("freshness has alarms", watch::freshness),
+    ("alarms are heard", watch::heard),
+    ("the budget is heard", watch::budget),
+    ("functions log as JSON and are traced", watch::functions_log),
+    ("no route is open but health", watch::routes),
+    ("the API is throttled and logged", watch::stage),
+];
+
+/// What the checks find in a plan, as `check: finding`.
+pub fn findings(plan: &Plan) -> Vec<(&'static str, String)> {
+    ALL.iter()
+        .flat_map(|(name, check)| check(plan).into_iter().map(|finding| (*name, finding)))
+        .collect()
+}
+
+fn none_in(environment: &str) {
+    let found: Vec<String> = findings(plan::of(environment))
+        .into_iter()
+        .map(|(check, finding)| format!("{check}: {finding}"))
+        .collect();
+    assert!(found.is_empty(), "{environment}:\n{}", found.join("\n"));
+}
+
+#[test]
+#[ignore = "needs terraform; run by cargo xtask test"]
+fn the_plan_of_dev_passes_every_check() {
+    none_in("dev");
+}
+
+#[test]
+#[ignore = "needs terraform; run by cargo xtask test"]
+fn the_plan_of_prod_passes_every_check() {
+    none_in("prod");
+}
+
+#[test]
+#[ignore = "needs terraform; run by cargo xtask test"]
+fn the_plan_of_local_passes_every_check() {
+    none_in("local");
+}
+
+#[test]
+#[ignore = "needs terraform; run by cargo xtask test"]
+fn policies_are_known_without_knowing_the_keys() {
+    let plan = Plan {
+        environment: "prod",
+        account: crate::terraform::ACCOUNT,
+        json: crate::terraform::Copy::new().plan("prod", false),
+    };
+    assert_eq!(access::known(&plan), Vec::<String>::new());
+}

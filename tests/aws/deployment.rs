@@ -1,5 +1,6 @@
 //! An emulator, and the lake that Terraform builds on it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::TcpListener;
@@ -104,9 +105,34 @@ impl Emulator {
         lines[lines.len().saturating_sub(60)..].join("\n")
     }
 
-    /// The folder that it writes to; None for an emulator that is not ours.
-    pub fn state(&self) -> Option<PathBuf> {
-        self.own.as_ref().map(|_| self.folder.path().join("state"))
+    /// The running processes of a function: their identifiers and environments. None of an emulator
+    /// that is not ours.
+    pub fn processes(&self, handler: &str) -> Vec<(String, BTreeMap<String, String>)> {
+        let handler = handler.to_owned();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").unwrap() {
+            let process = entry.unwrap();
+            // Most are somebody else's, and some are gone by now.
+            let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
+            let environment: BTreeMap<String, String> = String::from_utf8_lossy(&environment)
+                .split('\0')
+                .filter_map(|variable| variable.split_once('='))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect();
+            let is_ours = environment
+                .get("LAMBDA_TASK_ROOT")
+                .is_some_and(|code| Path::new(code).starts_with(self.folder.path()));
+            if is_ours && environment.get("_HANDLER") == Some(&handler) {
+                let id = process.file_name().into_string().unwrap();
+                found.push((id, environment));
+            }
+        }
+        found
+    }
+
+    /// Whether it is our own, and its functions are processes here.
+    pub fn is_own(&self) -> bool {
+        self.own.is_some()
     }
 }
 

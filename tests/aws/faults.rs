@@ -119,10 +119,10 @@ fn visibility(lake: &Deployment) -> String {
 
 /// SIGKILL at several moments; the message comes again, and every row is there once.
 pub fn a_function_killed_at_work_is_repeated(lake: &Deployment) {
-    let Some(state) = lake.emulator.state() else {
+    if !lake.emulator.is_own() {
         eprintln!("NOT RUN: the functions of an emulator elsewhere cannot be killed");
         return;
-    };
+    }
     let deployed = visibility(lake);
     redeliver_soon(lake);
     let mut killed = 0;
@@ -130,7 +130,7 @@ pub fn a_function_killed_at_work_is_repeated(lake: &Deployment) {
         let file = access_log(lake.scratch(), &format!("killed{number}"), 60_000);
         lake.upload(&file, &format!("{FOLDER}/killed{number}.log"));
         std::thread::sleep(Duration::from_millis(delay));
-        killed += kill_functions(&state);
+        killed += kill_functions(lake);
     }
     assert!(killed > 0, "no function was running");
     for number in 0..4 {
@@ -145,30 +145,17 @@ pub fn a_function_killed_at_work_is_repeated(lake: &Deployment) {
 }
 
 /// Kills the processes of the function `ingest`; how many there were.
-fn kill_functions(state: &std::path::Path) -> usize {
-    let mut killed = 0;
-    for entry in std::fs::read_dir("/proc").unwrap() {
-        let process = entry.unwrap();
-        let Ok(program) = std::fs::read_link(process.path().join("exe")) else {
-            continue;
-        };
-        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
-        let is_ingest = environment
-            .split(|byte| *byte == 0)
-            .any(|variable| variable == b"_HANDLER=ingest");
-        if is_ingest && program.starts_with(state) {
-            let id = process.file_name();
-            killed += usize::from(
-                std::process::Command::new("kill")
-                    .arg("-KILL")
-                    .arg(id)
-                    .status()
-                    .unwrap()
-                    .success(),
-            );
-        }
-    }
-    killed
+fn kill_functions(lake: &Deployment) -> usize {
+    lake.emulator
+        .processes("ingest")
+        .iter()
+        .filter(|(id, _)| {
+            let status = std::process::Command::new("kill")
+                .args(["-KILL", id])
+                .status();
+            status.unwrap().success()
+        })
+        .count()
 }
 
 /// A file that cannot be read is tried several times and then set aside; its neighbours are not.

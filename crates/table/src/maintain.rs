@@ -65,11 +65,8 @@ pub(crate) async fn run(
     let mut named = named_by(&table, retention, now, &listed).await?;
     // A reader may have learnt of it just before.
     named.insert(tables.store.key_of(&former)?);
-    let mut deleted: BTreeMap<String, Option<u64>> = expiry
-        .files
-        .into_iter()
-        .map(|key| (key, None))
-        .collect();
+    let mut deleted: BTreeMap<String, Option<u64>> =
+        expiry.files.into_iter().map(|key| (key, None)).collect();
     for file in &listed {
         let known_kind = ENDINGS.iter().any(|ending| file.key.ends_with(ending));
         let old = now - file.last_modified > retention.orphans_after;
@@ -172,7 +169,10 @@ async fn expire(
         if dry_run {
             return Ok(expiry);
         }
-        let ids: Vec<i64> = expired.iter().map(|snapshot| snapshot.snapshot_id()).collect();
+        let ids: Vec<i64> = expired
+            .iter()
+            .map(|snapshot| snapshot.snapshot_id())
+            .collect();
         let mut builder = table
             .metadata
             .as_ref()
@@ -271,7 +271,10 @@ fn other_refs(metadata: &TableMetadata) -> Result<Vec<i64>> {
 /// The files that these snapshots name and no other of the table does.
 async fn only_in(table: &Table, expired: &[SnapshotRef]) -> Result<BTreeSet<String>> {
     let metadata = table.metadata.as_ref();
-    let ids: BTreeSet<i64> = expired.iter().map(|snapshot| snapshot.snapshot_id()).collect();
+    let ids: BTreeSet<i64> = expired
+        .iter()
+        .map(|snapshot| snapshot.snapshot_id())
+        .collect();
     let kept: Vec<SnapshotRef> = metadata
         .snapshots()
         .filter(|snapshot| !ids.contains(&snapshot.snapshot_id()))
@@ -372,9 +375,9 @@ async fn named_by(
     }
     keys.insert(table.store.key_of(table.metadata_location())?);
     let longest = retention.keep_for.max(retention.orphans_after);
-    let young = listed.iter().filter(|file| {
-        file.key.ends_with(".metadata.json") && now - file.last_modified <= longest
-    });
+    let young = listed
+        .iter()
+        .filter(|file| file.key.ends_with(".metadata.json") && now - file.last_modified <= longest);
     keys.extend(young.map(|file| file.key.clone()));
     Ok(keys)
 }

@@ -222,7 +222,8 @@ async fn query(
     let busy = |_| {
         Error::new(ErrorKind::Storage, "the query takes too long; ask for less").retryable(true)
     };
-    let left = deadline.map(|Extension(Deadline(end))| end.saturating_duration_since(Instant::now()));
+    let left =
+        deadline.map(|Extension(Deadline(end))| end.saturating_duration_since(Instant::now()));
     let timeout = left.map_or(limits.timeout, |left| left.min(limits.timeout));
     let answer = tokio::time::timeout(timeout, async {
         let _permit =

@@ -102,12 +102,24 @@ mod tests {
 
     #[test]
     fn packed_records_come_out_one_by_one_under_their_own_keys() {
-        let found = split(record(pack(&[("a", b"{\"n\":1}"), ("b", b""), ("c", b"\xFF")])));
+        let found = split(record(pack(&[
+            ("a", b"{\"n\":1}"),
+            ("b", b""),
+            ("c", b"\xFF"),
+        ])));
         let seen: Vec<_> = found
             .iter()
             .map(|record| {
-                let number = record.sequence_number.rsplit('.').next().unwrap_or_default();
-                (number, record.partition_key.as_str(), record.data.as_slice())
+                let number = record
+                    .sequence_number
+                    .rsplit('.')
+                    .next()
+                    .unwrap_or_default();
+                (
+                    number,
+                    record.partition_key.as_str(),
+                    record.data.as_slice(),
+                )
             })
             .collect();
         assert_eq!(
@@ -126,12 +138,7 @@ mod tests {
         let mut flipped = whole.clone();
         flipped[6] ^= 1;
         // The digest fits, the message does not.
-        let nonsense = [
-            &MAGIC[..],
-            b"nonsense",
-            Md5::digest(b"nonsense").as_slice(),
-        ]
-        .concat();
+        let nonsense = [&MAGIC[..], b"nonsense", Md5::digest(b"nonsense").as_slice()].concat();
         let empty = pack(&[]);
         for data in [
             b"{\"n\":1}".to_vec(),

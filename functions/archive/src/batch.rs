@@ -71,12 +71,7 @@ pub async fn archive_batch(
         let events: Vec<StreamRecord> = records.into_iter().flat_map(split).collect();
         match archive_once(lake, contract, stream, &shard, &events).await {
             Ok(key) => {
-                tracing::info!(
-                    key,
-                    shard,
-                    events = events.len(),
-                    "events are archived"
-                );
+                tracing::info!(key, shard, events = events.len(), "events are archived");
                 archived.keys.push(key);
                 archived.events += events.len() as u64;
             }

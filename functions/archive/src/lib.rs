@@ -201,7 +201,7 @@ pub async fn stream_lines(
     let (mut batch, mut bytes, mut line, mut records) = (Vec::new(), 0, 0u64, 0u64);
     loop {
         let mut data = Vec::new();
-        let ended = read_line(input, &mut data)?;
+        let ended = read_record(input, &mut data, RECORD_BYTES)?;
         if !data.iter().all(u8::is_ascii_whitespace) {
             let sequence_number = match arrival {
                 Arrival::Now => format!("{started:020}{records:012}"),
@@ -229,8 +229,11 @@ pub async fn stream_lines(
     }
 }
 
-/// Reads up to the next newline, or a record's worth of a longer line; whether the input has ended.
-fn read_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> Result<bool> {
+/// Appends up to the next newline to an empty `line`, or `most` bytes of a longer line; whether the input has ended.
+///
+/// # Errors
+/// `Storage` where the input cannot be read.
+pub fn read_record(input: &mut dyn BufRead, line: &mut Vec<u8>, most: usize) -> Result<bool> {
     loop {
         let available = match input.fill_buf() {
             Ok(available) => available,
@@ -244,7 +247,7 @@ fn read_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> Result<bool> {
         if available.is_empty() {
             return Ok(true);
         }
-        let room = RECORD_BYTES - line.len();
+        let room = most.saturating_sub(line.len());
         let window = &available[..available.len().min(room)];
         match window.iter().position(|&byte| byte == b'\n') {
             Some(end) => {
@@ -256,7 +259,7 @@ fn read_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> Result<bool> {
                 let taken = window.len();
                 line.extend_from_slice(window);
                 input.consume(taken);
-                if line.len() == RECORD_BYTES {
+                if line.len() >= most {
                     return Ok(false);
                 }
             }

@@ -105,9 +105,7 @@ pub(crate) struct Marks<'a> {
 /// The table's files but those that hold rows of this very object alone.
 async fn existing(run: &Run<'_>, table: &Table) -> Result<LocalFiles> {
     let mut files = table.files(&VersionRef::Current, None).await?;
-    files.retain(|file| {
-        file.partition.is_some() && file.only_source() != Some(run.uri.as_str())
-    });
+    files.retain(|file| file.partition.is_some() && file.only_source() != Some(run.uri.as_str()));
     run.lake.fetch_files(files).await
 }
 

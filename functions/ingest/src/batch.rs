@@ -81,11 +81,11 @@ pub async fn ingest_batch(event: SqsEvent, lake: &Lake, bounds: &Bounds) -> Resu
             )
         })?;
         let started = Instant::now();
-        if bounds
-            .until
-            .is_some_and(|until| started + longest >= until)
-        {
-            tracing::warn!(message = id, "no time is left in this invocation; the message will be delivered again");
+        if bounds.until.is_some_and(|until| started + longest >= until) {
+            tracing::warn!(
+                message = id,
+                "no time is left in this invocation; the message will be delivered again"
+            );
             batch.failed.push(id);
             continue;
         }

@@ -93,7 +93,8 @@ mod tests {
 
     use super::*;
 
-    const KEY: &str = "raw/web/access_logs/ingest_date=2026-01-31/file name with spaces + plus ünïçode %41.log";
+    const KEY: &str =
+        "raw/web/access_logs/ingest_date=2026-01-31/file name with spaces + plus ünïçode %41.log";
 
     fn sample(name: &str) -> String {
         // Cargo runs tests in the folder of their package.

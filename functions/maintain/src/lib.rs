@@ -123,11 +123,17 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(done, would);
-        assert!(done[0].deleted_files > 0 && done[0].deleted_bytes > 0, "{done:?}");
+        assert!(
+            done[0].deleted_files > 0 && done[0].deleted_bytes > 0,
+            "{done:?}"
+        );
         assert_eq!(done[0].error, None);
         let again = maintain(&lake, &retention, later, true, &mut |_| {})
             .await
             .unwrap();
-        assert!(again.iter().all(|table| table.deleted_files == 0), "{again:?}");
+        assert!(
+            again.iter().all(|table| table.deleted_files == 0),
+            "{again:?}"
+        );
     }
 }

@@ -46,8 +46,11 @@ struct Changed {
 pub async fn handle(event: Value, lake: &Lake) -> Result<Handled> {
     if event.get("Records").is_some() {
         let event: SqsEvent = serde_json::from_value(event).map_err(|error| {
-            Error::new(ErrorKind::BadRequest, "the batch of messages cannot be read")
-                .with_source(error)
+            Error::new(
+                ErrorKind::BadRequest,
+                "the batch of messages cannot be read",
+            )
+            .with_source(error)
         })?;
         return of_queue(event, lake).await;
     }
@@ -139,9 +142,9 @@ fn tables(body: &str) -> Result<BTreeSet<TableName>> {
 }
 
 fn reads(mart: &Mart, table: &TableName) -> bool {
-    mart.inputs.iter().any(|input| {
-        *table == TableName::new(tarn_core::schema::Zone::Curated, *input)
-    })
+    mart.inputs
+        .iter()
+        .any(|input| *table == TableName::new(tarn_core::schema::Zone::Curated, *input))
 }
 
 #[cfg(test)]

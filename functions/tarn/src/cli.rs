@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
-/// A data lake for an online shop, in a folder.
+/// A data lake for an online shop, in a folder or on AWS.
 #[derive(Debug, Parser)]
 #[command(name = "tarn", version, max_term_width = 100, propagate_version = true)]
 pub struct Cli {
@@ -22,6 +22,12 @@ pub struct Global {
     /// Folder of the lake; it is made when something is first put into it
     #[arg(long, global = true, env = "TARN_LAKE", default_value = "./lake", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub lake: PathBuf,
+    /// Work on the lake on AWS that the TARN_* variables name, instead of a folder
+    #[arg(long, global = true)]
+    pub aws: bool,
+    /// Work on the lake on AWS that was deployed from this Terraform root, for example infra/dev
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub env: Option<PathBuf>,
     /// Folder of the data contracts (*.odcs.yaml) [default: the shop's, built in]
     #[arg(long, global = true, env = "TARN_CONTRACTS", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub contracts: Option<PathBuf>,
@@ -31,6 +37,13 @@ pub struct Global {
     /// Print nothing but results and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
+}
+
+impl Global {
+    /// Whether the lake on AWS is meant.
+    pub fn is_on_aws(&self) -> bool {
+        self.aws || self.env.is_some()
+    }
 }
 
 /// What to do.
@@ -44,6 +57,7 @@ pub enum Command {
     #[command(after_long_help = INGEST_HELP)]
     Ingest(IngestArgs),
     /// Send ad events, one JSON object per line, through the archive step into the lake
+    #[command(after_long_help = STREAM_HELP)]
     Stream(StreamArgs),
     /// Bring the marts up to date
     Marts,
@@ -62,6 +76,10 @@ pub enum Command {
     Quarantine(QuarantineArgs),
     /// List the runs, newest first, or show one
     Runs(RunsArgs),
+    /// Forget old versions of tables and delete the files that no version names
+    Maintain(MaintainArgs),
+    /// Send the messages of a dead-letter queue to their queue again (on AWS)
+    Redrive(RedriveArgs),
     /// Check data contracts, or draft them from a file
     #[command(subcommand)]
     Contract(ContractCommand),
@@ -79,10 +97,18 @@ where it is.
 The exit code is 0 if every file was ingested (or was before), 1 if a run failed, 3 if a file is \
 unclaimed.
 
+On AWS the file is uploaded, and the function ingests it; the command follows the ledger until that is \
+done, or with --no-wait ends after the upload.
+
 Examples:
   tarn ingest access.log.gz shop.sqlite
   tarn ingest --to web/access_logs server7.txt
-  tarn ingest ./data";
+  tarn ingest ./data
+  tarn --env infra/dev ingest access.log.gz";
+
+const STREAM_HELP: &str = "\
+On AWS the lines are put on the Kinesis stream as records, and the command ends: the functions archive \
+and ingest them within a minute or so.";
 
 const QUERY_HELP: &str = "\
 Tables are curated.<dataset>, analytics.<mart> and quality.quarantine; the database may be left out. \
@@ -140,6 +166,9 @@ pub struct IngestArgs {
     /// Where in the raw zone they belong, for example web/access_logs
     #[arg(long, value_name = "SOURCE/DATASET")]
     pub to: Option<String>,
+    /// On AWS: end after the upload
+    #[arg(long)]
+    pub no_wait: bool,
 }
 
 /// `tarn stream`
@@ -239,6 +268,46 @@ pub struct RunsArgs {
     /// At most so many runs
     #[arg(long, short = 'n', default_value_t = 20)]
     pub limit: usize,
+}
+
+/// `tarn maintain`
+#[derive(Debug, Args)]
+pub struct MaintainArgs {
+    /// Change nothing; say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Keep versions that are younger than so many days
+    #[arg(long, env = "TARN_KEEP_DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub keep_days: u32,
+    /// Keep at least so many of the newest versions of each table
+    #[arg(long, env = "TARN_KEEP_VERSIONS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub keep_versions: u32,
+    /// Delete files that no version names once they are so many days old
+    #[arg(long, env = "TARN_ORPHAN_DAYS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub orphan_days: u32,
+}
+
+/// `tarn redrive`
+#[derive(Debug, Args)]
+pub struct RedriveArgs {
+    /// The queue whose dead letters are to be sent again
+    #[arg(value_enum)]
+    pub queue: DeadLetters,
+    /// At most so many messages [default: as many as there are]
+    #[arg(long, short = 'n')]
+    pub limit: Option<usize>,
+    /// Send nothing; say how many there are
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// A queue with dead letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DeadLetters {
+    /// New objects that could not be ingested
+    Ingest,
+    /// Changed tables whose marts could not be built
+    Marts,
 }
 
 /// `tarn contract`

@@ -1,10 +1,12 @@
 //! Puts local files into the raw zone under keys that contracts claim.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use tarn_core::contract::Format;
-use tarn_core::ports::PutMode;
+use tarn_core::ports::{ObjectInfo, PutMode};
 use tarn_core::{Error, ErrorKind, Result, layout};
 use tarn_engine::source::{self, sqlite::Database};
 
@@ -113,7 +115,9 @@ fn place(
     file: &Path,
     to: Option<&(String, String)>,
 ) -> Result<Place> {
-    if let Ok(inside) = file.strip_prefix(setting.local.root()) {
+    if let Some(local) = setting.folder()
+        && let Ok(inside) = file.strip_prefix(local.root())
+    {
         let key = parts(inside)?.join("/");
         if key.starts_with(layout::RAW) {
             return Ok(Place::Here(key));
@@ -201,38 +205,46 @@ fn folder_of_format(setting: &Setting, file: &Path, format: Format) -> Result<(S
     }
 }
 
-/// Puts a file into the raw zone; returns its key. A file whose content is there under the same
-/// name already, perhaps since an earlier day, stays the one object that it is.
+/// A file that is in the raw zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Landed {
+    /// The object.
+    pub info: ObjectInfo,
+    /// Whether it was put now; a file whose content is there already is not put again.
+    pub put: bool,
+}
+
+/// Puts a file into the raw zone. A file whose content is there under the same name already, perhaps
+/// since an earlier day, stays the one object that it is.
 ///
 /// # Errors
 /// `BadSource` where the file is a database that another process is writing.
-pub async fn land(setting: &Setting, landing: &Landing) -> Result<String> {
+pub async fn land(setting: &Setting, landing: &Landing) -> Result<Landed> {
+    let objects = &setting.lake.objects;
+    let there = |info| Landed { info, put: false };
     let (source, dataset, name) = match &landing.place {
-        Place::Here(key) => return Ok(key.clone()),
+        Place::Here(key) => return objects.head(key).await.map(there),
         Place::Folder {
             source,
             dataset,
             name,
         } => (source, dataset, name),
     };
-    let objects = &setting.lake.objects;
     let size = std::fs::metadata(&landing.path)
         .map_err(|error| {
             bad(format!("{} cannot be read", landing.path.display())).with_source(error)
         })?
         .len();
     let prefix = format!("{}{source}/{dataset}/", layout::RAW);
-    let mut same_size = Vec::new();
     for info in objects.list(&prefix).await? {
         let rest = &info.key[prefix.len()..];
-        if info.size == size && rest.split_once('/').is_some_and(|(_, rest)| rest == name) {
-            same_size.push(info);
+        let same_name = rest.split_once('/').is_some_and(|(_, rest)| rest == name);
+        if info.size != size || !same_name {
+            continue;
         }
-    }
-    if !same_size.is_empty() {
-        let version = setting.local.content_version(&landing.path)?;
-        if let Some(info) = same_size.into_iter().find(|info| info.version == version) {
-            return Ok(info.key);
+        let copy = objects.fetch_version(&info).await?;
+        if same_content(&landing.path, copy.path())? {
+            return Ok(there(info));
         }
     }
     let key = layout::raw_key(source, dataset, Utc::now(), name);
@@ -243,9 +255,32 @@ pub async fn land(setting: &Setting, landing: &Landing) -> Result<String> {
     {
         return Err(Error::new(ErrorKind::BadSource, error.to_string()).retryable(true));
     }
-    objects
+    let info = objects
         .put_file(&key, &landing.path, PutMode::Overwrite, false)
         .await?;
     drop(lock);
-    Ok(key)
+    Ok(Landed { info, put: true })
+}
+
+fn same_content(a: &Path, b: &Path) -> Result<bool> {
+    let open = |path: &Path| {
+        File::open(path)
+            .map(BufReader::new)
+            .map_err(|error| bad(format!("{} cannot be read", path.display())).with_source(error))
+    };
+    let (mut a, mut b) = (open(a)?, open(b)?);
+    loop {
+        let unreadable = |error| bad("a file cannot be compared").with_source(error);
+        let left = a.fill_buf().map_err(unreadable)?;
+        let right = b.fill_buf().map_err(unreadable)?;
+        let length = left.len().min(right.len());
+        if length == 0 {
+            return Ok(left.is_empty() && right.is_empty());
+        }
+        if left[..length] != right[..length] {
+            return Ok(false);
+        }
+        a.consume(length);
+        b.consume(length);
+    }
 }

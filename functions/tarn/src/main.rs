@@ -1,8 +1,11 @@
-//! The `tarn` binary: the whole lake in a folder, by command line.
+//! The `tarn` binary: the lake by command line, in a folder or on AWS, and the functions on AWS.
 
 mod cli;
+mod cloud;
 mod commands;
+mod environment;
 mod generate;
+mod lambda;
 mod land;
 mod setting;
 mod terminal;
@@ -16,6 +19,9 @@ use crate::cli::{Cli, Command, ContractCommand};
 use crate::terminal::Terminal;
 
 fn main() -> ExitCode {
+    if lambda::is_function() {
+        return lambda::main();
+    }
     let cli = Cli::parse();
     let terminal = Terminal::new(cli.global.json, cli.global.quiet);
     tracing_subscriber::fmt()
@@ -68,6 +74,8 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitCode> {
         Command::Quality(args) => commands::quality::run(&global, &args, terminal).await,
         Command::Quarantine(args) => commands::quarantine::run(&global, &args, terminal).await,
         Command::Runs(args) => commands::runs::run(&global, &args, terminal).await,
+        Command::Maintain(args) => commands::maintain::run(&global, &args, terminal).await,
+        Command::Redrive(args) => commands::redrive::run(&global, &args, terminal).await,
         Command::Contract(ContractCommand::Lint(args)) => {
             commands::contract::lint(&global, &args, terminal)
         }

@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
+use tarn_aws::{Aws, Need};
 use tarn_core::contract::{Contracts, Diagnostic, load_dir, load_texts};
-use tarn_core::{Error, ErrorKind, Result};
+use tarn_core::{Error, ErrorKind, Result, layout};
 use tarn_lake::Lake;
 use tarn_local::LocalLake;
 
 use crate::cli::Global;
+use crate::cloud::{self, Cloud};
+use crate::environment::Environment;
 
 macro_rules! built_in {
     ($($dataset:literal),* $(,)?) => {
@@ -31,12 +34,42 @@ const SHOP: &[(&str, &str)] = built_in![
     "web_requests",
 ];
 
-/// A lake in a folder, and where it is.
+/// A lake, and where it is.
 pub struct Setting {
     /// The lake.
     pub lake: Lake,
-    /// Its folder.
-    pub local: LocalLake,
+    place: Place,
+}
+
+enum Place {
+    Folder(LocalLake),
+    Cloud(Cloud),
+}
+
+impl Setting {
+    /// The folder of the lake; None where it is on AWS.
+    pub fn folder(&self) -> Option<&LocalLake> {
+        match &self.place {
+            Place::Folder(local) => Some(local),
+            Place::Cloud(_) => None,
+        }
+    }
+
+    /// The services of a lake on AWS; None where it is in a folder.
+    pub fn aws(&self) -> Option<&Aws> {
+        match &self.place {
+            Place::Folder(_) => None,
+            Place::Cloud(cloud) => Some(&cloud.aws),
+        }
+    }
+
+    /// Where the lake is, for people.
+    pub fn name(&self) -> String {
+        match &self.place {
+            Place::Folder(local) => local.root().display().to_string(),
+            Place::Cloud(_) => self.lake.objects.uri(layout::RAW),
+        }
+    }
 }
 
 /// The contracts that `--contracts` names, or the shop's.
@@ -44,11 +77,15 @@ pub struct Setting {
 /// # Errors
 /// `BadContract` with every fault of every file.
 pub fn contracts(global: &Global) -> Result<Contracts> {
-    let loaded = match &global.contracts {
-        Some(folder) => load_dir(folder),
-        None => load_texts(SHOP),
-    };
-    loaded.map_err(|faults| bad_contracts(&faults))
+    match &global.contracts {
+        Some(folder) => load_dir(folder).map_err(|faults| bad_contracts(&faults)),
+        None => built_in_contracts(),
+    }
+}
+
+/// The shop's contracts.
+pub fn built_in_contracts() -> Result<Contracts> {
+    load_texts(SHOP).map_err(|faults| bad_contracts(&faults))
 }
 
 fn bad_contracts(faults: &[Diagnostic]) -> Error {
@@ -62,7 +99,7 @@ fn bad_contracts(faults: &[Diagnostic]) -> Error {
     )
 }
 
-fn setting(local: LocalLake, contracts: Contracts) -> Setting {
+fn in_folder(local: LocalLake, contracts: Contracts) -> Setting {
     let lake = Lake::new(
         local.objects(),
         local.catalog(),
@@ -70,19 +107,66 @@ fn setting(local: LocalLake, contracts: Contracts) -> Setting {
         contracts,
         &local.scratch(),
     );
-    Setting { lake, local }
+    Setting {
+        lake,
+        place: Place::Folder(local),
+    }
 }
+
+async fn on_aws(global: &Global) -> Result<Setting> {
+    let contracts = contracts(global)?;
+    let variables = Environment::read(global.env.as_deref())?;
+    let settings = variables.settings(&NEEDS)?;
+    let scratch = std::env::temp_dir().join("tarn");
+    let cloud = cloud::connect(settings, contracts, &scratch).await;
+    Ok(Setting {
+        lake: cloud.lake.clone(),
+        place: Place::Cloud(cloud),
+    })
+}
+
+/// What every command on AWS needs; others say themselves what they lack.
+const NEEDS: [Need; 6] = [
+    Need::Raw,
+    Need::Curated,
+    Need::Analytics,
+    Need::Quarantine,
+    Need::Catalog,
+    Need::Ledger,
+];
 
 /// Opens the lake, which must exist.
-pub fn open(global: &Global) -> Result<Setting> {
+pub async fn open(global: &Global) -> Result<Setting> {
+    if global.is_on_aws() {
+        return on_aws(global).await;
+    }
     let contracts = contracts(global)?;
-    Ok(setting(LocalLake::open(&global.lake)?, contracts))
+    Ok(in_folder(LocalLake::open(&global.lake)?, contracts))
 }
 
-/// Opens the lake, making it where it does not exist.
-pub fn create(global: &Global) -> Result<Setting> {
+/// Opens the lake; one in a folder is made where it does not exist.
+pub async fn create(global: &Global) -> Result<Setting> {
+    if global.is_on_aws() {
+        return on_aws(global).await;
+    }
     let contracts = contracts(global)?;
-    Ok(setting(LocalLake::create(&global.lake)?, contracts))
+    Ok(in_folder(LocalLake::create(&global.lake)?, contracts))
+}
+
+/// The lake in a folder, made where it does not exist.
+///
+/// # Errors
+/// `BadRequest` where the lake on AWS is asked for.
+pub fn create_folder(global: &Global, command: &str) -> Result<(Setting, LocalLake)> {
+    if global.is_on_aws() {
+        return Err(Error::new(
+            ErrorKind::BadRequest,
+            format!("tarn {command} works on a lake in a folder only; leave --aws and --env out"),
+        ));
+    }
+    let contracts = contracts(global)?;
+    let local = LocalLake::create(&global.lake)?;
+    Ok((in_folder(local.clone(), contracts), local))
 }
 
 /// A path for people: relative to the working folder where it is below it.

@@ -69,7 +69,10 @@ async fn four_versions() -> Lake {
 }
 
 fn numbers(lake: &tarn_table::Table) -> Vec<u64> {
-    lake.versions().iter().map(|version| version.number).collect()
+    lake.versions()
+        .iter()
+        .map(|version| version.number)
+        .collect()
 }
 
 #[tokio::test]
@@ -171,7 +174,10 @@ async fn orphans_go_once_they_are_old_and_strange_files_never() {
         ]
     );
     assert!(lake.folder_path("curated/orders/data/notes.txt").exists());
-    assert!(lake.folder_path("curated/orders_old/data/other.parquet").exists());
+    assert!(
+        lake.folder_path("curated/orders_old/data/other.parquet")
+            .exists()
+    );
     every_version_is_whole(&lake).await;
 }
 
@@ -233,7 +239,8 @@ async fn commits_that_go_on_meanwhile_lose_nothing() {
         async move {
             for number in 0..8 {
                 let source = format!("w{number}");
-                lake.append(&source, number * 100..number * 100 + 10, DAY).await;
+                lake.append(&source, number * 100..number * 100 + 10, DAY)
+                    .await;
             }
         }
     });

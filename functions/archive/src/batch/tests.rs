@@ -62,7 +62,9 @@ async fn a_batch_becomes_one_object_that_holds_whatever_its_records_hold() {
         panic!("{:?}", archived.keys)
     };
     assert!(
-        key.starts_with("raw/ads/events/ingest_date=2026-01-31/tarn-dev-events-shardId-000000000006-"),
+        key.starts_with(
+            "raw/ads/events/ingest_date=2026-01-31/tarn-dev-events-shardId-000000000006-"
+        ),
         "{key}"
     );
     let lines = lines(&lake, key).await;
@@ -73,10 +75,20 @@ async fn a_batch_becomes_one_object_that_holds_whatever_its_records_hold() {
     assert_eq!(lines[2]["data_base64"], "//4gbm90IHRleHQ=");
     // Three events came out of one record, the last of which is no JSON.
     assert_eq!(lines[3]["partition_key"], "user-7");
-    assert!(lines[5]["sequence_number"].as_str().unwrap().ends_with(".2"));
+    assert!(
+        lines[5]["sequence_number"]
+            .as_str()
+            .unwrap()
+            .ends_with(".2")
+    );
     assert_eq!(lines[5]["data"], "no json");
     // The broken aggregate is there with all its bytes.
-    assert!(lines[6]["data_base64"].as_str().unwrap().starts_with("84mawg"));
+    assert!(
+        lines[6]["data_base64"]
+            .as_str()
+            .unwrap()
+            .starts_with("84mawg")
+    );
     assert_eq!(lines[7]["data"], "");
 }
 

@@ -9,14 +9,15 @@ use tarn_core::run::{ObjectState, RunStatus};
 use tarn_ingest::{Bounds, ingest_batch};
 
 use crate::lake::{
-    BUCKET, EVENTS, Fixture, LOG, about, bounds, created, curated, deliver, failed, messages, query,
-    rows, sample,
+    BUCKET, EVENTS, Fixture, LOG, about, bounds, created, curated, deliver, failed, messages,
+    query, rows, sample,
 };
 
 #[tokio::test]
 async fn the_sample_batch_names_one_object_twice_and_ingests_it_once() {
     let fixture = Fixture::new();
-    let key = "raw/web/access_logs/ingest_date=2026-01-31/file name with spaces + plus ünïçode %41.log";
+    let key =
+        "raw/web/access_logs/ingest_date=2026-01-31/file name with spaces + plus ünïçode %41.log";
     fixture.put(key, sample("access_log/combined.log")).await;
     let event: SqsEvent = serde_json::from_slice(&sample("s3/sqs_batch.json")).unwrap();
     let batch = ingest_batch(event, &fixture.lake, &bounds()).await.unwrap();

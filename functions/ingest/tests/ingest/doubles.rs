@@ -8,9 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tarn_core::ports::{
-    Catalog, Ledger, LocalCopy, ObjectInfo, Objects, PutMode, TablePointer,
-};
+use tarn_core::ports::{Catalog, Ledger, LocalCopy, ObjectInfo, Objects, PutMode, TablePointer};
 use tarn_core::run::{ObjectRecord, RunRecord};
 use tarn_core::schema::{TableName, TableSpec};
 use tarn_core::{Error, ErrorKind, Result};
@@ -83,7 +81,9 @@ impl Gate {
         } = self
             && *refused == name
             && left
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                    left.checked_sub(1)
+                })
                 .is_ok()
         {
             return Err(Error::new(*kind, format!("{name} is refused")).retryable(true));
@@ -199,7 +199,9 @@ impl Ledger for Gated<dyn Ledger> {
         self.0.state(name).await
     }
     async fn put_state(&self, name: &str, value: &str) -> Result<()> {
-        self.1.write("put_state", self.0.put_state(name, value)).await
+        self.1
+            .write("put_state", self.0.put_state(name, value))
+            .await
     }
 }
 

@@ -5,13 +5,17 @@ use tarn_core::run::ObjectState;
 use tarn_ingest::ingest_batch;
 
 use crate::doubles::{Gate, gated};
-use crate::lake::{EVENTS, Fixture, LOG, about, bounds, contents, deliver, failed, open, rows, sample};
+use crate::lake::{
+    EVENTS, Fixture, LOG, about, bounds, contents, deliver, failed, open, rows, sample,
+};
 
 const KEYS: [&str; 2] = [LOG, EVENTS];
 
 async fn undisturbed() -> Fixture {
     let fixture = Fixture::new();
-    fixture.put(LOG, sample("access_log/mixed_formats.log")).await;
+    fixture
+        .put(LOG, sample("access_log/mixed_formats.log"))
+        .await;
     fixture.put(EVENTS, sample("ads/missing.ndjson")).await;
     fixture
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use aws_lambda_events::sqs::SqsEvent;
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tarn_api::query::{QueryRequest, answer};
 use tarn_core::contract::load_dir;
 use tarn_core::ports::{Catalog, Ledger, Objects, PutMode};
-use tarn_api::query::{QueryRequest, answer};
 use tarn_core::schema::{TableName, Zone};
 use tarn_ingest::{Batch, Bounds, ingest_batch};
 use tarn_lake::Lake;
@@ -128,7 +128,9 @@ pub async fn query(lake: &Lake, sql: &str) -> Vec<String> {
         ..QueryRequest::default()
     };
     let answer = answer(lake, request).await.unwrap();
-    let rows = answer.objects().map(|row| Value::from(row.unwrap()).to_string());
+    let rows = answer
+        .objects()
+        .map(|row| Value::from(row.unwrap()).to_string());
     rows.collect()
 }
 
@@ -143,8 +145,14 @@ pub async fn rows(lake: &Lake, table: &str) -> u64 {
 pub async fn contents(lake: &Lake) -> Vec<String> {
     let mut contents = Vec::new();
     for (table, columns) in [
-        ("ad_events", "event_id, event_time, event_type, _source_offset"),
-        ("web_requests", "client_ip, event_time, path, _source_offset"),
+        (
+            "ad_events",
+            "event_id, event_time, event_type, _source_offset",
+        ),
+        (
+            "web_requests",
+            "client_ip, event_time, path, _source_offset",
+        ),
         ("quarantine", "dataset, rule, line, payload, _source_offset"),
     ] {
         let sql = format!("SELECT {columns}, _source_uri FROM {table}");

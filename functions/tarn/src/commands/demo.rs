@@ -12,13 +12,14 @@ use tarn_core::quality::DatasetQuality;
 use tarn_core::run::{RunRecord, RunStatus};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::sql::OutputFormat;
+use tarn_local::LocalLake;
 use tarn_marts::{MartOutcome, MartStatus, build_all};
 
 use crate::cli::{DemoArgs, Global};
 use crate::commands::{ingest, marts, quality, stream};
 use crate::generate::{Plan, generate};
 use crate::land::plan;
-use crate::setting::{Setting, create};
+use crate::setting::{Setting, create_folder};
 use crate::terminal::{Progress, Terminal, count, plural};
 
 /// The folder of ad events within the sample data: they are streamed, not uploaded.
@@ -48,7 +49,7 @@ const QUESTIONS: [(&str, &str); 3] = [
 /// Generates a shop, ingests it, builds marts and prints what came of it.
 pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Result<ExitCode> {
     let started = Instant::now();
-    let setting = create(global)?;
+    let (setting, local) = create_folder(global, "demo")?;
     let folder = tempfile::tempdir().map_err(|error| {
         Error::new(ErrorKind::Storage, "a temporary folder cannot be made").with_source(error)
     })?;
@@ -64,9 +65,9 @@ pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Resul
     let mut records = Vec::new();
     for part in ["shop", "web", "social"] {
         let landings = plan(&setting, &folder.path().join(part), None)?;
-        records.extend(ingest::ingest_all(&setting, &landings, &progress).await?);
+        records.extend(ingest::ingest_all(&setting, &local, &landings, &progress).await?);
     }
-    records.extend(replay_events(&setting, &folder.path().join(EVENTS), &progress).await?);
+    records.extend(replay_events(&setting, &local, &folder.path().join(EVENTS), &progress).await?);
     let built = build_all(&setting.lake, &mut |mart| {
         progress.step(format!("building {mart}"))
     })
@@ -92,7 +93,7 @@ pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Resul
             .any(|outcome| matches!(outcome.status, MartStatus::Built { .. }));
     if terminal.is_json() {
         terminal.json(&json!({
-            "lake": setting.local.root(),
+            "lake": local.root(),
             "changed": changed,
             "generated": files.len(),
             "runs": records,
@@ -109,6 +110,7 @@ pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Resul
 /// Streams each day's events as if they arrived on that day.
 async fn replay_events(
     setting: &Setting,
+    local: &LocalLake,
     folder: &Path,
     progress: &Progress,
 ) -> Result<Vec<RunRecord>> {
@@ -131,7 +133,8 @@ async fn replay_events(
             .get(name.len().saturating_sub("2026-01-01".len())..)
             .and_then(|date| date.parse::<NaiveDate>().ok())
             .ok_or_else(|| Error::internal(format!("{name} does not end with a date")))?;
-        let (_, ingested) = stream::stream_file(setting, &file, None, Some(day), progress).await?;
+        let (_, ingested) =
+            stream::stream_file(setting, local, &file, None, Some(day), progress).await?;
         records.extend(ingested);
     }
     Ok(records)
@@ -206,7 +209,7 @@ async fn print(
         found.write(OutputFormat::Table, &mut text)?;
         terminal.line(String::from_utf8_lossy(&text).trim_end())?;
     }
-    let lake = setting.local.root().display();
+    let lake = setting.name();
     terminal.heading("The lake")?;
     terminal.line(format!("{lake}"))?;
     terminal.heading("Try next")?;

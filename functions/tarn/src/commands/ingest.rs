@@ -7,8 +7,10 @@ use chrono::Utc;
 use tarn_core::run::{RunRecord, RunStatus};
 use tarn_core::{Error, Result};
 use tarn_lake::new_run_id;
+use tarn_local::LocalLake;
 
 use crate::cli::{Global, IngestArgs};
+use crate::commands::upload::{follow, list, upload};
 use crate::land::{Landing, Place, land, plan};
 use crate::setting::{Setting, create};
 use crate::terminal::{Progress, Terminal, bytes, count, plural};
@@ -18,13 +20,24 @@ const UNCLAIMED: u8 = 3;
 
 /// Lands and ingests the files.
 pub async fn run(global: &Global, args: &IngestArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = create(global)?;
+    let setting = create(global).await?;
     let mut landings = Vec::new();
     for path in &args.paths {
         landings.extend(plan(&setting, path, args.to.as_deref())?);
     }
     let progress = terminal.progress();
-    let records = ingest_all(&setting, &landings, &progress).await?;
+    let records = match setting.folder() {
+        Some(local) => ingest_all(&setting, local, &landings, &progress).await?,
+        None if args.no_wait => {
+            let keys = upload(&setting, &landings, &progress).await?;
+            drop(progress);
+            return list(&keys, terminal);
+        }
+        None => {
+            let uploaded = upload(&setting, &landings, &progress).await?;
+            follow(&setting, &uploaded, &progress).await?
+        }
+    };
     drop(progress);
     if terminal.is_json() {
         records
@@ -39,6 +52,7 @@ pub async fn run(global: &Global, args: &IngestArgs, terminal: &Terminal) -> Res
 /// Lands and ingests files in order.
 pub async fn ingest_all(
     setting: &Setting,
+    local: &LocalLake,
     landings: &[Landing],
     progress: &Progress,
 ) -> Result<Vec<RunRecord>> {
@@ -51,7 +65,7 @@ pub async fn ingest_all(
             .unwrap_or_default();
         progress.step(format!("{}/{} {name}: landing", number + 1, landings.len()));
         let key = match land(setting, landing).await {
-            Ok(key) => key,
+            Ok(landed) => landed.info.key,
             Err(error) if error.is_retryable() => {
                 let record = not_landed(landing, &error);
                 setting.lake.ledger.put_run(&record).await?;
@@ -65,7 +79,7 @@ pub async fn ingest_all(
             number + 1,
             landings.len()
         ));
-        let _lock = setting.local.ingest_lock(&key).await?;
+        let _lock = local.ingest_lock(&key).await?;
         records.push(tarn_ingest::ingest(&setting.lake, &key).await?);
     }
     Ok(records)

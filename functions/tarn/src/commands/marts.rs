@@ -11,7 +11,7 @@ use crate::terminal::{Terminal, count};
 
 /// Brings the marts up to date and lists them.
 pub async fn run(global: &Global, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = open(global)?;
+    let setting = open(global).await?;
     let progress = terminal.progress();
     let outcomes = build_all(&setting.lake, &mut |mart| {
         progress.step(format!("building {mart}"))

@@ -12,7 +12,7 @@ use crate::terminal::{Terminal, count};
 
 /// Sums up the newest runs and prints what they found.
 pub async fn run(global: &Global, args: &QualityArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = open(global)?;
+    let setting = open(global).await?;
     let summary = tarn_quality::report(&setting.lake, args.runs, Utc::now())
         .await?
         .datasets;
@@ -23,13 +23,10 @@ pub async fn run(global: &Global, args: &QualityArgs, terminal: &Terminal) -> Re
         return Ok(ExitCode::SUCCESS);
     }
     print(&summary, terminal)?;
+    let uri = setting.lake.objects.uri(tarn_lake::QUALITY_SUMMARY);
     terminal.note(&format!(
         "Written to {}",
-        setting
-            .local
-            .root()
-            .join(tarn_lake::QUALITY_SUMMARY)
-            .display()
+        uri.strip_prefix("file://").unwrap_or(&uri)
     ));
     Ok(ExitCode::SUCCESS)
 }

@@ -27,7 +27,7 @@ async fn rows(setting: &Setting, sql: String) -> Result<Vec<Map<String, Value>>>
 
 /// Lists rejected rows or shows one.
 pub async fn run(global: &Global, args: &QuarantineArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = open(global)?;
+    let setting = open(global).await?;
     if setting
         .lake
         .tables

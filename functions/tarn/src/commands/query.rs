@@ -29,7 +29,7 @@ pub async fn run(global: &Global, args: &QueryArgs, terminal: &Terminal) -> Resu
             "this format is not for a terminal; name a file with --out, or redirect the output",
         ));
     }
-    let setting = open(global)?;
+    let setting = open(global).await?;
     let request = QueryRequest {
         sql: sql(args)?,
         as_of: args.as_of.clone(),

@@ -12,7 +12,7 @@ use crate::terminal::{Terminal, bytes, count};
 
 /// Lists the runs or shows one.
 pub async fn run(global: &Global, args: &RunsArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = open(global)?;
+    let setting = open(global).await?;
     if let Some(run_id) = &args.run_id {
         let run = setting.lake.ledger.run(run_id).await?.ok_or_else(|| {
             Error::new(

@@ -14,7 +14,7 @@ use crate::terminal::Terminal;
 
 /// Serves until it is interrupted.
 pub async fn run(global: &Global, args: &ServeArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = open(global)?;
+    let setting = open(global).await?;
     let taken = |error| {
         Error::new(
             ErrorKind::BadRequest,
@@ -34,7 +34,7 @@ pub async fn run(global: &Global, args: &ServeArgs, terminal: &Terminal) -> Resu
     if terminal.is_json() {
         terminal.json(&json!({ "url": url }))?;
     } else {
-        terminal.line(format!("Serving {} on {url}", global.lake.display()))?;
+        terminal.line(format!("Serving {} on {url}", setting.name()))?;
         terminal.note(&format!(
             "Try: curl {url}/query --json '{{\"sql\": \"SELECT * FROM daily_sales LIMIT 5\"}}'"
         ));

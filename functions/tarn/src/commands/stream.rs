@@ -7,23 +7,39 @@ use std::process::ExitCode;
 
 use chrono::NaiveDate;
 use flate2::bufread::MultiGzDecoder;
-use tarn_archive::{Arrival, stream_contract, stream_lines};
+use serde_json::json;
+use tarn_archive::{Arrival, read_record, stream_contract, stream_lines};
+use tarn_aws::StreamEntry;
 use tarn_core::run::RunRecord;
 use tarn_core::{Error, ErrorKind, Result};
+use tarn_local::LocalLake;
+use uuid::Uuid;
 
 use crate::cli::{Global, StreamArgs};
 use crate::commands::ingest;
+use crate::environment::Environment;
 use crate::setting::{Setting, create};
 use crate::terminal::{Progress, Terminal, plural};
 
 /// Archives the events and ingests the archived objects.
 pub async fn run(global: &Global, args: &StreamArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = create(global)?;
+    let setting = create(global).await?;
     let progress = terminal.progress();
+    let Some(local) = setting.folder() else {
+        let sent = put_records(global, &setting, args, &progress).await?;
+        drop(progress);
+        if terminal.is_json() {
+            terminal.json(&json!({ "sent": sent }))?;
+        } else {
+            terminal.line(format!("{} sent", plural(sent, "event")))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
     let (sent, records) = match &args.file {
         Some(path) => {
             stream_file(
                 &setting,
+                local,
                 path,
                 args.dataset.as_deref(),
                 args.arrived_on,
@@ -35,6 +51,7 @@ pub async fn run(global: &Global, args: &StreamArgs, terminal: &Terminal) -> Res
             let mut input = BufReader::new(std::io::stdin());
             stream(
                 &setting,
+                local,
                 &mut input,
                 args.dataset.as_deref(),
                 &Arrival::Now,
@@ -100,6 +117,7 @@ fn lines(path: &Path) -> Result<u64> {
 /// Streams a file; with a day, as a replay of that day.
 pub async fn stream_file(
     setting: &Setting,
+    local: &LocalLake,
     path: &Path,
     dataset: Option<&str>,
     arrived_on: Option<NaiveDate>,
@@ -116,11 +134,13 @@ pub async fn stream_file(
                 .unwrap_or_default(),
         },
     };
-    stream(setting, open(path)?.as_mut(), dataset, &arrival, progress).await
+    let mut input = open(path)?;
+    stream(setting, local, input.as_mut(), dataset, &arrival, progress).await
 }
 
 async fn stream(
     setting: &Setting,
+    local: &LocalLake,
     input: &mut (dyn BufRead + Send),
     dataset: Option<&str>,
     arrival: &Arrival,
@@ -146,8 +166,61 @@ async fn stream(
             number + 1,
             keys.len()
         ));
-        let _lock = setting.local.ingest_lock(key).await?;
+        let _lock = local.ingest_lock(key).await?;
         records.push(tarn_ingest::ingest(&setting.lake, key).await?);
     }
     Ok((sent, records))
+}
+
+/// Records that are handed to Kinesis together.
+const PUT_RECORDS: usize = 5_000;
+const PUT_BYTES: usize = 4 << 20;
+
+/// A record of Kinesis holds at most 1 MiB, its partition key included.
+const RECORD_BYTES: usize = (1 << 20) - 256;
+
+/// Puts each line on the stream as a record; blank lines are none. Returns how many there were.
+async fn put_records(
+    global: &Global,
+    setting: &Setting,
+    args: &StreamArgs,
+    progress: &Progress,
+) -> Result<u64> {
+    if args.dataset.is_some() || args.arrived_on.is_some() {
+        return Err(Error::new(
+            ErrorKind::BadRequest,
+            "on AWS the stream says which dataset events are for and when they arrived: leave \
+             --dataset and --arrived-on out",
+        ));
+    }
+    let aws = setting
+        .aws()
+        .ok_or_else(|| Error::internal("a stream of a lake that is not on AWS"))?;
+    let name = Environment::read(global.env.as_deref())?.need("TARN_STREAM")?;
+    let stream = aws.stream(&name);
+    let mut input: Box<dyn BufRead + Send> = match &args.file {
+        Some(path) => open(path)?,
+        None => Box::new(BufReader::new(std::io::stdin())),
+    };
+    let (mut sent, mut bytes, mut entries) = (0, 0, Vec::new());
+    loop {
+        let mut data = Vec::new();
+        let ended = read_record(input.as_mut(), &mut data, RECORD_BYTES)?;
+        if !data.iter().all(u8::is_ascii_whitespace) {
+            bytes += data.len();
+            // A key of its own spreads the records over the shards.
+            entries.push(StreamEntry {
+                partition_key: Uuid::new_v4().to_string(),
+                data,
+            });
+        }
+        if !entries.is_empty() && (ended || entries.len() >= PUT_RECORDS || bytes >= PUT_BYTES) {
+            sent += stream.put(std::mem::take(&mut entries)).await? as u64;
+            bytes = 0;
+            progress.step(format!("sending: {}", plural(sent, "event")));
+        }
+        if ended {
+            return Ok(sent);
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::terminal::{Terminal, count};
 
 /// Lists the tables.
 pub async fn list(global: &Global, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = open(global)?;
+    let setting = open(global).await?;
     let infos = setting.lake.table_infos().await?;
     if terminal.is_json() {
         for info in infos {
@@ -53,7 +53,7 @@ pub async fn versions(
     args: &VersionsArgs,
     terminal: &Terminal,
 ) -> Result<ExitCode> {
-    let setting = open(global)?;
+    let setting = open(global).await?;
     let name = setting.lake.find_table(&args.table).await?;
     let table = setting.lake.table(&name).await?;
     if terminal.is_json() {

@@ -41,7 +41,9 @@ pub(super) async fn serve(function: &Function) -> Result<(), lambda_runtime::Err
     let service = router.map_request(|mut request: Request| {
         let end = request.lambda_context_ref().map(deadline);
         if let Some(end) = end.and_then(|end| end.checked_sub(ANSWER_TIME)) {
-            request.extensions_mut().insert(Deadline(end.max(Instant::now())));
+            request
+                .extensions_mut()
+                .insert(Deadline(end.max(Instant::now())));
         }
         request
     });

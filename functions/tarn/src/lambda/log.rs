@@ -20,8 +20,7 @@ use tracing_subscriber::{EnvFilter, registry};
 
 /// Sets the log up; a panic becomes a line of it. Said once, at start.
 pub fn init() {
-    let filter =
-        EnvFilter::try_from_env("TARN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("TARN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     registry().with(filter).with(JsonLines(write_line)).init();
     std::panic::set_hook(Box::new(log_panic));
 }

@@ -51,7 +51,10 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(errorKind = error.kind().as_str(), "the function cannot start: {error}");
+            tracing::error!(
+                errorKind = error.kind().as_str(),
+                "the function cannot start: {error}"
+            );
             init_error::report(&error);
             ExitCode::FAILURE
         }
@@ -152,7 +155,12 @@ impl Function {
     async fn ingest(&self, event: Value, deadline: Instant) -> Result<Value> {
         let lake = &self.cloud.lake;
         let bounds = Bounds {
-            bucket: Some(self.start.settings.bucket_of(tarn_core::layout::RAW)?.to_owned()),
+            bucket: Some(
+                self.start
+                    .settings
+                    .bucket_of(tarn_core::layout::RAW)?
+                    .to_owned(),
+            ),
             until: deadline.checked_sub(ANSWER_TIME),
         };
         let mut batch = ingest_batch(parsed(event)?, lake, &bounds).await?;
@@ -207,7 +215,10 @@ impl Function {
         }
         Err(Error::new(
             ErrorKind::Storage,
-            format!("some tables could not be looked after: {}", failed.join(", ")),
+            format!(
+                "some tables could not be looked after: {}",
+                failed.join(", ")
+            ),
         )
         .retryable(true))
     }

@@ -90,6 +90,14 @@ pub struct Start {
     pub retention: Retention,
 }
 
+/// What the runtime cannot do without.
+const FROM_LAMBDA: [&str; 4] = [
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+];
+
 /// A function with less would be stopped by its first file.
 const LEAST_MEMORY: u64 = 256;
 
@@ -100,15 +108,24 @@ impl Start {
     /// One `BadRequest` that names every fault.
     pub fn read(vars: &dyn Fn(&str) -> Option<String>) -> Result<Start> {
         let mut faults = Vec::new();
+        for name in FROM_LAMBDA {
+            if set(vars, name).is_none() {
+                faults.push(format!("{name} is not set, as Lambda sets it"));
+            }
+        }
         let handler = handler(vars, &mut faults);
         let needs = handler.map_or(&[][..], Handler::needs);
         let settings = Settings::from_vars(vars, needs)
             .map_err(|error| faults.push(error.to_string()))
             .ok();
-        let contracts = contracts(vars)
-            .map_err(|fault| faults.push(fault))
-            .ok();
-        let memory = number(vars, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1024, LEAST_MEMORY, &mut faults);
+        let contracts = contracts(vars).map_err(|fault| faults.push(fault)).ok();
+        let memory = number(
+            vars,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+            1024,
+            LEAST_MEMORY,
+            &mut faults,
+        );
         let keep_days = number(vars, "TARN_KEEP_DAYS", 30, 0, &mut faults);
         let keep_versions = number(vars, "TARN_KEEP_VERSIONS", 10, 1, &mut faults);
         let orphan_days = number(vars, "TARN_ORPHAN_DAYS", 3, 1, &mut faults);
@@ -199,7 +216,11 @@ mod tests {
 
     use super::*;
 
-    const RIGHT: [(&str, &str); 9] = [
+    const RIGHT: [(&str, &str); 13] = [
+        ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"),
+        ("AWS_LAMBDA_FUNCTION_NAME", "tarn-dev-ingest"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024"),
         ("_HANDLER", "ingest"),
         ("TARN_CONTRACTS", "../../contracts"),
         ("TARN_RAW_BUCKET", "tarn-raw"),
@@ -234,7 +255,10 @@ mod tests {
         assert_eq!((start.memory, start.threads()), (1024, 1));
         assert_eq!(start.retention.keep_for, TimeDelta::days(30));
         assert!(start.contracts.get("orders").is_some());
-        let more = [("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "3538"), ("TARN_KEEP_DAYS", "7")];
+        let more = [
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "3538"),
+            ("TARN_KEEP_DAYS", "7"),
+        ];
         let start = read(&[&RIGHT[..], &more].concat()).unwrap();
         assert_eq!(start.threads(), 2);
         assert_eq!(start.retention.keep_for, TimeDelta::days(7));
@@ -250,7 +274,9 @@ mod tests {
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
             ("TARN_CONTRACTS", "/no/such/folder"),
         ];
-        let text = read(&[&RIGHT[..], &wrong].concat()).unwrap_err().to_string();
+        let text = read(&[&RIGHT[..], &wrong].concat())
+            .unwrap_err()
+            .to_string();
         for (name, _) in &wrong[..5] {
             assert!(text.contains(name), "{name}: {text}");
         }
@@ -261,7 +287,10 @@ mod tests {
     fn an_unknown_handler_is_refused_with_the_names_there_are() {
         let text = read(&[("_HANDLER", "bootstrap")]).unwrap_err().to_string();
         assert!(text.contains("\"bootstrap\""), "{text}");
-        assert!(text.contains("ingest, archive, marts, quality, maintain, api"), "{text}");
+        assert!(
+            text.contains("ingest, archive, marts, quality, maintain, api"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,0 +1,148 @@
+//! `tarn ingest` on AWS: uploads, and follows what the functions make of them.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tarn_core::ports::ObjectInfo;
+use tarn_core::run::{ObjectRecord, ObjectState, RunRecord, RunStatus};
+use tarn_core::{Error, ErrorKind, Result};
+
+use crate::land::{Landed, Landing, land};
+use crate::setting::Setting;
+use crate::terminal::{Progress, Terminal, bytes};
+
+/// How often the ledger is asked.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// A function has 15 minutes at most, and a message a few deliveries.
+const PATIENCE: Duration = Duration::from_secs(20 * 60);
+
+/// Uploads the files to the raw zone, in order.
+pub async fn upload(
+    setting: &Setting,
+    landings: &[Landing],
+    progress: &Progress,
+) -> Result<Vec<Landed>> {
+    let mut landed = Vec::new();
+    for (number, landing) in landings.iter().enumerate() {
+        let name = landing.path.file_name().unwrap_or_default();
+        progress.step(format!(
+            "{}/{} {}: uploading",
+            number + 1,
+            landings.len(),
+            name.to_string_lossy()
+        ));
+        landed.push(land(setting, landing).await?);
+    }
+    Ok(landed)
+}
+
+/// Lists what was uploaded.
+pub fn list(landed: &[Landed], terminal: &Terminal) -> Result<ExitCode> {
+    if terminal.is_json() {
+        for object in landed {
+            let info = &object.info;
+            terminal.json(&json!({
+                "key": info.key, "version": info.version, "bytes": info.size, "uploaded": object.put,
+            }))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = landed
+        .iter()
+        .map(|object| {
+            let info = &object.info;
+            let status = if object.put {
+                "uploaded"
+            } else {
+                "there before"
+            };
+            let key = info.key.strip_prefix("raw/").unwrap_or(&info.key);
+            vec![key.to_owned(), status.to_owned(), bytes(info.size)]
+        })
+        .collect();
+    terminal.table(&["object", "status", "size"], &["size"], rows)?;
+    terminal.note("The functions ingest it now; see how far they are with: tarn runs");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until each object's run has ended. A run that failed for a cause that may pass is tried again
+/// by the queue, and so it is waited for.
+///
+/// # Errors
+/// `Storage` where an object is not done in time.
+pub async fn follow(
+    setting: &Setting,
+    landed: &[Landed],
+    progress: &Progress,
+) -> Result<Vec<RunRecord>> {
+    let started = Instant::now();
+    let mut done: BTreeMap<usize, RunRecord> = BTreeMap::new();
+    loop {
+        for (number, object) in landed.iter().enumerate() {
+            if !done.contains_key(&number)
+                && let Some(run) = ended(setting, object).await?
+            {
+                done.insert(number, run);
+            }
+        }
+        if done.len() == landed.len() {
+            return Ok(done.into_values().collect());
+        }
+        progress.step(format!("{}/{} ingested", done.len(), landed.len()));
+        if started.elapsed() > PATIENCE {
+            return Err(late(landed, &done));
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+fn late(landed: &[Landed], done: &BTreeMap<usize, RunRecord>) -> Error {
+    let waiting: Vec<&str> = landed
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| !done.contains_key(number))
+        .map(|(_, object)| object.info.key.as_str())
+        .collect();
+    Error::new(
+        ErrorKind::Storage,
+        format!(
+            "no run of {} has ended after {} minutes; look at the log of the function ingest, and for \
+             dead letters with: tarn redrive ingest --dry-run",
+            waiting.join(", "),
+            PATIENCE.as_secs() / 60
+        ),
+    )
+}
+
+/// The run that ended the work on an object, if one did.
+async fn ended(setting: &Setting, landed: &Landed) -> Result<Option<RunRecord>> {
+    let ledger = &setting.lake.ledger;
+    let Some(record) = ledger.object(&landed.info.key).await? else {
+        return Ok(None);
+    };
+    if !speaks_of(&record, &landed.info) || record.state == ObjectState::Pending {
+        return Ok(None);
+    }
+    let Some(mut run) = ledger.run(&record.run_id).await? else {
+        return Ok(None);
+    };
+    if !landed.put && run.status == RunStatus::Succeeded {
+        // As in a folder: nothing was done for what was there before.
+        run.status = RunStatus::Skipped;
+        run.reason = Some(format!(
+            "this version was committed before, by run {}",
+            run.run_id
+        ));
+    }
+    let passing = run.status == RunStatus::Failed && run.retryable && landed.put;
+    Ok((run.status != RunStatus::Running && !passing).then_some(run))
+}
+
+/// Whether the record is about that version, or a newer one.
+fn speaks_of(record: &ObjectRecord, info: &ObjectInfo) -> bool {
+    record.sequencer > info.sequencer
+        || (record.sequencer == info.sequencer && record.version == info.version)
+}

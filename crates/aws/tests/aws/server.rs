@@ -157,7 +157,11 @@ impl Server {
             .await
             .unwrap();
         // One call per connection, so that its answer ends with it.
-        let text = call.raw.windows(2).position(|pair| pair == b"\r\n").unwrap();
+        let text = call
+            .raw
+            .windows(2)
+            .position(|pair| pair == b"\r\n")
+            .unwrap();
         let mut request = call.raw[..text].to_vec();
         request.extend_from_slice(b"\r\nconnection: close");
         request.extend_from_slice(&call.raw[text..]);
@@ -212,7 +216,10 @@ async fn read_call(stream: &mut TcpStream) -> Option<Call> {
     };
     let length: usize = header("content-length").map_or(0, |text| text.parse().unwrap());
     if header("expect").is_some() {
-        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.ok()?;
+        stream
+            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+            .await
+            .ok()?;
     }
     while raw.len() < head + 4 + length {
         let read = stream.read(&mut buffer).await.ok()?;

@@ -89,7 +89,7 @@ variable "schedule" {
 }
 
 variable "retention" {
-  description = "Days that things are kept; raw_days null keeps raw objects for ever."
+  description = "Days that things are kept, see the module lake; raw_days null keeps raw objects for ever."
   type = object({
     raw_infrequent_access_days = optional(number, 30)
     raw_archive_days           = optional(number, 90)
@@ -97,6 +97,10 @@ variable "retention" {
     noncurrent_days            = optional(number, 30)
     results_days               = optional(number, 7)
     log_days                   = optional(number, 365)
+    table_days                 = optional(number, 30)
+    table_versions             = optional(number, 10)
+    orphan_days                = optional(number, 3)
+    run_days                   = optional(number, 400)
   })
   default = {}
 }

@@ -24,7 +24,7 @@ pub fn all() -> Vec<Defect> {
             "no action has a wildcard",
             policy(
                 role("api"),
-                "[\"dynamodb:GetItem\",\"dynamodb:Query\"]",
+                "[\"dynamodb:BatchGetItem\",\"dynamodb:GetItem\",\"dynamodb:Query\"]",
                 "\"dynamodb:*\"",
             ),
         ),

@@ -47,10 +47,11 @@ variable "ingest" {
 }
 
 variable "stream" {
-  description = "The stream of ad events: number of shards (null: on demand), hours that it keeps records, dataset that they belong to."
+  description = "The stream of ad events: number of shards (null: on demand), hours that it keeps records, seconds (0 to 300) that they are collected for one raw object, dataset that they belong to."
   type = object({
     shards          = optional(number)
     retention_hours = optional(number, 24)
+    batch_seconds   = optional(number, 60)
     dataset         = optional(string, "ad_events")
   })
   default = {}

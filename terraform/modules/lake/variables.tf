@@ -85,10 +85,11 @@ variable "ingest" {
 }
 
 variable "stream" {
-  description = "The stream of ad events: its number of shards (null: on demand), the hours that it keeps records, and the dataset that they belong to."
+  description = "The stream of ad events: its number of shards (null: on demand), the hours that it keeps records, the seconds (0 to 300) that records are collected for one raw object per shard, and the dataset that they belong to."
   type = object({
     shards          = optional(number)
     retention_hours = optional(number, 72)
+    batch_seconds   = optional(number, 60)
     dataset         = optional(string, "ad_events")
   })
   default = {}

@@ -5,10 +5,10 @@ provider "aws" {
   allowed_account_ids = [var.account_id]
 
   default_tags {
-    tags = {
+    tags = merge(var.tags, {
       Project     = "tarn"
       Environment = "dev"
       ManagedBy   = "terraform"
-    }
+    })
   }
 }

@@ -127,3 +127,8 @@ output "persona_roles" {
   description = "Per persona (engineer, analyst, marketer), the ARN of its role, where it was made."
   value       = module.lake.persona_roles
 }
+
+output "endpoint" {
+  description = "URL of the emulator: programs talk to it instead of to AWS."
+  value       = var.endpoint
+}

@@ -28,10 +28,10 @@ provider "aws" {
   }
 
   default_tags {
-    tags = {
+    tags = merge(var.tags, {
       Project     = "tarn"
       Environment = "local"
       ManagedBy   = "terraform"
-    }
+    })
   }
 }

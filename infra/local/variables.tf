@@ -44,3 +44,14 @@ variable "log_level" {
   type        = string
   default     = "info"
 }
+
+variable "tags" {
+  description = "Further tags of everything that is built, for example a cost centre. Project, Environment and ManagedBy are set already."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:") && length(key) <= 128])
+    error_message = "A tag's name has at most 128 characters and does not begin with `aws:`."
+  }
+}

@@ -47,10 +47,11 @@ variable "ingest" {
 }
 
 variable "stream" {
-  description = "The stream of ad events: number of shards (null: on demand), hours that it keeps records, dataset that they belong to."
+  description = "The stream of ad events: number of shards (null: on demand), hours that it keeps records, seconds (0 to 300) that they are collected for one raw object, dataset that they belong to."
   type = object({
     shards          = optional(number)
     retention_hours = optional(number, 168)
+    batch_seconds   = optional(number, 60)
     dataset         = optional(string, "ad_events")
   })
   default = {}
@@ -89,7 +90,7 @@ variable "schedule" {
 }
 
 variable "retention" {
-  description = "Days that things are kept; raw_days null keeps raw objects for ever."
+  description = "Days that things are kept, see the module lake; raw_days null keeps raw objects for ever."
   type = object({
     raw_infrequent_access_days = optional(number, 30)
     raw_archive_days           = optional(number, 90)
@@ -97,6 +98,10 @@ variable "retention" {
     noncurrent_days            = optional(number, 30)
     results_days               = optional(number, 7)
     log_days                   = optional(number, 365)
+    table_days                 = optional(number, 30)
+    table_versions             = optional(number, 10)
+    orphan_days                = optional(number, 3)
+    run_days                   = optional(number, 400)
   })
   default = {}
 }
@@ -151,4 +156,15 @@ variable "personas" {
     marketer = optional(list(string), [])
   })
   default = {}
+}
+
+variable "tags" {
+  description = "Further tags of everything that is built, for example a cost centre. Project, Environment and ManagedBy are set already."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:") && length(key) <= 128])
+    error_message = "A tag's name has at most 128 characters and does not begin with `aws:`."
+  }
 }

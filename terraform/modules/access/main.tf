@@ -111,7 +111,7 @@ locals {
     {
       Sid      = "ReadTheLedger"
       Effect   = "Allow"
-      Action   = ["dynamodb:GetItem", "dynamodb:Query"]
+      Action   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
       Resource = [var.ledger_arn]
     },
     {

@@ -71,7 +71,7 @@ locals {
     analytics = { TARN_ANALYTICS_DATABASE = local.databases.analytics }
     quality   = { TARN_QUALITY_DATABASE = local.databases.quality }
   }
-  ledger_variables = { TARN_LEDGER_TABLE = local.ledger }
+  ledger_variables = { TARN_LEDGER_TABLE = local.ledger, TARN_RUN_DAYS = tostring(var.retention.run_days) }
 
   environment = {
     ingest = merge(
@@ -106,6 +106,11 @@ locals {
       local.database_variables.analytics,
       local.database_variables.quality,
       local.ledger_variables,
+      {
+        TARN_KEEP_DAYS     = tostring(var.retention.table_days)
+        TARN_KEEP_VERSIONS = tostring(var.retention.table_versions)
+        TARN_ORPHAN_DAYS   = tostring(var.retention.orphan_days)
+      },
     )
     api = merge(concat(
       values(local.bucket_variables),

@@ -176,7 +176,7 @@ module "stream" {
   shards          = var.stream.shards
   retention_hours = var.stream.retention_hours
   key_arn         = module.data_key.arn
-  consumer        = { function_name = module.function["archive"].name }
+  consumer        = { function_name = module.function["archive"].name, batch_seconds = var.stream.batch_seconds }
   dead_letter     = { name = local.archive_dlq, arn = "${local.queue_arn_prefix}${local.archive_dlq}" }
 }
 

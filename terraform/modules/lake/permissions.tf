@@ -24,8 +24,8 @@ locals {
   read_catalog  = ["glue:GetDatabase", "glue:GetTable", "glue:GetTables"]
   write_catalog = ["glue:CreateTable", "glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:UpdateTable"]
 
-  read_ledger  = ["dynamodb:GetItem", "dynamodb:Query"]
-  write_ledger = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+  read_ledger  = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
+  write_ledger = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
 
   consume = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
 
@@ -127,16 +127,17 @@ locals {
 
     archive = [
       {
-        # Reading is for the look at an object that a lost reply may have left.
+        # Reading is for the look at what was put, and at what a lost reply may have left.
         sid       = "WriteRaw"
-        actions   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
+        actions   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
         resources = [local.object_arns.raw]
         condition = {}
       },
       {
-        # Without it a look at an object that is not there is answered with 403 instead of 404.
+        # Without the first a look at an object that is not there is answered with 403 instead of 404;
+        # versions tell the order of two puts of one key.
         sid       = "ListRaw"
-        actions   = ["s3:ListBucket"]
+        actions   = ["s3:ListBucket", "s3:ListBucketVersions"]
         resources = [local.bucket_arns["raw"]]
         condition = {}
       },
@@ -251,13 +252,25 @@ locals {
       {
         sid       = "ReadObjects"
         actions   = local.read_objects
-        resources = [local.object_arns.raw, local.object_arns.curated, local.object_arns.analytics, local.object_arns.quarantine]
+        resources = [local.object_arns.curated, local.object_arns.analytics, local.object_arns.quarantine]
+        condition = {}
+      },
+      {
+        sid       = "ReadRaw"
+        actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+        resources = [local.object_arns.raw]
+        condition = {}
+      },
+      {
+        sid       = "ListRaw"
+        actions   = ["s3:ListBucket", "s3:ListBucketVersions"]
+        resources = [local.bucket_arns["raw"]]
         condition = {}
       },
       {
         sid       = "ListBuckets"
         actions   = ["s3:ListBucket"]
-        resources = [local.bucket_arns["raw"], local.bucket_arns["curated"], local.bucket_arns["analytics"], local.bucket_arns["quarantine"]]
+        resources = [local.bucket_arns["curated"], local.bucket_arns["analytics"], local.bucket_arns["quarantine"]]
         condition = {}
       },
       {

@@ -85,10 +85,11 @@ variable "ingest" {
 }
 
 variable "stream" {
-  description = "The stream of ad events: its number of shards (null: on demand), the hours that it keeps records, and the dataset that they belong to."
+  description = "The stream of ad events: its number of shards (null: on demand), the hours that it keeps records, the seconds (0 to 300) that records are collected for one raw object per shard, and the dataset that they belong to."
   type = object({
     shards          = optional(number)
     retention_hours = optional(number, 72)
+    batch_seconds   = optional(number, 60)
     dataset         = optional(string, "ad_events")
   })
   default = {}
@@ -127,7 +128,11 @@ variable "schedule" {
 }
 
 variable "retention" {
-  description = "Days that things are kept, see the module storage; `log_days` is for logs."
+  description = <<-E
+    Days that things are kept. Of objects: see the module storage. `log_days`: logs. `table_days` and
+    `table_versions`: versions of tables that are younger, or that are among so many newest, can be
+    queried. `orphan_days`: files that no version names. `run_days`: records of runs.
+  E
   type = object({
     raw_infrequent_access_days = optional(number, 30)
     raw_archive_days           = optional(number, 90)
@@ -135,8 +140,17 @@ variable "retention" {
     noncurrent_days            = optional(number, 30)
     results_days               = optional(number, 7)
     log_days                   = optional(number, 365)
+    table_days                 = optional(number, 30)
+    table_versions             = optional(number, 10)
+    orphan_days                = optional(number, 3)
+    run_days                   = optional(number, 400)
   })
   default = {}
+
+  validation {
+    condition     = var.retention.table_days >= 0 && var.retention.table_versions >= 1 && var.retention.orphan_days >= 1 && var.retention.run_days >= 1
+    error_message = "At least one version of a table is kept; files and runs are kept for at least one day."
+  }
 }
 
 variable "optimized_tables" {

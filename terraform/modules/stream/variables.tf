@@ -44,8 +44,8 @@ variable "consumer" {
   description = "The function that reads the stream: `function_name`, records in a batch, seconds to collect them, batches per shard at once, retries of a failed batch, and the age in seconds after which records are given up."
   type = object({
     function_name          = string
-    batch_size             = optional(number, 1000)
-    batch_seconds          = optional(number, 10)
+    batch_size             = optional(number, 10000)
+    batch_seconds          = optional(number, 60)
     parallelization_factor = optional(number, 1)
     maximum_retries        = optional(number, 5)
     maximum_record_age     = optional(number, 86400)

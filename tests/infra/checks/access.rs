@@ -294,7 +294,11 @@ pub fn catalog(plan: &Plan) -> Vec<String> {
 }
 
 pub fn ledger(plan: &Plan) -> Vec<String> {
-    let reads = ["dynamodb:GetItem", "dynamodb:Query"];
+    let reads = [
+        "dynamodb:BatchGetItem",
+        "dynamodb:GetItem",
+        "dynamodb:Query",
+    ];
     differs(
         "change the ledger",
         changers(plan, "dynamodb:", &reads),
@@ -402,7 +406,7 @@ pub fn environment(plan: &Plan) -> Vec<String> {
             [
                 buckets(&["RAW", "CURATED", "QUARANTINE"]),
                 databases(&["CURATED", "QUALITY"]),
-                some(&["LEDGER_TABLE", "MARTS_QUEUE_URL"]),
+                some(&["LEDGER_TABLE", "RUN_DAYS", "MARTS_QUEUE_URL"]),
             ]
             .concat(),
         ),
@@ -415,20 +419,25 @@ pub fn environment(plan: &Plan) -> Vec<String> {
             [
                 buckets(&["CURATED", "ANALYTICS"]),
                 databases(&["CURATED", "ANALYTICS"]),
-                some(&["LEDGER_TABLE"]),
+                some(&["LEDGER_TABLE", "RUN_DAYS"]),
             ]
             .concat(),
         ),
         (
             "quality",
-            [buckets(&["QUARANTINE"]), some(&["LEDGER_TABLE"])].concat(),
+            [
+                buckets(&["QUARANTINE"]),
+                some(&["LEDGER_TABLE", "RUN_DAYS"]),
+            ]
+            .concat(),
         ),
         (
             "maintain",
             [
                 buckets(&["CURATED", "ANALYTICS", "QUARANTINE"]),
                 databases(&["CURATED", "ANALYTICS", "QUALITY"]),
-                some(&["LEDGER_TABLE"]),
+                some(&["LEDGER_TABLE", "RUN_DAYS"]),
+                some(&["KEEP_DAYS", "KEEP_VERSIONS", "ORPHAN_DAYS"]),
             ]
             .concat(),
         ),
@@ -437,7 +446,7 @@ pub fn environment(plan: &Plan) -> Vec<String> {
             [
                 buckets(&["RAW", "CURATED", "ANALYTICS", "QUARANTINE", "RESULTS"]),
                 databases(&["CURATED", "ANALYTICS", "QUALITY"]),
-                some(&["LEDGER_TABLE"]),
+                some(&["LEDGER_TABLE", "RUN_DAYS"]),
             ]
             .concat(),
         ),
@@ -462,6 +471,16 @@ pub fn environment(plan: &Plan) -> Vec<String> {
         faults.extend(differs(name, found, &wanted));
     }
     faults
+}
+
+/// IAM takes 10,240 characters of inline policies per role; each role has one.
+pub fn sizes(plan: &Plan) -> Vec<String> {
+    plan.of_kind("aws_iam_role_policy")
+        .iter()
+        .map(|policy| (policy.address, policy.text("/policy").len()))
+        .filter(|(_, length)| *length > 10_240)
+        .map(|(address, length)| format!("{address}: {length}"))
+        .collect()
 }
 
 pub fn permissions(plan: &Plan) -> Vec<String> {

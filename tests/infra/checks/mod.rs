@@ -36,6 +36,7 @@ pub const ALL: &[(&str, Check)] = &[
         "functions are given what they need and nothing else",
         access::environment,
     ),
+    ("policies of roles fit", access::sizes),
     (
         "API Gateway calls the API's function alone",
         access::permissions,

@@ -1,0 +1,101 @@
+mock_provider "aws" {
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/tarn-test-api" }
+  }
+}
+
+variables {
+  name                = "tarn-test-api"
+  description         = "Test"
+  handler             = "api"
+  package             = "main.tf" # any file: only its hash is read
+  memory_mb           = 512
+  timeout_seconds     = 29
+  environment_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/test"
+  log_key_arn         = "arn:aws:kms:eu-central-1:123456789012:key/test"
+  log_group_arn       = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/tarn-test-api"
+  account_id          = "123456789012"
+  statements = [{
+    sid       = "ReadRaw"
+    actions   = ["s3:GetObject"]
+    resources = ["arn:aws:s3:::tarn-test-raw/raw/*"]
+  }]
+}
+
+run "one_function_with_its_role_and_its_log" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_lambda_function.this.runtime == "provided.al2023"
+      && aws_lambda_function.this.handler == "api"
+      && one(aws_lambda_function.this.logging_config).log_format == "JSON"
+      && one(aws_lambda_function.this.tracing_config).mode == "Active"
+      && aws_lambda_function.this.reserved_concurrent_executions == -1
+    )
+    error_message = "The function runs the handler and logs as JSON."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.name == "/aws/lambda/tarn-test-api" && aws_cloudwatch_log_group.this.retention_in_days == 365
+    error_message = "The log group is there before the first call, with its retention."
+  }
+
+  assert {
+    condition     = length(aws_lambda_function.this.dead_letter_config) == 0
+    error_message = "No dead-letter queue where nothing is asynchronous."
+  }
+}
+
+run "the_role_may_do_what_it_is_told_and_log" {
+  command = plan
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Sid] == ["WriteOwnLogs", "WriteTraces", "ReadRaw"]
+    error_message = "Logs, traces, and the statements."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[0].Resource == ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/tarn-test-api:*"]
+    error_message = "Its own log alone."
+  }
+}
+
+run "an_asynchronous_function_has_a_dead_letter_queue" {
+  command = plan
+
+  variables {
+    dead_letter_arn = "arn:aws:sqs:eu-central-1:123456789012:tarn-test-task-marts-dlq"
+  }
+
+  assert {
+    condition     = one(aws_lambda_function.this.dead_letter_config).target_arn == "arn:aws:sqs:eu-central-1:123456789012:tarn-test-task-marts-dlq"
+    error_message = "What failed is kept."
+  }
+}
+
+run "wildcards_are_refused" {
+  command = plan
+
+  variables {
+    statements = [{ sid = "All", actions = ["s3:*"], resources = ["*"] }]
+  }
+
+  expect_failures = [var.statements]
+}
+
+run "bad_values_are_refused" {
+  command = plan
+
+  variables {
+    handler              = "other"
+    architecture         = "i386"
+    memory_mb            = 64
+    timeout_seconds      = 901
+    disk_mb              = 100
+    reserved_concurrency = -2
+    log_retention_days   = 42
+  }
+
+  expect_failures = [var.handler, var.architecture, var.memory_mb, var.timeout_seconds, var.disk_mb, var.reserved_concurrency, var.log_retention_days]
+}

@@ -172,7 +172,7 @@ impl Deployment {
         if let Some(plugins) = std::env::var_os("TARN_TF_PLUGIN_DIR") {
             let mut option = OsString::from("-plugin-dir=");
             option.push(plugins);
-            init.arg(option);
+            init.arg(option).env_remove("TF_CLI_CONFIG_FILE");
         }
         succeed(&mut init);
         succeed(
@@ -215,6 +215,12 @@ impl Deployment {
             .env("TF_IN_AUTOMATION", "true")
             .env("CHECKPOINT_DISABLE", "true")
             .stdin(Stdio::null());
+        // Somebody's own account has nothing to do with the emulator.
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("AWS_")) {
+                command.env_remove(name);
+            }
+        }
         command
     }
 
@@ -271,7 +277,8 @@ impl Deployment {
             Command::new(std::env::var_os("TARN_AWS_CLI").unwrap_or_else(|| "aws".into()));
         command
             .args(args)
-            .env("AWS_ENDPOINT_URL", &self.emulator.endpoint)
+            // Version 1 does not read AWS_ENDPOINT_URL for SQS.
+            .args(["--endpoint-url", &self.emulator.endpoint])
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env_remove("AWS_SESSION_TOKEN")

@@ -167,6 +167,12 @@ impl Deployment {
             package: required("TARN_PACKAGE").into(),
             work: tempfile::tempdir().unwrap(),
         };
+        // Version 2 would otherwise want text in base64, which version 1 takes as it is.
+        std::fs::write(
+            deployment.work.path().join("aws-config"),
+            "[default]\ncli_binary_format = raw-in-base64-out\n",
+        )
+        .unwrap();
         let mut init = deployment.terraform("init");
         init.args(["-input=false", "-no-color"]);
         if let Some(plugins) = std::env::var_os("TARN_TF_PLUGIN_DIR") {
@@ -284,7 +290,7 @@ impl Deployment {
             .env_remove("AWS_SESSION_TOKEN")
             .env_remove("AWS_PROFILE")
             .env("AWS_DEFAULT_REGION", self.output("region"))
-            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_CONFIG_FILE", self.work.path().join("aws-config"))
             .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
             .stdin(Stdio::null());
         command

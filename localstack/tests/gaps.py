@@ -111,6 +111,15 @@ class Gaps(unittest.TestCase):
         wait_for("the call", lambda: self.calls("window"), 15)
         self.assertEqual(self.calls("window"), ['["a", "b"]'])
 
+    def test_calls_at_the_same_time_have_temporary_folders_of_their_own(self):
+        folder = "import tempfile, time\ndef handle(event, context): time.sleep(1); return tempfile.gettempdir()"
+        self.emulator.function("folders", folder)
+        functions = self.emulator.client("lambda")
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            calls = pool.map(lambda _: functions.invoke(FunctionName="folders")["Payload"].read(), range(3))
+            folders = [json.loads(answer) for answer in calls]
+        self.assertEqual(len(set(folders)), 3, folders)
+
     def test_the_health_of_an_api_is_answered_by_its_function(self):
         self.emulator.function("api", "def handle(event, context): return {'from': event['rawPath']}")
         apis = self.emulator.client("apigatewayv2")

@@ -167,12 +167,18 @@ impl Deployment {
             package: required("TARN_PACKAGE").into(),
             work: tempfile::tempdir().unwrap(),
         };
+        // Version 2 would otherwise want text in base64, which version 1 takes as it is.
+        std::fs::write(
+            deployment.work.path().join("aws-config"),
+            "[default]\ncli_binary_format = raw-in-base64-out\n",
+        )
+        .unwrap();
         let mut init = deployment.terraform("init");
         init.args(["-input=false", "-no-color"]);
         if let Some(plugins) = std::env::var_os("TARN_TF_PLUGIN_DIR") {
             let mut option = OsString::from("-plugin-dir=");
             option.push(plugins);
-            init.arg(option);
+            init.arg(option).env_remove("TF_CLI_CONFIG_FILE");
         }
         succeed(&mut init);
         succeed(
@@ -215,6 +221,12 @@ impl Deployment {
             .env("TF_IN_AUTOMATION", "true")
             .env("CHECKPOINT_DISABLE", "true")
             .stdin(Stdio::null());
+        // Somebody's own account has nothing to do with the emulator.
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("AWS_")) {
+                command.env_remove(name);
+            }
+        }
         command
     }
 
@@ -271,13 +283,14 @@ impl Deployment {
             Command::new(std::env::var_os("TARN_AWS_CLI").unwrap_or_else(|| "aws".into()));
         command
             .args(args)
-            .env("AWS_ENDPOINT_URL", &self.emulator.endpoint)
+            // Version 1 does not read AWS_ENDPOINT_URL for SQS.
+            .args(["--endpoint-url", &self.emulator.endpoint])
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env_remove("AWS_SESSION_TOKEN")
             .env_remove("AWS_PROFILE")
             .env("AWS_DEFAULT_REGION", self.output("region"))
-            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_CONFIG_FILE", self.work.path().join("aws-config"))
             .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
             .stdin(Stdio::null());
         command

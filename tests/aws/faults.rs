@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::deployment::{Deployment, root, wait_for};
 use crate::inputs::access_log;
-use crate::story::put_bytes;
+use crate::story::put_record;
 
 /// Redeliveries within the patience of a test; the deployed value is six times a function's timeout.
 const VISIBILITY_SECONDS: u64 = 12;
@@ -61,16 +61,16 @@ pub fn records_that_are_no_events_delay_nobody(lake: &Deployment) {
     let rejected = lake
         .count("quality.quarantine", "dataset = 'ad_events'")
         .unwrap();
-    put_bytes(
-        lake,
-        &[
-            first.as_bytes(),
-            b"\xf3\x89\x9a\xc2 this is no aggregated record",
-            b"\x00\xff\xfe",
-            b"{\"event_id\":",
-            last.as_bytes(),
-        ],
-    );
+    let records: [&[u8]; 5] = [
+        first.as_bytes(),
+        b"\xf3\x89\x9a\xc2 this is no aggregated record",
+        b"\x00\xff\xfe",
+        b"{\"event_id\":",
+        last.as_bytes(),
+    ];
+    for record in records {
+        put_record(lake, record);
+    }
     lake.wait_for_rows(
         "curated.ad_events",
         "event_id IN ('before-poison', 'after-poison')",

@@ -1,6 +1,5 @@
 //! One lake from nothing to nothing: built, filled, asked, hurt, destroyed.
 
-use base64::Engine as _;
 use serde_json::json;
 
 use crate::deployment::{Deployment, wait_for};
@@ -62,22 +61,12 @@ fn upload(lake: &Deployment, shop: &Shop) {
 
 /// `aws kinesis put-records`, 500 at a time, which is what AWS takes.
 pub fn put_records(lake: &Deployment, lines: &str) {
-    let lines: Vec<&[u8]> = lines.lines().map(str::as_bytes).collect();
-    put_bytes(lake, &lines);
-}
-
-/// The same for records of any bytes.
-pub fn put_bytes(lake: &Deployment, records: &[&[u8]]) {
-    for (number, batch) in records.chunks(500).enumerate() {
+    let lines: Vec<&str> = lines.lines().collect();
+    for (number, batch) in lines.chunks(500).enumerate() {
         let records: Vec<_> = batch
             .iter()
             .enumerate()
-            .map(|(key, data)| {
-                json!({
-                    "Data": base64::engine::general_purpose::STANDARD.encode(data),
-                    "PartitionKey": key.to_string(),
-                })
-            })
+            .map(|(key, data)| json!({"Data": data, "PartitionKey": key.to_string()}))
             .collect();
         let file = lake.scratch().join(format!("records-{number}.json"));
         std::fs::write(&file, json!(records).to_string()).unwrap();
@@ -91,6 +80,22 @@ pub fn put_bytes(lake: &Deployment, records: &[&[u8]]) {
         ]);
         assert_eq!(reply["FailedRecordCount"], 0, "{reply}");
     }
+}
+
+/// `aws kinesis put-record` of any bytes.
+pub fn put_record(lake: &Deployment, data: &[u8]) {
+    let file = lake.scratch().join("record");
+    std::fs::write(&file, data).unwrap();
+    lake.aws_ok(&[
+        "kinesis",
+        "put-record",
+        "--stream-name",
+        lake.output("stream"),
+        "--partition-key",
+        "one",
+        "--data",
+        &format!("fileb://{}", file.display()),
+    ]);
 }
 
 /// Accepted and rejected rows, asked over HTTP, add up to what came in.

@@ -77,14 +77,19 @@ impl Emulator {
         let environment =
             python::environment_of("emulator", &root().join("localstack/requirements.txt"))?;
         let in_folder = |error: std::io::Error| format!("{}: {error}", self.folder.display());
-        std::fs::create_dir_all(&self.folder).map_err(in_folder)?;
+        // What an earlier one wrote is of no use any more.
+        let state = self.folder.join("state");
+        if state.exists() {
+            std::fs::remove_dir_all(&state).map_err(in_folder)?;
+        }
+        std::fs::create_dir_all(&state).map_err(in_folder)?;
         let log = File::create(self.log()).map_err(in_folder)?;
         let mut command = Command::new(environment.join("bin/python"));
         command
             .arg(root().join("localstack/ministack_start.py"))
             .args(["--port", &self.port.to_string()])
             .arg("--state-dir")
-            .arg(self.folder.join("state"))
+            .arg(state)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(in_folder)?)

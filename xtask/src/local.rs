@@ -238,10 +238,12 @@ Try it, with any AWS CLI:
 
   export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION={region}
   cargo run --release -- generate --out shop
-  aws s3 cp shop/access.log s3://{raw}/raw/web/web_requests/ingest_date=$(date -u +%F)/access.log
+  aws s3 cp --recursive shop/web/access_logs s3://{raw}/raw/web/access_logs/ingest_date=$(date -u +%F)
   aws logs filter-log-events --log-group-name /aws/lambda/{ingest} --query events[].message --output text
   curl {api}/health
-  curl --aws-sigv4 aws:amz:{region}:execute-api --user test:test {api}/tables",
+  curl --aws-sigv4 aws:amz:{region}:execute-api --user test:test {api}/tables
+  curl --aws-sigv4 aws:amz:{region}:execute-api --user test:test {api}/query \\
+    --json '{{\"sql\": \"SELECT status, COUNT(*) AS requests FROM web_requests GROUP BY status\"}}'",
             endpoint = self.endpoint(),
             region = text("region"),
             ingest = outputs["functions"]["ingest"].as_str().unwrap_or("?"),

@@ -17,7 +17,7 @@ use crate::{Outcome, elf, process, python, root, steps, target};
 
 /// cargo-lambda and the compiler that it links with, so that a package does not depend on what this
 /// machine has.
-const BUILDER: &[&str] = &["cargo-lambda==1.9.2", "ziglang==0.15.2"];
+const BUILDER: &[&str] = &["cargo-lambda==1.9.2", "ziglang==0.17.1"];
 
 /// AWS Lambda takes uploads of up to 50 MB.
 const SIZE_LIMIT: u64 = 50 * 1_000_000;
@@ -131,8 +131,16 @@ fn full(arch: Arch) -> Outcome<PathBuf> {
     let builder = python::environment("lambda", BUILDER)?;
     let output = target()?.join("lambda");
     let mut command = Command::new(builder.join("bin/cargo-lambda"));
+    // Its own optimizations would abort on a panic, which the functions survive, and link for long.
     command
-        .args(["lambda", "build", "--profile", "lambda", "--locked"])
+        .args([
+            "lambda",
+            "build",
+            "--disable-optimizations",
+            "--profile",
+            "lambda",
+            "--locked",
+        ])
         .args(["--package", "tarn", "--bin", "tarn"])
         .arg("--target")
         .arg(format!("{}.{GLIBC_TARGET}", arch.target()))

@@ -56,7 +56,6 @@ pub fn test() -> Outcome {
             ])
             .env("PYTHONDONTWRITEBYTECODE", "1"),
     )?;
-    terraform::check()?;
     let package = package::write_quick()?;
     let checkov = python::environment("checkov", python::CHECKOV)?;
     let aws_cli = python::environment("aws-cli", python::AWS_CLI)?;

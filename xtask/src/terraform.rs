@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Outcome, process, root, target};
+use crate::{Outcome, process, root};
 
 /// Names the folder of a local plugin mirror, for machines without access to the registry.
 pub const PLUGINS: &str = "TARN_TF_PLUGIN_DIR";
@@ -55,6 +55,12 @@ impl Terraform {
             .env("TF_IN_AUTOMATION", "true")
             .env("CHECKPOINT_DISABLE", "true")
             .stdin(Stdio::null());
+        // Somebody's own account has nothing to do with the emulator.
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("AWS_")) {
+                command.env_remove(name);
+            }
+        }
         command
     }
 
@@ -136,71 +142,12 @@ impl Terraform {
     }
 }
 
-/// Checks all Terraform code: its formatting, every root, and the tests of every module.
-pub fn check() -> Outcome {
-    let program = program()?;
-    process::step(
-        "terraform fmt",
-        Command::new(&program).args(["fmt", "-check", "-diff", "-recursive", "terraform", "infra"]),
-    )?;
-    for folder in folders("infra")? {
-        in_folder(&program, &folder, "validate")?;
-    }
-    for folder in folders("terraform/modules")? {
-        if root().join(&folder).join("tests").is_dir() {
-            in_folder(&program, &folder, "test")?;
-        }
-    }
-    Ok(())
-}
-
-/// The folders below one, by name, as paths from the root.
-fn folders(parent: &str) -> Outcome<Vec<PathBuf>> {
-    let unreadable = |error: std::io::Error| format!("{parent}: {error}");
-    let mut folders = Vec::new();
-    for entry in std::fs::read_dir(root().join(parent)).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        if entry.path().is_dir() {
-            folders.push(Path::new(parent).join(entry.file_name()));
-        }
-    }
-    if folders.is_empty() {
-        return Err(format!("{parent} has no folders: nothing would be checked"));
-    }
-    folders.sort();
-    Ok(folders)
-}
-
-/// Initialises a folder without a backend and runs a subcommand in it.
-fn in_folder(program: &Path, folder: &Path, subcommand: &str) -> Outcome {
-    let data = target()?.join("terraform").join(folder);
-    let command = |subcommand: &str| {
-        let mut command = Command::new(program);
-        command
-            .arg(format!("-chdir={}", root().join(folder).display()))
-            .arg(subcommand)
-            .arg("-no-color")
-            .env("TF_DATA_DIR", &data)
-            .env("TF_IN_AUTOMATION", "true")
-            .env("CHECKPOINT_DISABLE", "true")
-            .stdin(Stdio::null());
-        command
-    };
-    let mut init = command("init");
-    init.args(["-input=false", "-backend=false"]);
-    initialise(&mut init)?;
-    process::step(
-        &format!("terraform {subcommand} {}", folder.display()),
-        &mut command(subcommand),
-    )
-}
-
 /// Runs an init that takes the providers from the plugin mirror where one is named.
 fn initialise(init: &mut Command) -> Outcome {
     if let Some(plugins) = process::variable(PLUGINS) {
         let mut option = std::ffi::OsString::from("-plugin-dir=");
         option.push(plugins);
-        init.arg(option);
+        init.arg(option).env_remove("TF_CLI_CONFIG_FILE");
     }
     process::capture("terraform init", init)
         .map(|_| ())

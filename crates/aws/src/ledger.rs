@@ -23,7 +23,7 @@
 //! has a random `token`; the refusal returns the item there, and its token says whose it is.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -44,6 +44,7 @@ use uuid::Uuid;
 
 use crate::failure::failed;
 use crate::pause;
+use crate::settings::Settings;
 
 /// Over how many values of `pk` the records of objects are spread. Another number would lose them.
 const SHARDS: u32 = 16;
@@ -66,9 +67,7 @@ type Item = HashMap<String, AttributeValue>;
 #[derive(Debug)]
 pub(crate) struct DynamoLedger {
     client: Client,
-    table: String,
-    /// How long runs are kept.
-    run_days: u32,
+    settings: Arc<Settings>,
     /// Months that are known to be in the list of months.
     months: Mutex<BTreeSet<String>>,
 }
@@ -150,17 +149,17 @@ fn object_record(item: &Item) -> Result<ObjectRecord> {
 }
 
 impl DynamoLedger {
-    pub(crate) fn new(client: Client, table: &str, run_days: u32) -> Self {
+    pub(crate) fn new(client: Client, settings: Arc<Settings>) -> Self {
         DynamoLedger {
             client,
-            table: table.to_owned(),
-            run_days,
+            settings,
             months: Mutex::default(),
         }
     }
 
     fn resource(&self) -> String {
-        format!("the DynamoDB table {}", self.table)
+        let table = self.settings.ledger_table().unwrap_or("of the ledger");
+        format!("the DynamoDB table {table}")
     }
 
     fn unwritten(&self, error: crate::failure::CallError<PutItemError>) -> Error {
@@ -171,7 +170,7 @@ impl DynamoLedger {
         let found = self
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(self.settings.ledger_table()?)
             .key("pk", text(pk))
             .key("sk", text(sk))
             .consistent_read(true)
@@ -184,7 +183,7 @@ impl DynamoLedger {
     async fn put(&self, item: Item) -> Result<()> {
         self.client
             .put_item()
-            .table_name(&self.table)
+            .table_name(self.settings.ledger_table()?)
             .set_item(Some(item))
             .send()
             .await
@@ -210,7 +209,7 @@ impl DynamoLedger {
             let mut request = self
                 .client
                 .query()
-                .table_name(&self.table)
+                .table_name(self.settings.ledger_table()?)
                 .expression_attribute_values(":pk", text(pk))
                 .consistent_read(true)
                 .scan_index_forward(forward)
@@ -263,7 +262,7 @@ impl DynamoLedger {
                 let answer = self
                     .client
                     .batch_get_item()
-                    .request_items(&self.table, request)
+                    .request_items(self.settings.ledger_table()?, request)
                     .send()
                     .await
                     .map_err(|error| failed("dynamodb:BatchGetItem", &self.resource(), error))?;
@@ -305,7 +304,7 @@ impl DynamoLedger {
 
     /// When what is of a run that began at `begin` expires, in seconds since 1970.
     fn expires_at(&self, begin: DateTime<Utc>) -> AttributeValue {
-        number((begin + TimeDelta::days(self.run_days.into())).timestamp())
+        number((begin + TimeDelta::days(self.settings.run_days().into())).timestamp())
     }
 
     /// Makes sure that the month is in the list of months.
@@ -349,7 +348,7 @@ impl Ledger for DynamoLedger {
         let mut request = self
             .client
             .put_item()
-            .table_name(&self.table)
+            .table_name(self.settings.ledger_table()?)
             .item("pk", text(object_pk(shard(&record.key))))
             .item("sk", text(&record.key))
             .item(name, packed)

@@ -20,7 +20,6 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
-use tarn_core::Result;
 use tarn_core::ports::{Catalog, Ledger, Objects};
 use uuid::Uuid;
 
@@ -106,17 +105,11 @@ impl Aws {
     }
 
     /// The lake's ledger.
-    ///
-    /// # Errors
-    /// `BadRequest` where its table is not set.
-    pub fn ledger(&self) -> Result<Arc<dyn Ledger>> {
-        let table = self.settings.ledger_table()?;
-        let days = self.settings.run_days();
-        Ok(Arc::new(DynamoLedger::new(
+    pub fn ledger(&self) -> Arc<dyn Ledger> {
+        Arc::new(DynamoLedger::new(
             self.dynamodb.clone(),
-            table,
-            days,
-        )))
+            self.settings.clone(),
+        ))
     }
 
     /// A producer for the stream of this name.

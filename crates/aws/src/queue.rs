@@ -1,5 +1,7 @@
 //! Queues on SQS.
 
+use std::collections::HashMap;
+
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, QueueAttributeName};
 use tarn_core::{Error, ErrorKind, Result};
@@ -93,10 +95,12 @@ impl Queue {
             if messages.is_empty() {
                 break;
             }
-            for message in messages {
-                self.forward(&message, target)
-                    .await
-                    .map_err(|error| error.context(format!("{moved} messages were moved")))?;
+            for (index, message) in messages.iter().enumerate() {
+                if let Err(error) = self.forward(message, target).await {
+                    self.release(messages.get(index..).unwrap_or_default())
+                        .await;
+                    return Err(error.context(format!("{moved} messages were moved")));
+                }
                 moved += 1;
             }
         }
@@ -118,8 +122,26 @@ impl Queue {
         Ok(received.messages.unwrap_or_default())
     }
 
+    /// Lets others receive messages at once that were not moved; without it they would wait.
+    async fn release(&self, messages: &[Message]) {
+        for message in messages {
+            let released = self
+                .client
+                .change_message_visibility()
+                .queue_url(&self.url)
+                .receipt_handle(message.receipt_handle().unwrap_or_default())
+                .visibility_timeout(0)
+                .send()
+                .await;
+            if let Err(error) = released {
+                let error = failed("sqs:ChangeMessageVisibility", &self.resource(), error);
+                tracing::warn!(%error, "a message stays hidden for {HIDDEN_SECONDS} seconds");
+            }
+        }
+    }
+
     async fn forward(&self, message: &Message, target: &Queue) -> Result<()> {
-        let attributes: Option<std::collections::HashMap<String, MessageAttributeValue>> =
+        let attributes: Option<HashMap<String, MessageAttributeValue>> =
             message.message_attributes().cloned();
         target
             .client

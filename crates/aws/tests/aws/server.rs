@@ -14,7 +14,6 @@ use tokio::net::{TcpListener, TcpStream};
 pub struct Call {
     /// The operation (`UpdateTable`) of JSON services, or the HTTP method of S3.
     pub what: String,
-    pub path: String,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -205,7 +204,7 @@ async fn read_call(stream: &mut TcpStream) -> Option<Call> {
     let text = String::from_utf8_lossy(&raw[..head]).into_owned();
     let mut lines = text.split("\r\n");
     let mut first = lines.next()?.split(' ');
-    let (method, path) = (first.next()?.to_owned(), first.next()?.to_owned());
+    let method = first.next()?.to_owned();
     let headers: Vec<(String, String)> = lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
@@ -234,7 +233,7 @@ async fn read_call(stream: &mut TcpStream) -> Option<Call> {
     });
     Some(Call {
         what,
-        path,
+
         headers,
         body: raw[head + 4..].to_vec(),
         raw,

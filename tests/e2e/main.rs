@@ -8,6 +8,7 @@ mod database;
 mod demo;
 mod events;
 mod lake;
+mod lambda;
 mod layers;
 mod memory;
 mod readers;

@@ -20,6 +20,8 @@ const COMMANDS: &[&[&str]] = &[
     &["quality"],
     &["quarantine"],
     &["runs"],
+    &["maintain"],
+    &["redrive"],
     &["contract"],
     &["contract", "lint"],
     &["contract", "infer"],
@@ -34,6 +36,9 @@ fn help(command: &[&str]) -> Outcome<String> {
         .env("COLUMNS", "100")
         .env_remove("TARN_LAKE")
         .env_remove("TARN_CONTRACTS")
+        .env_remove("TARN_KEEP_DAYS")
+        .env_remove("TARN_KEEP_VERSIONS")
+        .env_remove("TARN_ORPHAN_DAYS")
         .output()
         .map_err(|error| format!("tarn --help: {error}"))?;
     if !output.status.success() {

@@ -69,21 +69,24 @@ impl Environment {
             .map_err(|error| error.context(self.source()))
     }
 
-    /// A variable that a command cannot do without.
+    /// Variables that a command cannot do without.
     ///
     /// # Errors
-    /// `BadRequest` where it is not set.
-    pub fn need(&self, variable: &str) -> Result<String> {
-        self.get(variable).ok_or_else(|| {
-            let output = OUTPUTS.iter().find(|(_, name)| *name == variable);
-            let output = output.map_or("", |(output, _)| output);
-            bad(match &self.root {
-                Some(root) => format!("{root} has no output {output}, and {variable} is not set"),
-                None => {
-                    format!("{variable} is not set; set it, or name the lake's root with --env")
-                }
+    /// One `BadRequest` that names all that are not set.
+    pub fn need<const N: usize>(&self, variables: [&str; N]) -> Result<[String; N]> {
+        let missing: Vec<String> = variables
+            .into_iter()
+            .filter(|variable| self.get(variable).is_none())
+            .map(|variable| {
+                let output = OUTPUTS.iter().find(|(_, name)| *name == variable);
+                let output = output.map_or("", |(output, _)| output);
+                format!("{variable} is not set (output {output})")
             })
-        })
+            .collect();
+        if missing.is_empty() {
+            return Ok(variables.map(|variable| self.get(variable).unwrap_or_default()));
+        }
+        Err(bad(missing.join("; ")).context(self.source()))
     }
 
     fn source(&self) -> String {
@@ -186,10 +189,10 @@ mod tests {
         assert!(text.contains("infra/dev"), "{text}");
         assert!(text.contains("TARN_CURATED_BUCKET is not set"), "{text}");
         assert!(text.contains("TARN_LEDGER_TABLE is not set"), "{text}");
-        let text = environment
-            .need("TARN_INGEST_DLQ_URL")
-            .unwrap_err()
-            .to_string();
+        let needed = ["TARN_INGEST_DLQ_URL", "TARN_RAW_BUCKET", "TARN_STREAM"];
+        let text = environment.need(needed).unwrap_err().to_string();
+        assert!(text.contains("TARN_STREAM is not set"), "{text}");
+        assert!(!text.contains("TARN_RAW_BUCKET"), "{text}");
         assert!(text.contains("ingest_dlq_url"), "{text}");
         let error = Environment::read(Some(Path::new("/no/such/root"))).unwrap_err();
         assert!(error.to_string().contains("/no/such/root"));

@@ -23,7 +23,7 @@ pub async fn run(global: &Global, args: &RedriveArgs, terminal: &Terminal) -> Re
         DeadLetters::Ingest => ("ingest", "TARN_INGEST_DLQ_URL", "TARN_INGEST_QUEUE_URL"),
         DeadLetters::Marts => ("marts", "TARN_MARTS_DLQ_URL", "TARN_MARTS_QUEUE_URL"),
     };
-    let (from, to) = (environment.need(from)?, environment.need(to)?);
+    let [from, to] = environment.need([from, to])?;
     let aws = Aws::connect(environment.settings(&[])?).await;
     let dead = aws.queue(&from);
     let depth = dead.depth().await?;

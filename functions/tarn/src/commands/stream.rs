@@ -196,7 +196,7 @@ async fn put_records(
     let aws = setting
         .aws()
         .ok_or_else(|| Error::internal("a stream of a lake that is not on AWS"))?;
-    let name = Environment::read(global.env.as_deref())?.need("TARN_STREAM")?;
+    let [name] = Environment::read(global.env.as_deref())?.need(["TARN_STREAM"])?;
     let stream = aws.stream(&name);
     let mut input: Box<dyn BufRead + Send> = match &args.file {
         Some(path) => open(path)?,

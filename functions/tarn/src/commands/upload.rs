@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tarn_core::ports::ObjectInfo;
+use tarn_core::ports::{ObjectInfo, PutMode};
 use tarn_core::run::{ObjectRecord, ObjectState, RunRecord, RunStatus};
 use tarn_core::{Error, ErrorKind, Result};
 
@@ -19,7 +19,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// A function has 15 minutes at most, and a message a few deliveries.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
 
-/// Uploads the files to the raw zone, in order.
+/// Uploads the files to the raw zone, in order. One that is there already is put again only if its run
+/// has failed or no contract claimed it.
 pub async fn upload(
     setting: &Setting,
     landings: &[Landing],
@@ -34,9 +35,26 @@ pub async fn upload(
             landings.len(),
             name.to_string_lossy()
         ));
-        landed.push(land(setting, landing).await?);
+        let mut object = land(setting, landing).await?;
+        if !object.put && failed_before(setting, &object.info).await? {
+            // A new version of it tells the function, which hears of puts alone.
+            object.info = setting
+                .lake
+                .objects
+                .put_file(&object.info.key, &landing.path, PutMode::Overwrite, false)
+                .await?;
+            object.put = true;
+        }
+        landed.push(object);
     }
     Ok(landed)
+}
+
+/// Whether nothing came of the object so far.
+async fn failed_before(setting: &Setting, info: &ObjectInfo) -> Result<bool> {
+    let record = setting.lake.ledger.object(&info.key).await?;
+    Ok(record
+        .is_some_and(|record| matches!(record.state, ObjectState::Failed | ObjectState::Unclaimed)))
 }
 
 /// Lists what was uploaded.

@@ -10,6 +10,7 @@ mod log;
 mod metrics;
 mod start;
 
+use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -109,8 +110,14 @@ pub(crate) struct Function {
 }
 
 /// An error on its way to Lambda.
-#[derive(Debug)]
 struct Failure(Error);
+
+/// The runtime logs it so.
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
 
 impl From<Failure> for Diagnostic {
     fn from(Failure(error): Failure) -> Self {

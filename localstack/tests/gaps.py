@@ -7,7 +7,9 @@ import base64
 import concurrent.futures
 import json
 import pathlib
+import re
 import unittest
+import urllib.parse
 import urllib.request
 
 import botocore.session
@@ -208,6 +210,21 @@ class Gaps(unittest.TestCase):
         glue.update_table(DatabaseName="versions", TableInput={"Name": "t"}, SkipArchive=True)
         found = glue.get_table_versions(DatabaseName="versions", TableName="t")["TableVersions"]
         self.assertEqual([each["VersionId"] for each in found], ["4"])
+
+    def test_versions_of_an_odd_key_are_listed_under_that_key(self):
+        objects = self.emulator.client("s3")
+        objects.create_bucket(Bucket="odd")
+        objects.put_bucket_versioning(Bucket="odd", VersioningConfiguration={"Status": "Enabled"})
+        key = "a b+c%41/ü & <b>.log"
+        objects.put_object(Bucket="odd", Key=key, Body=b"1")
+        # As the Terraform provider asks, which decodes whatever comes.
+        with urllib.request.urlopen(self.emulator.endpoint + "/odd?versions&encoding-type=url") as reply:
+            found = re.search("<Key>(.*)</Key>", reply.read().decode()).group(1)
+        self.assertEqual(urllib.parse.unquote_plus(found), key)
+        listed = objects.list_object_versions(Bucket="odd", Prefix="a b+c%41/")
+        self.assertEqual([each["Key"] for each in listed["Versions"]], [key])
+        self.assertEqual(listed["Prefix"], "a b+c%41/")
+        self.assertEqual(objects.list_object_versions(Bucket="odd", Prefix="none").get("Versions"), None)
 
     def test_the_event_of_a_new_object_names_its_version_and_its_key_as_it_is(self):
         objects, queues, events = (self.emulator.client(name) for name in ("s3", "sqs", "events"))

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt::Write;
 
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
 use tarn_core::{Error, ErrorKind};
 
@@ -107,15 +107,30 @@ where
         .retryable(true),
         SdkError::ResponseError(_) => {
             storage(format!("{doing} was answered by what is no AWS answer"))
-                .with_source(DisplayErrorContext(error).to_string())
+                .with_source(causes(&error))
                 .retryable(true)
         }
         SdkError::DispatchFailure(failure) => {
             let retryable = failure.is_io() || failure.is_timeout();
-            undelivered(&doing, DisplayErrorContext(&error).to_string(), retryable)
+            undelivered(&doing, causes(&error), retryable)
         }
-        _ => undelivered(&doing, DisplayErrorContext(&error).to_string(), false),
+        _ => undelivered(&doing, causes(&error), false),
     }
+}
+
+/// What an error was caused by, in one line; the SDK's own text of an error leaves that out.
+fn causes(error: &dyn StdError) -> String {
+    let mut texts = Vec::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default().to_owned();
+        if !line.is_empty() && texts.last() != Some(&line) {
+            texts.push(line);
+        }
+        cause = error.source();
+    }
+    texts.join(": ")
 }
 
 fn answered(action: &str, resource: &str, status: u16, code: &str, answer: &str) -> Error {

@@ -1,5 +1,5 @@
 //! The three ports through which the lake touches the world. `tarn-local` implements them on a
-//! folder; one suite of tests, [`crate::ports_suite`], says what every implementation must do.
+//! folder, `tarn-aws` on S3, Glue and DynamoDB; one suite of tests, [`crate::ports_suite`], says what every implementation must do.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

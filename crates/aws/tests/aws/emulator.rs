@@ -122,21 +122,17 @@ fn url() -> String {
     url.clone()
 }
 
-/// Runs the program in the arguments behind it, and ends when its input does: the input is a pipe of
-/// the test process, so that no emulator outlives it.
+/// Runs the emulator's own program, and ends when its input does.
 const BOUND: &str = "\
 import os, runpy, sys, threading
 def watch():
     sys.stdin.read()
     os._exit(0)
 threading.Thread(target=watch, daemon=True).start()
-sys.argv = sys.argv[1:]
-if sys.argv[0].endswith('.py'):
-    runpy.run_path(sys.argv[0], run_name='__main__')
-else:
-    runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)
+runpy.run_module('ministack', run_name='__main__', alter_sys=True)
 ";
 
+/// The emulator's input is a pipe of this process, so that it does not outlive the tests.
 fn start() -> (String, Option<Child>) {
     let python = std::env::var_os("TARN_EMULATOR_PYTHON")
         .expect("TARN_EMULATOR_PYTHON must name a Python interpreter that has ministack");
@@ -146,13 +142,14 @@ fn start() -> (String, Option<Child>) {
         .port();
     let start_file = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
         .join("../../localstack/ministack_start.py");
-    let program = match start_file.is_file() {
-        true => start_file.into_os_string(),
-        false => "ministack".into(),
-    };
-    let child = Command::new(python)
-        .args(["-c", BOUND])
-        .arg(program)
+    let mut command = Command::new(python);
+    if start_file.is_file() {
+        command.arg(start_file).arg("--stop-with-stdin");
+        command.args(["--port", &port.to_string()]);
+    } else {
+        command.args(["-c", BOUND]);
+    }
+    let child = command
         .env("GATEWAY_PORT", port.to_string())
         .env("MINISTACK_HOST", "127.0.0.1")
         .env("LOG_LEVEL", "ERROR")

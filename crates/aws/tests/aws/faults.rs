@@ -370,7 +370,7 @@ const CONTENT: &str = "0123456789";
 
 #[tokio::test]
 async fn a_transfer_that_breaks_off_goes_on_where_it_stopped() {
-    let begins: Arc<Mutex<Vec<(Option<String>, Option<String>)>>> = Arc::default();
+    let begins: Arc<Mutex<Vec<[Option<String>; 2]>>> = Arc::default();
     let seen = Arc::clone(&begins);
     let server = Server::start(move |call| {
         let range = call.header("range").map(str::to_owned);
@@ -379,7 +379,7 @@ async fn a_transfer_that_breaks_off_goes_on_where_it_stopped() {
             Some(range) => range[6..range.len() - 1].parse().unwrap(),
             None => 0,
         };
-        seen.lock().unwrap().push((range, tag));
+        seen.lock().unwrap().push([range, tag]);
         let mut answer = Answer::new(if from == 0 { 200 } else { 206 }, &CONTENT[from..]);
         answer.cut_at = (from < 6).then_some(3);
         answer.with("etag", "\"tag\"")
@@ -388,8 +388,8 @@ async fn a_transfer_that_breaks_off_goes_on_where_it_stopped() {
     let objects = aws(&server.url, "t").await.objects();
     let bytes = objects.get("raw/a", None).await.unwrap();
     assert_eq!(bytes, CONTENT);
-    let of = |range: &str| (Some(range.to_owned()), Some("\"tag\"".to_owned()));
-    let expected = vec![(None, None), of("bytes=3-"), of("bytes=6-")];
+    let of = |range: &str| [range, "\"tag\""].map(|text| Some(text.to_owned()));
+    let expected = vec![[None, None], of("bytes=3-"), of("bytes=6-")];
     assert_eq!(*begins.lock().unwrap(), expected);
     let copy = objects.fetch("raw/a").await.unwrap();
     assert_eq!(std::fs::read_to_string(copy.path()).unwrap(), CONTENT);

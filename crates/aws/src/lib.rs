@@ -12,6 +12,7 @@ mod objects;
 mod queue;
 mod settings;
 mod stream;
+mod stream_reader;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +27,10 @@ use uuid::Uuid;
 use crate::catalog::GlueCatalog;
 use crate::ledger::DynamoLedger;
 use crate::objects::S3Objects;
-pub use crate::queue::Queue;
+pub use crate::queue::{Queue, Received};
 pub use crate::settings::{Need, RUN_DAYS, Settings};
 pub use crate::stream::{Stream, StreamEntry};
+pub use crate::stream_reader::StoredRecord;
 
 /// How often the SDK sends one call, the first time included.
 pub const CALL_ATTEMPTS: u32 = 6;

@@ -24,6 +24,14 @@ pub struct Queue {
     url: String,
 }
 
+/// A message that was taken from a queue.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// What it says.
+    pub body: String,
+    receipt: String,
+}
+
 impl Queue {
     pub(crate) fn new(client: Client, url: &str) -> Self {
         Queue {
@@ -105,6 +113,37 @@ impl Queue {
             }
         }
         Ok(moved)
+    }
+
+    /// Takes up to `most` messages (10 at once), which are hidden from others for a minute. Each is
+    /// there again after that unless it is [deleted](Queue::delete).
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn take(&self, most: usize) -> Result<Vec<Received>> {
+        let messages = self.receive(RECEIVE.min(most)).await?;
+        Ok(messages
+            .into_iter()
+            .map(|message| Received {
+                body: message.body.unwrap_or_default(),
+                receipt: message.receipt_handle.unwrap_or_default(),
+            })
+            .collect())
+    }
+
+    /// Deletes a message that was taken.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn delete(&self, message: &Received) -> Result<()> {
+        self.client
+            .delete_message()
+            .queue_url(&self.url)
+            .receipt_handle(&message.receipt)
+            .send()
+            .await
+            .map_err(|error| failed("sqs:DeleteMessage", &self.resource(), error))?;
+        Ok(())
     }
 
     async fn receive(&self, most: usize) -> Result<Vec<Message>> {

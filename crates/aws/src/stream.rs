@@ -59,8 +59,8 @@ impl StreamEntry {
 /// A stream to put records on.
 #[derive(Debug, Clone)]
 pub struct Stream {
-    client: Client,
-    name: String,
+    pub(crate) client: Client,
+    pub(crate) name: String,
 }
 
 impl Stream {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
 use serde::Serialize;
+use tarn_core::Result;
 use tarn_core::contract::Contract;
 use tarn_lake::Lake;
 
@@ -68,12 +69,10 @@ pub async fn archive_batch(
     for (shard, mut records) in shards {
         records.sort_by(|a, b| by_number(&a.sequence_number, &b.sequence_number));
         let lowest = records.first().map(|first| first.sequence_number.clone());
-        let events: Vec<StreamRecord> = records.into_iter().flat_map(split).collect();
-        match archive_once(lake, contract, stream, &shard, &events).await {
-            Ok(key) => {
-                tracing::info!(key, shard, events = events.len(), "events are archived");
+        match archive_shard(lake, contract, stream, &shard, records).await {
+            Ok((key, events)) => {
                 archived.keys.push(key);
-                archived.events += events.len() as u64;
+                archived.events += events;
             }
             Err(error) => {
                 tracing::error!(shard, from = lowest, %error, "events could not be archived");
@@ -86,6 +85,25 @@ pub async fn archive_batch(
         }
     }
     archived
+}
+
+/// Puts records of one shard, in their order, into the raw zone as one object, aggregated ones split.
+/// Returns its key and the number of events in it.
+///
+/// # Errors
+/// `Storage` where the object cannot be put, `BadRequest` for no records.
+pub async fn archive_shard(
+    lake: &Lake,
+    contract: &Contract,
+    stream: &str,
+    shard: &str,
+    records: Vec<StreamRecord>,
+) -> Result<(String, u64)> {
+    let events: Vec<StreamRecord> = records.into_iter().flat_map(split).collect();
+    let key = archive_once(lake, contract, stream, shard, &events).await?;
+    let count = events.len() as u64;
+    tracing::info!(key, shard, events = count, "events are archived");
+    Ok((key, count))
 }
 
 fn of_event(record: KinesisEventRecord) -> (String, StreamRecord) {

@@ -18,7 +18,7 @@ use tarn_engine::source::archive::{Record, encode};
 use tarn_lake::Lake;
 
 pub use aggregate::split;
-pub use batch::{Archived, BatchResponse, archive_batch};
+pub use batch::{Archived, BatchResponse, archive_batch, archive_shard};
 
 /// A record of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -308,6 +308,8 @@ pub enum DeadLetters {
     Ingest,
     /// Changed tables whose marts could not be built
     Marts,
+    /// Records of the stream that could not be archived; they are read from the stream again
+    Archive,
 }
 
 /// `tarn contract`

@@ -211,7 +211,7 @@ async fn print(
     }
     let lake = setting.name();
     terminal.heading("The lake")?;
-    terminal.line(format!("{lake}"))?;
+    terminal.line(&lake)?;
     terminal.heading("Try next")?;
     let option = format!("--lake {lake}");
     for command in [

@@ -158,7 +158,7 @@ fn full(arch: Arch) -> Outcome<PathBuf> {
         elf::newest_glibc(&bytes).map_err(|error| format!("{}: {error}", binary.display()))?;
     check_glibc(found)?;
     let path = path(arch, false)?;
-    write(&path, &binary)?;
+    check_size(write(&path, &binary)?)?;
     Ok(path)
 }
 
@@ -210,8 +210,8 @@ fn read(path: &Path) -> Outcome<Vec<u8>> {
     std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Writes the package, prints its size, and refuses one that AWS Lambda would not take.
-fn write(path: &Path, binary: &Path) -> Outcome {
+/// Writes the package and prints its size, which it gives back.
+fn write(path: &Path, binary: &Path) -> Outcome<u64> {
     let mut files = vec![("bootstrap".to_owned(), 0o755, read(binary)?)];
     for contract in python::contracts()? {
         let name = contract
@@ -234,14 +234,19 @@ fn write(path: &Path, binary: &Path) -> Outcome {
         unpacked as f64 / 1e6,
         Sha256::digest(&archive)
     );
-    if archive.len() as u64 > SIZE_LIMIT {
-        return Err(format!(
-            "{} is larger than {} MB, which AWS Lambda does not take",
-            path.display(),
-            SIZE_LIMIT / 1_000_000
-        ));
+    Ok(archive.len() as u64)
+}
+
+/// AWS Lambda takes packages up to a size.
+fn check_size(bytes: u64) -> Outcome {
+    if bytes <= SIZE_LIMIT {
+        return Ok(());
     }
-    Ok(())
+    Err(format!(
+        "the package has {:.1} MB; AWS Lambda takes {} MB",
+        bytes as f64 / 1e6,
+        SIZE_LIMIT / 1_000_000
+    ))
 }
 
 /// A zip archive of (name, permissions, content). The time is zip's first, 1980-01-01. Level 9 is
@@ -297,6 +302,12 @@ mod tests {
         // Zip's times have a resolution of two seconds.
         std::thread::sleep(std::time::Duration::from_millis(2100));
         assert_eq!(first, archive(&sample()).expect("an archive"));
+    }
+
+    #[test]
+    fn a_package_that_lambda_does_not_take_is_refused() {
+        assert!(check_size(50_000_000).is_ok());
+        assert!(check_size(50_000_001).is_err());
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod metrics;
 mod start;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -29,8 +29,11 @@ use crate::cloud::{Cloud, connect};
 use crate::lambda::metrics::Metrics;
 use crate::lambda::start::{Handler, Start};
 
-/// Where runs stage their files: the only folder that a function can write to.
-const SCRATCH: &str = "/tmp/tarn";
+/// Where runs stage their files: in the only folder that a function can write to. No other execution
+/// environment sees it: on Lambda each has a `/tmp` of its own, on the emulator a `TMPDIR`.
+fn scratch() -> PathBuf {
+    std::env::temp_dir().join("tarn")
+}
 
 /// Runs that the quality summary is made of.
 const SUMMED_RUNS: usize = 1000;
@@ -63,7 +66,7 @@ pub fn main() -> ExitCode {
 }
 
 fn serve(start: Start) -> Result<()> {
-    clear(Path::new(SCRATCH))?;
+    clear(&scratch())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(start.threads())
         .enable_all()
@@ -131,7 +134,7 @@ impl From<Failure> for Diagnostic {
 impl Function {
     async fn new(start: Start) -> Result<Self> {
         let contracts = start.contracts.clone();
-        let cloud = connect(start.settings.clone(), contracts, Path::new(SCRATCH)).await;
+        let cloud = connect(start.settings.clone(), contracts, &scratch()).await;
         if start.handler == Handler::Archive {
             // A stream without a dataset is a fault of the settings, not of some record.
             stream_contract(&cloud.lake, Some(start.settings.stream_dataset()?))?;

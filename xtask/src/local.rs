@@ -54,13 +54,18 @@ enum Action {
 #[derive(Args)]
 struct Place {
     /// Port of the emulator, on the loopback interface only
-    #[arg(long, default_value_t = 4566)]
+    #[arg(long, default_value_t = USUAL_PORT)]
     port: u16,
 }
+
+/// The port of MiniStack and LocalStack.
+const USUAL_PORT: u16 = 4566;
 
 /// One lake on one emulator; its files are in `<target>/local/<port>`.
 struct Local {
     folder: PathBuf,
+    /// Whether Terraform's state is in `infra/local`: on the usual port.
+    usual: bool,
     emulator: Emulator,
     /// An emulator that is not ours to start and stop.
     elsewhere: Option<String>,
@@ -77,6 +82,7 @@ pub fn run(options: &Options) -> Outcome {
 
 impl Local {
     fn new(place: &Place) -> Outcome<Self> {
+        let target = target()?.join("local");
         let elsewhere = match process::variable(ENDPOINT) {
             None => None,
             Some(endpoint) => Some(
@@ -85,13 +91,21 @@ impl Local {
                     .map_err(|_| format!("{ENDPOINT} is not a URL"))?,
             ),
         };
+        // The commands to try set the variable to an emulator of ours.
+        let elsewhere = elsewhere.filter(|endpoint| {
+            let ours = Emulator::new(place.port, &target.join(place.port.to_string()));
+            let named = [ours.endpoint(), format!("http://127.0.0.1:{}", place.port)];
+            let is_free_or_ours = ours.running().is_some() || !ours.ready();
+            !(named.contains(&endpoint.trim_end_matches('/').to_owned()) && is_free_or_ours)
+        });
         let name = match &elsewhere {
             None => place.port.to_string(),
             Some(endpoint) => endpoint.replace(|c: char| !c.is_ascii_alphanumeric(), "-"),
         };
-        let folder = target()?.join("local").join(name);
+        let folder = target.join(name);
         Ok(Local {
             emulator: Emulator::new(place.port, &folder),
+            usual: place.port == USUAL_PORT,
             folder,
             elsewhere,
         })
@@ -109,7 +123,8 @@ impl Local {
     }
 
     fn terraform(&self) -> Outcome<Terraform> {
-        Terraform::new(&self.folder, &self.endpoint())
+        let folder = (!self.usual).then_some(self.folder.as_path());
+        Terraform::new(folder, &self.endpoint())
     }
 
     fn up(&self, given: Option<&std::path::Path>) -> Outcome {
@@ -241,11 +256,16 @@ Try it, with any AWS CLI:
   aws s3 cp --recursive shop/web/access_logs s3://{raw}/raw/web/access_logs/ingest_date=$(date -u +%F)
   aws logs filter-log-events --log-group-name /aws/lambda/{ingest} --query events[].message --output text
   curl {api}/health
-  curl --aws-sigv4 aws:amz:{region}:execute-api --user test:test {api}/tables
+{tarn}  curl --aws-sigv4 aws:amz:{region}:execute-api --user test:test {api}/tables
   curl --aws-sigv4 aws:amz:{region}:execute-api --user test:test {api}/query \\
     --json '{{\"sql\": \"SELECT status, COUNT(*) AS requests FROM web_requests GROUP BY status\"}}'",
             endpoint = self.endpoint(),
             region = text("region"),
+            tarn = if self.usual {
+                "  cargo run --release -- --env infra/local runs\n"
+            } else {
+                ""
+            },
             ingest = outputs["functions"]["ingest"].as_str().unwrap_or("?"),
         ));
         lines.join("\n")

@@ -1,4 +1,5 @@
-//! Terraform on `infra/local`, with its working files and its state outside of the source tree.
+//! Terraform on `infra/local`. The lake on the usual port has its state where Terraform looks for it,
+//! so that `terraform output` and `tarn --env infra/local` find it; others have theirs elsewhere.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,6 +9,11 @@ use crate::{Outcome, process, root};
 /// Names the folder of a local plugin mirror, for machines without access to the registry.
 pub const PLUGINS: &str = "TARN_TF_PLUGIN_DIR";
 
+/// The Terraform root of a lake on an emulator.
+fn environment() -> PathBuf {
+    root().join("infra/local")
+}
+
 /// Terraform for one deployment of the lake on an emulator.
 pub struct Terraform {
     program: PathBuf,
@@ -16,11 +22,11 @@ pub struct Terraform {
 }
 
 impl Terraform {
-    /// The `terraform` of the search path; its files are kept in `folder`.
-    pub fn new(folder: &Path, endpoint: &str) -> Outcome<Self> {
+    /// The `terraform` of the search path; its files are kept in `folder`, or in the root itself.
+    pub fn new(folder: Option<&Path>, endpoint: &str) -> Outcome<Self> {
         Ok(Terraform {
             program: program()?,
-            folder: folder.to_path_buf(),
+            folder: folder.map_or_else(environment, Path::to_path_buf),
             endpoint: endpoint.to_owned(),
         })
     }
@@ -49,9 +55,9 @@ impl Terraform {
     fn command(&self, subcommand: &str) -> Command {
         let mut command = Command::new(&self.program);
         command
-            .arg(format!("-chdir={}", root().join("infra/local").display()))
+            .arg(format!("-chdir={}", environment().display()))
             .arg(subcommand)
-            .env("TF_DATA_DIR", self.folder.join("terraform"))
+            .env("TF_DATA_DIR", self.folder.join(".terraform"))
             .env("TF_IN_AUTOMATION", "true")
             .env("CHECKPOINT_DISABLE", "true")
             .stdin(Stdio::null());

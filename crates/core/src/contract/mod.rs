@@ -2,6 +2,7 @@
 //! rules, PII, partitioning and source. This module is the parsed form; `parse` reads the files.
 
 mod diagnostic;
+mod diff;
 mod draft;
 mod key_pattern;
 mod natural;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 
 pub use diagnostic::Diagnostic;
+pub use diff::{Change, Diff, Direction, Impact, Party, diff, outline};
 pub use draft::{Draft, DraftColumn, snake_case};
 pub use key_pattern::KeyPattern;
 pub use natural::{ACCESS_LOG, NaturalColumn, SOCIAL_POSTS, natural_columns};

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use tarn_core::contract::{Contract, Format, TableCheck};
+use tarn_core::contract::{Column, Contract, Format, TableCheck};
 use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::{Partitioning, TableField};
 use tarn_core::{Error, Result};
@@ -13,6 +13,7 @@ use crate::batch::{Batch, Reader, Rejected};
 use crate::check::Checks;
 use crate::column::ColumnData;
 use crate::dedup::{Deduplicator, ExistingFile, Identity, Suspect};
+use crate::drift::{self, TypeFaults};
 use crate::parquet::{ParquetFile, PartitionedWriter, WriterOptions};
 use crate::quarantine;
 use crate::render;
@@ -45,6 +46,8 @@ pub struct Staged {
     pub rejected: Vec<ParquetFile>,
     /// Counts and verdicts.
     pub outcome: DatasetOutcome,
+    /// Columns that the source has, the contract lacks, and the contract wants added.
+    pub new_columns: Vec<Column>,
 }
 
 /// Suspects are decided together once their rows hold so many bytes.
@@ -59,6 +62,8 @@ pub(crate) struct Sink<'a> {
     accepted: PartitionedWriter,
     rejected: PartitionedWriter,
     pub outcome: DatasetOutcome,
+    types: TypeFaults,
+    new_columns: Vec<Column>,
 }
 
 impl<'a> Sink<'a> {
@@ -87,6 +92,8 @@ impl<'a> Sink<'a> {
                 dataset: job.contract.dataset.clone(),
                 ..DatasetOutcome::default()
             },
+            types: TypeFaults::default(),
+            new_columns: Vec::new(),
         })
     }
 
@@ -114,6 +121,7 @@ impl<'a> Sink<'a> {
         self.outcome.rejected += rejected.len() as u64;
         self.outcome.received += rejected.len() as u64;
         for row in rejected {
+            self.types.note(self.job.contract, row);
             *self
                 .outcome
                 .rejected_by
@@ -154,6 +162,7 @@ impl<'a> Sink<'a> {
             accepted: self.accepted.finish()?,
             rejected: self.rejected.finish()?,
             outcome: self.outcome,
+            new_columns: self.new_columns,
         })
     }
 }
@@ -183,6 +192,13 @@ pub fn run(reader: &mut dyn Reader, job: &Job<'_>) -> Result<Staged> {
         .get(DUPLICATE)
         .copied()
         .unwrap_or_default();
+    let types = std::mem::take(&mut sink.types);
+    (sink.outcome.drift, sink.new_columns) = drift::decide(
+        job.contract,
+        reader.new_columns(),
+        types,
+        sink.outcome.received,
+    )?;
     sink.outcome.inserted = sink.outcome.accepted;
     sink.outcome.checks = checks.results(sink.outcome.received, duplicates);
     sink.finish()

@@ -1,4 +1,4 @@
-//! Checks rows against their contract: a row that breaks a rule of severity `error` leaves the
+//! Checks rows against their contract: a row that breaks a rule of severity `reject` leaves the
 //! batch with its payload, its place and the rule.
 
 use tarn_core::Result;
@@ -79,7 +79,7 @@ impl<'a> Checks<'a> {
             for (number, rule) in column.rules.iter().enumerate() {
                 for row in broken_rows(rule, data, &column.ty) {
                     tally.broken[number] += 1;
-                    if rule.severity == Severity::Error {
+                    if rule.severity == Severity::Reject {
                         note(
                             &mut verdicts,
                             rows,
@@ -106,18 +106,20 @@ impl<'a> Checks<'a> {
             let result =
                 |rule: &str, dimension: &str, severity: Severity, failed, passed| CheckResult {
                     rule: rule.to_owned(),
+                    owner: self.contract.owner.clone(),
                     column: Some(column.name.clone()),
                     dimension: dimension.to_owned(),
                     severity: severity.as_str().to_owned(),
                     checked: self.checked,
                     failed,
                     passed,
+                    ..CheckResult::default()
                 };
             if column.required {
                 results.push(result(
                     &format!("{} is required", column.name),
                     "completeness",
-                    Severity::Error,
+                    Severity::Reject,
                     tally.missing,
                     tally.missing == 0,
                 ));
@@ -166,6 +168,7 @@ impl<'a> Checks<'a> {
                 checked: received,
                 failed,
                 passed,
+                ..CheckResult::default()
             });
         }
         results

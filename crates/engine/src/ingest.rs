@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use tarn_core::contract::{Contract, Format, TableCheck};
+use tarn_core::profile::Measures;
 use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::{Partitioning, TableField};
 use tarn_core::{Error, Result};
@@ -14,6 +15,7 @@ use crate::check::Checks;
 use crate::column::ColumnData;
 use crate::dedup::{Deduplicator, ExistingFile, Identity, Suspect};
 use crate::parquet::{ParquetFile, PartitionedWriter, WriterOptions};
+use crate::profile::Profiler;
 use crate::quarantine;
 use crate::render;
 use crate::stamp::{Stamp, table_columns};
@@ -164,7 +166,12 @@ pub fn run(reader: &mut dyn Reader, job: &Job<'_>) -> Result<Staged> {
     let mut sink = Sink::new(job)?;
     let mut checks = Checks::new(job.contract);
     let mut filter = DuplicateFilter::new(job)?;
+    let mut profiler = Profiler::new(
+        job.contract,
+        vec![Measures::default(); job.contract.columns.len()],
+    );
     while let Some(mut batch) = reader.next_batch()? {
+        profiler.add(&batch);
         checks.apply(&mut batch)?;
         if let Some(filter) = &mut filter {
             filter.apply(&mut batch)?;
@@ -185,6 +192,7 @@ pub fn run(reader: &mut dyn Reader, job: &Job<'_>) -> Result<Staged> {
         .unwrap_or_default();
     sink.outcome.inserted = sink.outcome.accepted;
     sink.outcome.checks = checks.results(sink.outcome.received, duplicates);
+    sink.outcome.profile = profiler.finish();
     sink.finish()
 }
 

@@ -13,6 +13,7 @@ pub mod infer;
 pub mod ingest;
 pub mod marts;
 pub mod parquet;
+pub mod profile;
 mod quarantine;
 mod render;
 pub mod replace;

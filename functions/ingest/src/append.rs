@@ -65,7 +65,7 @@ fn changed_all_the_time(spec: &TableSpec) -> Error {
     )
 }
 
-/// The snapshot property that holds the counts of a run as JSON, the verdicts of its checks left out.
+/// The snapshot property that holds the counts of a run as JSON, the verdicts of its checks and the profile left out.
 const OUTCOME: &str = "tarn.outcome";
 
 /// What an earlier run of this very version did, where it got as far as its commit.
@@ -210,6 +210,7 @@ async fn replace_on(
     if let Some(outcome) = marks.outcome {
         let counts = DatasetOutcome {
             checks: Vec::new(),
+            profile: Vec::new(),
             ..outcome.clone()
         };
         let text = serde_json::to_string(&counts)

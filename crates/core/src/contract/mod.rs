@@ -157,18 +157,22 @@ pub enum Encoding {
 /// How much a broken rule matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// The row is rejected; a threshold fails the quality verdict.
-    Error,
-    /// The row is accepted and counted.
-    Warning,
+    /// Rows that break the rule are kept and counted.
+    Warn,
+    /// A row that breaks the rule goes to quarantine. A rule over a whole object or table has no row
+    /// to reject: its verdict fails, and the rows are kept.
+    Reject,
+    /// A breach fails the run, and nothing is committed.
+    Abort,
 }
 
 impl Severity {
-    /// `error` or `warning`.
+    /// `warn`, `reject` or `abort`.
     pub fn as_str(self) -> &'static str {
         match self {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
+            Severity::Warn => "warn",
+            Severity::Reject => "reject",
+            Severity::Abort => "abort",
         }
     }
 }

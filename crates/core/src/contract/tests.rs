@@ -151,7 +151,7 @@ fn a_contract_without_mistakes_says_what_was_written() {
     );
     assert_eq!(
         (kind.rules[0].id.as_str(), kind.rules[0].severity),
-        ("kind.validValues", Severity::Warning)
+        ("kind.validValues", Severity::Warn)
     );
     assert_eq!(
         kind.metrics[0].metric,
@@ -249,7 +249,7 @@ fn every_mistake_is_reported_with_its_line_and_the_way_to_mend_it() {
         ("minimum: 0", "minimum: 1, maximum: 0", "maximum: 0", "maximum is less than minimum", "exchange"),
         ("minimum: 0", "pattern: x", "pattern: x", "a pattern on a decimal(12,2) column", "only text"),
         ("minimum: 0", "multipleOf: 5", "multipleOf", "does not check the logicalTypeOption 'multipleOf'", "remove it"),
-        ("mustBe: 0, severity: warning", "mustBe: 0, severity: blocker", "blocker", "unknown severity 'blocker'", "error (the row is rejected)"),
+        ("mustBe: 0, severity: warning", "mustBe: 0, severity: blocker", "blocker", "unknown severity 'blocker'", "reject (it goes to quarantine)"),
         ("mustBe: 0, severity: warning", "mustBeLessThan: 3", "mustBeLessThan: 3", "invalidValues is checked row by row", "mustBe: 0"),
         ("validValues: [a, b, NO]", "validValue: [a]", "validValue: [a]", "no argument 'validValue'", "validValues, pattern"),
         ("validValues: [a, b, NO]", "validValues: []", "validValues: []", "names no value", "list the values"),

@@ -90,17 +90,18 @@ impl<'a> Quality<'a> {
             }
         }
         let severity = match map.text("severity", faults) {
-            None => Severity::Error,
+            None => Severity::Reject,
             Some(text) => match text.value {
-                "error" => Severity::Error,
-                "warning" => Severity::Warning,
+                "warn" | "warning" => Severity::Warn,
+                "reject" | "error" => Severity::Reject,
+                "abort" => Severity::Abort,
                 other => {
                     faults.add(
                         text.at,
                         format!("unknown severity '{other}'"),
-                        "use error (the row is rejected) or warning (it is counted)",
+                        "use warn (the row is kept and counted), reject (it goes to quarantine) or abort (the run fails)",
                     );
-                    Severity::Error
+                    Severity::Reject
                 }
             },
         };

@@ -184,10 +184,10 @@ impl Rules<'_> {
     }
 
     fn option(&mut self, check: ValueCheck, name: &str, text: String) {
-        self.push(check, name, text, Severity::Error, "conformity".to_owned());
+        self.push(check, name, text, Severity::Reject, "conformity".to_owned());
     }
 
-    /// `logicalTypeOptions`: rules of severity error.
+    /// `logicalTypeOptions`: rules of severity reject.
     fn options(&mut self, node: &Node, faults: &mut Faults) {
         let Some(map) = Map::of(node, "logicalTypeOptions", faults) else {
             return;
@@ -388,7 +388,7 @@ impl Rules<'_> {
             Some(_) => faults.add(
                 quality.comparison_place(),
                 "invalidValues is checked row by row",
-                "write mustBe: 0, with severity warning where such rows shall be kept",
+                "write mustBe: 0, with severity warn where such rows shall be kept",
             ),
             None => return,
         }

@@ -53,7 +53,8 @@ impl Rejected {
 /// Rows as columns, in the order of the contract's columns, and the rows that could not be read.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// One per column of the contract, all of `offsets.len()` rows.
+    /// One per column of the contract, all of `offsets.len()` rows; behind them `_imputed`, once the
+    /// defaults of a contract that has some are in their places.
     pub columns: Vec<ColumnData>,
     /// Per row: byte offset, rowid or sequence number.
     pub offsets: Vec<i64>,
@@ -180,4 +181,10 @@ impl EmptyColumns {
 pub trait Reader {
     /// The next batch, or None at the end. An error stops the run: the object cannot be read.
     fn next_batch(&mut self) -> tarn_core::Result<Option<Batch>>;
+
+    /// The names of the source's columns so far, in their order where they have one; None where the
+    /// format has always the same.
+    fn source_columns(&self) -> Option<Vec<String>> {
+        None
+    }
 }

@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::column::{ColumnData, TextColumn};
+use crate::column::{ColumnData, ListColumn, TextColumn};
 
 /// Distinct values are counted exactly up to so many (about 9 MiB), told apart by hashes of 64 bits.
 /// Of more, only values whose hash begins with enough zero bits are kept, each with its exact count
@@ -84,6 +84,12 @@ impl Frequencies {
         {
             self.insert(xxh3_64(column.texts.get(key)), count, data, first[key]);
         }
+    }
+
+    /// Takes one value into account that is known by its hash alone.
+    pub fn add_hash(&mut self, hash: u64) {
+        let none = ColumnData::List(ListColumn::new());
+        self.insert(hash, 1, &none, 0);
     }
 
     fn insert(&mut self, hash: u64, count: u64, data: &ColumnData, row: usize) {

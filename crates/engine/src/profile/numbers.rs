@@ -162,6 +162,14 @@ impl Numbers {
         }
     }
 
+    /// What a value of the type is divided by to be as people write it.
+    pub fn unit_of(ty: &ColumnType) -> f64 {
+        match ty {
+            ColumnType::Decimal { scale, .. } => unit(*scale),
+            _ => 1.0,
+        }
+    }
+
     /// Values.
     pub fn count(&self) -> u64 {
         self.count

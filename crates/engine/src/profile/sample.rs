@@ -2,7 +2,7 @@
 
 use tarn_core::schema::ColumnType;
 
-use super::numbers::unit;
+use super::numbers::Numbers;
 use crate::column::ColumnData;
 
 /// Quantiles are exact up to so many values (2 MiB). Of more, a uniform sample of this size is kept
@@ -21,10 +21,7 @@ pub struct Sample {
 impl Sample {
     /// Takes the numbers of a column; days of dates and microseconds of timestamps.
     pub fn add(&mut self, ty: &ColumnType, data: &ColumnData) {
-        let unit = match ty {
-            ColumnType::Decimal { scale, .. } => unit(*scale),
-            _ => 1.0,
-        };
+        let unit = Numbers::unit_of(ty);
         for row in (0..data.len()).filter(|&row| data.validity().get(row)) {
             match data {
                 ColumnData::Int(column) => self.push(f64::from(column.values[row])),
@@ -86,6 +83,12 @@ impl Sample {
             .map(|value| (value - centre).abs())
             .collect();
         quantile(&mut distances, 0.5)
+    }
+
+    /// The mean of the values' distances from `centre`.
+    pub fn mean_distance(&self, centre: f64) -> Option<f64> {
+        let sum: f64 = self.values.iter().map(|value| (value - centre).abs()).sum();
+        (!self.values.is_empty()).then(|| sum / self.values.len() as f64)
     }
 }
 

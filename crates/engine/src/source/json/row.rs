@@ -55,6 +55,10 @@ pub struct RowReader {
     /// Per key that no column is filled from: how often it was seen.
     unknown: Vec<u64>,
     unnamed: u64,
+    /// Whether some object had every known key.
+    complete: bool,
+    /// Per known key: whether an object without some other one had it.
+    present: Vec<bool>,
     scratch: Vec<u8>,
 }
 
@@ -101,6 +105,7 @@ impl RowReader {
             ));
         }
         Ok(RowReader {
+            present: vec![false; names.len()],
             keys: KeyTable::new(names),
             targets,
             decoders,
@@ -108,6 +113,7 @@ impl RowReader {
             lateness,
             event_time,
             unknown: Vec::new(),
+            complete: false,
             unnamed: 0,
             scratch: Vec::new(),
         })
@@ -168,6 +174,8 @@ impl RowReader {
         cursor.finish()?;
         if filled < self.targets.len() {
             self.add_missing(columns);
+        } else {
+            self.complete = true;
         }
         Ok(())
     }
@@ -180,9 +188,10 @@ impl RowReader {
         self.unknown[number] += 1;
     }
 
-    fn add_missing(&self, columns: &mut [ColumnData]) {
+    fn add_missing(&mut self, columns: &mut [ColumnData]) {
         for (key, targets) in self.targets.iter().enumerate() {
             if self.keys.seen(key) {
+                self.present[key] = true;
                 continue;
             }
             for &index in targets {
@@ -219,6 +228,16 @@ impl RowReader {
                 .map(|(arrival, event)| ((arrival - event) / MICROS).max(0));
             push(columns, self.lateness, lateness);
         }
+    }
+
+    /// Every key that some object had: those that columns are filled from, then the others.
+    pub fn seen_keys(&self) -> Vec<String> {
+        let known = (0..self.targets.len())
+            .filter(|&key| self.complete || self.present[key])
+            .map(|key| self.keys.name(key).to_owned());
+        known
+            .chain(self.unknown_keys().into_iter().map(|(name, _)| name))
+            .collect()
     }
 
     /// Keys that no column is filled from, and how often they were seen. Keys beyond the first few

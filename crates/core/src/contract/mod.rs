@@ -2,6 +2,7 @@
 //! rules, PII, partitioning and source. This module is the parsed form; `parse` reads the files.
 
 mod diagnostic;
+mod diff;
 mod draft;
 mod key_pattern;
 pub mod kinds;
@@ -16,6 +17,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use diagnostic::Diagnostic;
+pub use diff::{Change, Diff, Direction, Impact, Party, diff, outline};
 pub use draft::{Draft, DraftColumn, snake_case};
 pub use key_pattern::KeyPattern;
 pub use natural::{ACCESS_LOG, NaturalColumn, SOCIAL_POSTS, natural_columns};

@@ -14,12 +14,14 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::rc::Rc;
 
 use self::column::Property;
 use self::custom::Custom;
 use self::rule::{Context, Foreign, Known};
 use self::table::{Source, Table, deduplication, event_time_faults};
-use self::yaml::{Faults, Map, Node, Place, Spanned, Value};
+use self::yaml::{Faults, Map, Place, Spanned};
+pub(super) use self::yaml::{Node, Value};
 use super::{Contract, Contracts, Diagnostic, Format, KeyPattern};
 
 /// The ending of contract files.
@@ -148,6 +150,26 @@ pub fn parse_str(file: &str, text: &str) -> Result<Contract, Vec<Diagnostic>> {
     read(file, text).into_result()
 }
 
+/// The tree of a contract's text, unread; the error is where it is no YAML, or empty.
+pub(super) fn document(file: &str, text: &str) -> Result<Rc<Node>, Vec<Diagnostic>> {
+    let mut faults = Faults::new(file);
+    if let Some(root) = yaml::parse(text, &mut faults) {
+        return Ok(root);
+    }
+    if faults.list.is_empty() {
+        empty_file(&mut faults);
+    }
+    Err(faults.list)
+}
+
+fn empty_file(faults: &mut Faults) {
+    faults.add(
+        Place::START,
+        "the file is empty",
+        "begin with apiVersion: v3.1.0, or let `tarn contract infer` draft a contract",
+    );
+}
+
 /// A contract as far as it could be read.
 #[derive(Default)]
 struct Outcome {
@@ -257,11 +279,7 @@ fn read(file: &str, text: &str) -> Outcome {
             outcome.contract = contract;
         }
     } else if faults.list.is_empty() {
-        faults.add(
-            Place::START,
-            "the file is empty",
-            "begin with apiVersion: v3.1.0, or let `tarn contract infer` draft a contract",
-        );
+        empty_file(&mut faults);
     }
     faults.list.sort_by_key(|fault| (fault.line, fault.column));
     outcome.faults = faults.list;

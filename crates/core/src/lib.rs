@@ -7,9 +7,11 @@ mod error;
 pub mod layout;
 pub mod ports;
 pub mod ports_suite;
+pub mod profile;
 pub mod quality;
 pub mod quarantine;
 pub mod run;
 pub mod schema;
+pub mod sql;
 
 pub use error::{Error, ErrorKind, Result, ResultExt};

@@ -6,6 +6,8 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::profile::ColumnProfile;
+
 /// The state of a source object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -130,6 +132,9 @@ pub struct DatasetOutcome {
     /// Where the source has another shape than its contract.
     #[serde(default)]
     pub drift: Vec<Drift>,
+    /// What the values of each column look like.
+    #[serde(default)]
+    pub profile: Vec<ColumnProfile>,
 }
 
 /// How a source differs from its contract.
@@ -201,22 +206,40 @@ pub struct Reconciliation {
 }
 
 /// What a rule of the contract found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckResult {
+    /// The rule's name, stable within a dataset: `status.validValues`, `rowCount`.
+    #[serde(default)]
+    pub id: String,
+    /// What is asked: `validValues`, `rowCount`.
+    #[serde(default)]
+    pub kind: String,
     /// The rule, for people: `order_id is required`.
     pub rule: String,
     /// The column, or None for a rule of the whole table.
     pub column: Option<String>,
-    /// Its dimension: completeness, conformity, uniqueness, consistency, coverage.
+    /// Its dimension: completeness, uniqueness, conformity, consistency, accuracy, coverage, timeliness.
     pub dimension: String,
-    /// `error` or `warning`.
+    /// `warn`, `reject` or `abort`.
     pub severity: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: Option<String>,
     /// Rows that were looked at.
     pub checked: u64,
     /// Rows that broke the rule.
     pub failed: u64,
     /// Whether the rule holds, thresholds considered.
     pub passed: bool,
+    /// What was measured, where the rule compares a number.
+    #[serde(default)]
+    pub value: Option<f64>,
+    /// What was asked for, for people: `at most 5 per cent`.
+    #[serde(default)]
+    pub expected: Option<String>,
+    /// Whether `value` is an estimate, because the object has more values than are held in memory.
+    #[serde(default)]
+    pub estimated: bool,
 }
 
 impl RunRecord {

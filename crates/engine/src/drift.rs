@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::types::Value as Stored;
 use serde_json::Value;
-use tarn_core::contract::{Column, Contract, DraftColumn, SchemaDrift, snake_case};
+use tarn_core::contract::{Column, Contract, DraftColumn, MissingPolicy, SchemaDrift, snake_case};
 use tarn_core::run::{Drift, DriftKind};
 use tarn_core::{Error, ErrorKind, Result};
 
@@ -104,8 +104,7 @@ fn new_column(
             classification: None,
             encoding: draft.encoding,
             default: None,
-            rules: Vec::new(),
-            metrics: Vec::new(),
+            missing: MissingPolicy::default(),
         }),
         drift: Drift {
             kind: DriftKind::NewColumn,

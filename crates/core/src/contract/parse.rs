@@ -4,6 +4,7 @@
 mod column;
 mod custom;
 mod quality;
+mod references;
 mod rule;
 mod table;
 mod types;
@@ -17,6 +18,7 @@ use std::rc::Rc;
 
 use self::column::Property;
 use self::custom::Custom;
+use self::rule::{Context, Foreign, Known};
 use self::table::{Source, Table, deduplication, event_time_faults};
 use self::yaml::{Faults, Map, Place, Spanned};
 pub(super) use self::yaml::{Node, Value};
@@ -128,6 +130,7 @@ fn into_contracts(mut outcomes: Vec<Outcome>) -> Result<Contracts, Vec<Diagnosti
         .flat_map(|outcome| std::mem::take(&mut outcome.faults))
         .collect();
     list.extend(conflicts(&outcomes));
+    list.extend(references::faults(&outcomes));
     if list.is_empty() {
         return Ok(Contracts::new(
             outcomes.into_iter().filter_map(|outcome| outcome.contract),
@@ -176,6 +179,8 @@ struct Outcome {
     dataset: Option<Spanned<String>>,
     format: Option<Format>,
     key_pattern: Option<Spanned<KeyPattern>>,
+    /// What its rules name of other datasets.
+    foreign: Vec<Spanned<Foreign>>,
     faults: Vec<Diagnostic>,
 }
 
@@ -333,12 +338,34 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         );
     }
     event_time_faults(&custom, &properties, faults);
-    let mut table_rules: Vec<_> = properties
-        .iter()
-        .flat_map(|property| &property.key_rules)
-        .map(|rule| rule.value.clone())
-        .collect();
-    table_rules.extend(rule::of_table(&object, &table.key_names, faults));
+    let context = Context {
+        dataset: dataset.as_ref().map_or("", |dataset| dataset.value),
+        format: source.format,
+        columns: properties
+            .iter()
+            .map(|property| {
+                let column = property.column.as_ref();
+                Known {
+                    name: &property.name.value,
+                    source_name: column.map_or("", |column| &column.source_name),
+                    ty: column.map(|column| &column.ty),
+                    personal: column.is_some_and(|column| {
+                        column.classification.as_deref() == Some("restricted")
+                    }),
+                }
+            })
+            .collect(),
+        primary_key: &table.primary_key,
+        deduplicated: deduplication.as_ref().and_then(|rule| {
+            properties
+                .iter()
+                .position(|property| property.name.value == rule.column)
+        }),
+        owner: owner.as_deref(),
+    };
+    let read = rule::read(&object, &properties, context, faults);
+    let rules = read.list;
+    outcome.foreign = read.foreign;
 
     let dataset = dataset?.value.to_owned();
     Some(Contract {
@@ -360,7 +387,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
             .collect::<Option<Vec<_>>>()?,
         primary_key: table.primary_key,
         partitioning: table.partitioning,
-        table_rules,
+        rules,
         owner,
     })
 }

@@ -306,6 +306,10 @@ pub(crate) fn too_long(long: LongLine) -> Rejected {
 }
 
 impl Reader for JsonLinesReader {
+    fn source_columns(&self) -> Option<Vec<String>> {
+        Some(self.rows.seen_keys())
+    }
+
     fn next_batch(&mut self) -> Result<Option<Batch>> {
         let columns = self.columns.clone();
         let batch = Batch {

@@ -24,8 +24,7 @@ fn column(name: &str, ty: ColumnType, encoding: Encoding) -> Column {
         classification: None,
         encoding,
         default: None,
-        rules: Vec::new(),
-        metrics: Vec::new(),
+        missing: tarn_core::contract::MissingPolicy::default(),
     }
 }
 
@@ -59,7 +58,6 @@ fn ads() -> Vec<Column> {
         column("lateness", ColumnType::Long, natural),
     ];
     columns[7].source_name = "cost_micros".to_owned();
-    columns[5].default = Some("unknown".to_owned());
     columns[11].source_name = ARRIVAL_TIME.to_owned();
     columns[12].source_name = LATENESS_SECONDS.to_owned();
     columns
@@ -310,7 +308,7 @@ fn values_of_another_type_are_rejected_with_their_column() {
 }
 
 #[test]
-fn missing_values_are_defaults_or_nulls() {
+fn missing_values_are_nulls() {
     let seen = read_file("missing.ndjson").unwrap();
     assert_eq!(seen.counts(), (4, 0, 0));
     assert_eq!(
@@ -319,7 +317,7 @@ fn missing_values_are_defaults_or_nulls() {
     );
     assert_eq!(
         (seen.rows[2].3[5].as_str(), seen.rows[2].3[8].as_str()),
-        ("Some(\"unknown\")", "None")
+        ("None", "None")
     );
 }
 

@@ -10,7 +10,7 @@ pub(crate) mod sniff;
 pub mod social;
 pub mod sqlite;
 pub(crate) mod time;
-mod value;
+pub(crate) mod value;
 
 use std::path::Path;
 

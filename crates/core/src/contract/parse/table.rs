@@ -136,7 +136,6 @@ fn schema_drift(custom: &Custom<'_>, format: Option<Format>, faults: &mut Faults
 pub(super) struct Table {
     /// Indexes of the columns, in key order.
     pub primary_key: Vec<usize>,
-    pub key_names: Vec<String>,
     pub partitioning: Option<Partitioning>,
 }
 
@@ -178,43 +177,12 @@ impl Table {
         }
         keys.sort_unstable();
         let primary_key: Vec<usize> = keys.into_iter().map(|(_, index)| index).collect();
-        let key_names: Vec<String> = primary_key
-            .iter()
-            .filter_map(|&index| properties.get(index))
-            .map(|property| property.name.value.clone())
-            .collect();
         if format == Some(Format::Sqlite) && primary_key.is_empty() {
             faults.add(
                 at,
                 "a database table without primary key cannot be updated",
                 "mark the columns that identify a row with primaryKey: true and required: true",
             );
-        }
-        for property in properties {
-            if key_names == [property.name.value.as_str()] {
-                continue;
-            }
-            let help = "only the whole primary key is checked for duplicates: write a duplicateValues rule in the quality list of the schema object";
-            if let Some(at) = property.unique {
-                faults.add(
-                    at,
-                    format!(
-                        "Tarn does not check that '{}' is unique",
-                        property.name.value
-                    ),
-                    help,
-                );
-            }
-            for rule in &property.key_rules {
-                faults.add(
-                    rule.at,
-                    format!(
-                        "Tarn does not check '{}' for duplicates",
-                        property.name.value
-                    ),
-                    help,
-                );
-            }
         }
         let mut partitioning = None;
         for property in properties {
@@ -236,7 +204,6 @@ impl Table {
         }
         Table {
             primary_key,
-            key_names,
             partitioning,
         }
     }

@@ -56,10 +56,16 @@ pub struct RowReader {
     event_time: Option<usize>,
     /// Per key that no column is filled from.
     unknown: Vec<UnknownKey>,
-    /// Whether an object with such a key is no row.
+    /// Whether an object had a key beyond those that are remembered.
+    unnamed: bool,
+    /// Whether an object with a key that no column is filled from is no row.
     refuse_unknown: bool,
     /// Whether the first value of an unknown key was kept and its place is not known yet.
     unplaced: bool,
+    /// Whether some object had every known key.
+    complete: bool,
+    /// Per known key: whether an object without some other one had it.
+    present: Vec<bool>,
     scratch: Vec<u8>,
 }
 
@@ -106,6 +112,7 @@ impl RowReader {
             ));
         }
         Ok(RowReader {
+            present: vec![false; names.len()],
             keys: KeyTable::new(names),
             targets,
             decoders,
@@ -113,8 +120,10 @@ impl RowReader {
             lateness,
             event_time,
             unknown: Vec::new(),
+            unnamed: false,
             refuse_unknown: false,
             unplaced: false,
+            complete: false,
             scratch: Vec::new(),
         })
     }
@@ -147,6 +156,7 @@ impl RowReader {
             let key = match self.keys.next(&mut cursor)? {
                 Member::Key(key) => key,
                 Member::Other => {
+                    self.unnamed = true;
                     cursor.skip_value()?;
                     if self.refuse_unknown {
                         return Err(RowFault::NewColumn("…".to_owned()));
@@ -181,6 +191,8 @@ impl RowReader {
         cursor.finish()?;
         if filled < self.targets.len() {
             self.add_missing(columns);
+        } else {
+            self.complete = true;
         }
         Ok(())
     }
@@ -220,9 +232,10 @@ impl RowReader {
         }
     }
 
-    fn add_missing(&self, columns: &mut [ColumnData]) {
+    fn add_missing(&mut self, columns: &mut [ColumnData]) {
         for (key, targets) in self.targets.iter().enumerate() {
             if self.keys.seen(key) {
+                self.present[key] = true;
                 continue;
             }
             for &index in targets {
@@ -259,6 +272,18 @@ impl RowReader {
                 .map(|(arrival, event)| ((arrival - event) / MICROS).max(0));
             push(columns, self.lateness, lateness);
         }
+    }
+
+    /// Every key that some object had: those that columns are filled from, then the others. Keys beyond
+    /// the first few hundred go together under the name `…`.
+    pub fn seen_keys(&self) -> Vec<String> {
+        let known = (0..self.targets.len())
+            .filter(|&key| self.complete || self.present[key])
+            .map(|key| self.keys.name(key).to_owned());
+        known
+            .chain(self.unknown_keys().map(|(name, _)| name.to_owned()))
+            .chain(self.unnamed.then(|| "…".to_owned()))
+            .collect()
     }
 
     /// Keys that no column is filled from, of the first few hundred of them.

@@ -318,6 +318,8 @@ pub struct TableReader<'a> {
     contract: &'a Contract,
     cursor: Cursor<'a>,
     decoders: Vec<Decoder>,
+    /// Names of the table's columns.
+    source_columns: Vec<String>,
     /// Whether the first column of the cursor is the rowid.
     has_rowid: bool,
     row: i64,
@@ -365,6 +367,7 @@ impl<'a> TableReader<'a> {
             contract,
             cursor,
             decoders,
+            source_columns: columns.iter().map(|column| column.name.clone()).collect(),
             has_rowid,
             row: 0,
             keys: (!is_rowid_key(contract, columns)).then(|| Keys {
@@ -498,6 +501,10 @@ impl Keys {
 }
 
 impl Reader for TableReader<'_> {
+    fn source_columns(&self) -> Option<Vec<String>> {
+        Some(self.source_columns.clone())
+    }
+
     fn next_batch(&mut self) -> Result<Option<Batch>> {
         let mut batch = Batch::new(self.contract);
         let first = usize::from(self.has_rowid);

@@ -202,14 +202,16 @@ fn reject(contract: &Contract, batch: &mut Batch, verdicts: &[Option<Verdict>]) 
             ),
             Some(number) => {
                 let rule = &column.rules[number];
-                let found = render::value(&batch.columns[verdict.column], row, &column.ty);
-                (
-                    rule.id.clone(),
-                    format!("{}, but found {}", rule.text, shortened(&found)),
-                )
+                let reason = if column.is_personal() {
+                    rule.text.clone()
+                } else {
+                    let found = render::value(&batch.columns[verdict.column], row, &column.ty);
+                    format!("{}, but found {}", rule.text, shortened(&found))
+                };
+                (rule.id.clone(), reason)
             }
         };
-        rejected.push(batch.reject_row(contract, row, rule, Some(&column.name), reason));
+        rejected.push(batch.reject_row(row, rule, Some(&column.name), reason));
     }
     batch.rejected.extend(rejected);
     batch.keep_rows(&keep);

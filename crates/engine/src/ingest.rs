@@ -1,12 +1,13 @@
-//! From one object to staged Parquet files: read, check, deduplicate, split into accepted and
-//! rejected rows, with bounded memory.
+//! From one object to staged Parquet files: read, check, protect, deduplicate, split into accepted
+//! and rejected rows, with bounded memory.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
 
 use tarn_core::contract::{Contract, Format, TableCheck};
+use tarn_core::privacy::PseudonymKey;
 use tarn_core::run::DatasetOutcome;
-use tarn_core::schema::{Partitioning, TableField};
+use tarn_core::schema::{Partitioning, TableField, system};
 use tarn_core::{Error, Result};
 
 use crate::batch::{Batch, Reader, Rejected};
@@ -14,6 +15,7 @@ use crate::check::Checks;
 use crate::column::ColumnData;
 use crate::dedup::{Deduplicator, ExistingFile, Identity, Suspect};
 use crate::parquet::{ParquetFile, PartitionedWriter, WriterOptions};
+use crate::protect::Protector;
 use crate::quarantine;
 use crate::render;
 use crate::stamp::{Stamp, table_columns};
@@ -24,10 +26,12 @@ pub struct Job<'a> {
     pub contract: &'a Contract,
     /// The curated table's columns.
     pub fields: Vec<TableField>,
-    /// The quarantine table's columns and partitions.
+    /// The columns and partitions of the dataset's quarantine table.
     pub quarantine: (Vec<TableField>, Option<Partitioning>),
     /// The system columns' values.
     pub stamp: Stamp,
+    /// The key of pseudonyms, where the contract has personal columns.
+    pub key: Option<PseudonymKey>,
     /// An empty folder for the files.
     pub staging: PathBuf,
     /// The table's files in which a duplicate may be, those of this very object excepted.
@@ -56,6 +60,7 @@ const REJECTED_ROWS: usize = 1024;
 /// Where the rows of a job go.
 pub(crate) struct Sink<'a> {
     pub job: &'a Job<'a>,
+    protector: Protector<'a>,
     accepted: PartitionedWriter,
     rejected: PartitionedWriter,
     pub outcome: DatasetOutcome,
@@ -66,6 +71,7 @@ impl<'a> Sink<'a> {
         let (quarantine_fields, quarantine_partitioning) = &job.quarantine;
         Ok(Sink {
             job,
+            protector: Protector::new(job.contract, job.key.clone())?,
             accepted: PartitionedWriter::new(
                 &job.staging,
                 "accepted",
@@ -90,9 +96,9 @@ impl<'a> Sink<'a> {
         })
     }
 
-    /// Writes a checked batch: its rows are accepted, its rejected rows go to quarantine.
+    /// Writes a checked and protected batch: its rows are accepted, its rejected rows go to quarantine.
     pub fn write(&mut self, batch: Batch) -> Result<()> {
-        self.reject(&batch.rejected)?;
+        self.reject(&batch.rejected, &batch.turned_away)?;
         let rows = batch.rows();
         self.outcome.accepted += rows as u64;
         self.outcome.received += rows as u64;
@@ -104,13 +110,15 @@ impl<'a> Sink<'a> {
             .columns
             .iter()
             .map(|column| column.name.as_str());
-        let named = names.zip(batch.columns).collect();
+        let versions = self.protector.key_versions(&batch.columns, |_| false, rows);
+        let versions = versions.filter(|_| self.job.contract.pseudonymises());
+        let mut named: Vec<(&str, ColumnData)> = names.zip(batch.columns).collect();
+        named.extend(versions.map(|versions| (system::KEY_VERSION, versions)));
         let columns = table_columns(&self.job.fields, named, &batch.offsets, &self.job.stamp)?;
         self.accepted.write(columns, rows)
     }
 
-    /// Writes rejected rows.
-    pub fn reject(&mut self, rejected: &[Rejected]) -> Result<()> {
+    fn reject(&mut self, rejected: &[Rejected], turned_away: &[ColumnData]) -> Result<()> {
         self.outcome.rejected += rejected.len() as u64;
         self.outcome.received += rejected.len() as u64;
         for row in rejected {
@@ -121,7 +129,8 @@ impl<'a> Sink<'a> {
                 .or_default() += 1;
         }
         for rejected in rejected.chunks(REJECTED_ROWS) {
-            let (named, offsets) = quarantine::columns(&self.job.contract.dataset, rejected);
+            let (named, offsets) =
+                quarantine::columns(self.job.contract, &self.protector, turned_away, rejected);
             let columns = table_columns(&self.job.quarantine.0, named, &offsets, &self.job.stamp)?;
             self.rejected.write(columns, rejected.len())?;
         }
@@ -166,6 +175,7 @@ pub fn run(reader: &mut dyn Reader, job: &Job<'_>) -> Result<Staged> {
     let mut filter = DuplicateFilter::new(job)?;
     while let Some(mut batch) = reader.next_batch()? {
         checks.apply(&mut batch)?;
+        sink.protector.apply(&mut batch)?;
         if let Some(filter) = &mut filter {
             filter.apply(&mut batch)?;
             if filter.is_full() {
@@ -260,7 +270,7 @@ impl<'a> DuplicateFilter<'a> {
             key,
             time,
             window_days,
-            pending: Batch::new(contract),
+            pending: Batch::kept(contract),
             suspects: Vec::new(),
             payload_bytes: 0,
         }))
@@ -331,8 +341,8 @@ impl<'a> DuplicateFilter<'a> {
                 ColumnData::Text(data) => id.extend_from_slice(data.get(row)?),
                 data if !data.validity().get(row) => return None,
                 data => {
-                    let ty = &self.contract.columns[column].ty;
-                    id.extend_from_slice(render::value(data, row, ty).as_bytes());
+                    let ty = self.contract.columns[column].kept_type();
+                    id.extend_from_slice(render::value(data, row, &ty).as_bytes());
                 }
             }
         }
@@ -348,7 +358,7 @@ impl<'a> DuplicateFilter<'a> {
         if self.suspects.is_empty() {
             return Ok(());
         }
-        let mut pending = std::mem::replace(&mut self.pending, Batch::new(self.contract));
+        let mut pending = std::mem::replace(&mut self.pending, Batch::kept(self.contract));
         self.payload_bytes = 0;
         let decided = self
             .deduplicator
@@ -374,7 +384,7 @@ impl<'a> DuplicateFilter<'a> {
                     render::value(
                         &pending.columns[column],
                         row,
-                        &self.contract.columns[column].ty,
+                        &self.contract.columns[column].kept_type(),
                     )
                 })
                 .collect();
@@ -390,7 +400,7 @@ impl<'a> DuplicateFilter<'a> {
                 "{names} {} was accepted before, {before}",
                 values.join(", ")
             );
-            rejected.push(pending.reject_row(self.contract, row, DUPLICATE, Some(&names), reason));
+            rejected.push(pending.reject_row(row, DUPLICATE, Some(&names), reason));
         }
         pending.keep_rows(&keep);
         pending.rejected = rejected;

@@ -19,7 +19,7 @@ use crate::{ATTEMPTS, Run, back_off};
 
 pub(crate) async fn ingest(run: &Run<'_>, contract: Arc<Contract>) -> Result<DatasetOutcome> {
     let spec = contract.table_spec();
-    let quarantine = Quarantine::open(run).await?;
+    let quarantine = Quarantine::open(run, &contract).await?;
     for attempt in 0..ATTEMPTS {
         let table = run.lake.tables.ensure(&spec).await?;
         // A former run may have been stopped between its commit and the ledger: its snapshot says what
@@ -120,7 +120,7 @@ async fn stage(
     let (contract, fields, quarantine) = (contract.clone(), table.fields(), quarantine.layout());
     let stamp = run.stamp(&contract.version);
     let staging = run.staging.subfolder(&contract.dataset)?;
-    let bytes = run.info.size;
+    let (bytes, key) = (run.info.size, run.key(&contract).await?);
     blocking(move || {
         let mut reader = source::open(&contract, copy.path())?;
         let job = Job {
@@ -128,6 +128,7 @@ async fn stage(
             fields,
             quarantine,
             stamp,
+            key,
             staging,
             existing: existing
                 .iter()

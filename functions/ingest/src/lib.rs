@@ -18,6 +18,7 @@ use std::time::Duration;
 use chrono::Utc;
 use tarn_core::contract::{Contract, Format};
 use tarn_core::ports::ObjectInfo;
+use tarn_core::privacy::PseudonymKey;
 use tarn_core::run::{DatasetOutcome, ObjectRecord, ObjectState, RunRecord, RunStatus};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::stamp::Stamp;
@@ -51,6 +52,14 @@ impl Run<'_> {
             ingested_at: Utc::now().timestamp_micros(),
             contract_version: contract_version.to_owned(),
         }
+    }
+
+    /// The key that the personal columns of a contract are protected with; None where it has none.
+    async fn key(&self, contract: &Contract) -> Result<Option<PseudonymKey>> {
+        if !contract.is_personal() {
+            return Ok(None);
+        }
+        self.lake.keys.newest().await.map(Some)
     }
 
     /// What its snapshots say of it.

@@ -57,7 +57,7 @@ pub fn open_with(
     catalog: Arc<dyn Catalog>,
     ledger: Arc<dyn Ledger>,
 ) -> Lake {
-    Lake::new(objects, catalog, ledger, contracts(), &local.scratch())
+    Lake::new(objects, catalog, ledger, contracts(), &local.scratch()).with_keys(local.keys())
 }
 
 /// The shop's.

@@ -53,6 +53,7 @@ impl Handler {
                 Need::Database(Zone::Quality),
                 Need::Ledger,
                 Need::MartsQueue,
+                Need::PseudonymSecret,
             ],
             Handler::Archive => &[Need::Raw, Need::Stream, Need::StreamDataset],
             Handler::Marts => &[

@@ -1,6 +1,7 @@
 //! A property of the schema as a column.
 
 use super::custom::{self, Custom};
+use super::protection;
 use super::rule;
 use super::types::{column_type, encoding};
 use super::value;
@@ -129,6 +130,7 @@ pub(super) fn read(node: &Node, format: Option<Format>, faults: &mut Faults) -> 
             format!("use one of {}", CLASSIFICATIONS.join(", ")),
         );
     }
+    let protection = protection::read(&map, &custom, ty.as_ref(), required, faults);
     let description = map
         .text("description", faults)
         .map(|text| text.value.trim().to_owned())
@@ -144,6 +146,7 @@ pub(super) fn read(node: &Node, format: Option<Format>, faults: &mut Faults) -> 
             required,
             description,
             classification: classification.map(|class| class.value.to_owned()),
+            protection,
             encoding: encoding.unwrap_or(Encoding::Natural),
             default: default.map(|default| default.value.to_owned()),
             rules,

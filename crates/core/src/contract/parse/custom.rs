@@ -14,7 +14,13 @@ pub(super) const CONTRACT: &[&str] = &[
 ];
 
 /// Those of a column.
-pub(super) const COLUMN: &[&str] = &["sourceName", "encoding", "default", "partitionUnit"];
+pub(super) const COLUMN: &[&str] = &[
+    "sourceName",
+    "encoding",
+    "default",
+    "partitionUnit",
+    "protection",
+];
 
 /// Those of the table and of rules.
 pub(super) const NONE: &[&str] = &[];

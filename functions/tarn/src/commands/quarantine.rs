@@ -61,7 +61,7 @@ async fn union(setting: &Setting, args: &QuarantineArgs) -> Result<Option<String
 pub async fn run(global: &Global, args: &QuarantineArgs, terminal: &Terminal) -> Result<ExitCode> {
     let setting = open(global).await?;
     let Some(union) = union(&setting, args).await? else {
-        terminal.note(match &args.dataset {
+        terminal.note(&match &args.dataset {
             None => "The quarantine is empty: nothing was ingested yet.".to_owned(),
             Some(dataset) => {
                 format!("The quarantine is empty: nothing of {dataset} was ingested yet.")

@@ -339,9 +339,8 @@ fn no_identifier_of_a_person_is_outside_the_raw_zone() {
     }
 
     // What is protected can still be told apart, and joined.
-    let persons =
-        format!("SELECT COUNT(DISTINCT email) AS n FROM customers WHERE LENGTH(email) = 32");
-    assert_eq!(lake.value(&persons), EACH);
+    let persons = "SELECT COUNT(DISTINCT email) AS n FROM customers WHERE LENGTH(email) = 32";
+    assert_eq!(lake.value(persons), EACH);
     let joined = "SELECT COUNT(*) AS n FROM (SELECT DISTINCT remote_user AS who FROM web_requests) a \
                   JOIN (SELECT DISTINCT session_id AS who FROM ad_events) b ON a.who = b.who";
     assert_eq!(lake.value(joined), EACH);

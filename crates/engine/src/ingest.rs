@@ -91,6 +91,7 @@ impl<'a> Sink<'a> {
             )?,
             outcome: DatasetOutcome {
                 dataset: job.contract.dataset.clone(),
+                contract_version: job.contract.version.clone(),
                 ..DatasetOutcome::default()
             },
         })

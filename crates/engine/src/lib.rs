@@ -22,3 +22,4 @@ pub mod snapshot;
 pub mod source;
 pub mod sql;
 pub mod stamp;
+pub mod totals;

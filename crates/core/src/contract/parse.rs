@@ -3,6 +3,7 @@
 
 mod column;
 mod custom;
+mod protection;
 mod quality;
 mod references;
 mod rule;

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
+
+use crate::profile::ColumnProfile;
 
 /// The state of a source object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +85,19 @@ pub struct RunRecord {
     /// Tables of a database that no contract claims, with their row counts.
     #[serde(default)]
     pub unclaimed_tables: BTreeMap<String, u64>,
+    /// When the object was put (UTC).
+    #[serde(default)]
+    pub put_at: Option<DateTime<Utc>>,
+    /// From begin to end, in seconds.
+    #[serde(default)]
+    pub seconds: Option<f64>,
+    /// The most memory, in bytes, that the process held from its start to the end of the run: other
+    /// runs of the same process are in it.
+    #[serde(default)]
+    pub peak_memory_bytes: Option<u64>,
+    /// The version of the program.
+    #[serde(default)]
+    pub program_version: Option<String>,
 }
 
 /// What a run did to one dataset. `accepted + rejected == received`, always.
@@ -90,6 +105,9 @@ pub struct RunRecord {
 pub struct DatasetOutcome {
     /// The contract's name.
     pub dataset: String,
+    /// The contract's version.
+    #[serde(default)]
+    pub contract_version: String,
     /// Rows found in the object.
     pub received: u64,
     /// Rows that passed every rule.
@@ -126,6 +144,9 @@ pub struct DatasetOutcome {
     /// The verdict of each rule of the contract.
     #[serde(default)]
     pub checks: Vec<CheckResult>,
+    /// What the values of each column look like.
+    #[serde(default)]
+    pub profile: Vec<ColumnProfile>,
 }
 
 /// The source's own row count against what was read.
@@ -142,25 +163,71 @@ pub struct Reconciliation {
 }
 
 /// What a rule of the contract found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckResult {
+    /// The rule's name, stable within a dataset: `status.validValues`, `rowCount`.
+    #[serde(default)]
+    pub id: String,
+    /// What is asked: `validValues`, `rowCount`.
+    #[serde(default)]
+    pub kind: String,
     /// The rule, for people: `order_id is required`.
     pub rule: String,
     /// The column, or None for a rule of the whole table.
     pub column: Option<String>,
-    /// Its dimension: completeness, conformity, uniqueness, consistency, coverage.
+    /// Its dimension: completeness, uniqueness, conformity, consistency, accuracy, coverage, timeliness.
     pub dimension: String,
-    /// `error` or `warning`.
+    /// `warn`, `reject` or `abort`.
     pub severity: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: Option<String>,
     /// Rows that were looked at.
     pub checked: u64,
     /// Rows that broke the rule.
     pub failed: u64,
     /// Whether the rule holds, thresholds considered.
     pub passed: bool,
+    /// What was measured, where the rule compares a number.
+    #[serde(default)]
+    pub value: Option<f64>,
+    /// What was asked for, for people: `at most 5 per cent`.
+    #[serde(default)]
+    pub expected: Option<String>,
+    /// Whether `value` is an estimate, because the object has more values than are held in memory.
+    #[serde(default)]
+    pub estimated: bool,
 }
 
 impl RunRecord {
+    /// A run that begins now, of an object of which nothing but the key is known yet.
+    pub fn begin(run_id: String, key: &str, now: DateTime<Utc>) -> Self {
+        RunRecord {
+            run_id,
+            key: key.to_owned(),
+            version: String::new(),
+            bytes: 0,
+            status: RunStatus::Running,
+            reason: None,
+            error_kind: None,
+            retryable: false,
+            started_at: now,
+            ended_at: None,
+            datasets: Vec::new(),
+            unclaimed_tables: BTreeMap::new(),
+            put_at: None,
+            seconds: None,
+            peak_memory_bytes: None,
+            program_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        }
+    }
+
+    /// The UTC day to which its rows are counted: that of the key's `ingest_date`, on which the object
+    /// arrived, else that of its begin.
+    pub fn day(&self) -> NaiveDate {
+        crate::layout::ingest_date(&self.key).unwrap_or_else(|| self.started_at.date_naive())
+    }
+
     /// Rows received over all datasets.
     pub fn received(&self) -> u64 {
         self.datasets.iter().map(|dataset| dataset.received).sum()

@@ -112,6 +112,7 @@ impl<'a> Checks<'a> {
                     checked: self.checked,
                     failed,
                     passed,
+                    ..CheckResult::default()
                 };
             if column.required {
                 results.push(result(
@@ -166,6 +167,7 @@ impl<'a> Checks<'a> {
                 checked: received,
                 failed,
                 passed,
+                ..CheckResult::default()
             });
         }
         results

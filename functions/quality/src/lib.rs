@@ -106,6 +106,10 @@ mod tests {
                 ..DatasetOutcome::default()
             }],
             unclaimed_tables: BTreeMap::new(),
+            put_at: None,
+            seconds: None,
+            peak_memory_bytes: None,
+            program_version: None,
         }
     }
 

@@ -341,6 +341,10 @@ fn run(id: &str, started_at: &str) -> RunRecord {
         ended_at: None,
         datasets: Vec::new(),
         unclaimed_tables: BTreeMap::new(),
+        put_at: None,
+        seconds: None,
+        peak_memory_bytes: None,
+        program_version: None,
     }
 }
 

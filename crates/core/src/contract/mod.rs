@@ -19,6 +19,8 @@ pub use key_pattern::KeyPattern;
 pub use natural::{ACCESS_LOG, NaturalColumn, SOCIAL_POSTS, natural_columns};
 pub use parse::{EXTENSION, load_dir, load_texts, parse_file, parse_str};
 
+use crate::quality::monitor::Monitor;
+use crate::quality::promise::Promise;
 use crate::schema::{ColumnType, Field, Partitioning, TableName, TableSpec, Zone, system};
 
 /// The format of a dataset's source objects.
@@ -107,6 +109,10 @@ pub struct Contract {
     pub partitioning: Option<Partitioning>,
     /// Rules of the whole table.
     pub table_rules: Vec<TableRule>,
+    /// What is promised of time and volume.
+    pub promises: Vec<Promise>,
+    /// What is watched for anomalies, beside the usual.
+    pub monitors: Vec<Monitor>,
     /// The owner, for people.
     pub owner: Option<String>,
 }

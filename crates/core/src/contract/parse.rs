@@ -3,6 +3,7 @@
 
 mod column;
 mod custom;
+mod promise;
 mod quality;
 mod rule;
 mod table;
@@ -322,6 +323,8 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         .collect();
     table_rules.extend(rule::of_table(&object, &table.key_names, faults));
 
+    let promises = promise::of_contract(&map, &custom, faults);
+
     let dataset = dataset?.value.to_owned();
     Some(Contract {
         file: outcome.file.clone(),
@@ -342,6 +345,8 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         primary_key: table.primary_key,
         partitioning: table.partitioning,
         table_rules,
+        promises,
+        monitors: Vec::new(),
         owner,
     })
 }

@@ -43,6 +43,10 @@ fn run(run_id: String, started_at: DateTime<Utc>) -> RunRecord {
         ended_at: None,
         datasets: Vec::new(),
         unclaimed_tables: BTreeMap::new(),
+        put_at: None,
+        seconds: None,
+        peak_memory_bytes: None,
+        program_version: None,
     }
 }
 

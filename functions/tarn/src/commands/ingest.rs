@@ -97,18 +97,12 @@ fn not_landed(landing: &Landing, error: &Error) -> RunRecord {
     };
     let now = Utc::now();
     RunRecord {
-        run_id: new_run_id(),
-        key,
-        version: String::new(),
-        bytes: 0,
         status: RunStatus::Failed,
         reason: Some(error.to_string()),
         error_kind: Some(error.kind().as_str().to_owned()),
         retryable: true,
-        started_at: now,
         ended_at: Some(now),
-        datasets: Vec::new(),
-        unclaimed_tables: BTreeMap::new(),
+        ..RunRecord::begin(new_run_id(), &key, now)
     }
 }
 

@@ -150,6 +150,10 @@ mod tests {
                     ..DatasetOutcome::default()
                 }],
                 unclaimed_tables: BTreeMap::new(),
+                put_at: None,
+                seconds: None,
+                peak_memory_bytes: None,
+                program_version: None,
             },
             put_at: Some(put),
         }

@@ -11,6 +11,7 @@ pub(super) const CONTRACT: &[&str] = &[
     "deduplicateBy",
     "deduplicationWindowDays",
     "lateAfterSeconds",
+    "rowsPerDay",
 ];
 
 /// Those of a column.

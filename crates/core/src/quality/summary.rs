@@ -111,6 +111,10 @@ mod tests {
             ended_at: None,
             datasets: vec![outcome],
             unclaimed_tables: BTreeMap::new(),
+            put_at: None,
+            seconds: None,
+            peak_memory_bytes: None,
+            program_version: None,
         }
     }
 
@@ -123,6 +127,7 @@ mod tests {
             checked: 10,
             failed,
             passed,
+            ..CheckResult::default()
         }
     }
 

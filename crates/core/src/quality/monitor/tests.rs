@@ -99,8 +99,8 @@ fn a_weekly_rhythm_is_learned_after_four_weeks() {
 
 #[test]
 fn what_people_confirm_leaves_the_history_and_what_they_dismiss_stays() {
-    // From the seventh day on the shop is five times as big.
-    let values: Vec<Option<f64>> = (0..16)
+    // From the ninth day on the shop is five times as big.
+    let values: Vec<Option<f64>> = (0..28)
         .map(|n| Some(if n < 8 { 100.0 } else { 500.0 + f64::from(n) }))
         .collect();
     let say = |judgement, days: std::ops::Range<i64>| -> Vec<Feedback> {
@@ -113,18 +113,18 @@ fn what_people_confirm_leaves_the_history_and_what_they_dismiss_stays() {
         .collect()
     };
     let statuses = |feedback: &[Feedback]| -> Vec<Status> {
-        found(&values, feedback, 16)
+        found(&values, feedback, 28)
             .into_iter()
             .map(|(_, status)| status)
             .collect()
     };
     let open = statuses(&[]);
-    let confirmed = statuses(&say(Judgement::Confirmed, 8..16));
-    let dismissed = statuses(&say(Judgement::Dismissed, 8..16));
+    let confirmed = statuses(&say(Judgement::Confirmed, 8..28));
+    let dismissed = statuses(&say(Judgement::Dismissed, 8..28));
     // Left out, the history goes on as it was, and every later day is unusual.
-    assert_eq!(confirmed, vec![Status::Confirmed; 8]);
+    assert_eq!(confirmed, vec![Status::Confirmed; 20]);
     // Kept, it gets used to the new size, after as many days as it had of the old one.
-    assert!(open.len() < 8 && dismissed.len() == open.len(), "{open:?}");
+    assert!(open.len() < 12 && dismissed.len() == open.len(), "{open:?}");
 }
 
 #[test]

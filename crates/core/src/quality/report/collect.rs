@@ -86,7 +86,7 @@ fn report(
             .contracts
             .iter()
             .map(|contract| contract.dataset.as_str())
-            .chain(names.iter().copied())
+            .chain(known.iter().map(|row| row.dataset.as_str()))
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect()

@@ -16,6 +16,7 @@ pub mod parquet;
 mod quarantine;
 mod render;
 pub mod replace;
+pub mod rows;
 mod scan;
 pub mod snapshot;
 pub mod source;

@@ -129,7 +129,7 @@ impl PromiseState {
 }
 
 /// When accepted rows of a dataset last came.
-pub fn last_success(rows: &[ResultRow], dataset: &str) -> Option<DateTime<Utc>> {
+pub fn last_success(rows: &[&ResultRow], dataset: &str) -> Option<DateTime<Utc>> {
     rows.iter()
         .filter(|row| {
             row.kind == Kind::Run && row.passed && row.dataset == dataset && row.checked > row.failed
@@ -144,7 +144,7 @@ pub fn last_success(rows: &[ResultRow], dataset: &str) -> Option<DateTime<Utc>> 
 pub fn states(
     dataset: &str,
     promises: &[Promise],
-    rows: &[ResultRow],
+    rows: &[&ResultRow],
     since: Option<DateTime<Utc>>,
     day: NaiveDate,
     as_of: DateTime<Utc>,
@@ -201,7 +201,7 @@ pub fn states(
 }
 
 /// The rows received on a day; None before the dataset's first.
-fn volume(rows: &[ResultRow], dataset: &str, day: NaiveDate) -> Option<f64> {
+fn volume(rows: &[&ResultRow], dataset: &str, day: NaiveDate) -> Option<f64> {
     let runs: Vec<&ResultRow> = effective(rows)
         .into_iter()
         .filter(|row| row.kind == Kind::Run && row.dataset == dataset)

@@ -319,7 +319,7 @@ fn rules(outcome: &DatasetOutcome, row: impl Fn(String) -> ResultRow) -> Vec<Res
 
 /// The rows that count for the days: of several runs of one object the last that succeeded, and of
 /// several snapshots of a dataset on one day the last. Rows of failed runs are left out.
-pub fn effective(rows: &[ResultRow]) -> Vec<&ResultRow> {
+pub fn effective<'a>(rows: &[&'a ResultRow]) -> Vec<&'a ResultRow> {
     // A day's snapshots replace one another whatever their keys are.
     fn place(row: &ResultRow) -> (&str, &str, Option<NaiveDate>) {
         if row.is_snapshot {
@@ -336,6 +336,7 @@ pub fn effective(rows: &[ResultRow]) -> Vec<&ResultRow> {
         *known = found.max(*known);
     }
     rows.iter()
+        .copied()
         .filter(|row| {
             last.get(&place(row))
                 .is_some_and(|(_, run_id)| *run_id == row.run_id)
@@ -413,7 +414,8 @@ mod tests {
         .iter()
         .flat_map(|run| rows_of(run, &contracts))
         .collect();
-        let received: Vec<u64> = effective(&rows)
+        let all: Vec<&ResultRow> = rows.iter().collect();
+        let received: Vec<u64> = effective(&all)
             .iter()
             .filter(|row| row.kind == Kind::Run)
             .map(|row| row.checked)

@@ -66,11 +66,10 @@ fn report(
     day: NaiveDate,
     within: &dyn Fn(&ResultRow) -> bool,
 ) -> Report {
-    let known: Vec<ResultRow> = input
+    let known: Vec<&ResultRow> = input
         .rows
         .iter()
         .filter(|row| row.ended_at <= input.as_of)
-        .cloned()
         .collect();
     let rows = effective(&known);
     let of_day: Vec<&ResultRow> = rows
@@ -93,7 +92,7 @@ fn report(
     } else {
         names.iter().copied().collect()
     };
-    let watched = watched(input, &rows, &judged, day);
+    let watched = watched(input, &rows, &judged, (day, day));
     let promises = promises(input, &known, &judged, day);
     names.extend(watched.anomalies.iter().map(|one| one.dataset.as_str()));
     names.extend(
@@ -141,7 +140,40 @@ fn report(
     }
 }
 
-fn watched(input: &Input<'_>, rows: &[&ResultRow], datasets: &[&str], day: NaiveDate) -> Watched {
+/// The anomalies of all datasets on the days from the first to the last.
+pub fn watch_all(input: &Input<'_>, days: (NaiveDate, NaiveDate)) -> Watched {
+    let known: Vec<&ResultRow> = input
+        .rows
+        .iter()
+        .filter(|row| row.ended_at <= input.as_of)
+        .collect();
+    let datasets: BTreeSet<&str> = known.iter().map(|row| row.dataset.as_str()).collect();
+    let datasets: Vec<&str> = datasets.into_iter().collect();
+    watched(input, &effective(&known), &datasets, days)
+}
+
+/// The rules of a dataset that were broken on the last day that has rows, the worst first.
+pub fn broken_rules(rows: &[&ResultRow], dataset: &str) -> Vec<RuleReport> {
+    let own: Vec<&ResultRow> = rows
+        .iter()
+        .copied()
+        .filter(|row| row.dataset == dataset)
+        .collect();
+    let own = effective(&own);
+    let last = own.iter().map(|row| row.day).max();
+    let of_day: Vec<&ResultRow> = own
+        .into_iter()
+        .filter(|row| Some(row.day) == last)
+        .collect();
+    rules(&of_day).0
+}
+
+fn watched(
+    input: &Input<'_>,
+    rows: &[&ResultRow],
+    datasets: &[&str],
+    days: (NaiveDate, NaiveDate),
+) -> Watched {
     let said = feedback::current(input.feedback, input.as_of);
     let (by_day, by_run) = (history::by_day(rows), history::by_run(rows));
     let evidence = Evidence {
@@ -153,7 +185,7 @@ fn watched(input: &Input<'_>, rows: &[&ResultRow], datasets: &[&str], day: Naive
     let mut all = Watched::default();
     for dataset in datasets {
         let monitors = monitors(input.contracts, dataset, rows);
-        let found = watch(dataset, &monitors, &evidence, (day, day));
+        let found = watch(dataset, &monitors, &evidence, days);
         all.anomalies.extend(found.anomalies);
         all.expected += found.expected;
         all.not_enough_history += found.not_enough_history;
@@ -185,13 +217,13 @@ pub fn monitors(contracts: &Contracts, dataset: &str, rows: &[&ResultRow]) -> Ve
 }
 
 /// When the first thing was known.
-fn since(rows: &[ResultRow]) -> Option<DateTime<Utc>> {
+fn since(rows: &[&ResultRow]) -> Option<DateTime<Utc>> {
     rows.iter().map(|row| row.ended_at).min()
 }
 
 fn promises(
     input: &Input<'_>,
-    rows: &[ResultRow],
+    rows: &[&ResultRow],
     datasets: &[&str],
     day: NaiveDate,
 ) -> Vec<PromiseState> {
@@ -201,10 +233,10 @@ fn promises(
         .and_time(chrono::NaiveTime::MIN)
         .and_utc();
     let at = input.as_of.min(end);
-    let rows: Vec<ResultRow> = rows
+    let rows: Vec<&ResultRow> = rows
         .iter()
+        .copied()
         .filter(|row| row.ended_at <= at || row.day <= day)
-        .cloned()
         .collect();
     input
         .contracts
@@ -217,7 +249,7 @@ fn promises(
 }
 
 fn failed_runs(
-    rows: &[ResultRow],
+    rows: &[&ResultRow],
     day: NaiveDate,
     within: &dyn Fn(&ResultRow) -> bool,
 ) -> Vec<FailedRun> {
@@ -245,7 +277,7 @@ fn failed_runs(
 fn dataset(
     input: &Input<'_>,
     name: &str,
-    known: &[ResultRow],
+    known: &[&ResultRow],
     rows: &[&ResultRow],
     of_day: &[&ResultRow],
     day: NaiveDate,

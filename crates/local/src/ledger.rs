@@ -250,7 +250,9 @@ impl Ledger for SqliteLedger {
                 let mut statement = connection
                     .prepare("SELECT record FROM ledger_feedback ORDER BY at_us, anomaly")
                     .map_err(sqlite_error)?;
-                let rows = statement.query_map([], |row| row.get(0)).map_err(sqlite_error)?;
+                let rows = statement
+                    .query_map([], |row| row.get(0))
+                    .map_err(sqlite_error)?;
                 rows.collect::<rusqlite::Result<_>>().map_err(sqlite_error)
             })?;
             rows.iter()

@@ -28,7 +28,9 @@ pub struct Material {
 }
 
 fn end_of(day: NaiveDate) -> DateTime<Utc> {
-    (day + TimeDelta::days(1)).and_time(NaiveTime::MIN).and_utc()
+    (day + TimeDelta::days(1))
+        .and_time(NaiveTime::MIN)
+        .and_utc()
 }
 
 impl Material {
@@ -84,7 +86,10 @@ impl Material {
         now: DateTime<Utc>,
     ) -> Report {
         let rows = self.rows_until(day);
-        report::day(&self.input(lake, &rows, as_of.unwrap_or_else(|| self.settled(day, now))), day)
+        report::day(
+            &self.input(lake, &rows, as_of.unwrap_or_else(|| self.settled(day, now))),
+            day,
+        )
     }
 
     /// The report of a run as of its end; None where nothing was found of it.

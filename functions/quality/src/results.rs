@@ -189,16 +189,12 @@ pub async fn record(lake: &Lake) -> Result<Recorded> {
         let staging = lake.staging(&run_id)?;
         let (folder, fields) = (staging.subfolder("results")?, table.fields());
         let partitioning = spec.partitioning.clone();
-        let files = blocking(move || {
-            rows::write(&json, fields, partitioning.as_ref(), &folder, "results")
-        })
-        .await?;
-        let partitions = FileFilter::Partitions(
-            days.iter().map(|day| Some(days_since_1970(*day))).collect(),
-        );
-        let replaced = table
-            .files(&VersionRef::Current, Some(&partitions))
-            .await?;
+        let files =
+            blocking(move || rows::write(&json, fields, partitioning.as_ref(), &folder, "results"))
+                .await?;
+        let partitions =
+            FileFilter::Partitions(days.iter().map(|day| Some(days_since_1970(*day))).collect());
+        let replaced = table.files(&VersionRef::Current, Some(&partitions)).await?;
         let change = Change {
             add: staged_files(lake, &spec.name, &run_id, &files).await?,
             remove: replaced.into_iter().map(|file| file.uri).collect(),

@@ -40,7 +40,8 @@ pub(crate) async fn of_run(
         if text(row, system::RUN_ID) != Some(&run.run_id) {
             continue;
         }
-        let (Some(dataset), Some(rule)) = (text(row, quarantine::DATASET), text(row, quarantine::RULE))
+        let (Some(dataset), Some(rule)) =
+            (text(row, quarantine::DATASET), text(row, quarantine::RULE))
         else {
             continue;
         };
@@ -66,9 +67,8 @@ pub(crate) async fn of_run(
             samples.sort_by_key(|(offset, _)| *offset);
             samples.truncate(SAMPLES);
             let samples: Vec<Sample> = samples.into_iter().map(|(_, sample)| sample).collect();
-            let text = serde_json::to_string(&samples).map_err(|error| {
-                Error::internal("samples cannot be written").with_source(error)
-            })?;
+            let text = serde_json::to_string(&samples)
+                .map_err(|error| Error::internal("samples cannot be written").with_source(error))?;
             Ok((rule, text))
         })
         .collect()
@@ -89,6 +89,9 @@ fn is_shown(lake: &Lake, dataset: &str, column: Option<&str>) -> bool {
         .get(dataset)
         .and_then(|contract| contract.column(column));
     column.is_some_and(|column| {
-        matches!(column.classification.as_deref(), Some("public" | "internal"))
+        matches!(
+            column.classification.as_deref(),
+            Some("public" | "internal")
+        )
     })
 }

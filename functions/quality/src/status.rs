@@ -111,10 +111,17 @@ pub async fn status(lake: &Lake, now: DateTime<Utc>, list_objects: bool) -> Resu
                 last_success,
                 age_seconds: last_success.map(|at| (now - at).as_seconds_f64().max(0.0)),
                 failing_rules: broken_rules(&rows, name),
-                broken_promises: promise::states(name, &contract.promises, &rows, since, today, now)
-                    .into_iter()
-                    .filter(|state| state.kept == Some(false))
-                    .collect(),
+                broken_promises: promise::states(
+                    name,
+                    &contract.promises,
+                    &rows,
+                    since,
+                    today,
+                    now,
+                )
+                .into_iter()
+                .filter(|state| state.kept == Some(false))
+                .collect(),
                 open_anomalies: watched
                     .anomalies
                     .iter()

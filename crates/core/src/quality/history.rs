@@ -101,12 +101,17 @@ fn day_of(metric: &Metric, rows: &[&ResultRow]) -> Option<Point> {
     let last = rows
         .iter()
         .max_by_key(|row| (row.ended_at, row.run_id.as_str()))?;
-    let values = || rows.iter().filter_map(|row| Some((row.value?, row.checked)));
+    let values = || {
+        rows.iter()
+            .filter_map(|row| Some((row.value?, row.checked)))
+    };
     let checked: u64 = rows.iter().map(|row| row.checked).sum();
     let counted: u64 = rows.iter().map(|row| row.failed).sum();
     let value = match metric.combine() {
         Combine::Sum => values().map(|(value, _)| value).sum(),
-        Combine::Greatest => values().map(|(value, _)| value).fold(f64::NEG_INFINITY, f64::max),
+        Combine::Greatest => values()
+            .map(|(value, _)| value)
+            .fold(f64::NEG_INFINITY, f64::max),
         Combine::Mean => {
             let weight: f64 = values().map(|(_, rows)| rows as f64).sum();
             let sum: f64 = values().map(|(value, rows)| value * rows as f64).sum();

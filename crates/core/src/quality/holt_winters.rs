@@ -63,8 +63,7 @@ pub(super) fn forecast(days: &[Option<f64>], ahead: usize, by: Smoothing) -> Opt
         }
         let before = level;
         level = by.level * (value - of_day) + (1.0 - by.level) * (level + trend);
-        season[day % SEASON] =
-            by.season * (value - before - trend) + (1.0 - by.season) * of_day;
+        season[day % SEASON] = by.season * (value - before - trend) + (1.0 - by.season) * of_day;
         trend = by.trend * (level - before) + (1.0 - by.trend) * trend;
     }
     let deviation = if errors == 0 {
@@ -101,7 +100,10 @@ mod tests {
             let (found, deviation) =
                 forecast(&series(days, trend), ahead, Smoothing::default()).unwrap();
             let expected = 100.0 + WEEK[(days + ahead - 1) % 7];
-            assert!((found - expected).abs() < 1e-9, "{days} {ahead}: {found} != {expected}");
+            assert!(
+                (found - expected).abs() < 1e-9,
+                "{days} {ahead}: {found} != {expected}"
+            );
             assert!(deviation < 1e-9);
         }
     }

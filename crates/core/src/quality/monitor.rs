@@ -232,7 +232,12 @@ impl Monitor {
             ));
         }
         let least = method.least_history() as f64;
-        let history = number("minimumHistory", method.usual_history() as f64, least, 1000.0)?;
+        let history = number(
+            "minimumHistory",
+            method.usual_history() as f64,
+            least,
+            1000.0,
+        )?;
         if history.fract() != 0.0 {
             return Err(Fault::new(
                 "minimumHistory",
@@ -467,7 +472,9 @@ fn filled(monitor: &Monitor, key: &SeriesKey, points: &[Point], last: NaiveDate)
             None if f64::from(with_rows) >= DAILY * f64::from(days) => all.push((
                 Point {
                     day,
-                    at: (day + TimeDelta::days(1)).and_time(chrono::NaiveTime::MIN).and_utc(),
+                    at: (day + TimeDelta::days(1))
+                        .and_time(chrono::NaiveTime::MIN)
+                        .and_utc(),
                     run_id: String::new(),
                     value: 0.0,
                     rows: 0,

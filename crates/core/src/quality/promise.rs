@@ -132,7 +132,10 @@ impl PromiseState {
 pub fn last_success(rows: &[&ResultRow], dataset: &str) -> Option<DateTime<Utc>> {
     rows.iter()
         .filter(|row| {
-            row.kind == Kind::Run && row.passed && row.dataset == dataset && row.checked > row.failed
+            row.kind == Kind::Run
+                && row.passed
+                && row.dataset == dataset
+                && row.checked > row.failed
         })
         .map(|row| row.ended_at)
         .max()
@@ -192,7 +195,8 @@ pub fn states(
                 high,
                 measured,
                 kept: measured.map(|measured| {
-                    low.is_none_or(|low| measured >= low) && high.is_none_or(|high| measured <= high)
+                    low.is_none_or(|low| measured >= low)
+                        && high.is_none_or(|high| measured <= high)
                 }),
                 day,
             }

@@ -9,9 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::metric::measured;
 use crate::contract::{Contracts, Format};
 use crate::run::{CheckResult, DatasetOutcome, RunRecord, RunStatus};
-use crate::schema::{
-    ColumnType, Field, PartitionUnit, Partitioning, TableName, TableSpec, Zone,
-};
+use crate::schema::{ColumnType, Field, PartitionUnit, Partitioning, TableName, TableSpec, Zone};
 
 /// What a row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -105,13 +103,16 @@ pub struct Sample {
 
 /// The table `quality.results`.
 pub fn table_spec() -> TableSpec {
-    let text = |name: &str, required, doc: &str| Field::new(name, ColumnType::String, required).doc(doc);
-    let long = |name: &str, required, doc: &str| Field::new(name, ColumnType::Long, required).doc(doc);
+    let text =
+        |name: &str, required, doc: &str| Field::new(name, ColumnType::String, required).doc(doc);
+    let long =
+        |name: &str, required, doc: &str| Field::new(name, ColumnType::Long, required).doc(doc);
     TableSpec {
         name: TableName::new(Zone::Quality, "results"),
         doc: "What each run found of each dataset: one row per rule and per metric".to_owned(),
         fields: vec![
-            Field::new("day", ColumnType::Date, true).doc("UTC day to which the run's rows are counted"),
+            Field::new("day", ColumnType::Date, true)
+                .doc("UTC day to which the run's rows are counted"),
             text("run_id", true, "Run"),
             Field::new("ended_at", ColumnType::Timestamp, true).doc("End of the run (UTC)"),
             text("object_key", true, "Raw object"),
@@ -119,22 +120,50 @@ pub fn table_spec() -> TableSpec {
                 .doc("Whether the object holds all rows of its table"),
             text("dataset", true, "Dataset"),
             text("kind", true, "run, rule or metric"),
-            text("name", true, "Status of the run, identifier of the rule, name of the metric"),
-            text("segment", false, "Of which rows a metric is, column=value; null for all"),
-            text("rule_kind", false, "What a rule asks, for example validValues"),
-            text("text", true, "The rule, the metric or the run's failure, for people"),
+            text(
+                "name",
+                true,
+                "Status of the run, identifier of the rule, name of the metric",
+            ),
+            text(
+                "segment",
+                false,
+                "Of which rows a metric is, column=value; null for all",
+            ),
+            text(
+                "rule_kind",
+                false,
+                "What a rule asks, for example validValues",
+            ),
+            text(
+                "text",
+                true,
+                "The rule, the metric or the run's failure, for people",
+            ),
             text("column_name", false, "Column"),
             text("dimension", false, "Quality dimension of a rule"),
             text("severity", false, "warn, reject or abort"),
             text("owner", false, "Who answers for the rule"),
             long("checked", true, "Rows that were looked at"),
-            long("failed", true, "Rows that broke the rule; of a share, those that are counted"),
+            long(
+                "failed",
+                true,
+                "Rows that broke the rule; of a share, those that are counted",
+            ),
             Field::new("passed", ColumnType::Boolean, true)
                 .doc("Whether the rule holds; whether the run succeeded"),
             Field::new("value", ColumnType::Double, false).doc("What was measured"),
             text("expected", false, "What was asked for, for people"),
-            text("samples", false, "Some rows that broke the rule, as JSON; no value of a personal column"),
-            long("snapshot_id", false, "Snapshot of the dataset's table that holds the run's rows"),
+            text(
+                "samples",
+                false,
+                "Some rows that broke the rule, as JSON; no value of a personal column",
+            ),
+            long(
+                "snapshot_id",
+                false,
+                "Snapshot of the dataset's table that holds the run's rows",
+            ),
             text("contract_version", false, "Version of the contract"),
             text("program_version", false, "Version of the program"),
         ],
@@ -229,7 +258,9 @@ pub fn rows_of(run: &RunRecord, contracts: &Contracts) -> Vec<ResultRow> {
             value: run.seconds,
             ..row(&outcome.dataset, Kind::Run, "succeeded".to_owned())
         }];
-        found.extend(rules(outcome, |name| row(&outcome.dataset, Kind::Rule, name)));
+        found.extend(rules(outcome, |name| {
+            row(&outcome.dataset, Kind::Rule, name)
+        }));
         found.extend(measured(run, outcome).into_iter().map(|one| ResultRow {
             segment: one.segment,
             text: one.metric.words(),
@@ -330,7 +361,10 @@ pub fn effective<'a>(rows: &[&'a ResultRow]) -> Vec<&'a ResultRow> {
     }
     let mut last: BTreeMap<(&str, &str, Option<NaiveDate>), (DateTime<Utc>, &str)> =
         BTreeMap::new();
-    for row in rows.iter().filter(|row| row.kind == Kind::Run && row.passed) {
+    for row in rows
+        .iter()
+        .filter(|row| row.kind == Kind::Run && row.passed)
+    {
         let found = (row.ended_at, row.run_id.as_str());
         let known = last.entry(place(row)).or_insert(found);
         *known = found.max(*known);
@@ -380,13 +414,14 @@ mod tests {
             "1",
             "raw/ads/events/ingest_date=2026-01-05/a.json",
             0,
-            outcome(8, &[("duplicate", 1), ("cost.type", 1), ("cost.minimum", 1)]),
+            outcome(
+                8,
+                &[("duplicate", 1), ("cost.type", 1), ("cost.minimum", 1)],
+            ),
         );
         let rows = rows_of(&run, &Contracts::default());
-        assert!(
-            rows.iter()
-                .all(|row| row.day.to_string() == "2026-01-05" && row.ended_at.timestamp_subsec_nanos() == 1_000)
-        );
+        assert!(rows.iter().all(|row| row.day.to_string() == "2026-01-05"
+            && row.ended_at.timestamp_subsec_nanos() == 1_000));
         let rules: Vec<(&str, u64, bool)> = rows
             .iter()
             .filter(|row| row.kind == Kind::Rule)

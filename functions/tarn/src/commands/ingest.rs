@@ -1,6 +1,5 @@
 //! `tarn ingest`
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use chrono::Utc;

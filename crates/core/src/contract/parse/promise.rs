@@ -60,11 +60,7 @@ const UNITS: [(&str, f64); 17] = [
 ];
 
 /// The promises of a contract, noting faults.
-pub(super) fn of_contract(
-    map: &Map<'_>,
-    custom: &Custom<'_>,
-    faults: &mut Faults,
-) -> Vec<Promise> {
+pub(super) fn of_contract(map: &Map<'_>, custom: &Custom<'_>, faults: &mut Faults) -> Vec<Promise> {
     let mut promises: Vec<Promise> = Vec::new();
     for node in map.list("slaProperties", faults) {
         let Some(entry) = Map::of(node, "the promise", faults) else {
@@ -112,7 +108,11 @@ pub(super) fn of_contract(
 
 fn seconds(entry: &Map<'_>, faults: &mut Faults) -> Option<f64> {
     let Some(node) = entry.get("value") else {
-        faults.add(entry.at, "the promise has no value", "write for example value: 24");
+        faults.add(
+            entry.at,
+            "the promise has no value",
+            "write for example value: 24",
+        );
         return None;
     };
     let value = node.scalar().and_then(|text| text.parse::<f64>().ok());

@@ -54,19 +54,103 @@ fn every_method_finds_its_range_and_says_by_how_much_it_was_missed() {
     };
     // Method, direction, history, value, expected range, by how much it is missed (None: expected).
     // Ranges are NumPy's of the same history.
-    type Case<'a> = (Method, Direction, &'a [f64], f64, Option<(f64, f64)>, Option<f64>);
+    type Case<'a> = (
+        Method,
+        Direction,
+        &'a [f64],
+        f64,
+        Option<(f64, f64)>,
+        Option<f64>,
+    );
     let cases: &[Case<'_>] = &[
-        (Method::AbsoluteChange { most: 3.0 }, Both, &[5., 10.], 13.0, Some((7., 13.)), None),
-        (Method::AbsoluteChange { most: 3.0 }, Both, &[5., 10.], 13.5, Some((7., 13.)), Some(0.5)),
-        (Method::RelativeChange { most: 0.2 }, Both, &[5., 10.], 7.0, Some((8., 12.)), Some(1.0)),
-        (Method::RelativeChange { most: 0.2 }, Up, &[5., 10.], 7.0, Some((8., 12.)), None),
-        (Method::RelativeChange { most: 0.2 }, Down, &[5., -10.], -13.0, Some((-12., -8.)), Some(1.0)),
-        (Method::OnlineNormal { deviations: 3.0 }, Both, &HISTORY, 15.0, Some((6.904_780_3, 14.595_219_7)), Some(0.404_780_3)),
-        (Method::OnlineNormal { deviations: 3.0 }, Both, &HISTORY, 14.0, Some((6.904_780_3, 14.595_219_7)), None),
-        (Method::Mad { deviations: 3.5 }, Both, &HISTORY, 16.0, Some((7.905_446_1, 13.094_553_9)), Some(2.905_446_1)),
-        (Method::Iqr { factor: 1.5 }, Both, &HISTORY, 8.0, Some((8.125, 13.125)), Some(0.125)),
-        (Method::SeasonalMad { deviations: 3.5 }, Both, &WEEKS, 45.0, Some((95.310_892_2, 105.689_107_8)), Some(50.310_892_2)),
-        (Method::SeasonalMad { deviations: 3.5 }, Both, &WEEKS, 100.0, Some((95.310_892_2, 105.689_107_8)), None),
+        (
+            Method::AbsoluteChange { most: 3.0 },
+            Both,
+            &[5., 10.],
+            13.0,
+            Some((7., 13.)),
+            None,
+        ),
+        (
+            Method::AbsoluteChange { most: 3.0 },
+            Both,
+            &[5., 10.],
+            13.5,
+            Some((7., 13.)),
+            Some(0.5),
+        ),
+        (
+            Method::RelativeChange { most: 0.2 },
+            Both,
+            &[5., 10.],
+            7.0,
+            Some((8., 12.)),
+            Some(1.0),
+        ),
+        (
+            Method::RelativeChange { most: 0.2 },
+            Up,
+            &[5., 10.],
+            7.0,
+            Some((8., 12.)),
+            None,
+        ),
+        (
+            Method::RelativeChange { most: 0.2 },
+            Down,
+            &[5., -10.],
+            -13.0,
+            Some((-12., -8.)),
+            Some(1.0),
+        ),
+        (
+            Method::OnlineNormal { deviations: 3.0 },
+            Both,
+            &HISTORY,
+            15.0,
+            Some((6.904_780_3, 14.595_219_7)),
+            Some(0.404_780_3),
+        ),
+        (
+            Method::OnlineNormal { deviations: 3.0 },
+            Both,
+            &HISTORY,
+            14.0,
+            Some((6.904_780_3, 14.595_219_7)),
+            None,
+        ),
+        (
+            Method::Mad { deviations: 3.5 },
+            Both,
+            &HISTORY,
+            16.0,
+            Some((7.905_446_1, 13.094_553_9)),
+            Some(2.905_446_1),
+        ),
+        (
+            Method::Iqr { factor: 1.5 },
+            Both,
+            &HISTORY,
+            8.0,
+            Some((8.125, 13.125)),
+            Some(0.125),
+        ),
+        (
+            Method::SeasonalMad { deviations: 3.5 },
+            Both,
+            &WEEKS,
+            45.0,
+            Some((95.310_892_2, 105.689_107_8)),
+            Some(50.310_892_2),
+        ),
+        (
+            Method::SeasonalMad { deviations: 3.5 },
+            Both,
+            &WEEKS,
+            100.0,
+            Some((95.310_892_2, 105.689_107_8)),
+            None,
+        ),
         (holt_winters, Both, &WEEKS, 100.0, None, None),
     ];
     for (method, direction, history, value, range, missed) in cases {
@@ -157,7 +241,10 @@ fn a_share_may_vary_as_chance_lets_it() {
     let history: Vec<Observation> = observations(&[0.5; 9]);
     // Of ten rows 0.7 is chance, of ten thousand it is not.
     assert!(!mad.judge(Nature::Share, &history, of(10, 0.7)).is_anomaly());
-    assert!(mad.judge(Nature::Share, &history, of(10_000, 0.7)).is_anomaly());
+    assert!(
+        mad.judge(Nature::Share, &history, of(10_000, 0.7))
+            .is_anomaly()
+    );
 }
 
 fn methods() -> impl Strategy<Value = Method> {

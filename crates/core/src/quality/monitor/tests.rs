@@ -72,9 +72,7 @@ fn a_day_without_rows_is_an_anomaly_once_it_has_ended() {
 
 #[test]
 fn a_dataset_that_comes_now_and_then_misses_no_day() {
-    let values: Vec<Option<f64>> = (0..40)
-        .map(|n| (n % 4 == 0).then_some(1_000.0))
-        .collect();
+    let values: Vec<Option<f64>> = (0..40).map(|n| (n % 4 == 0).then_some(1_000.0)).collect();
     assert_eq!(found(&values, &[], 40), []);
 }
 
@@ -141,21 +139,55 @@ fn a_monitor_of_a_contract_is_read_or_refused_with_what_to_do() {
     assert_eq!(monitor.metric.to_string(), "share:country=DE");
     assert_eq!(monitor.detector.method, Method::Iqr { factor: 3.0 });
     assert_eq!(monitor.detector.minimum_history, 10);
-    assert_eq!(parse(json!({ "metric": "row_count" })).unwrap().detector.method.name(), "mad");
+    assert_eq!(
+        parse(json!({ "metric": "row_count" }))
+            .unwrap()
+            .detector
+            .method
+            .name(),
+        "mad"
+    );
     for (wrong, entry) in [
         (json!({}), "metric"),
         (json!({ "metric": "rows" }), "metric"),
         (json!({ "metric": 7 }), "metric"),
-        (json!({ "metric": "row_count", "methods": "mad" }), "methods"),
-        (json!({ "metric": "row_count", "method": "guess" }), "method"),
-        (json!({ "metric": "row_count", "method": "relativeChange" }), "most"),
-        (json!({ "metric": "row_count", "method": "mad", "deviations": 0 }), "deviations"),
-        (json!({ "metric": "row_count", "direction": "sideways" }), "direction"),
+        (
+            json!({ "metric": "row_count", "methods": "mad" }),
+            "methods",
+        ),
+        (
+            json!({ "metric": "row_count", "method": "guess" }),
+            "method",
+        ),
+        (
+            json!({ "metric": "row_count", "method": "relativeChange" }),
+            "most",
+        ),
+        (
+            json!({ "metric": "row_count", "method": "mad", "deviations": 0 }),
+            "deviations",
+        ),
+        (
+            json!({ "metric": "row_count", "direction": "sideways" }),
+            "direction",
+        ),
         (json!({ "metric": "row_count", "per": "hour" }), "per"),
-        (json!({ "metric": "row_count", "per": "run", "method": "holtWinters" }), "per"),
-        (json!({ "metric": "row_count", "method": "iqr", "minimumHistory": 3 }), "minimumHistory"),
-        (json!({ "metric": "row_count", "minimumHistory": 7.5 }), "minimumHistory"),
-        (json!({ "metric": "mean:total", "segmentBy": "country" }), "segmentBy"),
+        (
+            json!({ "metric": "row_count", "per": "run", "method": "holtWinters" }),
+            "per",
+        ),
+        (
+            json!({ "metric": "row_count", "method": "iqr", "minimumHistory": 3 }),
+            "minimumHistory",
+        ),
+        (
+            json!({ "metric": "row_count", "minimumHistory": 7.5 }),
+            "minimumHistory",
+        ),
+        (
+            json!({ "metric": "mean:total", "segmentBy": "country" }),
+            "segmentBy",
+        ),
     ] {
         let fault = parse(wrong.clone()).unwrap_err();
         assert_eq!(fault.entry, entry, "{wrong}: {fault:?}");

@@ -29,17 +29,12 @@ pub(super) fn history(anomaly: &Anomaly) -> Markup {
     const HEIGHT: f64 = 96.0;
     const MARGIN: f64 = 10.0;
     let values = || anomaly.history.iter().map(|point| point.value);
-    let every = || {
-        values().chain([
-            anomaly.value,
-            anomaly.expected.low,
-            anomaly.expected.high,
-        ])
-    };
+    let every = || values().chain([anomaly.value, anomaly.expected.low, anomaly.expected.high]);
     let low = every().fold(f64::INFINITY, f64::min);
     let high = every().fold(f64::NEG_INFINITY, f64::max);
     let steps = anomaly.history.len() as f64;
-    let x = |step: f64| MARGIN + (WIDTH - 2.0 * MARGIN) * if steps > 0.0 { step / steps } else { 1.0 };
+    let x =
+        |step: f64| MARGIN + (WIDTH - 2.0 * MARGIN) * if steps > 0.0 { step / steps } else { 1.0 };
     let y = |value: f64| HEIGHT - MARGIN - (HEIGHT - 2.0 * MARGIN) * place(value, low, high);
     let line: Vec<String> = values()
         .enumerate()
@@ -70,7 +65,12 @@ pub(super) fn days(trend: &[TrendDay]) -> Markup {
     const WIDTH: f64 = 560.0;
     const HEIGHT: f64 = 120.0;
     const BASE: f64 = 100.0;
-    let most = trend.iter().map(|day| day.received).max().unwrap_or(0).max(1) as f64;
+    let most = trend
+        .iter()
+        .map(|day| day.received)
+        .max()
+        .unwrap_or(0)
+        .max(1) as f64;
     let step = WIDTH / trend.len().max(1) as f64;
     let bar = (step * 0.68).min(48.0);
     let label: Vec<String> = trend

@@ -124,7 +124,13 @@ fn report(
             rules: sum(&|one| one.held + one.broken.len() as u64),
             broken_rules: sum(&|one| one.broken.len() as u64),
         },
-        findings: findings(&datasets, &watched.anomalies, &promises, &failed_runs, input),
+        findings: findings(
+            &datasets,
+            &watched.anomalies,
+            &promises,
+            &failed_runs,
+            input,
+        ),
         trend: trend(rows.iter().copied(), day),
         program_versions: rules
             .filter_map(|row| row.program_version.clone())
@@ -209,8 +215,7 @@ pub fn monitors(contracts: &Contracts, dataset: &str, rows: &[&ResultRow]) -> Ve
     let mut monitors = own.clone();
     monitors.extend(Monitor::defaults(columns).into_iter().filter(|usual| {
         !own.iter().any(|own| {
-            (&own.metric, &own.segment_by, own.per)
-                == (&usual.metric, &usual.segment_by, usual.per)
+            (&own.metric, &own.segment_by, own.per) == (&usual.metric, &usual.segment_by, usual.per)
         })
     }));
     monitors
@@ -270,7 +275,9 @@ fn failed_runs(
             }),
         })
         .collect();
-    failed.sort_by(|a, b| (a.ended_at, &a.run_id, &a.dataset).cmp(&(b.ended_at, &b.run_id, &b.dataset)));
+    failed.sort_by(|a, b| {
+        (a.ended_at, &a.run_id, &a.dataset).cmp(&(b.ended_at, &b.run_id, &b.dataset))
+    });
     failed
 }
 
@@ -318,10 +325,7 @@ fn dataset(
         held,
         last_success,
         age_seconds: last_success.map(|at| (input.as_of - at).as_seconds_f64().max(0.0)),
-        trend: trend(
-            rows.iter().copied().filter(|row| row.dataset == name),
-            day,
-        ),
+        trend: trend(rows.iter().copied().filter(|row| row.dataset == name), day),
     }
 }
 
@@ -345,7 +349,11 @@ fn missing(rows: &[&ResultRow]) -> Vec<MissingValues> {
         })
         .collect();
     let share = |one: &MissingValues| one.missing as f64 / one.rows.max(1) as f64;
-    found.sort_by(|a, b| share(b).total_cmp(&share(a)).then_with(|| a.column.cmp(&b.column)));
+    found.sort_by(|a, b| {
+        share(b)
+            .total_cmp(&share(a))
+            .then_with(|| a.column.cmp(&b.column))
+    });
     found
 }
 
@@ -444,7 +452,7 @@ pub(super) fn shown(metric: &str, value: f64) -> String {
 }
 
 /// An anomaly in a sentence.
-pub(super) fn sentence(anomaly: &Anomaly) -> String {
+pub fn sentence(anomaly: &Anomaly) -> String {
     let words = Metric::parse(&anomaly.metric).map_or(anomaly.metric.clone(), |one| one.words());
     let segment = anomaly
         .segment
@@ -483,14 +491,19 @@ fn findings(
             .and_then(|contract| contract.owner.clone())
     };
     let mut found: Vec<Finding> = Vec::new();
-    found.extend(failed_runs.iter().filter(|run| !run.repaired).map(|run| Finding {
-        gravity: Gravity::Failure,
-        kind: "failed_run".to_owned(),
-        dataset: run.dataset.clone(),
-        name: run.run_id.clone(),
-        text: format!("a run failed: {}", run.reason),
-        owner: owner(&run.dataset),
-    }));
+    found.extend(
+        failed_runs
+            .iter()
+            .filter(|run| !run.repaired)
+            .map(|run| Finding {
+                gravity: Gravity::Failure,
+                kind: "failed_run".to_owned(),
+                dataset: run.dataset.clone(),
+                name: run.run_id.clone(),
+                text: format!("a run failed: {}", run.reason),
+                owner: owner(&run.dataset),
+            }),
+    );
     found.extend(
         promises
             .iter()

@@ -77,7 +77,11 @@ pub(super) fn number(value: f64) -> String {
     }
     let hundredths = (value.abs() * 100.0).round() as u64;
     let (whole, part) = (hundredths / 100, hundredths % 100);
-    let sign = if value < 0.0 && hundredths > 0 { "−" } else { "" };
+    let sign = if value < 0.0 && hundredths > 0 {
+        "−"
+    } else {
+        ""
+    };
     match part {
         0 => format!("{sign}{}", count(whole)),
         part if part % 10 == 0 => format!("{sign}{}.{}", count(whole), part / 10),
@@ -86,7 +90,11 @@ pub(super) fn number(value: f64) -> String {
 }
 
 fn plural(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+    format!(
+        "{} {noun}{}",
+        count(number),
+        if number == 1 { "" } else { "s" }
+    )
 }
 
 /// A part of a whole: `0.4 %`; a part that is not 0 is never shown as 0.
@@ -260,9 +268,9 @@ fn score_cell(score: Option<f64>) -> Markup {
 
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
 }
 
 fn anomalies(report: &Report) -> Markup {
@@ -571,4 +579,3 @@ fn foot(report: &Report) -> Markup {
         }
     }
 }
-

@@ -9,7 +9,7 @@ mod style;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use self::collect::{Input, broken_rules, day, run, watch_all};
+pub use self::collect::{Input, broken_rules, day, run, sentence as anomaly_sentence, watch_all};
 pub use self::html::html;
 use super::monitor::Anomaly;
 use super::promise::PromiseState;

@@ -116,7 +116,11 @@ fn each_seeded_fault_is_found_and_named_and_nothing_else_is() {
         assert_eq!(found(&report), names, "{what}: {:#?}", report.findings);
         // The days before are quiet.
         for number in 0..18 {
-            assert_eq!(found(&of_day(&rows, number)), [""; 0], "{what}, day {number}");
+            assert_eq!(
+                found(&of_day(&rows, number)),
+                [""; 0],
+                "{what}, day {number}"
+            );
         }
     }
 }
@@ -124,7 +128,11 @@ fn each_seeded_fault_is_found_and_named_and_nothing_else_is() {
 #[test]
 fn a_report_is_the_same_again_and_knows_nothing_of_later_days() {
     let all = rows(|_| Some((1_000, 3, 20)));
-    let before: Vec<ResultRow> = all.iter().filter(|row| row.day <= date(9)).cloned().collect();
+    let before: Vec<ResultRow> = all
+        .iter()
+        .filter(|row| row.day <= date(9))
+        .cloned()
+        .collect();
     let (now, then) = (of_day(&all, 9), of_day(&before, 9));
     assert_eq!(now, then);
     let text = serde_json::to_string(&now).unwrap();
@@ -141,13 +149,20 @@ fn scores_weigh_rules_by_the_rows_they_looked_at() {
     let report = of_day(&rows, 7);
     let score = |name: &str| {
         let dimensions = &report.datasets[0].dimensions;
-        dimensions.iter().find(|one| one.dimension == name).unwrap().score
+        dimensions
+            .iter()
+            .find(|one| one.dimension == name)
+            .unwrap()
+            .score
     };
     assert_eq!((score("completeness"), score("conformity")), (0.0, 1.0));
     // Completeness 0, conformity 1, uniqueness 1, each of 993 rows.
     assert!((report.score.unwrap() - 2.0 / 3.0).abs() < 1e-12);
     assert_eq!(report.datasets[0].snapshot_id, Some(7_007));
-    assert_eq!(report.datasets[0].contract_version.as_deref(), Some("1.2.0"));
+    assert_eq!(
+        report.datasets[0].contract_version.as_deref(),
+        Some("1.2.0")
+    );
 }
 
 #[test]
@@ -160,7 +175,10 @@ fn a_run_is_reported_as_of_its_end() {
         as_of: date(300).and_time(NaiveTime::MIN).and_utc(),
     };
     let report = super::run(&input, "run-11").unwrap();
-    assert_eq!(report.as_of, date(11).and_hms_opt(3, 0, 2).unwrap().and_utc());
+    assert_eq!(
+        report.as_of,
+        date(11).and_hms_opt(3, 0, 2).unwrap().and_utc()
+    );
     assert_eq!(report.totals.received, 1_004);
     assert_eq!(found(&report), ["duplicate"]);
     assert!(super::run(&input, "run-12").is_none());

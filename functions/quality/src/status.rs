@@ -8,11 +8,14 @@ use tarn_core::quality::monitor::{Anomaly, Status as Judged};
 use tarn_core::quality::promise::{self, PromiseState};
 use tarn_core::quality::report::{RuleReport, broken_rules};
 use tarn_core::quality::result::ResultRow;
-use tarn_core::run::{ObjectRecord, ObjectState};
+use tarn_core::run::{ObjectRecord, ObjectState, RunStatus};
 use tarn_core::{Result, layout};
 use tarn_lake::Lake;
 
 use crate::reports::Material;
+
+/// Runs of which the last success is looked for.
+const RUNS: usize = 1_000;
 
 /// Days of which anomalies are looked for.
 const DAYS: i64 = 7;
@@ -99,13 +102,23 @@ pub async fn status(lake: &Lake, now: DateTime<Utc>, list_objects: bool) -> Resu
     let material = Material::read(lake, today, today).await?;
     let rows: Vec<&ResultRow> = material.rows().iter().collect();
     let since = rows.iter().map(|row| row.ended_at).min();
+    let runs = lake.ledger.runs(RUNS).await?;
+    let mut newest: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
+    for run in runs.iter().filter(|run| run.status == RunStatus::Succeeded) {
+        let ended = run.ended_at.unwrap_or(run.started_at);
+        for outcome in run.datasets.iter().filter(|outcome| outcome.accepted > 0) {
+            let at = newest.entry(&outcome.dataset).or_insert(ended);
+            *at = ended.max(*at);
+        }
+    }
     let watched = material.watch(lake, (today - TimeDelta::days(DAYS), today), now);
     let datasets = lake
         .contracts
         .iter()
         .map(|contract| {
             let name = contract.dataset.as_str();
-            let last_success = promise::last_success(&rows, name);
+            // Rows of days long past are no part of the histories, but came all the same.
+            let last_success = promise::last_success(&rows, name).max(newest.get(name).copied());
             DatasetStatus {
                 dataset: name.to_owned(),
                 last_success,

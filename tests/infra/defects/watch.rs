@@ -83,7 +83,9 @@ pub fn all() -> Vec<Defect> {
         (
             "promises that are broken in silence",
             "promises and anomalies have alarms",
-            remove("module.lake.module.monitoring.aws_cloudwatch_metric_alarm.promises[\"orders\"]"),
+            remove(
+                "module.lake.module.monitoring.aws_cloudwatch_metric_alarm.promises[\"orders\"]",
+            ),
         ),
         (
             "anomalies that nobody hears of",

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::holt_winters::Smoothing;
 use super::holt_winters::{self, SEASON};
-use super::statistics::{MAD_TO_DEVIATION, mean_deviation, median_deviation, quantile};
+use super::statistics::{mean_deviation, quantile, robust_deviation};
 
 /// How the expected range is found.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,8 +25,9 @@ pub enum Method {
         /// Standard deviations.
         deviations: f64,
     },
-    /// The median, and so many scaled median absolute deviations to either side. With 3.5 it is the
-    /// modified z-score of Iglewicz and Hoaglin, "How to Detect and Handle Outliers" (1993).
+    /// The median, and so many median absolute deviations to either side, scaled to be standard
+    /// deviations and corrected for small samples. With 3.5 it is the modified z-score of Iglewicz and
+    /// Hoaglin, "How to Detect and Handle Outliers" (1993).
     Mad {
         /// Scaled deviations.
         deviations: f64,
@@ -136,6 +137,9 @@ pub struct Detector {
     pub minimum_history: usize,
     /// How wide the range is at least.
     pub least_width: LeastWidth,
+    /// What earlier values of the same weekday were, give or take the least width, is expected too: a
+    /// week has a rhythm before there are weeks enough to measure it.
+    pub weekday_too: bool,
 }
 
 /// A value of a metric.
@@ -239,10 +243,24 @@ impl Detector {
             .absolute
             .max(self.least_width.relative * middle.abs())
             .max(nature.chance(middle, now.rows));
-        let mut range = nature.clamp(Range {
+        let mut wide = Range {
             low: range.low.min(middle - least),
             high: range.high.max(middle + least),
-        });
+        };
+        if self.weekday_too {
+            for seen in history
+                .iter()
+                .filter(|seen| seen.day.weekday() == now.day.weekday())
+            {
+                let least = self
+                    .least_width
+                    .absolute
+                    .max(self.least_width.relative * seen.value.abs());
+                wide.low = wide.low.min(seen.value - least);
+                wide.high = wide.high.max(seen.value + least);
+            }
+        }
+        let mut range = nature.clamp(wide);
         // Where every day had rows, a day without any is missing, however much the counts vary.
         let always = history.iter().all(|seen| seen.value >= 1.0);
         if nature == Nature::Count && always && range.high >= 1.0 {
@@ -285,8 +303,8 @@ impl Detector {
                 around(mean, deviations * deviation)
             }
             Method::Mad { deviations } => {
-                let (median, deviation) = median_deviation(&values)?;
-                around(median, deviations * MAD_TO_DEVIATION * deviation)
+                let (median, deviation) = robust_deviation(&values)?;
+                around(median, deviations * deviation)
             }
             Method::Iqr { factor } => {
                 let (first, third) = (quantile(&values, 0.25)?, quantile(&values, 0.75)?);
@@ -308,8 +326,8 @@ impl Detector {
                 if same.len() < LEAST_OF_A_WEEKDAY {
                     return None;
                 }
-                let (median, deviation) = median_deviation(&same)?;
-                around(median, deviations * MAD_TO_DEVIATION * deviation)
+                let (median, deviation) = robust_deviation(&same)?;
+                around(median, deviations * deviation)
             }
             Method::HoltWinters {
                 deviations,

@@ -34,7 +34,8 @@ pub struct Monitor {
     pub per: Per,
     /// How values are judged.
     pub detector: Detector,
-    /// Compare by [`Method::Mad`] with the values of the same weekday alone once there are four.
+    /// By [`Method::Mad`]: expect also what the same weekday had, and compare with the same weekday
+    /// alone once it has four values.
     pub by_weekday: bool,
 }
 
@@ -58,6 +59,7 @@ impl Monitor {
                 direction,
                 minimum_history: method.usual_history(),
                 least_width,
+                weekday_too: false,
             },
             by_weekday: false,
         }
@@ -257,6 +259,7 @@ impl Monitor {
                     absolute: number("leastAbsolute", 0.0, 0.0, EVER)?,
                     relative: number("leastRelative", 0.0, 0.0, EVER)?,
                 },
+                weekday_too: false,
             },
             by_weekday: false,
         })
@@ -572,6 +575,10 @@ fn detector(monitor: &Monitor, history: &[Observation], day: NaiveDate) -> Detec
     match monitor.detector.method {
         Method::Mad { deviations } if monitor.by_weekday && same >= WEEKS => Detector {
             method: Method::SeasonalMad { deviations },
+            ..monitor.detector
+        },
+        Method::Mad { .. } if monitor.by_weekday => Detector {
+            weekday_too: true,
             ..monitor.detector
         },
         _ => monitor.detector,

@@ -2,7 +2,27 @@
 
 /// What makes the median absolute deviation of a normal distribution its standard deviation:
 /// 1 / Φ⁻¹(3/4). Rousseeuw and Croux, "Alternatives to the Median Absolute Deviation", JASA 88 (1993).
-pub(super) const MAD_TO_DEVIATION: f64 = 1.482_602_218_505_602;
+const MAD_TO_DEVIATION: f64 = 1.482_602_218_505_602;
+
+/// How much the median absolute deviation of n normal values falls short of that of many: Croux and
+/// Rousseeuw, "Time-Efficient Algorithms for Two Highly Robust Estimators of Scale", COMPSTAT 1992.
+fn small_sample(n: usize) -> f64 {
+    const FACTORS: [f64; 10] = [
+        1.0, 1.0, 1.196, 1.495, 1.363, 1.206, 1.200, 1.140, 1.129, 1.107,
+    ];
+    let of_many = n as f64 / (n as f64 - 0.8);
+    FACTORS.get(n).copied().unwrap_or(of_many)
+}
+
+/// The median, and the standard deviation as the median absolute deviation tells it. None of no
+/// values.
+pub(super) fn robust_deviation(values: &[f64]) -> Option<(f64, f64)> {
+    let (middle, deviation) = median_deviation(values)?;
+    Some((
+        middle,
+        MAD_TO_DEVIATION * small_sample(values.len()) * deviation,
+    ))
+}
 
 /// The p-quantile, interpolated between neighbours: type 7 of Hyndman and Fan, "Sample Quantiles in
 /// Statistical Packages", The American Statistician 50 (1996); NumPy's default. None of no values.
@@ -18,12 +38,12 @@ pub(super) fn quantile(values: &[f64], p: f64) -> Option<f64> {
 }
 
 /// The median. None of no values.
-pub(super) fn median(values: &[f64]) -> Option<f64> {
+fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
 }
 
 /// Median and median absolute deviation, the latter not scaled. None of no values.
-pub(super) fn median_deviation(values: &[f64]) -> Option<(f64, f64)> {
+fn median_deviation(values: &[f64]) -> Option<(f64, f64)> {
     let middle = median(values)?;
     let distances: Vec<f64> = values.iter().map(|value| (value - middle).abs()).collect();
     Some((middle, median(&distances)?))

@@ -489,7 +489,7 @@ fn broken_rule(rule: &RuleReport) -> Markup {
                 @if let (Some(value), Some(expected)) = (rule.value, &rule.expected) {
                     " (found " (number(value)) ", expected " (expected) ")"
                 }
-                " " code { (rule.name) }
+                @if rule.name != rule.text { " " code { (rule.name) } }
                 @if !rule.samples.is_empty() {
                     details open {
                         summary { "Sample rows" }

@@ -33,7 +33,7 @@ ol.findings{list-style:none;margin:0;padding:0;border-top:1px solid var(--rule)}
 ol.findings li{display:grid;grid-template-columns:6.75rem 11rem 1fr auto;gap:.25rem 1rem;align-items:baseline;padding:.6rem 0;border-bottom:1px solid var(--rule)}
 ol.findings .who{color:var(--soft);font-size:.8125rem;white-space:nowrap}
 ol.findings .what{overflow-wrap:anywhere}
-.tag{display:inline-block;padding:.05rem .5rem;border-radius:.25rem;font-size:.8125rem;font-weight:600;white-space:nowrap;background:var(--notebg);color:var(--note)}
+.tag{display:inline-block;justify-self:start;padding:.05rem .5rem;border-radius:.25rem;font-size:.8125rem;font-weight:600;white-space:nowrap;background:var(--notebg);color:var(--note)}
 .tag.failure,.tag.broken{background:var(--badbg);color:var(--bad)}
 .tag.problem{background:var(--warnbg);color:var(--warn)}
 .tag.kept{background:var(--goodbg);color:var(--good)}

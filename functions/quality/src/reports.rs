@@ -56,18 +56,19 @@ impl Material {
             .collect()
     }
 
-    /// When a day was settled: its end, or the end of the last of its runs, or the last judgement of an
-    /// anomaly of the day. A day that has not ended is reported as of now.
+    /// When a day was settled: its end, or the end of the last run of it or of a day before it, or the
+    /// last judgement of an anomaly of the day. A day that has not ended is reported as of now.
     fn settled(&self, day: NaiveDate, now: DateTime<Utc>) -> DateTime<Utc> {
         let end = end_of(day);
         if end > now {
             return now;
         }
+        let first = day - TimeDelta::days(HISTORY_DAYS);
         let ending = format!("/{day}");
         let runs = self
             .rows
             .iter()
-            .filter(|row| row.day == day)
+            .filter(|row| (first..=day).contains(&row.day))
             .map(|row| row.ended_at);
         let said = self
             .feedback

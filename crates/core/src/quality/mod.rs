@@ -13,5 +13,6 @@ pub mod result;
 pub mod score;
 mod statistics;
 mod summary;
+pub mod text;
 
 pub use summary::{DatasetQuality, summary};

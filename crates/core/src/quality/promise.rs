@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::metric::Metric;
 use super::result::{Kind, ResultRow, effective};
+use super::text::{count, number};
 
 /// What is promised.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,9 +58,11 @@ impl Promise {
                 format!("new rows at least every {}", duration(*seconds))
             }
             Promise::RowsPerDay { low, high } => match (low, high) {
-                (Some(low), Some(high)) => format!("{low} to {high} rows a day"),
-                (Some(low), None) => format!("at least {low} rows a day"),
-                (None, Some(high)) => format!("at most {high} rows a day"),
+                (Some(low), Some(high)) => {
+                    format!("{} to {} rows a day", count(*low), count(*high))
+                }
+                (Some(low), None) => format!("at least {} rows a day", count(*low)),
+                (None, Some(high)) => format!("at most {} rows a day", count(*high)),
                 (None, None) => "any number of rows a day".to_owned(),
             },
         }
@@ -120,8 +123,8 @@ impl PromiseState {
         match self.measured {
             None => "nothing to measure yet".to_owned(),
             Some(rows) if self.promise == "rows_per_day" => match self.day {
-                Some(day) => format!("{rows} rows on {day}"),
-                None => format!("{rows} rows"),
+                Some(day) => format!("{} rows on {day}", number(rows)),
+                None => format!("{} rows", number(rows)),
             },
             Some(seconds) => duration(seconds),
         }
@@ -238,5 +241,69 @@ mod tests {
         ] {
             assert_eq!(duration(seconds), text);
         }
+    }
+
+    fn run(day: &str, minute: i64, received: u64, rejected: u64) -> ResultRow {
+        let contracts = crate::contract::Contracts::default();
+        let at = DateTime::UNIX_EPOCH + TimeDelta::minutes(minute);
+        let key = format!("raw/a/b/ingest_date={day}/{minute}");
+        let run = crate::run::RunRecord {
+            status: crate::run::RunStatus::Succeeded,
+            ended_at: Some(at),
+            datasets: vec![crate::run::DatasetOutcome {
+                dataset: "events".to_owned(),
+                received,
+                accepted: received - rejected,
+                rejected,
+                ..crate::run::DatasetOutcome::default()
+            }],
+            ..crate::run::RunRecord::begin(minute.to_string(), &key, at)
+        };
+        super::super::result::rows_of(&run, &contracts).swap_remove(0)
+    }
+
+    #[test]
+    fn promises_are_broken_by_nothing_coming_at_all() {
+        let hour = 3_600.0;
+        let promises = [
+            Promise::Freshness {
+                seconds: 2.0 * hour,
+            },
+            Promise::Frequency {
+                seconds: 24.0 * hour,
+            },
+            Promise::RowsPerDay {
+                low: Some(100),
+                high: Some(200),
+            },
+        ];
+        // The last rows that were accepted came at 01:00; what came later was rejected as a whole.
+        let rows = [
+            run("1970-01-01", 60, 120, 0),
+            run("1970-01-01", 600, 50, 50),
+        ];
+        let rows: Vec<&ResultRow> = rows.iter().collect();
+        let kept = |hours: i64| -> Vec<Option<bool>> {
+            let as_of = DateTime::UNIX_EPOCH + TimeDelta::hours(hours);
+            states("events", &promises, &rows, None, as_of.date_naive(), as_of)
+                .into_iter()
+                .map(|state| state.kept)
+                .collect()
+        };
+        // On the first day there is no day before.
+        assert_eq!(kept(2), [Some(true), Some(true), None]);
+        assert_eq!(kept(4), [Some(false), Some(true), None]);
+        assert_eq!(kept(26), [Some(false), Some(false), Some(true)]);
+        // A day without rows.
+        assert_eq!(kept(50), [Some(false), Some(false), Some(false)]);
+        let nothing = states(
+            "events",
+            &promises,
+            &[],
+            None,
+            NaiveDate::MIN,
+            DateTime::UNIX_EPOCH,
+        );
+        assert!(nothing.iter().all(|state| state.kept.is_none()));
     }
 }

@@ -5,9 +5,9 @@ use maud::{Markup, html};
 
 use super::TrendDay;
 use super::collect::shown;
-use super::html::count;
 use crate::quality::monitor::Anomaly;
 use crate::quality::score::percent;
+use crate::quality::text::count;
 
 /// Coordinates have one digit behind the point: the page stays small, and equal on every machine.
 fn at(value: f64) -> String {

@@ -16,6 +16,7 @@ use crate::quality::monitor::{Anomaly, Evidence, Monitor, Status, Watched, watch
 use crate::quality::promise::{self, PromiseState, duration};
 use crate::quality::result::{Kind, ResultRow, Sample, effective};
 use crate::quality::score::{percent, scores};
+use crate::quality::text::{count, number};
 
 /// What a report is made of.
 #[derive(Debug, Clone, Copy)]
@@ -116,7 +117,11 @@ fn report(
         as_of: input.as_of,
         score: (!scored.is_empty()).then(|| scored.iter().sum::<f64>() / scored.len() as f64),
         totals: Totals {
-            runs: sum(&|one| one.runs),
+            runs: of_day
+                .iter()
+                .map(|row| row.run_id.as_str())
+                .collect::<BTreeSet<_>>()
+                .len() as u64,
             failed_runs: failed_runs.len() as u64,
             received: sum(&|one| one.received),
             accepted: sum(&|one| one.accepted),
@@ -447,7 +452,17 @@ pub(super) fn shown(metric: &str, value: f64) -> String {
             let minutes = (value / 60.0).floor();
             format!("{:02.0}:{:02.0}", (minutes / 60.0).floor(), minutes % 60.0)
         }
-        _ => super::html::number(value),
+        Some(Metric::RowCount | Metric::Distinct(_)) => number(value.round()),
+        _ => number(value),
+    }
+}
+
+/// A distance between two values of a metric, for people.
+fn distance(metric: &str, value: f64) -> String {
+    match Metric::parse(metric) {
+        Some(metric) if metric.is_share() => format!("{} points", number(100.0 * value)),
+        Some(Metric::ArrivalSecondsOfDay) => duration(value),
+        _ => shown(metric, value),
     }
 }
 
@@ -473,7 +488,7 @@ pub fn sentence(anomaly: &Anomaly) -> String {
         show(anomaly.expected.low),
         show(anomaly.expected.high),
         if anomaly.above { "above" } else { "below" },
-        show(anomaly.missed_by)
+        distance(&anomaly.metric, anomaly.missed_by)
     )
 }
 
@@ -554,16 +569,14 @@ fn findings(
 
 fn rule_sentence(rule: &RuleReport) -> String {
     match (rule.value, &rule.expected) {
-        (Some(value), Some(expected)) => format!(
-            "{}: {}, expected {expected}",
-            rule.text,
-            super::html::number(value)
-        ),
+        (Some(value), Some(expected)) => {
+            format!("{}: {}, expected {expected}", rule.text, number(value))
+        }
         _ => format!(
             "{}: broken by {} of {} rows",
             rule.text,
-            super::html::count(rule.failed),
-            super::html::count(rule.checked)
+            count(rule.failed),
+            count(rule.checked)
         ),
     }
 }

@@ -10,6 +10,7 @@ use crate::quality::monitor::{Anomaly, Per, Status};
 use crate::quality::promise::{PromiseState, duration};
 use crate::quality::result::Sample;
 use crate::quality::score::percent;
+use crate::quality::text::{count, number};
 
 /// The page.
 pub fn html(report: &Report) -> String {
@@ -57,36 +58,9 @@ fn instant(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// A count with thousands separated: 1,234,567.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A number with thousands separated and at most two digits behind the point.
-pub(super) fn number(value: f64) -> String {
-    if value.abs() >= 1e15 || !value.is_finite() {
-        return format!("{value:e}");
-    }
-    let hundredths = (value.abs() * 100.0).round() as u64;
-    let (whole, part) = (hundredths / 100, hundredths % 100);
-    let sign = if value < 0.0 && hundredths > 0 {
-        "−"
-    } else {
-        ""
-    };
-    match part {
-        0 => format!("{sign}{}", count(whole)),
-        part if part % 10 == 0 => format!("{sign}{}.{}", count(whole), part / 10),
-        part => format!("{sign}{}.{part:02}", count(whole)),
-    }
+/// Keeps a number and its sign of per cent on one line.
+fn unbroken(text: &str) -> String {
+    text.replace(" %", "\u{a0}%")
 }
 
 fn plural(number: u64, noun: &str) -> String {
@@ -185,7 +159,7 @@ fn attention(findings: &[Finding]) -> Markup {
                         li {
                             (gravity(finding.gravity))
                             a href=(format!("#{}", finding.dataset)) { (finding.dataset) }
-                            span.what { (finding.text) }
+                            span.what { (unbroken(&finding.text)) }
                             span.who { @if let Some(owner) = &finding.owner { (owner) } }
                         }
                     }
@@ -215,9 +189,9 @@ fn overview(report: &Report) -> Markup {
             @if report.datasets.is_empty() {
                 p { "No dataset got anything." }
             } @else {
+                p.lead { "Scores in per cent of what was checked; age of the newest rows at the report’s time." }
                 div.scroll role="region" tabindex="0" aria-labelledby="datasets" {
                     table {
-                        caption { "Scores in per cent of what was checked; age of the newest rows at the report’s time." }
                         thead {
                             tr {
                                 th scope="col" { "Dataset" }
@@ -310,7 +284,7 @@ fn anomaly_card(anomaly: &Anomaly) -> Markup {
                     Status::Dismissed => span.tag { "Dismissed" },
                 }
             }
-            p { (sentence(anomaly)) "." }
+            p { (unbroken(&sentence(anomaly))) "." }
             (chart::history(anomaly))
             dl {
                 dt { "When" } dd { (at) }
@@ -436,7 +410,10 @@ fn dataset_section(dataset: &DatasetReport) -> Markup {
             h3 id=(dataset.dataset) { (dataset.dataset) }
             ul.about {
                 @if let Some(score) = dataset.score {
-                    li { "score " (percent(score)) " " (chart::scores(&dataset.trend)) }
+                    li {
+                        "score " (percent(score))
+                        @if dataset.trend.len() > 1 { " " (chart::scores(&dataset.trend)) }
+                    }
                 }
                 @if let Some(owner) = &dataset.owner { li { "owner " (owner) } }
                 @if let Some(version) = &dataset.contract_version { li { "contract " (version) } }

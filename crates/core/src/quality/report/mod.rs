@@ -69,7 +69,7 @@ pub struct Report {
 /// Sums.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Runs that count, per dataset.
+    /// Runs that count.
     pub runs: u64,
     /// Runs that failed.
     pub failed_runs: u64,

@@ -25,6 +25,7 @@ const COMMANDS: &[&[&str]] = &[
     &["contract"],
     &["contract", "lint"],
     &["contract", "infer"],
+    &["contract", "diff"],
     &["completions"],
 ];
 

@@ -2,14 +2,54 @@
 
 use std::process::Command;
 
-use crate::process::{cargo, step};
-use crate::{Outcome, docs, package, python, root, tarn, terraform};
+use crate::process::{self, cargo, step};
+use crate::{Outcome, docs, package, python, root, target, tarn, terraform};
 
 /// Builds the binary and the tests with one set of features, so that Polars is built once.
 pub fn build() -> Outcome {
     step(
         "build",
         &mut cargo(&["build", "--release", "--workspace", "--all-targets"]),
+    )
+}
+
+/// Compares the contracts with those of the commit before (or of the one that TARN_CONTRACTS_BASE
+/// names): a breaking change needs a new major version.
+fn contract_changes() -> Outcome {
+    let base = process::variable("TARN_CONTRACTS_BASE")
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "HEAD^".to_owned());
+    let git = |args: &[&str]| {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(root()).args(args);
+        command
+    };
+    let listed = git(&["ls-tree", "--name-only", &base, "contracts/"]).output();
+    let Some(listed) = listed.ok().filter(|output| output.status.success()) else {
+        eprintln!("\n==> contract changes: not compared, for {base} is no commit here");
+        return Ok(());
+    };
+    let folder = target()?.join("contracts-before");
+    let unwritable = |error| format!("{}: {error}", folder.display());
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(unwritable(error));
+        }
+        _ => std::fs::create_dir_all(&folder).map_err(unwritable)?,
+    }
+    for path in String::from_utf8_lossy(&listed.stdout).lines() {
+        let Some(name) = path.strip_prefix("contracts/") else {
+            continue;
+        };
+        let text = process::capture("git", &mut git(&["show", &format!("{base}:{path}")]))?;
+        std::fs::write(folder.join(name), text).map_err(unwritable)?;
+    }
+    step(
+        "contract changes",
+        Command::new(tarn()?)
+            .args(["contract", "diff"])
+            .arg(&folder)
+            .arg(root().join("contracts")),
     )
 }
 
@@ -40,6 +80,7 @@ pub fn test() -> Outcome {
                 .arg(&contract),
         )?;
     }
+    contract_changes()?;
     let emulator = python::environment_of("emulator", &root().join("localstack/requirements.txt"))?
         .join("bin/python");
     step(

@@ -10,6 +10,8 @@ pub enum ErrorKind {
     BadSource,
     /// A contract or a setting is wrong.
     BadContract,
+    /// A rule of a contract that stops a run was broken: nothing was committed.
+    Quality,
     /// A request by a user is wrong: an unknown table, SQL that is not a query.
     BadRequest,
     /// The named thing does not exist.
@@ -30,6 +32,7 @@ impl ErrorKind {
         match self {
             ErrorKind::BadSource => "bad_source",
             ErrorKind::BadContract => "bad_contract",
+            ErrorKind::Quality => "quality",
             ErrorKind::BadRequest => "bad_request",
             ErrorKind::NotFound => "not_found",
             ErrorKind::Conflict => "conflict",

@@ -12,5 +12,6 @@ pub mod quality;
 pub mod quarantine;
 pub mod run;
 pub mod schema;
+pub mod sql;
 
 pub use error::{Error, ErrorKind, Result, ResultExt};

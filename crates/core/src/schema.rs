@@ -198,7 +198,17 @@ pub mod system {
     /// When the row was found to be gone at its source; only on tables whose contract asks for it.
     pub const DELETED_AT: &str = "_deleted_at";
 
-    /// The columns, `_deleted_at` not among them.
+    /// The columns of the row whose value is the contract's default because the source had none; only on
+    /// tables whose contract has such columns.
+    pub const IMPUTED: &str = "_imputed";
+
+    /// The marker of imputed values.
+    pub fn imputed() -> Field {
+        Field::new(IMPUTED, ColumnType::StringList, false)
+            .doc("Columns whose value is the contract's default because the source had none; null where there are none")
+    }
+
+    /// The columns, `_imputed` and `_deleted_at` not among them.
     pub fn fields() -> Vec<Field> {
         vec![
             Field::new(RUN_ID, ColumnType::String, true).doc("Run that wrote the row"),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::column::ColumnData;
+use crate::drift::NewColumn;
 use crate::render;
 use tarn_core::contract::{Column, Contract};
 
@@ -53,7 +54,8 @@ impl Rejected {
 /// Rows as columns, in the order of the contract's columns, and the rows that could not be read.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// One per column of the contract, all of `offsets.len()` rows.
+    /// One per column of the contract, all of `offsets.len()` rows; behind them `_imputed`, once the
+    /// defaults of a contract that has some are in their places.
     pub columns: Vec<ColumnData>,
     /// Per row: byte offset, rowid or sequence number.
     pub offsets: Vec<i64>,
@@ -180,4 +182,15 @@ impl EmptyColumns {
 pub trait Reader {
     /// The next batch, or None at the end. An error stops the run: the object cannot be read.
     fn next_batch(&mut self) -> tarn_core::Result<Option<Batch>>;
+
+    /// Columns of the source that the contract does not know, as far as it was read.
+    fn new_columns(&self) -> Vec<NewColumn> {
+        Vec::new()
+    }
+
+    /// The names of the source's columns so far, in their order where they have one; None where the
+    /// format has always the same.
+    fn source_columns(&self) -> Option<Vec<String>> {
+        None
+    }
 }

@@ -1,220 +1,397 @@
-//! Checks rows against their contract: a row that breaks a rule of severity `error` leaves the
-//! batch with its payload, its place and the rule.
+//! Holds rows against the rules of their contract: a row that breaks a rule of severity `reject`
+//! leaves the batch with its payload, its place and the rule. What is measured of a column or of the
+//! object is judged at its end.
 
-use tarn_core::Result;
-use tarn_core::contract::{Bound, Contract, Metric, Severity, TableCheck, ValueCheck, ValueRule};
+mod columns;
+mod measure;
+mod outlier;
+mod personal;
+mod reference;
+pub mod tables;
+mod value;
+
+use tarn_core::contract::{Check, Column, Contract, RowCheck, Rule, Unit};
 use tarn_core::run::CheckResult;
-use tarn_core::schema::ColumnType;
+use tarn_core::{Error, Result};
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::batch::Batch;
-use crate::column::{ColumnData, TextColumn};
+use crate::column::ColumnData;
+use crate::profile::{Frequencies, is_personal};
 use crate::render;
+
+pub(crate) use value::missing_rows;
+
+pub use measure::Facts;
+pub use outlier::Survey;
+pub use reference::{KeySet, References};
 
 /// The rules of a contract and what they have found so far.
 pub struct Checks<'a> {
     contract: &'a Contract,
-    columns: Vec<ColumnTally>,
+    references: &'a References,
+    tallies: Vec<Tally>,
     checked: u64,
 }
 
-struct ColumnTally {
-    /// Rows without a value in a required column.
-    missing: u64,
-    /// Per value rule of the column: rows that broke it.
-    broken: Vec<u64>,
-    /// Per metric of the column: rows that it counts.
-    counted: Vec<u64>,
+/// What a rule has found so far.
+#[derive(Default)]
+struct Tally {
+    /// Rows that broke it, or that a measure counts.
+    rows: u64,
+    /// For unique values that are counted and not rejected.
+    frequencies: Frequencies,
+    /// Rows per stated value of a distribution.
+    shares: Vec<u64>,
+    /// The bounds of an outlier.
+    fence: Option<outlier::Fence>,
+    estimated: bool,
 }
 
 impl<'a> Checks<'a> {
-    /// The rules of a contract.
-    pub fn new(contract: &'a Contract) -> Self {
-        let columns = contract
-            .columns
+    /// The rules of a contract. `references` holds the values that rows refer to, `survey` what a first
+    /// pass found where the contract asks for outliers.
+    ///
+    /// # Errors
+    /// `Internal` where one of them is missing.
+    pub fn new(
+        contract: &'a Contract,
+        references: &'a References,
+        survey: Option<&Survey>,
+    ) -> Result<Self> {
+        let tallies = contract
+            .rules
             .iter()
-            .map(|column| ColumnTally {
-                missing: 0,
-                broken: vec![0; column.rules.len()],
-                counted: vec![0; column.metrics.len()],
+            .map(|rule| {
+                let mut tally = Tally::default();
+                match (&rule.check, rule.column) {
+                    (Check::Rows(RowCheck::Outlier(method)), Some(column)) => {
+                        let survey = survey.ok_or_else(|| unprepared(rule))?;
+                        tally.fence = survey.fence(column, *method);
+                        tally.estimated = survey.estimated(column);
+                    }
+                    (Check::Rows(RowCheck::Reference(to)), _) if !references.contains_key(to) => {
+                        return Err(unprepared(rule));
+                    }
+                    _ => {}
+                }
+                Ok(tally)
             })
-            .collect();
-        Checks {
+            .collect::<Result<_>>()?;
+        Ok(Checks {
             contract,
-            columns,
+            references,
+            tallies,
             checked: 0,
-        }
+        })
     }
 
     /// Checks every row of the batch and moves those that break a rule to its rejected rows.
     pub fn apply(&mut self, batch: &mut Batch) -> Result<()> {
         let rows = batch.rows();
         self.checked += rows as u64;
-        // The first broken rule of each rejected row, in column order.
-        let mut verdicts: Vec<Option<Verdict>> = Vec::new();
-        for (index, (column, tally)) in self
+        // The first broken rule of each rejected row, in the order of the contract.
+        let mut verdicts: Vec<Option<usize>> = Vec::new();
+        for (number, (rule, tally)) in self
             .contract
-            .columns
+            .rules
             .iter()
-            .zip(&mut self.columns)
+            .zip(&mut self.tallies)
             .enumerate()
         {
-            let data = &batch.columns[index];
-            for (metric, counted) in column.metrics.iter().zip(&mut tally.counted) {
-                *counted += count_metric(&metric.metric, data);
-            }
-            if column.required && data.validity().nulls() > 0 {
-                for row in (0..rows).filter(|&row| !data.validity().get(row)) {
-                    tally.missing += 1;
-                    note(
-                        &mut verdicts,
-                        rows,
-                        row,
-                        Verdict {
-                            column: index,
-                            rule: None,
-                        },
-                    );
-                }
-            }
-            for (number, rule) in column.rules.iter().enumerate() {
-                for row in broken_rows(rule, data, &column.ty) {
-                    tally.broken[number] += 1;
-                    if rule.severity == Severity::Error {
-                        note(
-                            &mut verdicts,
-                            rows,
-                            row,
-                            Verdict {
-                                column: index,
-                                rule: Some(number),
-                            },
-                        );
+            match &rule.check {
+                Check::Rows(RowCheck::Unique { columns, key }) => {
+                    if !key && !rule.rejects_rows() {
+                        count_values(self.contract, columns, batch, &mut tally.frequencies);
                     }
                 }
+                Check::Rows(check) => {
+                    let broken =
+                        self.contract
+                            .broken(rule, check, batch, self.references, tally.fence)?;
+                    tally.rows += broken.len() as u64;
+                    if rule.rejects_rows() && !broken.is_empty() {
+                        verdicts.resize(rows, None);
+                        for row in broken {
+                            verdicts[row].get_or_insert(number);
+                        }
+                    }
+                }
+                Check::Column(measure) => {
+                    if let Some(column) = rule.column {
+                        let ty = &self.contract.columns[column].ty;
+                        measure::count(measure, &batch.columns[column], ty, tally);
+                    }
+                }
+                Check::Object(_) | Check::Table(_) => {}
             }
         }
         if !verdicts.is_empty() {
-            reject(self.contract, batch, &verdicts);
+            self.reject(batch, &verdicts);
         }
         Ok(())
     }
 
-    /// What each rule found. `received` and `duplicates` are of the whole object.
-    pub fn results(&self, received: u64, duplicates: u64) -> Vec<CheckResult> {
+    /// What each rule over rows, columns and the object found; rules over tables are judged by
+    /// [`tables::evaluate`].
+    ///
+    /// # Errors
+    /// `Internal` where the source did not say what a rule asks of it.
+    pub fn results(&self, facts: &Facts<'_>) -> Result<Vec<CheckResult>> {
         let mut results = Vec::new();
-        for (column, tally) in self.contract.columns.iter().zip(&self.columns) {
-            let result =
-                |rule: &str, dimension: &str, severity: Severity, failed, passed| CheckResult {
-                    rule: rule.to_owned(),
-                    column: Some(column.name.clone()),
-                    dimension: dimension.to_owned(),
-                    severity: severity.as_str().to_owned(),
-                    checked: self.checked,
-                    failed,
-                    passed,
-                    ..CheckResult::default()
-                };
-            if column.required {
-                results.push(result(
-                    &format!("{} is required", column.name),
-                    "completeness",
-                    Severity::Error,
-                    tally.missing,
-                    tally.missing == 0,
-                ));
-            }
-            for (rule, &failed) in column.rules.iter().zip(&tally.broken) {
-                results.push(result(
-                    &rule.text,
-                    &rule.dimension,
-                    rule.severity,
-                    failed,
-                    failed == 0,
-                ));
-            }
-            for (metric, &counted) in column.metrics.iter().zip(&tally.counted) {
-                let value = if !metric.percent {
-                    counted as f64
-                } else if self.checked == 0 {
-                    0.0
-                } else {
-                    100.0 * counted as f64 / self.checked as f64
-                };
-                results.push(result(
-                    &metric.text,
-                    &metric.dimension,
-                    metric.severity,
-                    counted,
-                    metric.comparison.holds(value),
-                ));
-            }
-        }
-        for rule in &self.contract.table_rules {
-            let (failed, passed) = match &rule.check {
-                TableCheck::RowCount(comparison) => {
-                    let passed = comparison.holds(received as f64);
-                    (u64::from(!passed), passed)
+        for (rule, tally) in self.contract.rules.iter().zip(&self.tallies) {
+            results.push(match &rule.check {
+                Check::Rows(check) => self.of_rows(rule, check, tally, facts),
+                Check::Column(measure) => {
+                    measure::of_column(self.contract, rule, measure, tally, self.checked, facts)
                 }
-                TableCheck::DuplicateKeys(comparison) => {
-                    (duplicates, comparison.holds(duplicates as f64))
-                }
-            };
-            results.push(CheckResult {
-                rule: rule.text.clone(),
-                column: None,
-                dimension: rule.dimension.clone(),
-                severity: rule.severity.as_str().to_owned(),
-                checked: received,
-                failed,
-                passed,
-                ..CheckResult::default()
+                Check::Object(measure) => measure::of_object(self.contract, rule, measure, facts)?,
+                Check::Table(_) => continue,
             });
         }
-        results
+        Ok(results)
     }
-}
 
-#[derive(Clone, Copy)]
-struct Verdict {
-    column: usize,
-    /// None: the column is required and has no value.
-    rule: Option<usize>,
-}
-
-fn note(verdicts: &mut Vec<Option<Verdict>>, rows: usize, row: usize, verdict: Verdict) {
-    if verdicts.is_empty() {
-        verdicts.resize(rows, None);
-    }
-    verdicts[row].get_or_insert(verdict);
-}
-
-fn reject(contract: &Contract, batch: &mut Batch, verdicts: &[Option<Verdict>]) {
-    let mut rejected = Vec::new();
-    let mut keep = Vec::with_capacity(verdicts.len());
-    for (row, verdict) in verdicts.iter().enumerate() {
-        let Some(verdict) = verdict else {
-            keep.push(row as u32);
-            continue;
+    fn of_rows(
+        &self,
+        rule: &Rule,
+        check: &RowCheck,
+        tally: &Tally,
+        facts: &Facts<'_>,
+    ) -> CheckResult {
+        let rejected = |id: &str| {
+            let counts = &facts.outcome.rejected_by;
+            counts.get(id).copied().unwrap_or_default()
         };
-        let column = &contract.columns[verdict.column];
-        let (rule, reason) = match verdict.rule {
-            None => (
-                format!("{}.required", column.name),
-                format!("{} has no value", column.name),
+        let (checked, failed, estimated) = match check {
+            RowCheck::Readable => (facts.outcome.received, rejected(&rule.id), false),
+            RowCheck::Unique { key: true, .. } => (
+                facts.outcome.received,
+                rejected(crate::ingest::DUPLICATE),
+                false,
             ),
-            Some(number) => {
-                let rule = &column.rules[number];
-                let found = render::value(&batch.columns[verdict.column], row, &column.ty);
-                (
-                    rule.id.clone(),
-                    format!("{}, but found {}", rule.text, shortened(&found)),
-                )
+            RowCheck::Unique { .. } if rule.rejects_rows() => {
+                (self.checked, rejected(&rule.id), false)
             }
+            RowCheck::Unique { .. } => (
+                self.checked,
+                tally.frequencies.repeated(),
+                tally.frequencies.estimated(),
+            ),
+            _ => (self.checked, tally.rows, tally.estimated),
         };
-        rejected.push(batch.reject_row(contract, row, rule, Some(&column.name), reason));
+        let value = match rule.threshold.unit {
+            Unit::Percent if checked == 0 => 0.0,
+            Unit::Percent => 100.0 * failed as f64 / checked as f64,
+            _ => failed as f64,
+        };
+        CheckResult {
+            checked,
+            failed,
+            passed: rule.threshold.comparison.holds(value),
+            value: Some(value),
+            estimated,
+            ..result(self.contract, rule)
+        }
     }
-    batch.rejected.extend(rejected);
-    batch.keep_rows(&keep);
+
+    fn reject(&self, batch: &mut Batch, verdicts: &[Option<usize>]) {
+        let mut rejected = Vec::new();
+        let mut keep = Vec::with_capacity(verdicts.len());
+        for (row, verdict) in verdicts.iter().enumerate() {
+            let Some(rule) = verdict.and_then(|number| self.contract.rules.get(number)) else {
+                keep.push(row as u32);
+                continue;
+            };
+            let column = rule
+                .column
+                .map(|column| self.contract.columns[column].name.as_str());
+            let reason = reason(self.contract, rule, batch, row);
+            rejected.push(batch.reject_row(self.contract, row, &rule.id, column, reason));
+        }
+        batch.rejected.extend(rejected);
+        batch.keep_rows(&keep);
+    }
+}
+
+fn unprepared(rule: &Rule) -> Error {
+    Error::internal(format!("what rule {} needs was not given to it", rule.id))
+}
+
+/// A result of which nothing is known yet.
+pub(crate) fn result(contract: &Contract, rule: &Rule) -> CheckResult {
+    CheckResult {
+        id: rule.id.clone(),
+        kind: rule.kind.name.to_owned(),
+        rule: rule.text.clone(),
+        column: rule
+            .column
+            .and_then(|column| contract.columns.get(column))
+            .map(|column| column.name.clone()),
+        dimension: rule.dimension.clone(),
+        severity: rule.severity.as_str().to_owned(),
+        owner: rule.owner.clone(),
+        expected: Some(rule.expected()),
+        ..CheckResult::default()
+    }
+}
+
+/// Whether a measured number is as it must be. Of no rows everything holds; of rows without a value to
+/// measure nothing does.
+pub(crate) fn verdict(rule: &Rule, rows: u64, value: Option<f64>) -> bool {
+    match value {
+        Some(value) => rule.threshold.comparison.holds(value),
+        None => rows == 0,
+    }
+}
+
+/// Which rows break a rule.
+trait Broken {
+    fn broken(
+        &self,
+        rule: &Rule,
+        check: &RowCheck,
+        batch: &Batch,
+        references: &References,
+        fence: Option<outlier::Fence>,
+    ) -> Result<Vec<usize>>;
+}
+
+impl Broken for Contract {
+    fn broken(
+        &self,
+        rule: &Rule,
+        check: &RowCheck,
+        batch: &Batch,
+        references: &References,
+        fence: Option<outlier::Fence>,
+    ) -> Result<Vec<usize>> {
+        let typed = |index: usize| (&batch.columns[index], &self.columns[index].ty);
+        let all = |columns: &[usize]| {
+            columns
+                .iter()
+                .map(|&index| typed(index))
+                .collect::<Vec<_>>()
+        };
+        if let RowCheck::Personal { columns, patterns } = check {
+            let mut rows: Vec<usize> = Vec::new();
+            for &index in columns {
+                rows.extend(personal_rows(&batch.columns[index], patterns));
+            }
+            rows.sort_unstable();
+            rows.dedup();
+            return Ok(rows);
+        }
+        let index = rule
+            .column
+            .ok_or_else(|| Error::internal(format!("rule {} of a column names none", rule.id)))?;
+        let (data, ty) = typed(index);
+        Ok(match check {
+            RowCheck::Present(missing) => value::missing_rows(missing, data),
+            RowCheck::Value(check) => value::broken_rows(check, data, ty),
+            RowCheck::Pair { operator, other } => {
+                columns::incomparable_rows((data, ty), *operator, typed(*other))
+            }
+            RowCheck::Sum {
+                plus,
+                minus,
+                tolerance,
+            } => columns::unbalanced_rows((data, ty), &all(plus), &all(minus), *tolerance),
+            RowCheck::Reference(to) => match references.get(to) {
+                Some(keys) => keys.strange_rows(data, ty),
+                None => return Err(unprepared(rule)),
+            },
+            RowCheck::Outlier(_) => match fence {
+                Some(fence) => outlier::outlying_rows(fence, data, ty),
+                None => Vec::new(),
+            },
+            RowCheck::Unique { .. } | RowCheck::Personal { .. } | RowCheck::Readable => Vec::new(),
+        })
+    }
+}
+
+fn personal_rows(
+    data: &ColumnData,
+    patterns: &[tarn_core::contract::PersonalPattern],
+) -> Vec<usize> {
+    match data {
+        ColumnData::Text(column) => {
+            value::rows_where(column, |text| personal::found(text, patterns))
+        }
+        ColumnData::List(column) => {
+            value::rows_where(&column.items, |text| personal::found(text, patterns))
+                .into_iter()
+                .map(|item| column.ends.partition_point(|&end| end as usize <= item))
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Counts the values of several columns together; rows with a null in one of them are left out.
+fn count_values(
+    contract: &Contract,
+    columns: &[usize],
+    batch: &Batch,
+    frequencies: &mut Frequencies,
+) {
+    if let [only] = columns {
+        frequencies.add(&batch.columns[*only]);
+        return;
+    }
+    for row in 0..batch.rows() {
+        if columns
+            .iter()
+            .any(|&index| !batch.columns[index].validity().get(row))
+        {
+            continue;
+        }
+        let mut hasher = Xxh3::new();
+        for &index in columns {
+            match &batch.columns[index] {
+                ColumnData::Text(column) => hasher.update(column.get(row).unwrap_or_default()),
+                ColumnData::Int(column) => hasher.update(&column.values[row].to_le_bytes()),
+                ColumnData::Long(column) => hasher.update(&column.values[row].to_le_bytes()),
+                data => {
+                    let ty = &contract.columns[index].ty;
+                    hasher.update(render::value(data, row, ty).as_bytes());
+                }
+            }
+            // No UTF-8 text holds this byte, so values cannot run into each other.
+            hasher.update(&[0xff]);
+        }
+        frequencies.add_hash(hasher.digest());
+    }
+}
+
+/// Why a row is rejected, for people. Values of personal columns are not told.
+fn reason(contract: &Contract, rule: &Rule, batch: &Batch, row: usize) -> String {
+    let Some(index) = rule.column else {
+        return rule.text.clone();
+    };
+    let shown = |index: usize| -> Option<String> {
+        let column: &Column = &contract.columns[index];
+        (!is_personal(column))
+            .then(|| shortened(&render::value(&batch.columns[index], row, &column.ty)))
+    };
+    let column = &contract.columns[index];
+    match &rule.check {
+        Check::Rows(RowCheck::Present(_)) if !batch.columns[index].validity().get(row) => {
+            format!("{} has no value", column.name)
+        }
+        Check::Rows(RowCheck::Personal { .. }) => format!(
+            "{} holds what looks like personal data, and is not declared personal",
+            column.name
+        ),
+        Check::Rows(RowCheck::Pair { other, .. }) => match (shown(index), shown(*other)) {
+            (Some(own), Some(other)) => format!("{}, but found {own} and {other}", rule.text),
+            _ => format!("{}, and it does not hold", rule.text),
+        },
+        _ => match shown(index) {
+            Some(found) => format!("{}, but found {found}", rule.text),
+            None => format!("{}, and its value does not", rule.text),
+        },
+    }
 }
 
 /// A value for a message: long ones are cut.
@@ -224,135 +401,4 @@ fn shortened(text: &str) -> String {
         return format!("'{text}'");
     }
     format!("'{}…'", text.chars().take(LIMIT).collect::<String>())
-}
-
-fn count_metric(metric: &Metric, data: &ColumnData) -> u64 {
-    let nulls = data.validity().nulls() as u64;
-    match (metric, data) {
-        (Metric::MissingValues(values), ColumnData::Text(text)) => {
-            nulls
-                + rows_where(text, |value| {
-                    values.iter().any(|missing| missing.as_bytes() == value)
-                })
-                .len() as u64
-        }
-        _ => nulls,
-    }
-}
-
-/// Rows whose text satisfies `predicate`, which is asked once per distinct text where texts are
-/// interned.
-fn rows_where(column: &TextColumn, predicate: impl Fn(&[u8]) -> bool) -> Vec<usize> {
-    if column.interned {
-        let matching: Vec<bool> = (0..column.texts.len())
-            .map(|text| predicate(column.texts.get(text)))
-            .collect();
-        if !matching.contains(&true) {
-            return Vec::new();
-        }
-        return (0..column.len())
-            .filter(|&row| column.validity.get(row) && matching[column.keys[row] as usize])
-            .collect();
-    }
-    (0..column.len())
-        .filter(|&row| column.validity.get(row) && predicate(column.texts.get(row)))
-        .collect()
-}
-
-fn rows_of<T: Copy + Default>(
-    column: &crate::column::Plain<T>,
-    predicate: impl Fn(T) -> bool,
-) -> Vec<usize> {
-    // Two passes: the first has no branch per row and is nearly always the only one.
-    if !column
-        .values
-        .iter()
-        .fold(false, |any, &value| any | predicate(value))
-    {
-        return Vec::new();
-    }
-    (0..column.values.len())
-        .filter(|&row| column.validity.get(row) && predicate(column.values[row]))
-        .collect()
-}
-
-fn characters(text: &[u8]) -> u64 {
-    text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u64
-}
-
-fn broken_rows(rule: &ValueRule, data: &ColumnData, ty: &ColumnType) -> Vec<usize> {
-    match data {
-        ColumnData::Text(column) => match &rule.check {
-            ValueCheck::Pattern(pattern) => rows_where(column, |text| {
-                !std::str::from_utf8(text).is_ok_and(|text| pattern.is_match(text))
-            }),
-            ValueCheck::MinLength(least) => rows_where(column, |text| characters(text) < *least),
-            ValueCheck::MaxLength(most) => rows_where(column, |text| characters(text) > *most),
-            ValueCheck::OneOf(values) => rows_where(column, |text| {
-                !values.iter().any(|value| value.as_bytes() == text)
-            }),
-            _ => Vec::new(),
-        },
-        ColumnData::Int(column) => match integer_breach(rule) {
-            Some(breach) => rows_of(column, |value| breach(i128::from(value))),
-            None => broken_by_text(rule, data, ty),
-        },
-        ColumnData::Long(column) => match integer_breach(rule) {
-            Some(breach) => rows_of(column, |value| breach(i128::from(value))),
-            None => broken_by_text(rule, data, ty),
-        },
-        ColumnData::Double(column) => match &rule.check {
-            ValueCheck::Minimum(bound) => rows_of(column, |value| value < double(*bound)),
-            ValueCheck::Maximum(bound) => rows_of(column, |value| value > double(*bound)),
-            ValueCheck::ExclusiveMinimum(bound) => rows_of(column, |value| value <= double(*bound)),
-            ValueCheck::ExclusiveMaximum(bound) => rows_of(column, |value| value >= double(*bound)),
-            _ => broken_by_text(rule, data, ty),
-        },
-        ColumnData::Boolean(_) => broken_by_text(rule, data, ty),
-        // A rule of a list holds for each of its items.
-        ColumnData::List(column) => {
-            let items = broken_rows(
-                rule,
-                &ColumnData::Text(column.items.clone()),
-                &ColumnType::String,
-            );
-            let mut rows: Vec<usize> = items
-                .into_iter()
-                .map(|item| column.ends.partition_point(|&end| end as usize <= item))
-                .collect();
-            rows.dedup();
-            rows
-        }
-    }
-}
-
-fn double(bound: Bound) -> f64 {
-    match bound {
-        Bound::Double(value) => value,
-        Bound::Integer(value) => value as f64,
-    }
-}
-
-/// What breaks a bound of a number that is stored as an integer.
-fn integer_breach(rule: &ValueRule) -> Option<impl Fn(i128) -> bool + use<>> {
-    let (low, high) = match rule.check {
-        ValueCheck::Minimum(Bound::Integer(bound)) => (bound, i128::MAX),
-        ValueCheck::Maximum(Bound::Integer(bound)) => (i128::MIN, bound),
-        ValueCheck::ExclusiveMinimum(Bound::Integer(bound)) => (bound.saturating_add(1), i128::MAX),
-        ValueCheck::ExclusiveMaximum(Bound::Integer(bound)) => (i128::MIN, bound.saturating_sub(1)),
-        _ => return None,
-    };
-    Some(move |value: i128| value < low || value > high)
-}
-
-/// For rules of text on columns that are not: the value is written out first.
-fn broken_by_text(rule: &ValueRule, data: &ColumnData, ty: &ColumnType) -> Vec<usize> {
-    let breaks = |text: &str| match &rule.check {
-        ValueCheck::Pattern(pattern) => !pattern.is_match(text),
-        ValueCheck::OneOf(values) => !values.iter().any(|value| value == text),
-        _ => false,
-    };
-    (0..data.len())
-        .filter(|&row| data.validity().get(row) && breaks(&render::value(data, row, ty)))
-        .collect()
 }

@@ -7,6 +7,7 @@ use tarn_core::contract::Contract;
 use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::TableSpec;
 use tarn_core::{Error, ErrorKind, Result};
+use tarn_engine::check::Survey;
 use tarn_engine::dedup::ExistingFile;
 use tarn_engine::ingest::{Job, Staged};
 use tarn_engine::parquet::ParquetFile;
@@ -15,6 +16,7 @@ use tarn_lake::{LocalFiles, blocking, source_version, staged_files};
 use tarn_table::{Base, Change, Committed, FileFilter, SourceRef, Table, VersionRef};
 
 use crate::quarantine::Quarantine;
+use crate::rules::Tables;
 use crate::{ATTEMPTS, Run, back_off};
 
 pub(crate) async fn ingest(run: &Run<'_>, contract: Arc<Contract>) -> Result<DatasetOutcome> {
@@ -65,7 +67,7 @@ fn changed_all_the_time(spec: &TableSpec) -> Error {
     )
 }
 
-/// The snapshot property that holds the counts of a run as JSON, the verdicts of its checks left out.
+/// The snapshot property that holds the counts of a run as JSON, the verdicts of its checks and the profile left out.
 const OUTCOME: &str = "tarn.outcome";
 
 /// What an earlier run of this very version did, where it got as far as its commit.
@@ -117,11 +119,21 @@ async fn stage(
     existing: LocalFiles,
 ) -> Result<Staged> {
     let copy = run.lake.objects.fetch_version(&run.info).await?;
+    let mut tables = Tables::open(run, std::slice::from_ref(contract)).await?;
     let (contract, fields, quarantine) = (contract.clone(), table.fields(), quarantine.layout());
+    let (uri, put_at) = (run.uri.clone(), run.info.last_modified.timestamp_micros());
     let stamp = run.stamp(&contract.version);
     let staging = run.staging.subfolder(&contract.dataset)?;
     let bytes = run.info.size;
     blocking(move || {
+        // Whether a value is far from the others shows once all of them were seen.
+        let survey = match contract.has_outlier_rule() {
+            true => {
+                let mut reader = source::open(&contract, copy.path())?;
+                Some(Survey::of(reader.as_mut(), &contract)?)
+            }
+            false => None,
+        };
         let mut reader = source::open(&contract, copy.path())?;
         let job = Job {
             contract: &contract,
@@ -140,9 +152,15 @@ async fn stage(
                 })
                 .collect(),
             bytes,
+            put_at,
+            references: tables.references(&contract)?,
+            survey,
         };
         // `existing` lives until the end of the run: it keeps the files readable.
-        tarn_engine::ingest::run(reader.as_mut(), &job)
+        let mut staged = tarn_engine::ingest::run(reader.as_mut(), &job)?;
+        tables.stage(&contract, &job.fields, &staged.accepted, &uri);
+        tables.judge(&contract, &mut staged.outcome)?;
+        Ok(staged)
     })
     .await
 }
@@ -210,6 +228,7 @@ async fn replace_on(
     if let Some(outcome) = marks.outcome {
         let counts = DatasetOutcome {
             checks: Vec::new(),
+            profile: Vec::new(),
             ..outcome.clone()
         };
         let text = serde_json::to_string(&counts)

@@ -8,6 +8,7 @@ use tarn_core::contract::{Contract, DeletedRows};
 use tarn_core::run::{DatasetOutcome, Reconciliation};
 use tarn_core::schema::TableField;
 use tarn_core::{Error, ErrorKind, Result};
+use tarn_engine::check::Survey;
 use tarn_engine::ingest::{Job, Staged};
 use tarn_engine::snapshot::{self, CurrentFile, Merge};
 use tarn_engine::source::sqlite::Database;
@@ -16,6 +17,7 @@ use tarn_lake::{blocking, source_version, staged_files};
 use tarn_table::{Base, Change, Committed, SourceRef, Table, VersionRef};
 
 use crate::quarantine::Quarantine;
+use crate::rules::{Tables, ordered};
 use crate::{ATTEMPTS, Run, back_off};
 
 struct StagedTable {
@@ -33,7 +35,7 @@ pub(crate) async fn ingest(
     let quarantine = Quarantine::open(run).await?;
     // Every table is read to its end before anything is committed: a damaged database changes nothing.
     let mut tables = Vec::new();
-    for contract in contracts {
+    for contract in ordered(contracts) {
         let fields = run
             .lake
             .tables
@@ -62,20 +64,30 @@ async fn stage(
     quarantine: &Quarantine,
 ) -> Result<(Vec<StagedTable>, BTreeMap<String, u64>)> {
     let copy = run.lake.objects.fetch_version(&run.info).await?;
+    let contracts: Vec<Arc<Contract>> = tables
+        .iter()
+        .map(|(contract, _)| contract.clone())
+        .collect();
+    let mut rules = Tables::open(run, &contracts).await?;
     let mut jobs: Vec<(Stamp, Arc<Contract>, Vec<TableField>, PathBuf)> = Vec::new();
     for (contract, fields) in tables {
         let staging = run.staging.subfolder(&contract.dataset)?;
         jobs.push((run.stamp(&contract.version), contract, fields, staging));
     }
     let (quarantine, bytes) = (quarantine.layout(), run.info.size);
+    let (uri, put_at) = (run.uri.clone(), run.info.last_modified.timestamp_micros());
     blocking(move || {
         let database = Database::open(copy.path())?;
         let unclaimed = {
             let contracts: Vec<&Contract> = jobs.iter().map(|(_, contract, ..)| &**contract).collect();
             database.unclaimed_tables(&contracts)?
         };
-        let mut staged = Vec::new();
+        let mut staged: Vec<StagedTable> = Vec::new();
         for (stamp, contract, fields, staging) in jobs {
+            let survey = match contract.has_outlier_rule() {
+                true => Some(Survey::of(&mut database.table(&contract)?.1, &contract)?),
+                false => None,
+            };
             let (source_rows, mut reader) = database.table(&contract)?;
             let job = Job {
                 contract: &contract,
@@ -85,9 +97,13 @@ async fn stage(
                 staging,
                 existing: Vec::new(),
                 bytes,
+                put_at,
+                references: rules.references(&contract)?,
+                survey,
             };
             let table = tarn_engine::ingest::run(&mut reader, &job)?;
             drop(reader);
+            rules.stage(&contract, &job.fields, &table.accepted, &uri);
             if table.outcome.received != source_rows {
                 return Err(Error::new(
                     ErrorKind::BadSource,
@@ -99,6 +115,10 @@ async fn stage(
                 ));
             }
             staged.push(StagedTable { contract, staged: table, source_rows });
+        }
+        // Rules over tables look at all of them as they will be.
+        for table in &mut staged {
+            rules.judge(&table.contract, &mut table.staged.outcome)?;
         }
         Ok((staged, unclaimed))
     })

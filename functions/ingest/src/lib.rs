@@ -10,6 +10,7 @@ mod batch;
 mod database;
 mod notification;
 mod quarantine;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

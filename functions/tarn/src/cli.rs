@@ -399,6 +399,9 @@ pub enum ContractCommand {
     Lint(LintArgs),
     /// Draft contracts from a file: one per table of a database, one for any other file
     Infer(InferArgs),
+    /// List what changed between two versions of contracts, and whom it breaks
+    #[command(after_long_help = DIFF_HELP)]
+    Diff(DiffArgs),
 }
 
 /// `tarn contract lint`
@@ -421,6 +424,38 @@ pub struct InferArgs {
     /// Name of the source in raw/<source>/… [default: from the file's name]
     #[arg(long)]
     pub source: Option<String>,
+}
+
+const DIFF_HELP: &str = "\
+A change is breaking for consumers where rows are permitted that were not before, or where what they \
+read is gone or of another type; for producers where rows that were accepted may be rejected now. The \
+exit code is 1 where a breaking change comes without a new major version.
+
+Examples:
+  tarn contract diff orders.odcs.yaml new/orders.odcs.yaml
+  git worktree add ../released v1.4.0 && tarn contract diff ../released/contracts contracts";
+
+/// `tarn contract diff`
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The contract as it was, or a folder of contracts
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub old: PathBuf,
+    /// The contract as it is, or a folder of contracts
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub new: PathBuf,
+    /// Whose needs decide what is breaking
+    #[arg(long = "for", value_enum, default_value_t = PartyArg::Consumers, value_name = "PARTY")]
+    pub party: PartyArg,
+}
+
+/// Who relies on a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PartyArg {
+    /// Those who read the table
+    Consumers,
+    /// Those who send the data
+    Producers,
 }
 
 /// `tarn completions`

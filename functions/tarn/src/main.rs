@@ -80,6 +80,7 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitCode> {
         Command::Contract(ContractCommand::Lint(args)) => {
             commands::contract::lint(&global, &args, terminal)
         }
+        Command::Contract(ContractCommand::Diff(args)) => commands::contract::diff(&args, terminal),
         Command::Contract(ContractCommand::Infer(args)) => {
             commands::contract::infer(&args, terminal)
         }

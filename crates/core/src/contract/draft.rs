@@ -118,7 +118,7 @@ impl Draft {
             lines.line(2, format_args!("quality:"));
             lines.line(3, format_args!("- metric: duplicateValues"));
             lines.line(4, format_args!("mustBe: 0"));
-            lines.line(4, format_args!("severity: error"));
+            lines.line(4, format_args!("severity: reject"));
         }
         lines.line(2, format_args!("properties:"));
         let mut position = 0;

@@ -2,22 +2,31 @@
 //! rules, PII, partitioning and source. This module is the parsed form; `parse` reads the files.
 
 mod diagnostic;
+mod diff;
 mod draft;
 mod key_pattern;
+pub mod kinds;
 mod natural;
 mod parse;
+pub mod rule;
+#[cfg(test)]
+mod rule_tests;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
-
 pub use diagnostic::Diagnostic;
+pub use diff::{Change, Diff, Direction, Impact, Party, diff, outline};
 pub use draft::{Draft, DraftColumn, snake_case};
 pub use key_pattern::KeyPattern;
 pub use natural::{ACCESS_LOG, NaturalColumn, SOCIAL_POSTS, natural_columns};
 pub use parse::{EXTENSION, load_dir, load_texts, parse_file, parse_str};
+pub use rule::{
+    Bound, Check, ColumnMeasure, ColumnRef, Comparison, Missing, ObjectMeasure, Operator, Outlier,
+    PersonalPattern, RowCheck, Rule, Severity, TableMeasure, TextFormat, Threshold, Unit,
+    ValueCheck,
+};
 
 use crate::quality::monitor::Monitor;
 use crate::quality::promise::Promise;
@@ -68,6 +77,45 @@ pub enum DeletedRows {
     Remove,
 }
 
+/// What happens where a source has columns that its contract does not know, or has changed a type.
+/// Values that their column cannot hold are rejected rows in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SchemaDrift {
+    /// The run record and the report name it; new columns are left out.
+    #[default]
+    Warn,
+    /// A new column is added to the table, as an optional one.
+    Evolve,
+    /// Nothing is said; new columns are left out.
+    Ignore,
+    /// Rows with a new column are rejected.
+    Quarantine,
+    /// The run fails.
+    Fail,
+}
+
+impl SchemaDrift {
+    /// Every choice.
+    pub const ALL: [SchemaDrift; 5] = [
+        SchemaDrift::Warn,
+        SchemaDrift::Evolve,
+        SchemaDrift::Ignore,
+        SchemaDrift::Quarantine,
+        SchemaDrift::Fail,
+    ];
+
+    /// The name used in contracts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SchemaDrift::Warn => "warn",
+            SchemaDrift::Evolve => "evolve",
+            SchemaDrift::Ignore => "ignore",
+            SchemaDrift::Quarantine => "quarantine",
+            SchemaDrift::Fail => "fail",
+        }
+    }
+}
+
 /// Repeated events: the first of those with equal keys whose event times are less than the window
 /// apart is accepted, the others are rejected as duplicates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +145,8 @@ pub struct Contract {
     pub source_table: Option<String>,
     /// For `sqlite`: what to do with rows that are gone.
     pub deleted_rows: DeletedRows,
+    /// What happens where the source has another shape.
+    pub schema_drift: SchemaDrift,
     /// For events.
     pub deduplication: Option<Deduplication>,
     /// An event that arrives this many seconds or more after its event time is late.
@@ -107,8 +157,8 @@ pub struct Contract {
     pub primary_key: Vec<usize>,
     /// Day or month partitions.
     pub partitioning: Option<Partitioning>,
-    /// Rules of the whole table.
-    pub table_rules: Vec<TableRule>,
+    /// Rules, in the order in which a row is held against them.
+    pub rules: Vec<Rule>,
     /// What is promised of time and volume.
     pub promises: Vec<Promise>,
     /// What is watched for anomalies, beside the usual.
@@ -136,10 +186,30 @@ pub struct Column {
     pub encoding: Encoding,
     /// The value used where the source has none.
     pub default: Option<String>,
-    /// Rules for each value.
-    pub rules: Vec<ValueRule>,
-    /// Thresholds over the column.
-    pub metrics: Vec<ColumnMetric>,
+    /// What happens to rows without a value.
+    pub missing: MissingPolicy,
+}
+
+/// What happens to rows without a value in a column: a null or, where `values` says so, a text that
+/// stands for one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MissingPolicy {
+    /// What is done.
+    pub action: MissingAction,
+    /// What counts as missing besides a null, and becomes one where the action is not `Keep`.
+    pub values: Missing,
+}
+
+/// What happens to a missing value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MissingAction {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// The column's default takes its place, and the row says so in `_imputed`.
+    Default,
+    /// The row is rejected.
+    Reject,
 }
 
 /// How a source writes a value of a column's type.
@@ -160,154 +230,6 @@ pub enum Encoding {
     ZeroOne,
 }
 
-/// How much a broken rule matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
-    /// The row is rejected; a threshold fails the quality verdict.
-    Error,
-    /// The row is accepted and counted.
-    Warning,
-}
-
-impl Severity {
-    /// `error` or `warning`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        }
-    }
-}
-
-/// A rule for each value of a column. A null breaks none of them: that is what `required` is for.
-#[derive(Debug, Clone)]
-pub struct ValueRule {
-    /// What is asked.
-    pub check: ValueCheck,
-    /// What a breach means.
-    pub severity: Severity,
-    /// The quality dimension, `conformity` where unsaid.
-    pub dimension: String,
-    /// For people, for example `status is one of placed, paid`.
-    pub text: String,
-    /// The name in rejected rows and reports, for example `status.validValues`.
-    pub id: String,
-}
-
-/// What is asked of a value.
-#[derive(Debug, Clone)]
-pub enum ValueCheck {
-    /// Text matches.
-    Pattern(Regex),
-    /// Text has at least so many characters.
-    MinLength(u64),
-    /// Text has at most so many characters.
-    MaxLength(u64),
-    /// Number is at least.
-    Minimum(Bound),
-    /// Number is at most.
-    Maximum(Bound),
-    /// Number is greater than.
-    ExclusiveMinimum(Bound),
-    /// Number is less than.
-    ExclusiveMaximum(Bound),
-    /// Value, written as text, is one of these.
-    OneOf(Vec<String>),
-}
-
-/// A bound in the column's own units.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Bound {
-    /// For int, bigint, and decimal (scaled by the column's scale, so 1.50 at scale 2 is 150), and for
-    /// timestamps (microseconds) and dates (days).
-    Integer(i128),
-    /// For double.
-    Double(f64),
-}
-
-/// A comparison of a metric with a threshold.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Comparison {
-    /// `mustBe`
-    Equal(f64),
-    /// `mustNotBe`
-    NotEqual(f64),
-    /// `mustBeGreaterThan`
-    Greater(f64),
-    /// `mustBeGreaterOrEqualTo`
-    GreaterOrEqual(f64),
-    /// `mustBeLessThan`
-    Less(f64),
-    /// `mustBeLessOrEqualTo`
-    LessOrEqual(f64),
-    /// `mustBeBetween`, both ends included
-    Between(f64, f64),
-}
-
-impl Comparison {
-    /// Whether `value` satisfies the comparison.
-    pub fn holds(self, value: f64) -> bool {
-        match self {
-            Comparison::Equal(x) => value == x,
-            Comparison::NotEqual(x) => value != x,
-            Comparison::Greater(x) => value > x,
-            Comparison::GreaterOrEqual(x) => value >= x,
-            Comparison::Less(x) => value < x,
-            Comparison::LessOrEqual(x) => value <= x,
-            Comparison::Between(low, high) => (low..=high).contains(&value),
-        }
-    }
-}
-
-/// A threshold over one column of one object's rows.
-#[derive(Debug, Clone)]
-pub struct ColumnMetric {
-    /// What is counted.
-    pub metric: Metric,
-    /// Against what.
-    pub comparison: Comparison,
-    /// Whether the threshold is in per cent of the rows.
-    pub percent: bool,
-    /// What a breach means.
-    pub severity: Severity,
-    /// The quality dimension.
-    pub dimension: String,
-    /// For people.
-    pub text: String,
-}
-
-/// What a column metric counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Metric {
-    /// Rows without a value.
-    NullValues,
-    /// Rows without a value or with one of these texts.
-    MissingValues(Vec<String>),
-}
-
-/// A rule over the whole table.
-#[derive(Debug, Clone)]
-pub struct TableRule {
-    /// What is asked.
-    pub check: TableCheck,
-    /// What a breach means.
-    pub severity: Severity,
-    /// The quality dimension.
-    pub dimension: String,
-    /// For people.
-    pub text: String,
-}
-
-/// What is asked of a table.
-#[derive(Debug, Clone)]
-pub enum TableCheck {
-    /// The number of rows received.
-    RowCount(Comparison),
-    /// The number of rows whose primary key an earlier row of the same object has; such rows are
-    /// rejected.
-    DuplicateKeys(Comparison),
-}
-
 impl Contract {
     /// The curated table's name.
     pub fn table(&self) -> TableName {
@@ -325,6 +247,9 @@ impl Contract {
             })
             .collect();
         fields.extend(system::fields());
+        if self.imputes() {
+            fields.push(system::imputed());
+        }
         if self.format == Format::Sqlite && self.deleted_rows == DeletedRows::Soft {
             fields.push(system::deleted_at());
         }
@@ -339,6 +264,13 @@ impl Contract {
                 .map(|&index| self.columns[index].name.clone())
                 .collect(),
         }
+    }
+
+    /// Whether a default takes the place of missing values, so that rows say which of theirs are such.
+    pub fn imputes(&self) -> bool {
+        self.columns
+            .iter()
+            .any(|column| column.missing.action == MissingAction::Default)
     }
 
     /// The column of that name.

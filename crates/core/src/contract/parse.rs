@@ -3,8 +3,10 @@
 
 mod column;
 mod custom;
+mod monitor;
 mod promise;
 mod quality;
+mod references;
 mod rule;
 mod table;
 mod types;
@@ -14,11 +16,14 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::rc::Rc;
 
 use self::column::Property;
 use self::custom::Custom;
+use self::rule::{Context, Foreign, Known};
 use self::table::{Source, Table, deduplication, event_time_faults};
-use self::yaml::{Faults, Map, Node, Place, Spanned, Value};
+use self::yaml::{Faults, Map, Place, Spanned};
+pub(super) use self::yaml::{Node, Value};
 use super::{Contract, Contracts, Diagnostic, Format, KeyPattern};
 
 /// The ending of contract files.
@@ -127,6 +132,7 @@ fn into_contracts(mut outcomes: Vec<Outcome>) -> Result<Contracts, Vec<Diagnosti
         .flat_map(|outcome| std::mem::take(&mut outcome.faults))
         .collect();
     list.extend(conflicts(&outcomes));
+    list.extend(references::faults(&outcomes));
     if list.is_empty() {
         return Ok(Contracts::new(
             outcomes.into_iter().filter_map(|outcome| outcome.contract),
@@ -146,6 +152,26 @@ pub fn parse_str(file: &str, text: &str) -> Result<Contract, Vec<Diagnostic>> {
     read(file, text).into_result()
 }
 
+/// The tree of a contract's text, unread; the error is where it is no YAML, or empty.
+pub(super) fn document(file: &str, text: &str) -> Result<Rc<Node>, Vec<Diagnostic>> {
+    let mut faults = Faults::new(file);
+    if let Some(root) = yaml::parse(text, &mut faults) {
+        return Ok(root);
+    }
+    if faults.list.is_empty() {
+        empty_file(&mut faults);
+    }
+    Err(faults.list)
+}
+
+fn empty_file(faults: &mut Faults) {
+    faults.add(
+        Place::START,
+        "the file is empty",
+        "begin with apiVersion: v3.1.0, or let `tarn contract infer` draft a contract",
+    );
+}
+
 /// A contract as far as it could be read.
 #[derive(Default)]
 struct Outcome {
@@ -155,6 +181,8 @@ struct Outcome {
     dataset: Option<Spanned<String>>,
     format: Option<Format>,
     key_pattern: Option<Spanned<KeyPattern>>,
+    /// What its rules name of other datasets.
+    foreign: Vec<Spanned<Foreign>>,
     faults: Vec<Diagnostic>,
 }
 
@@ -253,11 +281,7 @@ fn read(file: &str, text: &str) -> Outcome {
             outcome.contract = contract;
         }
     } else if faults.list.is_empty() {
-        faults.add(
-            Place::START,
-            "the file is empty",
-            "begin with apiVersion: v3.1.0, or let `tarn contract infer` draft a contract",
-        );
+        empty_file(&mut faults);
     }
     faults.list.sort_by_key(|fault| (fault.line, fault.column));
     outcome.faults = faults.list;
@@ -316,12 +340,34 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         );
     }
     event_time_faults(&custom, &properties, faults);
-    let mut table_rules: Vec<_> = properties
-        .iter()
-        .flat_map(|property| &property.key_rules)
-        .map(|rule| rule.value.clone())
-        .collect();
-    table_rules.extend(rule::of_table(&object, &table.key_names, faults));
+    let context = Context {
+        dataset: dataset.as_ref().map_or("", |dataset| dataset.value),
+        format: source.format,
+        columns: properties
+            .iter()
+            .map(|property| {
+                let column = property.column.as_ref();
+                Known {
+                    name: &property.name.value,
+                    source_name: column.map_or("", |column| &column.source_name),
+                    ty: column.map(|column| &column.ty),
+                    personal: column.is_some_and(|column| {
+                        column.classification.as_deref() == Some("restricted")
+                    }),
+                }
+            })
+            .collect(),
+        primary_key: &table.primary_key,
+        deduplicated: deduplication.as_ref().and_then(|rule| {
+            properties
+                .iter()
+                .position(|property| property.name.value == rule.column)
+        }),
+        owner: owner.as_deref(),
+    };
+    let read = rule::read(&object, &properties, context, faults);
+    let (rules, monitors) = (read.list, read.monitors);
+    outcome.foreign = read.foreign;
 
     let promises = promise::of_contract(&map, &custom, faults);
 
@@ -336,6 +382,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
             .then(|| physical_name.map_or(dataset.clone(), |name| name.value.to_owned())),
         dataset,
         deleted_rows: source.deleted_rows,
+        schema_drift: source.schema_drift,
         deduplication,
         late_after_seconds: late_after.map(|late| late.value),
         columns: properties
@@ -344,9 +391,9 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
             .collect::<Option<Vec<_>>>()?,
         primary_key: table.primary_key,
         partitioning: table.partitioning,
-        table_rules,
+        rules,
         promises,
-        monitors: Vec::new(),
+        monitors,
         owner,
     })
 }

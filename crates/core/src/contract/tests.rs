@@ -136,36 +136,53 @@ fn a_contract_without_mistakes_says_what_was_written() {
         (amount.encoding, amount.default.as_deref()),
         (Encoding::MinorUnits(2), Some("0.00"))
     );
+    let rule = |id: &str| {
+        let found = contract.rules.iter().find(|rule| rule.id == id);
+        found.unwrap_or_else(|| panic!("no rule {id}"))
+    };
     assert!(matches!(
-        amount.rules[0].check,
-        ValueCheck::Minimum(Bound::Integer(0))
+        rule("amount.minimum").check,
+        Check::Rows(RowCheck::Value(ValueCheck::Minimum(Bound::Integer(0))))
     ));
+    let less = rule("amount.exclusiveMaximum");
     assert!(matches!(
-        amount.rules[1].check,
-        ValueCheck::ExclusiveMaximum(Bound::Integer(100_050))
+        less.check,
+        Check::Rows(RowCheck::Value(ValueCheck::ExclusiveMaximum(
+            Bound::Integer(100_050)
+        )))
     ));
-    assert_eq!(amount.rules[1].text, "amount is less than 1000.5");
-    let kind = contract.column("kind").unwrap();
+    assert_eq!(less.text, "amount is less than 1000.5");
+    assert!(less.rejects_rows() && less.owner.as_deref() == Some("ana"));
+    let kinds = rule("kind.validValues");
     assert!(
-        matches!(&kind.rules[0].check, ValueCheck::OneOf(values) if values == &["a", "b", "NO"])
+        matches!(&kinds.check, Check::Rows(RowCheck::Value(ValueCheck::OneOf(values))) if values == &["a", "b", "NO"])
+    );
+    assert_eq!(kinds.severity, Severity::Warn);
+    let missing = rule("kind.missingValues");
+    assert!(
+        matches!(&missing.check, Check::Rows(RowCheck::Present(values)) if values.texts == ["", "n/a"])
     );
     assert_eq!(
-        (kind.rules[0].id.as_str(), kind.rules[0].severity),
-        ("kind.validValues", Severity::Warning)
+        missing.threshold,
+        Threshold {
+            comparison: Comparison::Less(5.0),
+            unit: Unit::Percent
+        }
     );
+    assert_eq!(missing.expected(), "less than 5 per cent");
     assert_eq!(
-        kind.metrics[0].metric,
-        Metric::MissingValues(vec![String::new(), "n/a".to_owned()])
+        rule("rowCount").threshold.comparison,
+        Comparison::Between(1.0, 1000.0)
     );
-    assert!(kind.metrics[0].percent && kind.metrics[0].comparison == Comparison::Less(5.0));
-    assert!(matches!(
-        contract.table_rules[0].check,
-        TableCheck::RowCount(Comparison::Between(1.0, 1000.0))
-    ));
-    assert!(matches!(
-        contract.table_rules[1].check,
-        TableCheck::DuplicateKeys(Comparison::Equal(0.0))
-    ));
+    // The key is said to be unique twice, and checked once.
+    let keys: Vec<&Rule> = contract
+        .rules
+        .iter()
+        .filter(|rule| rule.kind.name == "primaryKey")
+        .collect();
+    assert_eq!(keys.len(), 1);
+    assert_eq!(keys[0].id, "duplicate");
+    assert_eq!(amount.missing.action, MissingAction::Default);
 }
 
 #[test]
@@ -221,7 +238,6 @@ fn every_mistake_is_reported_with_its_line_and_the_way_to_mend_it() {
         ("required: true\n        primaryKey", "primaryKey", "primaryKey: true", "a primary key column must be required", "required: true"),
         ("primaryKey: true", "primaryKey: true\n        primaryKeyPosition: 0", "primaryKeyPosition: 0", "must be a number from 1", "number the key"),
         ("physicalType: timestamptz\n        required: true\n", "physicalType: timestamptz\n        required: true\n        primaryKey: true\n", "…primaryKey: true", "two columns have position 1", "primaryKeyPosition"),
-        ("classification: internal", "unique: true", "…unique: true", "does not check that 'amount' is unique", "the whole primary key"),
         ("classification: internal", "partitioned: true", "…partitioned: true", "a decimal(12,2) column cannot be a partition column", "date or timestamp"),
         ("property: sourceName, value: ts", "property: partitionUnit, value: month", "partitioned: true", "deduplicateBy needs partitions by day", "partitionUnit to day"),
         ("property: sourceName, value: ts", "property: partitionUnit, value: hour", "hour", "unknown partitionUnit 'hour'", "day or month"),
@@ -248,18 +264,23 @@ fn every_mistake_is_reported_with_its_line_and_the_way_to_mend_it() {
         ("minimum: 0", "minimum: 0.001", "0.001", "minimum '0.001' does not go", "at most 2 of them"),
         ("minimum: 0", "minimum: 1, maximum: 0", "maximum: 0", "maximum is less than minimum", "exchange"),
         ("minimum: 0", "pattern: x", "pattern: x", "a pattern on a decimal(12,2) column", "only text"),
-        ("minimum: 0", "multipleOf: 5", "multipleOf", "does not check the logicalTypeOption 'multipleOf'", "remove it"),
-        ("mustBe: 0, severity: warning", "mustBe: 0, severity: blocker", "blocker", "unknown severity 'blocker'", "error (the row is rejected)"),
-        ("mustBe: 0, severity: warning", "mustBeLessThan: 3", "mustBeLessThan: 3", "invalidValues is checked row by row", "mustBe: 0"),
-        ("validValues: [a, b, NO]", "validValue: [a]", "validValue: [a]", "no argument 'validValue'", "validValues, pattern"),
-        ("validValues: [a, b, NO]", "validValues: []", "validValues: []", "names no value", "list the values"),
+        ("minimum: 0", "multipleOf: 0", "multipleOf", "multipleOf cannot be '0'", "greater than 0"),
+        ("minimum: 0", "multiplOf: 5", "multiplOf", "does not check the logicalTypeOption 'multiplOf'", "did you mean 'multipleOf'?"),
+        ("pattern: \"^S\"", "format: guid", "format: guid", "unknown format 'guid'", "did you mean 'uuid'?"),
+        ("\"^S\"", "\"(a{1000}){1000}\"", "a{1000}", "is too large", "repeat less"),
+        ("mustBe: 0, severity: warning", "mustBe: 0, severity: blocker", "blocker", "unknown severity 'blocker'", "reject (it goes to quarantine)"),
+        ("mustBe: 0, severity: warning", "mustBeLessThan: -3", "mustBeLessThan: -3", "threshold -3 of validValues is out of range", "from 0 on"),
+        ("validValues: [a, b, NO]", "validValue: [a]", "validValue: [a]", "no argument 'validValue'", "did you mean 'validValues'?"),
+        ("validValues: [a, b, NO]", "validValues: []", "validValues: []", "names no value", "at least one value"),
         ("metric: missingValues", "metric: misingValues", "misingValues", "unknown metric 'misingValues'", "did you mean 'missingValues'?"),
-        ("metric: missingValues, arguments", "type: sql, query: SELECT 1, arguments", "type: sql", "does not run rules of type 'sql'", "nullValues, missingValues"),
+        ("metric: missingValues, arguments", "type: soda, arguments", "type: soda", "unknown type of rule 'soda'", "sql, custom"),
         ("metric: missingValues", "metric: rowCount", "metric: rowCount, arguments", "rowCount is a metric of the table", "schema object"),
+        ("metric: rowCount", "metric: nullValues", "metric: nullValues", "nullValues is a metric of a column", "the column"),
+        ("metric: missingValues", "metric: median", "metric: median", "unknown metric 'median'", "implementation: { kind: median }"),
         ("mustBeLessThan: 5", "mustBeLessThan: few", "few", "needs a number", "mustBeLessThan: 0"),
         ("mustBeLessThan: 5, ", "", "missingValues", "nothing to compare with", "mustBe"),
         ("[1, 1000]", "[1000, 1]", "[1000, 1]", "the smaller first", "[0, 10]"),
-        ("duplicateValues, mustBe", "duplicateValues, arguments: { properties: [kind] }, mustBe", "properties: [kind]", "for the primary key only", "[sale_id]"),
+        ("duplicateValues, mustBe", "duplicateValues, arguments: { properties: [kinds] }, mustBe", "properties: [kinds]", "a column 'kinds' that does not exist", "did you mean 'kind'?"),
         ("unit: percent", "unit: promille", "promille", "unknown unit 'promille'", "rows or percent"),
         ("mustBe: 0 }\n      - { type", "mustBe: 0, dimension: speed }\n      - { type", "speed", "unknown dimension 'speed'", "uniqueness"),
         // Formats
@@ -354,10 +375,11 @@ fn an_alias_stands_for_the_value_of_its_anchor() {
     let contract = parse_str("x", &text)
         .map_err(|faults| shown(&faults))
         .unwrap();
-    assert!(matches!(
-        contract.column("kind").unwrap().rules[0].check,
-        ValueCheck::MinLength(2)
-    ));
+    assert!(contract.rules.iter().any(|rule| rule.id == "kind.minLength"
+        && matches!(
+            rule.check,
+            Check::Rows(RowCheck::Value(ValueCheck::MinLength(2)))
+        )));
 }
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -474,9 +496,9 @@ fn the_contracts_of_the_shop_load_and_say_what_the_shop_is() {
         );
         assert!(
             contract
-                .table_rules
+                .rules
                 .iter()
-                .any(|rule| matches!(rule.check, TableCheck::RowCount(_)))
+                .any(|rule| rule.kind.name == "rowCount")
         );
         if let Some(natural) = natural_columns(contract.format) {
             assert_eq!(

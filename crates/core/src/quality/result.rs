@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::metric::measured;
 use crate::contract::{Contracts, Format};
-use crate::run::{CheckResult, DatasetOutcome, RunRecord, RunStatus};
+use crate::run::{CheckResult, DatasetOutcome, Drift, RunRecord, RunStatus};
 use crate::schema::{ColumnType, Field, PartitionUnit, Partitioning, TableName, TableSpec, Zone};
 
 /// What a row is about.
@@ -175,6 +175,9 @@ pub fn table_spec() -> TableSpec {
     }
 }
 
+/// The kind of a rule that says that the source has the columns of its contract.
+pub const DRIFT: &str = "drift";
+
 /// An instant in whole microseconds, as tables hold it.
 pub fn in_micros(at: DateTime<Utc>) -> DateTime<Utc> {
     at.duration_trunc(TimeDelta::microseconds(1)).unwrap_or(at)
@@ -328,6 +331,26 @@ fn rules(outcome: &DatasetOutcome, row: impl Fn(String) -> ResultRow) -> Vec<Res
             failed: count,
             passed: count == 0,
             ..row(rule.to_owned())
+        });
+    }
+    for drift in &outcome.drift {
+        // A value of a column that nobody has classified yet may be personal.
+        let shown = Drift {
+            sample: None,
+            place: None,
+            ..drift.clone()
+        };
+        rows.push(ResultRow {
+            rule_kind: Some(DRIFT.to_owned()),
+            text: shown.to_string(),
+            column_name: Some(drift.column.clone()),
+            dimension: Some("conformity".to_owned()),
+            severity: Some("warn".to_owned()),
+            checked: outcome.received,
+            // Values that do not fit are counted by the rule about the column's type.
+            failed: 0,
+            passed: false,
+            ..row(format!("{}.{DRIFT}", drift.column))
         });
     }
     if let Some(found) = &outcome.reconciliation {

@@ -24,8 +24,7 @@ fn column(name: &str, ty: ColumnType, encoding: Encoding) -> Column {
         classification: None,
         encoding,
         default: None,
-        rules: Vec::new(),
-        metrics: Vec::new(),
+        missing: tarn_core::contract::MissingPolicy::default(),
     }
 }
 
@@ -59,7 +58,6 @@ fn ads() -> Vec<Column> {
         column("lateness", ColumnType::Long, natural),
     ];
     columns[7].source_name = "cost_micros".to_owned();
-    columns[5].default = Some("unknown".to_owned());
     columns[11].source_name = ARRIVAL_TIME.to_owned();
     columns[12].source_name = LATENESS_SECONDS.to_owned();
     columns
@@ -310,7 +308,7 @@ fn values_of_another_type_are_rejected_with_their_column() {
 }
 
 #[test]
-fn missing_values_are_defaults_or_nulls() {
+fn missing_values_are_nulls() {
     let seen = read_file("missing.ndjson").unwrap();
     assert_eq!(seen.counts(), (4, 0, 0));
     assert_eq!(
@@ -319,29 +317,35 @@ fn missing_values_are_defaults_or_nulls() {
     );
     assert_eq!(
         (seen.rows[2].3[5].as_str(), seen.rows[2].3[8].as_str()),
-        ("Some(\"unknown\")", "None")
+        ("None", "None")
     );
 }
 
 #[test]
-fn unknown_keys_are_checked_skipped_and_counted() {
+fn unknown_keys_are_checked_skipped_and_told_with_type_sample_and_place() {
     let seen = read_file("unknown_keys.ndjson").unwrap();
     assert_eq!(seen.counts(), (3, 1, 0));
     assert_eq!(
         seen.reasons(),
         [(4, "parse", "not JSON: expected a value at byte 13")]
     );
-    let input = Input::new(Box::new(Bytes::new(
-        b"{\"a\":1,\"b\":2}\n{\"b\":[]}\n".to_vec(),
-    )))
-    .unwrap();
+    let text = b"{\"a\":1,\"b\":null,\"c\":{\"x\":1}}\n{\"b\":\"2026-01-31\"}\n{\"a\":2}\n";
+    let input = Input::new(Box::new(Bytes::new(text.to_vec()))).unwrap();
     let mut reader =
         JsonLinesReader::of_columns(input, &ads(), Some("event_ts"), CHUNK_BYTES).unwrap();
     read_all(&mut reader).unwrap();
+    let new = reader.new_columns();
+    let told: Vec<String> = new.iter().map(|new| new.drift.to_string()).collect();
     assert_eq!(
-        reader.unknown_keys(),
-        [("a".to_owned(), 1), ("b".to_owned(), 2)]
+        told,
+        [
+            "new column a of type bigint, for example 1 (line 1, byte 0), in 2 rows",
+            "new column b of type date, for example \"2026-01-31\" (line 2, byte 34), in 2 rows",
+            "new column c of type object, for example {\"x\":1} (line 1, byte 0), in 1 row",
+        ]
     );
+    let addable: Vec<bool> = new.iter().map(|new| new.column.is_some()).collect();
+    assert_eq!(addable, [true, true, false]);
 }
 
 #[test]

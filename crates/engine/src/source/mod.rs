@@ -3,14 +3,14 @@
 pub mod access_log;
 pub mod archive;
 pub mod bytes;
-mod json;
+pub(crate) mod json;
 pub mod json_lines;
 mod lines;
 pub(crate) mod sniff;
 pub mod social;
 pub mod sqlite;
 pub(crate) mod time;
-mod value;
+pub(crate) mod value;
 
 use std::path::Path;
 

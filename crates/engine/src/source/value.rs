@@ -94,6 +94,19 @@ enum Kind {
     List,
 }
 
+/// The default of a column as one row of it; None where it has none.
+///
+/// # Errors
+/// `BadContract` where it is no value of the column.
+pub fn default_of(column: &Column) -> tarn_core::Result<Option<ColumnData>> {
+    if column.default.is_none() {
+        return Ok(None);
+    }
+    let mut data = ColumnData::new(&column.ty);
+    Decoder::new(column)?.push_default(&mut data);
+    Ok(Some(data))
+}
+
 impl Decoder {
     /// The decoder of a column.
     ///
@@ -242,12 +255,16 @@ impl Decoder {
         Ok(())
     }
 
-    /// Appends what stands for a value that the source does not have: the contract's default, or a
-    /// null. Whether a null is allowed is for the checks to say.
+    /// Appends what stands for a value that the source does not have: a null. What becomes of it is for
+    /// the contract to say.
     #[inline]
     pub fn push_missing(&self, data: &mut ColumnData) {
+        data.push_null();
+    }
+
+    /// Appends the contract's default.
+    fn push_default(&self, data: &mut ColumnData) {
         let Some(default) = &self.default else {
-            data.push_null();
             return;
         };
         match (default, data) {

@@ -13,8 +13,7 @@ fn column(name: &str, ty: ColumnType, encoding: Encoding) -> Column {
         classification: None,
         encoding,
         default: None,
-        rules: Vec::new(),
-        metrics: Vec::new(),
+        missing: tarn_core::contract::MissingPolicy::default(),
     }
 }
 
@@ -276,11 +275,12 @@ fn a_missing_value_is_the_default_or_null() {
         let mut column = column("x", ty, encoding);
         let mut data = ColumnData::new(&column.ty);
         Decoder::new(&column).unwrap().push_missing(&mut data);
+        assert!(default_of(&column).unwrap().is_none());
         column.default = Some(default.to_owned());
-        Decoder::new(&column).unwrap().push_missing(&mut data);
+        let found = default_of(&column).unwrap().unwrap();
         assert_eq!(
-            (data.len(), data.validity().get(0), data.validity().get(1)),
-            (2, false, true),
+            (data.validity().get(0), found.len(), found.validity().get(0)),
+            (false, 1, true),
             "{default}"
         );
         if column.ty != ColumnType::String {

@@ -1,6 +1,5 @@
 //! SQL over the lake's tables: one query at a time, over known tables and nothing else.
 
-mod guard;
 mod output;
 
 use std::collections::BTreeSet;
@@ -14,8 +13,8 @@ use tarn_core::{Error, ErrorKind, Result};
 
 use crate::scan;
 
-pub use guard::{Query, TableReference};
 pub use output::OutputFormat;
+pub use tarn_core::sql::{Query, TableReference};
 
 /// A table of the lake as a query sees it: its columns and files at one version.
 #[derive(Debug, Clone)]
@@ -59,6 +58,36 @@ impl Answer {
         self.frame.height()
     }
 
+    /// The one number of the answer; None where it is null.
+    ///
+    /// # Errors
+    /// `BadRequest` where the answer has several rows or columns, or something else than a number.
+    pub fn number(&self) -> Result<Option<f64>> {
+        let wrong = |found: String| {
+            Error::new(
+                ErrorKind::BadRequest,
+                format!("expected one number, found {found}"),
+            )
+        };
+        if self.frame.height() != 1 || self.frame.width() != 1 {
+            return Err(wrong(format!(
+                "{} rows of {} columns",
+                self.frame.height(),
+                self.frame.width()
+            )));
+        }
+        let column = &self.frame.columns()[0];
+        if column.null_count() == 1 {
+            return Ok(None);
+        }
+        let ty = column.dtype().clone();
+        if !ty.is_numeric() && !ty.is_decimal() {
+            return Err(wrong(output::type_name(&ty)));
+        }
+        let number = column.cast(&polars::prelude::DataType::Float64);
+        Ok(number.map_err(refused)?.f64().map_err(refused)?.get(0))
+    }
+
     /// Columns in order.
     pub fn columns(&self) -> Vec<AnswerColumn> {
         self.frame
@@ -81,17 +110,36 @@ fn refused(error: PolarsError) -> Error {
 /// # Errors
 /// `BadRequest` where the query names unknown columns or functions or does not type-check.
 pub fn run(query: &Query, relations: &[Relation], limit: Option<usize>) -> Result<Answer> {
+    let frames = relations
+        .iter()
+        .map(|relation| {
+            Ok((
+                relation.name.clone(),
+                relation.fields.clone(),
+                scan::table(&relation.fields, &relation.files)?,
+            ))
+        })
+        .collect::<Result<_>>()?;
+    run_frames(query, frames, limit)
+}
+
+/// Runs a checked query over tables: of each the name, the columns and the rows.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_frames(
+    query: &Query,
+    tables: Vec<(TableName, Vec<TableField>, LazyFrame)>,
+    limit: Option<usize>,
+) -> Result<Answer> {
     let mut context = SQLContext::new();
-    for relation in relations {
-        context.register(
-            &relation.name.to_string(),
-            scan::table(&relation.fields, &relation.files)?,
-        );
+    for (name, _, frame) in &tables {
+        context.register(&name.to_string(), frame.clone());
     }
     let of_type = |instant: bool| {
-        relations
+        tables
             .iter()
-            .flat_map(|relation| &relation.fields)
+            .flat_map(|(_, fields, _)| fields)
             .filter(move |field| (field.field.ty == ColumnType::Timestamp) == instant)
             .map(|field| field.field.name.as_str())
             .collect::<BTreeSet<&str>>()

@@ -1,14 +1,18 @@
-//! `tarn contract lint` and `tarn contract infer`
+//! `tarn contract lint`, `tarn contract infer` and `tarn contract diff`
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
-use tarn_core::contract::{Diagnostic, EXTENSION, load_dir, parse_file, snake_case};
+use tarn_core::contract::{
+    Diagnostic, Diff, EXTENSION, Impact, Party, diff as compare, load_dir, outline, parse_file,
+    snake_case,
+};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::infer::drafts;
 
-use crate::cli::{Global, InferArgs, LintArgs};
+use crate::cli::{DiffArgs, Global, InferArgs, LintArgs, PartyArg};
 use crate::setting::{contracts, shown};
 use crate::terminal::{Terminal, plural};
 
@@ -100,4 +104,148 @@ pub fn infer(args: &InferArgs, terminal: &Terminal) -> Result<ExitCode> {
     }
     terminal.note("Read the drafts, decide what their comments ask, then: tarn contract lint");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lists what changed between contracts; fails where a breaking change lacks a new major version.
+pub fn diff(args: &DiffArgs, terminal: &Terminal) -> Result<ExitCode> {
+    let party = match args.party {
+        PartyArg::Consumers => Party::Consumers,
+        PartyArg::Producers => Party::Producers,
+    };
+    let (mut faults, mut pairs) = (Vec::new(), Pairs::new());
+    for (path, is_new) in [(&args.old, false), (&args.new, true)] {
+        for file in files(path)? {
+            let name = file.display().to_string();
+            let text = read(&file)?;
+            match outline(&name, &text) {
+                Err(found) => faults.extend(found),
+                Ok((dataset, _)) => {
+                    let pair = pairs.entry(dataset).or_default();
+                    *(if is_new { &mut pair.1 } else { &mut pair.0 }) = Some((name, text));
+                }
+            }
+        }
+    }
+    if args.old.is_file() && args.new.is_file() && pairs.len() == 2 {
+        // Two files are two versions of one contract, also where its dataset was renamed.
+        let mut ends = (None, None);
+        for (old, new) in std::mem::take(&mut pairs).into_values() {
+            ends = (ends.0.or(old), ends.1.or(new));
+        }
+        pairs.insert(String::new(), ends);
+    }
+    let mut lacking = 0;
+    for (dataset, pair) in &pairs {
+        match pair {
+            (Some(old), Some(new)) => match compare((&old.0, &old.1), (&new.0, &new.1)) {
+                Ok(found) => {
+                    print_diff(&found, party, terminal)?;
+                    lacking += u64::from(found.lacks_major(party));
+                }
+                Err(found) => faults.extend(found),
+            },
+            (Some(_), None) => {
+                print_whole(dataset, "removed", Impact::Breaking, terminal)?;
+                lacking += 1;
+            }
+            _ => print_whole(dataset, "added", Impact::Compatible, terminal)?,
+        }
+    }
+    if !faults.is_empty() {
+        return verdict(&faults, 0, terminal);
+    }
+    if lacking > 0 {
+        terminal.fail(&format!(
+            "{} breaking without a new major version",
+            plural(lacking, "contract")
+        ));
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Per dataset the old and the new contract: the name of the file and its text.
+type Pairs = BTreeMap<String, (Option<(String, String)>, Option<(String, String)>)>;
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("{} cannot be read", path.display());
+        Error::new(ErrorKind::BadRequest, message).with_source(error)
+    })
+}
+
+/// The contract, or those of a folder.
+fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let unreadable = |error| {
+        let message = format!("{} cannot be read", path.display());
+        Error::new(ErrorKind::BadRequest, message).with_source(error)
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(unreadable)? {
+        let file = entry.map_err(unreadable)?.path();
+        if file.to_string_lossy().ends_with(EXTENSION) {
+            found.push(file);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn print_whole(dataset: &str, what: &str, impact: Impact, terminal: &Terminal) -> Result<()> {
+    if terminal.is_json() {
+        return terminal.json(&json!({ "dataset": dataset, "contract": what, "impact": impact }));
+    }
+    terminal.line(format!(
+        "{dataset}\n  {:10}  the contract is {what}",
+        impact.as_str()
+    ))
+}
+
+fn print_diff(found: &Diff, party: Party, terminal: &Terminal) -> Result<()> {
+    if terminal.is_json() {
+        let changes: Vec<_> = found
+            .changes
+            .iter()
+            .map(|change| {
+                json!({
+                    "path": change.path,
+                    "old": change.old,
+                    "new": change.new,
+                    "direction": change.direction,
+                    "impact": change.impact(party),
+                })
+            })
+            .collect();
+        return terminal.json(&json!({
+            "dataset": found.dataset,
+            "old_version": found.old_version,
+            "new_version": found.new_version,
+            "impact": found.impact(party),
+            "lacks_major_version": found.lacks_major(party),
+            "changes": changes,
+        }));
+    }
+    if found.changes.is_empty() {
+        return Ok(());
+    }
+    let versions = if found.old_version == found.new_version {
+        found.new_version.clone()
+    } else {
+        format!("{} -> {}", found.old_version, found.new_version)
+    };
+    terminal.line(format!("{} {versions}", found.dataset))?;
+    for change in &found.changes {
+        let impact = change.impact(party).as_str();
+        terminal.line(format!("  {impact:10}  {change}"))?;
+    }
+    if found.lacks_major(party) {
+        terminal.line(format!(
+            "  help: write version: {}, or take the breaking changes back",
+            found.next_major()
+        ))?;
+    }
+    Ok(())
 }

@@ -1,12 +1,15 @@
 //! A property of the schema as a column.
 
+use std::rc::Rc;
+
 use super::custom::{self, Custom};
-use super::rule;
 use super::types::{column_type, encoding};
 use super::value;
 use super::yaml::{Faults, Map, Node, Place, Spanned, Value};
 use crate::contract::diagnostic::nearest;
-use crate::contract::{Column, Encoding, Format, TableRule, natural_columns};
+use crate::contract::{
+    Column, Encoding, Format, Missing, MissingAction, MissingPolicy, natural_columns,
+};
 use crate::schema::{ColumnType, PartitionUnit};
 
 /// What ODCS knows of a property.
@@ -54,14 +57,20 @@ pub(super) struct Property {
     pub partition: Option<Spanned<PartitionUnit>>,
     /// Place of `unique: true`.
     pub unique: Option<Place>,
-    /// Rules of the column that are rules of the table: is its key unique?
-    pub key_rules: Vec<Spanned<TableRule>>,
+    /// Who answers for the column.
+    pub owner: Option<String>,
+    /// Where its rules stand.
+    pub node: Rc<Node>,
     /// The value that Tarn supplies for it.
     pub supplied: Option<Spanned<String>>,
 }
 
 /// Reads a property; None where it has no usable name.
-pub(super) fn read(node: &Node, format: Option<Format>, faults: &mut Faults) -> Option<Property> {
+pub(super) fn read(
+    node: &Rc<Node>,
+    format: Option<Format>,
+    faults: &mut Faults,
+) -> Option<Property> {
     let map = Map::of(node, "the column", faults)?;
     let name = map.needed("name", "name the column in lower_snake_case", faults)?;
     name_fault(name.value, "column", name.at, faults);
@@ -134,21 +143,23 @@ pub(super) fn read(node: &Node, format: Option<Format>, faults: &mut Faults) -> 
         .map(|text| text.value.trim().to_owned())
         .unwrap_or_default();
 
-    let mut key_rules = Vec::new();
-    let column = ty.map(|ty| {
-        let (rules, metrics) = rule::of_column(&map, name.value, &ty, &mut key_rules, faults);
-        Column {
-            name: name.value.to_owned(),
-            source_name: source.map_or(name.value, |source| source.value).to_owned(),
-            ty,
-            required,
-            description,
-            classification: classification.map(|class| class.value.to_owned()),
-            encoding: encoding.unwrap_or(Encoding::Natural),
-            default: default.map(|default| default.value.to_owned()),
-            rules,
-            metrics,
-        }
+    let missing = ty
+        .as_ref()
+        .map(|ty| missing(&custom, ty, format, faults))
+        .unwrap_or_default();
+    let owner = custom
+        .text("owner", faults)
+        .map(|owner| owner.value.to_owned());
+    let column = ty.map(|ty| Column {
+        name: name.value.to_owned(),
+        source_name: source.map_or(name.value, |source| source.value).to_owned(),
+        ty,
+        required,
+        description,
+        classification: classification.map(|class| class.value.to_owned()),
+        encoding: encoding.unwrap_or(Encoding::Natural),
+        default: default.map(|default| default.value.to_owned()),
+        missing,
     });
     let name = Spanned {
         value: name.value.to_owned(),
@@ -161,7 +172,8 @@ pub(super) fn read(node: &Node, format: Option<Format>, faults: &mut Faults) -> 
         key,
         partition,
         unique,
-        key_rules,
+        owner,
+        node: Rc::clone(node),
         supplied,
     })
 }
@@ -284,6 +296,94 @@ fn format_faults(
             );
         }
     }
+}
+
+/// What happens to rows without a value.
+fn missing(
+    custom: &Custom<'_>,
+    ty: &ColumnType,
+    format: Option<Format>,
+    faults: &mut Faults,
+) -> MissingPolicy {
+    let has_default = custom.place("default").is_some();
+    let action = match custom.text("missing", faults) {
+        None if has_default => MissingAction::Default,
+        None => MissingAction::Keep,
+        Some(text) => match text.value {
+            "keep" => MissingAction::Keep,
+            "default" => MissingAction::Default,
+            "reject" => MissingAction::Reject,
+            other => {
+                faults.add(
+                    text.at,
+                    format!("unknown missing '{other}'"),
+                    "use keep, default or reject",
+                );
+                MissingAction::Keep
+            }
+        },
+    };
+    if let Some(at) = custom.place("missing") {
+        if action == MissingAction::Default && !has_default {
+            faults.add(
+                at,
+                "missing: default without a default",
+                "add { property: default, value: … }",
+            );
+        }
+        if action != MissingAction::Default && has_default {
+            faults.add(
+                at,
+                "a default that would never be used",
+                "write missing: default, or remove the customProperty default",
+            );
+        }
+        if action == MissingAction::Default
+            && let Some(format) = format.filter(|format| natural_columns(*format).is_some())
+        {
+            faults.add(
+                at,
+                format!("missing: default on format {}", format.as_str()),
+                "use keep or reject",
+            );
+        }
+    }
+    let listed = custom.node("missingValues", faults);
+    if let Some(node) = listed
+        && *ty != ColumnType::String
+    {
+        faults.add(
+            node.at,
+            format!("missingValues on a {ty} column"),
+            "remove it: only a text stands for a missing value",
+        );
+    }
+    let values = match listed {
+        Some(node) => Missing {
+            texts: texts(node, "missingValues", faults)
+                .into_iter()
+                .map(|text| text.value)
+                .collect(),
+            ..Missing::default()
+        },
+        // A default alone is for nulls, as it says nothing of texts.
+        None if custom.place("missing").is_some() && *ty == ColumnType::String => Missing {
+            blanks: true,
+            usual: true,
+            texts: Vec::new(),
+        },
+        None => Missing::nulls(),
+    };
+    if action == MissingAction::Keep
+        && let Some(node) = listed
+    {
+        faults.add(
+            node.at,
+            "missingValues without missing",
+            "add { property: missing, value: reject } or default",
+        );
+    }
+    MissingPolicy { action, values }
 }
 
 /// Position in the primary key, whose columns must be there in every row.

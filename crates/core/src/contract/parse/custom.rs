@@ -8,6 +8,7 @@ pub(super) const CONTRACT: &[&str] = &[
     "sourceFormat",
     "keyPattern",
     "deletedRows",
+    "schemaDrift",
     "deduplicateBy",
     "deduplicationWindowDays",
     "lateAfterSeconds",
@@ -15,9 +16,20 @@ pub(super) const CONTRACT: &[&str] = &[
 ];
 
 /// Those of a column.
-pub(super) const COLUMN: &[&str] = &["sourceName", "encoding", "default", "partitionUnit"];
+pub(super) const COLUMN: &[&str] = &[
+    "sourceName",
+    "encoding",
+    "default",
+    "partitionUnit",
+    "missing",
+    "missingValues",
+    "owner",
+];
 
-/// Those of the table and of rules.
+/// Those of a rule.
+pub(super) const RULE: &[&str] = &["owner"];
+
+/// Those of the table.
 pub(super) const NONE: &[&str] = &[];
 
 /// The properties of one element by name.

@@ -1,488 +1,531 @@
-//! Rules: `logicalTypeOptions` and `quality`.
+//! Rules: `required`, `unique`, `missing`, `logicalTypeOptions` and `quality`, once every column is
+//! known.
 
-use regex::Regex;
+mod custom;
+mod options;
+mod value;
 
-use super::column::texts;
-use super::quality::{Quality, shown};
-use super::value;
-use super::yaml::{Faults, Map, Node, Spanned};
+pub(super) use self::custom::comparable;
+use std::collections::HashSet;
+
+use super::column::{Property, texts};
+use super::monitor;
+use super::quality::{Meta, Quality};
+use super::yaml::{Faults, Map, Node, Place, Spanned};
 use crate::contract::diagnostic::nearest;
+use crate::contract::kinds::{self, Kind, Place as Where};
 use crate::contract::{
-    Bound, ColumnMetric, Comparison, Metric, Severity, TableCheck, TableRule, ValueCheck, ValueRule,
+    Check, ColumnRef, Format, Missing, MissingAction, ObjectMeasure, RowCheck, Rule, Severity,
+    TableMeasure, Threshold, ValueCheck,
 };
+use crate::quality::monitor::Monitor;
 use crate::schema::ColumnType;
 
-/// The rules of a column for each value and over the column; rules about the key go to `key_rules`.
-pub(super) fn of_column(
-    map: &Map<'_>,
-    column: &str,
-    ty: &ColumnType,
-    key_rules: &mut Vec<Spanned<TableRule>>,
-    faults: &mut Faults,
-) -> (Vec<ValueRule>, Vec<ColumnMetric>) {
-    let mut rules = Rules {
-        column,
-        ty,
-        list: Vec::new(),
-    };
-    if let Some(options) = map.get("logicalTypeOptions") {
-        rules.options(options, faults);
-    }
-    let mut metrics = Vec::new();
-    for node in map.list("quality", faults) {
-        let Some(quality) = Quality::read(node, faults) else {
-            continue;
-        };
-        match quality.metric.value {
-            "invalidValues" => rules.invalid_values(&quality, faults),
-            "nullValues" => {
-                quality.arguments(&[], faults);
-                metrics.extend(quality.column_metric(column, Metric::NullValues, faults));
-            }
-            "missingValues" => {
-                let arguments = quality.arguments(&["missingValues"], faults);
-                let texts = arguments
-                    .and_then(|arguments| arguments.get("missingValues"))
-                    .map(|node| texts(node, "missingValues", faults))
-                    .unwrap_or_default();
-                if *ty != ColumnType::String && !texts.is_empty() {
-                    faults.add(
-                        quality.metric.at,
-                        format!("missingValues on a {ty} column"),
-                        "use the metric nullValues",
-                    );
-                    continue;
-                }
-                let metric =
-                    Metric::MissingValues(texts.into_iter().map(|text| text.value).collect());
-                metrics.extend(quality.column_metric(column, metric, faults));
-            }
-            "duplicateValues" => {
-                quality.arguments(&[], faults);
-                let at = quality.metric.at;
-                key_rules.extend(
-                    quality
-                        .duplicates(column, faults)
-                        .map(|value| Spanned { value, at }),
-                );
-            }
-            "rowCount" => faults.add(
-                quality.metric.at,
-                "rowCount is a metric of the table",
-                "move the rule to the quality list of the schema object",
-            ),
-            _ => quality.unknown_metric(faults),
-        }
-    }
-    (rules.list, metrics)
+/// A table or column of another dataset that a rule names; whether it exists shows when all contracts
+/// are read.
+#[derive(Debug, Clone)]
+pub(super) struct Foreign {
+    pub to: ColumnRef,
+    /// The type of what is compared with the column; None where the table alone is named.
+    pub ty: Option<ColumnType>,
+    /// Whether rows are judged by it, so that the other dataset has to come first.
+    pub row: bool,
 }
 
-/// The rules of the table, given its primary key in order.
-pub(super) fn of_table(
-    map: &Map<'_>,
-    primary_key: &[String],
+/// A column as rules refer to it.
+pub(super) struct Known<'a> {
+    pub name: &'a str,
+    pub source_name: &'a str,
+    /// None where the type is at fault.
+    pub ty: Option<&'a ColumnType>,
+    /// Whether its values are declared to be personal.
+    pub personal: bool,
+}
+
+/// What is known of the contract when its rules are read.
+pub(super) struct Context<'a> {
+    pub dataset: &'a str,
+    pub format: Option<Format>,
+    pub columns: Vec<Known<'a>>,
+    /// Indexes of the primary key's columns.
+    pub primary_key: &'a [usize],
+    /// Index of the column that tells events apart.
+    pub deduplicated: Option<usize>,
+    pub owner: Option<&'a str>,
+}
+
+impl<'a> Context<'a> {
+    /// The index and type of a column; a fault where there is none of that name.
+    pub fn column(
+        &self,
+        name: &Spanned<&str>,
+        faults: &mut Faults,
+    ) -> Option<(usize, &'a ColumnType)> {
+        let found = self
+            .columns
+            .iter()
+            .position(|column| column.name == name.value);
+        let Some(index) = found else {
+            let names: Vec<&str> = self.columns.iter().map(|column| column.name).collect();
+            let help = match nearest(name.value, names.iter().copied()) {
+                Some(meant) => format!("did you mean '{meant}'?"),
+                None => format!("the columns are {}", names.join(", ")),
+            };
+            faults.add(
+                name.at,
+                format!(
+                    "the rule names a column '{}' that does not exist",
+                    name.value
+                ),
+                help,
+            );
+            return None;
+        };
+        Some((index, self.columns[index].ty?))
+    }
+
+    /// Columns by a list of names.
+    pub fn columns_of(&self, node: &Node, what: &str, faults: &mut Faults) -> Vec<usize> {
+        texts(node, what, faults)
+            .iter()
+            .filter_map(|text| {
+                let name = Spanned {
+                    value: text.value.as_str(),
+                    at: text.at,
+                };
+                Some(self.column(&name, faults)?.0)
+            })
+            .collect()
+    }
+
+    fn is_key(&self, columns: &[usize]) -> bool {
+        let same = |key: &[usize]| {
+            !key.is_empty()
+                && key.len() == columns.len()
+                && columns.iter().all(|column| key.contains(column))
+        };
+        same(self.primary_key) || self.deduplicated.is_some_and(|index| same(&[index]))
+    }
+}
+
+/// Rules under construction.
+pub(super) struct Rules<'a> {
+    pub context: Context<'a>,
+    pub list: Vec<Rule>,
+    pub foreign: Vec<Spanned<Foreign>>,
+    /// What is watched for anomalies.
+    pub monitors: Vec<Monitor>,
+    ids: HashSet<String>,
+    /// Of the property that is being read.
+    owner: Option<&'a str>,
+}
+
+/// What a rule asks, and for people.
+pub(super) struct Asked {
+    check: Check,
+    threshold: Threshold,
+    text: String,
+}
+
+impl Asked {
+    pub fn new(check: Check, threshold: Threshold, text: impl Into<String>) -> Self {
+        Asked {
+            check,
+            threshold,
+            text: text.into(),
+        }
+    }
+}
+
+/// The column whose rules are being read.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub index: usize,
+    pub name: &'a str,
+    pub ty: &'a ColumnType,
+}
+
+/// Reads every rule of a contract.
+pub(super) fn read<'a>(
+    object: &Map<'a>,
+    properties: &'a [Property],
+    context: Context<'a>,
     faults: &mut Faults,
-) -> Vec<TableRule> {
-    let mut rules = Vec::new();
-    for node in map.list("quality", faults) {
-        let Some(quality) = Quality::read(node, faults) else {
+) -> Rules<'a> {
+    let mut rules = Rules {
+        context,
+        list: Vec::new(),
+        foreign: Vec::new(),
+        monitors: Vec::new(),
+        ids: HashSet::new(),
+        owner: None,
+    };
+    for (index, property) in properties.iter().enumerate() {
+        let Some(column) = &property.column else {
             continue;
         };
-        match quality.metric.value {
-            "rowCount" => {
-                quality.arguments(&[], faults);
-                if let Some(unit) = quality.percent {
-                    faults.add(
-                        unit,
-                        "rowCount is not measured in per cent",
-                        "write unit: rows",
-                    );
-                }
-                if let Some(comparison) = quality.comparison(faults) {
-                    rules.push(quality.table_rule(
-                        TableCheck::RowCount(comparison),
-                        format!("the number of rows {}", shown(comparison)),
-                        "completeness",
-                    ));
-                }
-            }
-            "duplicateValues" => {
-                let columns = quality
-                    .arguments(&["properties"], faults)
-                    .and_then(|arguments| arguments.get("properties"))
-                    .map(|node| (node.at, texts(node, "properties", faults)));
-                if let Some((at, columns)) = &columns
-                    && !primary_key.is_empty()
-                    && !(columns.len() == primary_key.len()
-                        && columns
-                            .iter()
-                            .all(|column| primary_key.contains(&column.value)))
-                {
-                    faults.add(
-                        *at,
-                        "duplicateValues is checked for the primary key only",
-                        format!(
-                            "write properties: [{}], or change the primary key",
-                            primary_key.join(", ")
-                        ),
-                    );
-                }
-                if primary_key.is_empty() {
-                    faults.add(
-                        quality.metric.at,
-                        "duplicateValues in a table without primary key",
-                        "mark the columns that identify a row with primaryKey: true",
-                    );
-                }
-                rules.extend(quality.duplicates(&primary_key.join(", "), faults));
-            }
-            "nullValues" | "missingValues" | "invalidValues" => faults.add(
-                quality.metric.at,
-                format!("{} is a metric of a column", quality.metric.value),
-                "move the rule to the quality list of the column",
-            ),
-            _ => quality.unknown_metric(faults),
+        let subject = Subject {
+            index,
+            name: &column.name,
+            ty: &column.ty,
+        };
+        rules.owner = property.owner.as_deref();
+        rules.property(property, subject, faults);
+    }
+    rules.owner = None;
+    for node in object.list("quality", faults) {
+        if let Some(mapping) = monitor::mapping(node) {
+            let found = monitor::read(node, mapping, &rules.context, &rules.monitors, faults);
+            rules.monitors.extend(found);
+        } else if let Some(quality) = Quality::read(node, Where::Table, faults) {
+            rules.of_table(&quality, faults);
         }
     }
     rules
 }
 
-/// Value rules of one column under construction.
-struct Rules<'a> {
-    column: &'a str,
-    ty: &'a ColumnType,
-    list: Vec<ValueRule>,
-}
-
-impl Rules<'_> {
-    fn push(
+impl<'a> Rules<'a> {
+    /// Adds a rule; its text begins with the column's name, where it has one.
+    pub fn push(
         &mut self,
-        check: ValueCheck,
-        name: &str,
-        text: String,
-        severity: Severity,
-        dimension: String,
+        kind: &'static Kind,
+        subject: Option<Subject<'_>>,
+        asked: Asked,
+        meta: &Meta<'_>,
+        faults: &mut Faults,
     ) {
-        let base = format!("{}.{name}", self.column);
-        let same = self
-            .list
-            .iter()
-            .filter(|rule| rule.id == base || rule.id.starts_with(&format!("{base}.")))
-            .count();
-        let id = if same == 0 {
-            base
-        } else {
-            format!("{base}.{}", same + 1)
-        };
-        self.list.push(ValueRule {
+        let Asked {
             check,
-            severity,
-            dimension,
-            text: format!("{} {text}", self.column),
+            threshold,
+            text,
+        } = asked;
+        let base = match subject {
+            Some(subject) => format!("{}.{}", subject.name, kind.name),
+            None => kind.name.to_owned(),
+        };
+        let id = match (&meta.id, &check) {
+            (_, Check::Rows(RowCheck::Unique { key: true, .. })) => "duplicate".to_owned(),
+            (_, Check::Rows(RowCheck::Readable)) => {
+                format!("{}.type", subject.map_or("", |subject| subject.name))
+            }
+            (Some(id), _) => {
+                if self.ids.contains(id.value) {
+                    faults.add(
+                        id.at,
+                        format!("another rule has the id '{}'", id.value),
+                        "give each rule of a contract an id of its own",
+                    );
+                }
+                id.value.to_owned()
+            }
+            (None, _) => std::iter::once(base.clone())
+                .chain((2..).map(|number| format!("{base}.{number}")))
+                .find(|id| !self.ids.contains(id))
+                .unwrap_or(base),
+        };
+        self.ids.insert(id.clone());
+        let text = match subject {
+            Some(subject)
+                if !matches!(check, Check::Column(_) | Check::Table(TableMeasure::Sql(_))) =>
+            {
+                format!("{} {text}", subject.name)
+            }
+            _ => text,
+        };
+        // A check of rows that allows none says so by its text.
+        let text = match threshold == Threshold::NONE && matches!(check, Check::Rows(_)) {
+            true => text,
+            false => format!("{text}: {threshold}"),
+        };
+        self.list.push(Rule {
             id,
+            kind,
+            column: subject.map(|subject| subject.index),
+            check,
+            threshold,
+            severity: meta.severity.unwrap_or(Severity::Reject),
+            dimension: meta.dimension.unwrap_or(kind.dimension).to_owned(),
+            owner: meta
+                .owner
+                .as_deref()
+                .or(self.owner)
+                .or(self.context.owner)
+                .map(str::to_owned),
+            text,
         });
     }
 
-    fn option(&mut self, check: ValueCheck, name: &str, text: String) {
-        self.push(check, name, text, Severity::Error, "conformity".to_owned());
-    }
-
-    /// `logicalTypeOptions`: rules of severity error.
-    fn options(&mut self, node: &Node, faults: &mut Faults) {
-        let Some(map) = Map::of(node, "logicalTypeOptions", faults) else {
+    /// A rule that allows no row to break it, of severity reject.
+    fn strict(
+        &mut self,
+        kind: &'static str,
+        subject: Subject<'_>,
+        check: RowCheck,
+        text: &str,
+        faults: &mut Faults,
+    ) {
+        let Some(kind) = kinds::kind(kind) else {
             return;
         };
-        let (mut least, mut most, mut shortest, mut longest) = (None, None, None, None);
-        for entry in map.entries {
-            let (key, node) = (entry.key.as_str(), &*entry.value);
-            match key {
-                "pattern" => {
-                    let Some(text) = map.text(key, faults) else {
-                        continue;
-                    };
-                    if let Some(regex) = self.regex(&text, faults) {
-                        self.option(
-                            ValueCheck::Pattern(regex),
-                            key,
-                            format!("matches {}", text.value),
-                        );
-                    }
+        let asked = Asked::new(Check::Rows(check), Threshold::NONE, text);
+        self.push(kind, Some(subject), asked, &Meta::default(), faults);
+    }
+
+    fn property(&mut self, property: &'a Property, subject: Subject<'a>, faults: &mut Faults) {
+        let Some(map) = Map::of(&property.node, "the column", faults) else {
+            return;
+        };
+        if property.required {
+            self.strict(
+                "required",
+                subject,
+                RowCheck::Present(Missing::nulls()),
+                "is required",
+                faults,
+            );
+        }
+        if let Some(column) = &property.column
+            && column.missing.action == MissingAction::Reject
+        {
+            self.strict(
+                "missing",
+                subject,
+                RowCheck::Present(column.missing.values.clone()),
+                "is not missing",
+                faults,
+            );
+        }
+        if let Some(options) = map.get("logicalTypeOptions") {
+            self.options(options, subject, faults);
+        }
+        if property.unique.is_some() {
+            self.unique(
+                &[subject.index],
+                Some(subject),
+                Threshold::NONE,
+                &Meta::default(),
+                faults,
+            );
+        }
+        for node in map.list("quality", faults) {
+            if let Some(quality) = Quality::read(node, Where::Column, faults) {
+                self.of_column(&quality, subject, &map, faults);
+            }
+        }
+    }
+
+    /// Rows with the same values in these columns.
+    fn unique(
+        &mut self,
+        columns: &[usize],
+        subject: Option<Subject<'_>>,
+        threshold: Threshold,
+        meta: &Meta<'_>,
+        faults: &mut Faults,
+    ) {
+        let key = self.context.is_key(columns);
+        let kind = kinds::kind(if key { "primaryKey" } else { "duplicateValues" });
+        let Some(kind) = kind else {
+            return;
+        };
+        // A key is said to be unique in several ways, and checked once.
+        if key && self.ids.contains("duplicate") {
+            return;
+        }
+        let names: Vec<&str> = columns
+            .iter()
+            .map(|&index| self.context.columns[index].name)
+            .collect();
+        let text = match (subject, names.as_slice()) {
+            (Some(_), _) => "is unique".to_owned(),
+            (None, [name]) => format!("{name} is unique"),
+            (None, names) => format!("{} are unique together", names.join(", ")),
+        };
+        let check = Check::Rows(RowCheck::Unique {
+            columns: columns.to_vec(),
+            key,
+        });
+        self.push(
+            kind,
+            subject,
+            Asked::new(check, threshold, text),
+            meta,
+            faults,
+        );
+    }
+
+    fn of_column(
+        &mut self,
+        quality: &Quality<'a>,
+        subject: Subject<'a>,
+        map: &Map<'a>,
+        faults: &mut Faults,
+    ) {
+        match quality.name.value {
+            "invalidValues" => self.invalid_values(quality, subject, faults),
+            name @ ("nullValues" | "missingValues") => {
+                let Some(kind) = kinds::kind(name) else {
+                    return;
+                };
+                let (values, text) = if name == "nullValues" {
+                    quality.only_arguments(&[], faults);
+                    (Missing::nulls(), "has a value")
+                } else {
+                    (
+                        self.missing_of(quality, subject, faults),
+                        "has a value that stands for one",
+                    )
+                };
+                if let Some(threshold) = quality.threshold(kind, faults) {
+                    let check = Check::Rows(RowCheck::Present(values));
+                    let asked = Asked::new(check, threshold, text);
+                    self.push(kind, Some(subject), asked, &quality.meta, faults);
                 }
-                "minLength" | "maxLength" => {
-                    if *self.ty != ColumnType::String {
-                        faults.add(
-                            entry.at,
-                            format!("{key} on a {} column", self.ty),
-                            "remove it: only text has a length",
-                        );
-                        continue;
-                    }
-                    let Some(length) = node.number().and_then(|text| text.parse::<u64>().ok())
-                    else {
-                        faults.add(
-                            node.at,
-                            format!("{key} cannot be {}", node.shown()),
-                            "write a whole number from 0",
-                        );
-                        continue;
-                    };
-                    if key == "minLength" {
-                        shortest = Some(length);
-                        self.option(
-                            ValueCheck::MinLength(length),
-                            key,
-                            format!("has at least {length} characters"),
-                        );
-                    } else {
-                        longest = Some((length, node.at));
-                        self.option(
-                            ValueCheck::MaxLength(length),
-                            key,
-                            format!("has at most {length} characters"),
-                        );
-                    }
-                }
-                "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => {
-                    let Some(text) = node.scalar() else {
-                        faults.add(
-                            node.at,
-                            format!("{key} cannot be {}", node.shown()),
-                            "write a number",
-                        );
-                        continue;
-                    };
-                    let bound = match value::bound(self.ty, text) {
-                        Ok(bound) => bound,
-                        Err(help) => {
-                            faults.add(
-                                node.at,
-                                format!(
-                                    "{key} '{text}' does not go with the column's type {}",
-                                    self.ty
-                                ),
-                                help,
-                            );
-                            continue;
-                        }
-                    };
-                    match key {
-                        "minimum" => {
-                            least = Some(bound);
-                            self.option(
-                                ValueCheck::Minimum(bound),
-                                key,
-                                format!("is at least {text}"),
-                            );
-                        }
-                        "maximum" => {
-                            most = Some((bound, node.at));
-                            self.option(
-                                ValueCheck::Maximum(bound),
-                                key,
-                                format!("is at most {text}"),
-                            );
-                        }
-                        "exclusiveMinimum" => {
-                            self.option(
-                                ValueCheck::ExclusiveMinimum(bound),
-                                key,
-                                format!("is greater than {text}"),
-                            );
-                        }
-                        _ => self.option(
-                            ValueCheck::ExclusiveMaximum(bound),
-                            key,
-                            format!("is less than {text}"),
-                        ),
-                    }
-                }
-                "timezone" if *self.ty == ColumnType::Timestamp => {
-                    if node.boolean() != Some(true) {
-                        faults.add(
-                            node.at,
-                            "timestamps without a time zone are not supported",
-                            "write timezone: true; values without an offset are read as UTC",
-                        );
-                    }
-                }
-                "defaultTimezone" if *self.ty == ColumnType::Timestamp => {
-                    if !node
-                        .scalar()
-                        .is_some_and(|zone| matches!(zone, "UTC" | "Etc/UTC" | "Z"))
-                    {
-                        faults.add(
-                            node.at,
-                            format!("the default time zone cannot be {}", node.shown()),
-                            "write defaultTimezone: UTC",
-                        );
-                    }
-                }
-                other => {
-                    let known = [
-                        "pattern",
-                        "minLength",
-                        "maxLength",
-                        "minimum",
-                        "maximum",
-                        "exclusiveMinimum",
-                        "exclusiveMaximum",
-                    ];
-                    let help = match nearest(other, known) {
-                        Some(name) => format!("did you mean '{name}'?"),
-                        None => format!("remove it; Tarn checks {}", known.join(", ")),
-                    };
-                    faults.add(
-                        entry.at,
-                        format!("Tarn does not check the logicalTypeOption '{other}'"),
-                        help,
+            }
+            "duplicateValues" => {
+                quality.only_arguments(&[], faults);
+                if let Some(threshold) = self.duplicates_threshold(quality, faults) {
+                    self.unique(
+                        &[subject.index],
+                        Some(subject),
+                        threshold,
+                        &quality.meta,
+                        faults,
                     );
                 }
             }
-        }
-        if let (Some(least), Some((most, at))) = (least, most)
-            && exceeds(least, most)
-        {
-            faults.add(at, "maximum is less than minimum", "exchange the two");
-        }
-        if let (Some(shortest), Some((longest, at))) = (shortest, longest)
-            && shortest > longest
-        {
-            faults.add(at, "maxLength is less than minLength", "exchange the two");
+            "sql" => self.sql(quality, Some(subject), faults),
+            _ => self.custom(quality, subject, map, faults),
         }
     }
 
-    fn regex(&self, text: &Spanned<&str>, faults: &mut Faults) -> Option<Regex> {
-        if *self.ty != ColumnType::String {
+    fn duplicates_threshold(
+        &self,
+        quality: &Quality<'_>,
+        faults: &mut Faults,
+    ) -> Option<Threshold> {
+        quality.threshold(kinds::kind("duplicateValues")?, faults)
+    }
+
+    /// What counts as missing by a rule's own list, or by the usual one.
+    fn missing_of(
+        &self,
+        quality: &Quality<'_>,
+        subject: Subject<'_>,
+        faults: &mut Faults,
+    ) -> Missing {
+        quality.only_arguments(&["missingValues"], faults);
+        let Some(node) = quality.argument("missingValues") else {
+            return Missing {
+                blanks: true,
+                usual: true,
+                texts: Vec::new(),
+            };
+        };
+        let texts = texts(node, "missingValues", faults);
+        if *subject.ty != ColumnType::String && !texts.is_empty() {
             faults.add(
-                text.at,
-                format!("a pattern on a {} column", self.ty),
-                "remove it: only text has a pattern",
+                quality.name.at,
+                format!("missingValues on a {} column", subject.ty),
+                "use the metric nullValues",
             );
-            return None;
         }
-        match Regex::new(text.value) {
-            Ok(regex) => Some(regex),
-            Err(error) => {
-                // The library's text has several lines; the last one says what is wrong.
-                let shown = error.to_string();
-                let reason = shown
-                    .lines()
-                    .last()
-                    .unwrap_or_default()
-                    .trim_start_matches("error: ")
-                    .to_owned();
-                faults.add(
-                    text.at,
-                    format!("'{}' is no regular expression: {reason}", text.value),
-                    "mend it; look-around and back-references are not supported",
-                );
-                None
+        Missing {
+            texts: texts.into_iter().map(|text| text.value).collect(),
+            ..Missing::default()
+        }
+    }
+
+    fn of_table(&mut self, quality: &Quality<'a>, faults: &mut Faults) {
+        match quality.name.value {
+            "rowCount" => {
+                quality.only_arguments(&[], faults);
+                if let Some(kind) = kinds::kind("rowCount")
+                    && let Some(threshold) = quality.threshold(kind, faults)
+                {
+                    let check = Check::Object(ObjectMeasure::RowCount);
+                    let asked = Asked::new(check, threshold, "the number of rows");
+                    self.push(kind, None, asked, &quality.meta, faults);
+                }
             }
+            "duplicateValues" => {
+                quality.only_arguments(&["properties"], faults);
+                let columns = match quality.argument("properties") {
+                    Some(node) => {
+                        let columns = self.context.columns_of(node, "properties", faults);
+                        if columns.is_empty() {
+                            faults.add(
+                                node.at,
+                                "properties names no column",
+                                "name the columns that are unique together",
+                            );
+                            return;
+                        }
+                        columns
+                    }
+                    None if self.context.primary_key.is_empty() => {
+                        faults.add(
+                            quality.name.at,
+                            "duplicateValues says no columns, and the table has no primary key",
+                            "add arguments: { properties: [a, b] }, or mark the columns that identify a row with primaryKey: true",
+                        );
+                        return;
+                    }
+                    None => self.context.primary_key.to_vec(),
+                };
+                if let Some(threshold) = self.duplicates_threshold(quality, faults) {
+                    self.unique(&columns, None, threshold, &quality.meta, faults);
+                }
+            }
+            "sql" => self.sql(quality, None, faults),
+            _ => self.custom_of_table(quality, faults),
         }
     }
 
-    /// The metric invalidValues: rules for each value.
-    fn invalid_values(&mut self, quality: &Quality<'_>, faults: &mut Faults) {
-        match quality.comparison(faults) {
-            Some(Comparison::Equal(0.0)) => {}
-            Some(_) => faults.add(
-                quality.comparison_place(),
-                "invalidValues is checked row by row",
-                "write mustBe: 0, with severity warning where such rows shall be kept",
-            ),
-            None => return,
-        }
-        let Some(arguments) = quality.arguments(&["validValues", "pattern"], faults) else {
-            faults.add(
-                quality.metric.at,
-                "invalidValues lacks its arguments",
-                "add arguments: { validValues: [a, b] } or { pattern: '^…$' }",
-            );
+    /// The metric invalidValues: a check of each value.
+    fn invalid_values(&mut self, quality: &Quality<'_>, subject: Subject<'_>, faults: &mut Faults) {
+        quality.only_arguments(&["validValues", "pattern"], faults);
+        let (values, pattern) = (quality.argument("validValues"), quality.argument("pattern"));
+        let (Some(of_values), Some(of_pattern)) =
+            (kinds::kind("validValues"), kinds::kind("pattern"))
+        else {
             return;
         };
-        if arguments.get("validValues").is_none() && arguments.get("pattern").is_none() {
+        if values.is_none() && pattern.is_none() {
+            let at = quality
+                .arguments
+                .as_ref()
+                .map_or(quality.name.at, |arguments| arguments.at);
             faults.add(
-                arguments.at,
+                at,
                 "invalidValues says neither validValues nor pattern",
-                "add validValues: [a, b] or pattern: '^…$'",
+                "add arguments: { validValues: [a, b] } or { pattern: '^…$' }",
             );
         }
-        if let Some(node) = arguments.get("validValues") {
-            let values = texts(node, "validValues", faults);
-            if values.is_empty() {
-                faults.add(
-                    node.at,
-                    "validValues names no value",
-                    "list the values that are allowed",
-                );
-            }
-            let values: Vec<String> = values
-                .into_iter()
-                .filter_map(|value| self.canonical(value, faults))
-                .collect();
+        let Some(threshold) = quality.threshold(of_values, faults) else {
+            return;
+        };
+        if let Some(node) = values {
+            let values = value::list(node, "validValues", subject.ty, faults);
             let text = format!("is one of {}", values.join(", "));
-            self.push(
-                ValueCheck::OneOf(values),
-                "validValues",
-                text,
-                quality.severity,
-                quality.dimension("conformity"),
-            );
+            let check = Check::Rows(RowCheck::Value(ValueCheck::OneOf(values)));
+            let asked = Asked::new(check, threshold, &text);
+            self.push(of_values, Some(subject), asked, &quality.meta, faults);
         }
-        if let Some(text) = arguments.text("pattern", faults)
-            && let Some(regex) = self.regex(&text, faults)
+        if pattern.is_some()
+            && let Some(arguments) = &quality.arguments
+            && let Some(text) = arguments.text("pattern", faults)
+            && let Some(regex) = value::regex(&text, subject.ty, faults)
         {
             let shown = format!("matches {}", text.value);
-            self.push(
-                ValueCheck::Pattern(regex),
-                "pattern",
-                shown,
-                quality.severity,
-                quality.dimension("conformity"),
-            );
+            let check = Check::Rows(RowCheck::Value(ValueCheck::Pattern(regex)));
+            let asked = Asked::new(check, threshold, &shown);
+            self.push(of_pattern, Some(subject), asked, &quality.meta, faults);
         }
     }
 
-    /// A valid value as the column's values are written as text.
-    fn canonical(&self, value: Spanned<String>, faults: &mut Faults) -> Option<String> {
-        let text = match (self.ty, value::check(self.ty, &value.value)) {
-            (ColumnType::Double | ColumnType::Timestamp | ColumnType::StringList, _) => Err(
-                "use validValues with text, whole numbers, decimals, dates or booleans".to_owned(),
-            ),
-            (ColumnType::Int | ColumnType::Long, Ok(())) => value::bound(self.ty, &value.value)
-                .map(|bound| match bound {
-                    Bound::Integer(number) => number.to_string(),
-                    Bound::Double(number) => number.to_string(),
-                }),
-            (ColumnType::Decimal { scale, .. }, Ok(())) => {
-                value::bound(self.ty, &value.value).map(|bound| match bound {
-                    Bound::Integer(number) => value::decimal_text(number, *scale),
-                    Bound::Double(number) => number.to_string(),
-                })
-            }
-            (_, checked) => checked.map(|()| value.value.clone()),
-        };
-        match text {
-            Ok(text) => Some(text),
-            Err(help) => {
-                faults.add(
-                    value.at,
-                    format!(
-                        "'{}' is no valid value of a {} column",
-                        value.value, self.ty
-                    ),
-                    help,
-                );
-                None
-            }
-        }
-    }
-}
-
-fn exceeds(least: Bound, most: Bound) -> bool {
-    match (least, most) {
-        (Bound::Integer(least), Bound::Integer(most)) => least > most,
-        (Bound::Double(least), Bound::Double(most)) => least > most,
-        _ => false,
+    /// A rule of another dataset's table or column.
+    fn note_foreign(&mut self, foreign: Foreign, at: Place) {
+        self.foreign.push(Spanned { value: foreign, at });
     }
 }

@@ -6,7 +6,7 @@ use super::column::Property;
 use super::custom::Custom;
 use super::yaml::{Faults, Map, Place, Spanned};
 use crate::contract::diagnostic::nearest;
-use crate::contract::{Deduplication, DeletedRows, Format, KeyPattern};
+use crate::contract::{Deduplication, DeletedRows, Format, KeyPattern, SchemaDrift};
 use crate::schema::{ColumnType, PartitionUnit, Partitioning};
 
 /// Where the rows come from.
@@ -14,6 +14,7 @@ pub(super) struct Source {
     pub format: Option<Format>,
     pub key_pattern: Option<Spanned<KeyPattern>>,
     pub deleted_rows: DeletedRows,
+    pub schema_drift: SchemaDrift,
 }
 
 impl Source {
@@ -96,15 +97,45 @@ impl Source {
             format,
             key_pattern,
             deleted_rows: deleted_rows.unwrap_or(DeletedRows::Keep),
+            schema_drift: schema_drift(custom, format, faults),
         }
     }
+}
+
+fn schema_drift(custom: &Custom<'_>, format: Option<Format>, faults: &mut Faults) -> SchemaDrift {
+    let Some(text) = custom.text("schemaDrift", faults) else {
+        return SchemaDrift::default();
+    };
+    let names = SchemaDrift::ALL.map(SchemaDrift::as_str);
+    let Some(choice) = SchemaDrift::ALL
+        .into_iter()
+        .find(|choice| choice.as_str() == text.value)
+    else {
+        let help = match nearest(text.value, names) {
+            Some(name) => format!("did you mean '{name}'?"),
+            None => format!("use one of {}", names.join(", ")),
+        };
+        faults.add(
+            text.at,
+            format!("unknown schemaDrift '{}'", text.value),
+            help,
+        );
+        return SchemaDrift::default();
+    };
+    if matches!(format, Some(Format::AccessLog | Format::SocialPosts)) {
+        faults.add(
+            text.at,
+            "the columns of access logs and posts are Tarn's own: they do not drift",
+            "remove schemaDrift",
+        );
+    }
+    choice
 }
 
 /// What the columns together say of the table.
 pub(super) struct Table {
     /// Indexes of the columns, in key order.
     pub primary_key: Vec<usize>,
-    pub key_names: Vec<String>,
     pub partitioning: Option<Partitioning>,
 }
 
@@ -146,43 +177,12 @@ impl Table {
         }
         keys.sort_unstable();
         let primary_key: Vec<usize> = keys.into_iter().map(|(_, index)| index).collect();
-        let key_names: Vec<String> = primary_key
-            .iter()
-            .filter_map(|&index| properties.get(index))
-            .map(|property| property.name.value.clone())
-            .collect();
         if format == Some(Format::Sqlite) && primary_key.is_empty() {
             faults.add(
                 at,
                 "a database table without primary key cannot be updated",
                 "mark the columns that identify a row with primaryKey: true and required: true",
             );
-        }
-        for property in properties {
-            if key_names == [property.name.value.as_str()] {
-                continue;
-            }
-            let help = "only the whole primary key is checked for duplicates: write a duplicateValues rule in the quality list of the schema object";
-            if let Some(at) = property.unique {
-                faults.add(
-                    at,
-                    format!(
-                        "Tarn does not check that '{}' is unique",
-                        property.name.value
-                    ),
-                    help,
-                );
-            }
-            for rule in &property.key_rules {
-                faults.add(
-                    rule.at,
-                    format!(
-                        "Tarn does not check '{}' for duplicates",
-                        property.name.value
-                    ),
-                    help,
-                );
-            }
         }
         let mut partitioning = None;
         for property in properties {
@@ -204,7 +204,6 @@ impl Table {
         }
         Table {
             primary_key,
-            key_names,
             partitioning,
         }
     }

@@ -14,7 +14,7 @@ use crate::contract::diagnostic::nearest;
 
 /// A place in the file: line and column from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(in crate::contract) struct Place {
     pub line: usize,
     pub column: usize,
 }
@@ -39,14 +39,14 @@ pub(super) struct Spanned<T> {
 
 /// A node of the tree.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(in crate::contract) struct Node {
     pub at: Place,
     pub value: Value,
 }
 
 /// What a node is. Scalars keep their spelling.
 #[derive(Debug)]
-pub(super) enum Value {
+pub(in crate::contract) enum Value {
     Scalar { text: String, plain: bool },
     List(Vec<Rc<Node>>),
     Map(Vec<Entry>),
@@ -54,7 +54,7 @@ pub(super) enum Value {
 
 /// A key of a mapping and its value.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(in crate::contract) struct Entry {
     pub key: String,
     pub at: Place,
     pub value: Rc<Node>,

@@ -14,7 +14,7 @@ use crate::quality::history;
 use crate::quality::metric::Metric;
 use crate::quality::monitor::{Anomaly, Evidence, Monitor, Status, Watched, watch};
 use crate::quality::promise::{self, PromiseState, duration};
-use crate::quality::result::{Kind, ResultRow, Sample, effective};
+use crate::quality::result::{DRIFT, Kind, ResultRow, Sample, effective};
 use crate::quality::score::{percent, scores};
 use crate::quality::text::{count, number};
 
@@ -370,6 +370,7 @@ fn rules(rows: &[&ResultRow]) -> (Vec<RuleReport>, u64) {
             (
                 RuleReport {
                     name: row.name.clone(),
+                    kind: row.rule_kind.clone(),
                     text: row.text.clone(),
                     column: row.column_name.clone(),
                     dimension: row.dimension.clone().unwrap_or_default(),
@@ -568,6 +569,9 @@ fn findings(
 }
 
 fn rule_sentence(rule: &RuleReport) -> String {
+    if rule.kind.as_deref() == Some(DRIFT) {
+        return rule.text.clone();
+    }
     match (rule.value, &rule.expected) {
         (Some(value), Some(expected)) => {
             format!("{}: {}, expected {expected}", rule.text, number(value))

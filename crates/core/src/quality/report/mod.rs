@@ -167,6 +167,8 @@ pub struct MissingValues {
 pub struct RuleReport {
     /// The rule's identifier.
     pub name: String,
+    /// What is asked, for example `validValues`.
+    pub kind: Option<String>,
     /// The rule, for people.
     pub text: String,
     /// The column.

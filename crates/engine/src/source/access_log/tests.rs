@@ -22,8 +22,7 @@ pub fn column(name: &str, ty: ColumnType) -> Column {
         classification: None,
         encoding: Encoding::Natural,
         default: None,
-        rules: Vec::new(),
-        metrics: Vec::new(),
+        missing: tarn_core::contract::MissingPolicy::default(),
     }
 }
 

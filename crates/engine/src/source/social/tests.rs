@@ -23,8 +23,7 @@ fn columns() -> Vec<Column> {
         classification: None,
         encoding: Encoding::Natural,
         default: None,
-        rules: Vec::new(),
-        metrics: Vec::new(),
+        missing: tarn_core::contract::MissingPolicy::default(),
     };
     Field::ALL.iter().map(column).collect()
 }

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
+use crate::schema::{TableName, Zone};
+use crate::{Error, ErrorKind, Result};
 use sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, Query as SqlQuery, SetExpr, Statement, TableAlias,
-    TableFactor, Value, VisitMut, VisitorMut,
+    Expr, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart, Query as SqlQuery,
+    SelectItem, SetExpr, Statement, TableAlias, TableFactor, Value, VisitMut, VisitorMut,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
-use tarn_core::schema::{TableName, Zone};
-use tarn_core::{Error, ErrorKind, Result};
 
 /// A table as a query names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +77,50 @@ impl Query {
         statement.to_string()
     }
 
+    /// Whether the query gives one row of one column, as far as its text tells: one expression, which
+    /// is an aggregate without GROUP BY, or has no table, or LIMIT 1.
+    ///
+    /// # Errors
+    /// `BadRequest`, saying what is missing.
+    pub fn one_number(&self) -> Result<()> {
+        let Statement::Query(query) = &self.statement else {
+            return Err(refuse("it is no query"));
+        };
+        let SetExpr::Select(select) = query.body.as_ref() else {
+            return Err(refuse("it is no plain SELECT"));
+        };
+        let expr = match select.projection.as_slice() {
+            [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] => expr,
+            [_] => return Err(refuse("it selects every column instead of one number")),
+            several => {
+                return Err(refuse(format!(
+                    "it selects {} columns instead of one number",
+                    several.len()
+                )));
+            }
+        };
+        if let Expr::Value(value) = expr
+            && !matches!(value.value, Value::Number(..))
+        {
+            return Err(refuse("what it selects is no number"));
+        }
+        let grouped =
+            !matches!(&select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty());
+        let mut aggregates = Aggregates(false);
+        let ControlFlow::Continue(()) = expr.clone().visit(&mut aggregates);
+        let limited = matches!(
+            &query.limit_clause,
+            Some(LimitClause::LimitOffset { limit: Some(Expr::Value(limit)), .. })
+                if matches!(&limit.value, Value::Number(number, _) if number == "1")
+        );
+        if limited || (!grouped && (aggregates.0 || select.from.is_empty())) {
+            return Ok(());
+        }
+        Err(refuse(
+            "it may give several rows instead of one: select an aggregate without GROUP BY, or add LIMIT 1",
+        ))
+    }
+
     /// The tables it reads.
     pub fn tables(&self) -> &[TableName] {
         &self.tables
@@ -134,6 +178,36 @@ impl VisitorMut for Times<'_> {
                 Self::write_plainly(high);
             }
             _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether an expression calls an aggregate function.
+struct Aggregates(bool);
+
+impl VisitorMut for Aggregates {
+    type Break = Infallible;
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Infallible> {
+        const NAMES: [&str; 11] = [
+            "count",
+            "sum",
+            "avg",
+            "min",
+            "max",
+            "median",
+            "stddev",
+            "stddev_samp",
+            "var",
+            "var_samp",
+            "corr",
+        ];
+        if let Expr::Function(function) = expr
+            && function.over.is_none()
+            && NAMES.contains(&function.name.to_string().to_lowercase().as_str())
+        {
+            self.0 = true;
         }
         ControlFlow::Continue(())
     }

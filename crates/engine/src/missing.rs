@@ -1,0 +1,122 @@
+//! What a contract says of missing values: the column's default takes their place, and the row says so.
+
+use tarn_core::Result;
+use tarn_core::contract::{Contract, Missing, MissingAction};
+
+use crate::batch::Batch;
+use crate::column::{ColumnData, ListColumn, Plain, TextColumn, Validity};
+use crate::source::value::default_of;
+
+/// Puts defaults in the place of missing values.
+pub struct Imputer {
+    columns: Vec<Imputed>,
+}
+
+struct Imputed {
+    index: usize,
+    name: String,
+    missing: Missing,
+    /// One row.
+    default: ColumnData,
+}
+
+impl Imputer {
+    /// For the columns whose contract says `missing: default`, or has a default.
+    ///
+    /// # Errors
+    /// `BadContract` where a default is no value of its column.
+    pub fn new(contract: &Contract) -> Result<Self> {
+        let mut columns = Vec::new();
+        for (index, column) in contract.columns.iter().enumerate() {
+            if column.missing.action == MissingAction::Default
+                && let Some(default) = default_of(column)?
+            {
+                columns.push(Imputed {
+                    index,
+                    name: column.name.clone(),
+                    missing: column.missing.values.clone(),
+                    default,
+                });
+            }
+        }
+        Ok(Imputer { columns })
+    }
+
+    /// Fills the batch, and appends the column `_imputed` to its columns where the contract has
+    /// defaults: per row the names of the columns that were filled, null where none was.
+    pub fn apply(&self, batch: &mut Batch) {
+        if self.columns.is_empty() {
+            return;
+        }
+        let mut marks: Vec<Vec<&str>> = Vec::new();
+        for imputed in &self.columns {
+            let Some(data) = batch.columns.get_mut(imputed.index) else {
+                continue;
+            };
+            let rows = crate::check::missing_rows(&imputed.missing, data);
+            if rows.is_empty() {
+                continue;
+            }
+            fill(data, &rows, &imputed.default);
+            marks.resize(batch.offsets.len(), Vec::new());
+            for row in rows {
+                marks[row].push(&imputed.name);
+            }
+        }
+        let mut column = ListColumn::new();
+        for row in 0..batch.offsets.len() {
+            match marks.get(row).map(Vec::as_slice) {
+                None | Some([]) => column.push_null(),
+                Some(names) => {
+                    names
+                        .iter()
+                        .for_each(|name| column.push_item(name.as_bytes()));
+                    column.finish_row();
+                }
+            }
+        }
+        batch.columns.push(ColumnData::List(column));
+    }
+}
+
+/// Puts the first value of `default` into these rows, which are in order and hold every null.
+fn fill(data: &mut ColumnData, rows: &[usize], default: &ColumnData) {
+    fn plain<T: Copy + Default>(column: &mut Plain<T>, rows: &[usize], default: Option<T>) {
+        let Some(default) = default else { return };
+        for &row in rows {
+            column.values[row] = default;
+        }
+        column.validity = Validity::all_valid(column.values.len());
+    }
+    match (data, default) {
+        (ColumnData::Text(column), ColumnData::Text(default)) => {
+            let Some(default) = default.get(0) else {
+                return;
+            };
+            let mut filled = TextColumn::new(column.interned);
+            let mut rows = rows.iter().copied().peekable();
+            for row in 0..column.len() {
+                if rows.next_if_eq(&row).is_some() {
+                    filled.push(default);
+                } else if let Some(text) = column.get(row) {
+                    filled.push(text);
+                } else {
+                    filled.push_null();
+                }
+            }
+            *column = filled;
+        }
+        (ColumnData::Int(column), ColumnData::Int(default)) => plain(column, rows, default.get(0)),
+        (ColumnData::Long(column), ColumnData::Long(default)) => {
+            plain(column, rows, default.get(0));
+        }
+        (ColumnData::Double(column), ColumnData::Double(default)) => {
+            plain(column, rows, default.get(0));
+        }
+        (ColumnData::Boolean(column), ColumnData::Boolean(default)) => {
+            plain(column, rows, default.get(0));
+        }
+        // A list has no default: the contract is refused.
+        _ => {}
+    }
+}

@@ -1,0 +1,194 @@
+//! What rules need besides the rows of an object: the tables they name, as they will be.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tarn_core::contract::{Contract, Format};
+use tarn_core::run::DatasetOutcome;
+use tarn_core::schema::TableField;
+use tarn_core::{Error, Result};
+use tarn_engine::check::tables::{self, Arrival, TableState};
+use tarn_engine::check::{KeySet, References};
+use tarn_engine::parquet::ParquetFile;
+use tarn_lake::LocalFiles;
+use tarn_table::VersionRef;
+
+use crate::Run;
+
+/// Tables of the lake as a run finds them, and what it is about to do to them.
+#[derive(Default)]
+pub(crate) struct Tables {
+    states: tables::Tables,
+    /// Keeps the local copies readable.
+    _files: Vec<LocalFiles>,
+}
+
+impl Tables {
+    /// The tables that rules of these contracts name; their own too where a rule is about the table.
+    pub async fn open(run: &Run<'_>, contracts: &[Arc<Contract>]) -> Result<Self> {
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        for contract in contracts {
+            names.extend(contract.references().map(|to| to.dataset.clone()));
+            for (_, measure) in contract.table_rules() {
+                names.insert(contract.dataset.clone());
+                names.extend(measure.datasets(&contract.dataset));
+            }
+        }
+        let mut tables = Tables::default();
+        for name in names {
+            tables.load(run, name).await?;
+        }
+        Ok(tables)
+    }
+
+    async fn load(&mut self, run: &Run<'_>, dataset: String) -> Result<()> {
+        let contract = run.lake.contracts.get(&dataset).ok_or_else(|| {
+            Error::internal(format!("a rule names {dataset}, which has no contract"))
+        })?;
+        let (fields, current) = match run.lake.tables.load(&contract.table()).await? {
+            Some(table) => {
+                let files = run
+                    .lake
+                    .fetch_table(&table, &VersionRef::Current, None)
+                    .await?;
+                let paths = files.iter().map(|(_, path)| path.to_owned()).collect();
+                self._files.push(files);
+                (table.fields(), paths)
+            }
+            // A table that nothing was ingested into has no rows.
+            None => (planned(contract), Vec::new()),
+        };
+        let state = TableState {
+            dataset: dataset.clone(),
+            fields,
+            current,
+            staged: None,
+        };
+        self.states.insert(dataset, state);
+        Ok(())
+    }
+
+    /// The values that rows of the contract refer to.
+    pub fn references(&self, contract: &Contract) -> Result<References> {
+        contract
+            .references()
+            .map(|to| {
+                let table = self.states.get(&to.dataset).ok_or_else(|| {
+                    Error::internal(format!("the table of {} was not opened", to.dataset))
+                })?;
+                Ok((to.clone(), KeySet::load(table, &to.column)?))
+            })
+            .collect()
+    }
+
+    /// Takes note of what a run is about to commit; `fields` are the table's.
+    pub fn stage(
+        &mut self,
+        contract: &Contract,
+        fields: &[TableField],
+        files: &[ParquetFile],
+        uri: &str,
+    ) {
+        let Some(state) = self.states.get_mut(&contract.dataset) else {
+            return;
+        };
+        let arrival = match contract.format {
+            Format::Sqlite => Arrival::Upsert {
+                keys: contract
+                    .primary_key
+                    .iter()
+                    .map(|&index| contract.columns[index].name.clone())
+                    .collect(),
+                deleted: contract.deleted_rows,
+            },
+            _ => Arrival::Append(uri.to_owned()),
+        };
+        let paths = files.iter().map(|file| file.path.clone()).collect();
+        state.fields = fields.to_vec();
+        state.staged = Some((paths, arrival));
+    }
+
+    /// Adds the verdicts of the rules over tables to an outcome.
+    ///
+    /// # Errors
+    /// Where a rule cannot be run, and `Quality` where a rule of severity abort does not hold.
+    pub fn judge(&self, contract: &Contract, outcome: &mut DatasetOutcome) -> Result<()> {
+        if contract.table_rules().next().is_some() {
+            outcome
+                .checks
+                .extend(tables::evaluate(contract, &self.states)?);
+        }
+        match tables::aborted(&contract.dataset, &outcome.checks) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The columns of a table that does not exist yet; no file has their ids.
+fn planned(contract: &Contract) -> Vec<TableField> {
+    (1..)
+        .zip(contract.table_spec().fields)
+        .map(|(id, field)| TableField {
+            field,
+            id,
+            element_id: None,
+        })
+        .collect()
+}
+
+/// The contracts of one database in an order in which what rows refer to comes first. Circles were
+/// refused when the contracts were read.
+pub(crate) fn ordered(contracts: Vec<Contract>) -> Vec<Contract> {
+    let mut waiting = contracts;
+    let mut ordered: Vec<Contract> = Vec::new();
+    while !waiting.is_empty() {
+        let ready = waiting
+            .iter()
+            .position(|contract| {
+                contract.references().all(|to| {
+                    !waiting.iter().any(|other| {
+                        other.dataset == to.dataset && other.dataset != contract.dataset
+                    })
+                })
+            })
+            .unwrap_or(0);
+        ordered.push(waiting.remove(ready));
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_tables_of_the_shop_are_ordered_by_what_their_rows_refer_to() {
+        let contracts =
+            tarn_core::contract::load_dir(std::path::Path::new("../../contracts")).unwrap();
+        let database: Vec<Contract> = contracts
+            .iter()
+            .filter(|contract| contract.format == Format::Sqlite)
+            .cloned()
+            .collect();
+        let ordered = ordered(database.clone());
+        assert_eq!(ordered.len(), database.len());
+        let place = |name: &str| {
+            ordered
+                .iter()
+                .position(|contract| contract.dataset == name)
+                .unwrap()
+        };
+        for contract in &ordered {
+            for to in contract.references() {
+                assert!(
+                    place(&to.dataset) < place(&contract.dataset),
+                    "{}",
+                    to.dataset
+                );
+            }
+        }
+    }
+}

@@ -125,7 +125,7 @@ variable "protected" {
 }
 
 variable "alarms" {
-  description = "Addresses that hear of alarms, and when an alarm is raised; freshness is in seconds per dataset."
+  description = "Addresses that hear of alarms, and when an alarm is raised; freshness is in seconds per dataset, quality names the datasets of which a broken promise or an anomaly raises one."
   type = object({
     emails              = optional(set(string), [])
     ingest_age_seconds  = optional(number, 3600)
@@ -135,6 +135,7 @@ variable "alarms" {
     throttles           = optional(number, 1)
     api_errors          = optional(number, 5)
     freshness           = optional(map(number), {})
+    quality             = optional(set(string), [])
   })
   default = {}
 }

@@ -17,6 +17,7 @@ module "lake" {
   alarms = {
     emails    = ["alarms@example.com"]
     freshness = { web_requests = 86400, ad_events = 86400, orders = 86400 }
+    quality   = ["web_requests", "ad_events", "orders"]
   }
   personas = {
     engineer = ["arn:aws:iam::${var.account_id}:root"]

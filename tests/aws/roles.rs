@@ -199,6 +199,26 @@ const TABLE: &[(&str, &str, bool)] = &[
         false,
     ),
     (
+        "quality",
+        "s3api put-object --bucket {quarantine_bucket} --key quality/results/data/x",
+        true,
+    ),
+    (
+        "quality",
+        "s3api put-object --bucket {quarantine_bucket} --key quality/quarantine/data/x",
+        false,
+    ),
+    (
+        "quality",
+        "s3api put-object --bucket {results_bucket} --key results/reports/x",
+        true,
+    ),
+    (
+        "quality",
+        "s3api put-object --bucket {results_bucket} --key results/athena/x",
+        false,
+    ),
+    (
         "maintain",
         "s3api delete-object --bucket {curated_bucket} --key curated/x",
         true,

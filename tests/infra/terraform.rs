@@ -66,6 +66,7 @@ optimized_tables = ["curated.web_requests"]
 alarms = {
   emails    = ["data-team@example.com"]
   freshness = { ad_events = 21600, web_requests = 93600 }
+  quality   = ["ad_events", "orders"]
 }
 
 personas = {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::process::{cargo, step};
 use crate::{Outcome, python, root, steps, tarn};
 
 /// Options of the benchmark.
@@ -22,7 +23,7 @@ pub struct Args {
     /// Runs of each side; the median counts
     #[arg(long, default_value_t = 5)]
     pub runs: usize,
-    /// Only these: logs, logsgz, ads, social, sqlite
+    /// Only these: logs, logsgz, ads, social, sqlite, anomalies
     #[arg(long, value_delimiter = ',')]
     pub only: Vec<String>,
 }
@@ -242,8 +243,30 @@ fn peer(
     Ok((seconds, parquet_bytes(out)?))
 }
 
+/// How well the anomaly methods find what was changed in seeded series.
+fn anomalies() -> Outcome {
+    step(
+        "precision and recall of the anomaly methods",
+        &mut cargo(&[
+            "run",
+            "--release",
+            "--package",
+            "tarn-core",
+            "--example",
+            "anomalies",
+        ]),
+    )
+}
+
 /// Runs the benchmark and prints the ratios.
 pub fn run(args: &Args) -> Outcome {
+    let asked = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
+    if asked("anomalies") {
+        anomalies()?;
+        if args.only.len() == 1 {
+            return Ok(());
+        }
+    }
     let peers = root().join(&args.peers);
     let args = &Args {
         peers,
@@ -265,10 +288,7 @@ pub fn run(args: &Args) -> Outcome {
     let mut missed = Vec::new();
     println!("| source | peer | Tarn CPU s | peer CPU s | ratio | floor | Tarn MB | peer MB |");
     println!("|---|---|---:|---:|---:|---:|---:|---:|");
-    for case in CASES
-        .iter()
-        .filter(|case| args.only.is_empty() || args.only.iter().any(|name| name == case.name))
-    {
+    for case in CASES.iter().filter(|case| asked(case.name)) {
         let file = generate(&generator, args, &data, case)?;
         let environment = match case.name {
             "sqlite" => sqlite_environment()?,

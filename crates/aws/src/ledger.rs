@@ -7,6 +7,7 @@
 //! | a run in order of time | `runs#<YYYY-MM>` | `<begin>#<run id>` | `run_id`, `expires_at` |
 //! | a month that has runs | `runs` | `<YYYY-MM>` | `expires_at` |
 //! | named value | `state#<name>` | `state` | `value` |
+//! | what was said of an anomaly | `feedback` | `<time>#<anomaly>` | `record` |
 //!
 //! DynamoDB serves about 1,000 small writes a second per `pk`. Objects are spread over
 //! [`SHARDS`] values by a hash of their key; a list by prefix asks every shard and merges. Runs and
@@ -14,7 +15,7 @@
 //! dozen bytes, good for 500 runs begun a second; records are read by their own keys behind it.
 //! The item of the list is written before the record, so that no record is missing in it.
 //!
-//! Objects and named values stay. What is of runs has `expires_at`, the table's time to live.
+//! Objects, named values and what people said stay. What is of runs has `expires_at`, the table's time to live.
 //!
 //! Records are JSON. One of more than [`PLAIN_BYTES`] is kept compressed in `record_zstd`; one that
 //! does not fit DynamoDB's 400 KB even so is refused.
@@ -38,6 +39,7 @@ use futures::future::try_join_all;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tarn_core::ports::Ledger;
+use tarn_core::quality::feedback::Feedback;
 use tarn_core::run::{ObjectRecord, RunRecord};
 use tarn_core::{Error, ErrorKind, Result};
 use uuid::Uuid;
@@ -469,6 +471,25 @@ impl Ledger for DynamoLedger {
             ("value".to_owned(), text(value)),
         ]))
         .await
+    }
+
+    async fn put_feedback(&self, feedback: &Feedback) -> Result<()> {
+        let (name, packed) = pack(feedback, &format!("what is said of {}", feedback.anomaly))?;
+        let at = feedback.at.format("%Y-%m-%dT%H:%M:%S%.6f");
+        self.put(Item::from([
+            ("pk".to_owned(), text("feedback")),
+            ("sk".to_owned(), text(format!("{at}#{}", feedback.anomaly))),
+            (name.to_owned(), packed),
+        ]))
+        .await
+    }
+
+    async fn feedback(&self) -> Result<Vec<Feedback>> {
+        let items = self.query("feedback", "", true, None).await?;
+        items
+            .iter()
+            .map(|item| unpack(item, "what was said of an anomaly"))
+            .collect()
     }
 }
 

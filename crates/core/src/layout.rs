@@ -1,6 +1,6 @@
 //! Where things are in the lake.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::schema::TableName;
 
@@ -23,4 +23,11 @@ pub fn table_prefix(table: &TableName) -> String {
 /// The prefix of a table's data files.
 pub fn data_prefix(table: &TableName) -> String {
     format!("{}data/", table_prefix(table))
+}
+
+/// The day of a raw key's `ingest_date=YYYY-MM-DD`; None where it has none.
+pub fn ingest_date(key: &str) -> Option<NaiveDate> {
+    key.split('/')
+        .find_map(|part| part.strip_prefix("ingest_date="))
+        .and_then(|date| NaiveDate::parse_from_str(date, "%Y-%m-%d").ok())
 }

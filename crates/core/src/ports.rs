@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::privacy::{KeyInfo, PseudonymKey};
+use crate::quality::feedback::Feedback;
 use crate::run::{ObjectRecord, RunRecord};
 use crate::schema::{TableName, TableSpec};
 
@@ -147,7 +148,7 @@ pub trait Catalog: Send + Sync {
     async fn describe(&self, table: &TableName) -> Result<Option<TableSpec>>;
 }
 
-/// The ledger: what happened to each source object, and every run.
+/// The ledger: what happened to each source object, every run, and what people say of anomalies.
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// The record of a source object, by key and contract-independent.
@@ -178,6 +179,12 @@ pub trait Ledger: Send + Sync {
 
     /// Sets a named value.
     async fn put_state(&self, name: &str, value: &str) -> Result<()>;
+
+    /// Keeps what somebody said of an anomaly, beside what was said of it before.
+    async fn put_feedback(&self, feedback: &Feedback) -> Result<()>;
+
+    /// Everything that was said of anomalies, in order of time.
+    async fn feedback(&self) -> Result<Vec<Feedback>>;
 }
 
 /// The keys of pseudonyms.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::profile::ColumnProfile;
@@ -102,6 +102,19 @@ pub struct RunRecord {
     /// Tables of a database that no contract claims, with their row counts.
     #[serde(default)]
     pub unclaimed_tables: BTreeMap<String, u64>,
+    /// When the object was put (UTC).
+    #[serde(default)]
+    pub put_at: Option<DateTime<Utc>>,
+    /// From begin to end, in seconds.
+    #[serde(default)]
+    pub seconds: Option<f64>,
+    /// The most memory, in bytes, that the process held from its start to the end of the run: other
+    /// runs of the same process are in it.
+    #[serde(default)]
+    pub peak_memory_bytes: Option<u64>,
+    /// The version of the program.
+    #[serde(default)]
+    pub program_version: Option<String>,
 }
 
 /// What a run did to one dataset. `accepted + rejected == received`, always.
@@ -262,6 +275,35 @@ pub struct CheckResult {
 }
 
 impl RunRecord {
+    /// A run that begins now, of an object of which nothing but the key is known yet.
+    pub fn begin(run_id: String, key: &str, now: DateTime<Utc>) -> Self {
+        RunRecord {
+            kind: RunKind::Ingest,
+            run_id,
+            key: key.to_owned(),
+            version: String::new(),
+            bytes: 0,
+            status: RunStatus::Running,
+            reason: None,
+            error_kind: None,
+            retryable: false,
+            started_at: now,
+            ended_at: None,
+            datasets: Vec::new(),
+            unclaimed_tables: BTreeMap::new(),
+            put_at: None,
+            seconds: None,
+            peak_memory_bytes: None,
+            program_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        }
+    }
+
+    /// The UTC day to which its rows are counted: that of the key's `ingest_date`, on which the object
+    /// arrived, else that of its begin.
+    pub fn day(&self) -> NaiveDate {
+        crate::layout::ingest_date(&self.key).unwrap_or_else(|| self.started_at.date_naive())
+    }
+
     /// Rows received over all datasets.
     pub fn received(&self) -> u64 {
         self.datasets.iter().map(|dataset| dataset.received).sum()

@@ -20,6 +20,7 @@ mod protect;
 pub mod quarantine;
 mod render;
 pub mod replace;
+pub mod rows;
 mod scan;
 pub mod snapshot;
 pub mod source;

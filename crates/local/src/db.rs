@@ -19,7 +19,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 const KEPT_CONNECTIONS: usize = 8;
 
 /// The schema's version, kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 const SCHEMA: &str = "
 CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -36,6 +36,13 @@ CREATE TABLE ledger_object(key TEXT PRIMARY KEY, revision INTEGER NOT NULL, reco
 CREATE TABLE ledger_run(run_id TEXT PRIMARY KEY, started_at_us INTEGER NOT NULL, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX ledger_run_by_start ON ledger_run(started_at_us, run_id);
 CREATE TABLE ledger_state(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+/// What version 2 added.
+const FEEDBACK: &str = "
+CREATE TABLE ledger_feedback(
+    anomaly TEXT NOT NULL, at_us INTEGER NOT NULL, record TEXT NOT NULL, PRIMARY KEY(anomaly, at_us)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// What a commit survives. A process that is killed never loses one.
@@ -194,8 +201,9 @@ fn migrate(connection: &Connection) -> Result<()> {
     let result = user_version(connection).and_then(|found| match found {
         // Another process was faster.
         SCHEMA_VERSION => Ok(()),
-        0 => connection
-            .execute_batch(SCHEMA)
+        found @ (0 | 1) => connection
+            .execute_batch(if found == 0 { SCHEMA } else { "" })
+            .and_then(|()| connection.execute_batch(FEEDBACK))
             .and_then(|()| connection.pragma_update(None, "user_version", SCHEMA_VERSION))
             .map_err(sqlite_error),
         newer => Err(Error::new(
@@ -225,6 +233,27 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().contains("newer Tarn"), "{error}");
         assert_eq!(user_version(&Connection::open(&path).unwrap()).unwrap(), 99);
+    }
+
+    #[test]
+    fn a_state_file_of_the_first_version_is_brought_up_to_date() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(SCHEMA).unwrap();
+        old.execute("INSERT INTO ledger_state VALUES('a', 'b')", [])
+            .unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        drop(old);
+        let db = Db::open(&path).unwrap();
+        let count = |table: &str| -> i64 {
+            db.read(|c| {
+                c.query_row(&format!("SELECT count(*) FROM {table}"), [], |r| r.get(0))
+                    .map_err(sqlite_error)
+            })
+            .unwrap()
+        };
+        assert_eq!((count("ledger_state"), count("ledger_feedback")), (1, 0));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Error as JsonError;
 use tarn_core::ports::Ledger;
+use tarn_core::quality::feedback::Feedback;
 use tarn_core::run::{ObjectRecord, RunRecord};
 use tarn_core::{Error, ErrorKind, Result};
 
@@ -217,6 +218,49 @@ impl Ledger for SqliteLedger {
                     .map_err(sqlite_error)?;
                 Ok(())
             })
+        })
+        .await
+    }
+
+    async fn put_feedback(&self, feedback: &Feedback) -> Result<()> {
+        let text = serde_json::to_string(feedback).map_err(unwritable)?;
+        let (store, anomaly, at) = (
+            self.store.clone(),
+            feedback.anomaly.clone(),
+            feedback.at.timestamp_micros(),
+        );
+        blocking(move || {
+            store.db.write(Durability::PowerCut, |transaction| {
+                transaction
+                    .execute(
+                        "REPLACE INTO ledger_feedback(anomaly, at_us, record) VALUES(?1, ?2, ?3)",
+                        params![anomaly, at, text],
+                    )
+                    .map_err(sqlite_error)?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn feedback(&self) -> Result<Vec<Feedback>> {
+        let store = self.store.clone();
+        blocking(move || {
+            let rows: Vec<String> = store.db.read(|connection| {
+                let mut statement = connection
+                    .prepare("SELECT record FROM ledger_feedback ORDER BY at_us, anomaly")
+                    .map_err(sqlite_error)?;
+                let rows = statement
+                    .query_map([], |row| row.get(0))
+                    .map_err(sqlite_error)?;
+                rows.collect::<rusqlite::Result<_>>().map_err(sqlite_error)
+            })?;
+            rows.iter()
+                .map(|text| {
+                    serde_json::from_str(text)
+                        .map_err(|error| damaged("what was said of an anomaly", error))
+                })
+                .collect()
         })
         .await
     }

@@ -109,19 +109,8 @@ pub async fn is_unfinished(lake: &Lake, record: &ObjectRecord) -> Result<bool> {
 
 async fn run(lake: &Lake, key: &str, kind: RunKind, run_id: String) -> Result<RunRecord> {
     let mut record = RunRecord {
-        run_id,
         kind,
-        key: key.to_owned(),
-        version: String::new(),
-        bytes: 0,
-        status: RunStatus::Running,
-        reason: None,
-        error_kind: None,
-        retryable: false,
-        started_at: Utc::now(),
-        ended_at: None,
-        datasets: Vec::new(),
-        unclaimed_tables: BTreeMap::new(),
+        ..RunRecord::begin(run_id, key, Utc::now())
     };
     let info = match lake.objects.head(key).await {
         Ok(info) => info,
@@ -137,6 +126,7 @@ async fn run(lake: &Lake, key: &str, kind: RunKind, run_id: String) -> Result<Ru
     };
     record.version.clone_from(&info.version);
     record.bytes = info.size;
+    record.put_at = Some(info.last_modified);
     let known = lake.ledger.object(key).await?;
     let again = kind != RunKind::Ingest
         || match &known {
@@ -182,10 +172,22 @@ async fn run(lake: &Lake, key: &str, kind: RunKind, run_id: String) -> Result<Ru
         info,
         staging: lake.staging(&record.run_id)?,
     };
+    let versions: BTreeMap<String, String> = contracts
+        .iter()
+        .map(|contract| (contract.dataset.clone(), contract.version.clone()))
+        .collect();
     let outcome = work(&run, contracts, &mut record.unclaimed_tables).await;
-    record.ended_at = Some(Utc::now());
+    let ended = Utc::now();
+    record.ended_at = Some(ended);
+    record.seconds = Some((ended - record.started_at).as_seconds_f64());
+    record.peak_memory_bytes = peak_memory();
     let (state, reason) = match outcome {
-        Ok(datasets) => {
+        Ok(mut datasets) => {
+            for outcome in &mut datasets {
+                if let Some(version) = versions.get(&outcome.dataset) {
+                    outcome.contract_version.clone_from(version);
+                }
+            }
             record.datasets = datasets;
             record.status = RunStatus::Succeeded;
             (ObjectState::Committed, None)
@@ -204,6 +206,17 @@ async fn run(lake: &Lake, key: &str, kind: RunKind, run_id: String) -> Result<Ru
     lake.ledger.put_run(&record).await?;
     note_object(lake, &record, &run.info, state, reason).await?;
     Ok(record)
+}
+
+/// The most memory that this process held so far, in bytes: `VmHWM` of proc(5). None where the
+/// system does not say.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
 }
 
 /// Why an object needs no run, if it does not.

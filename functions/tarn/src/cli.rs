@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
@@ -70,8 +70,11 @@ pub enum Command {
     Tables,
     /// List the versions of a table
     Versions(VersionsArgs),
-    /// Sum up what the runs found of the quality of each dataset
+    /// Evaluate the quality of each dataset, report on it, and judge anomalies
+    #[command(after_long_help = QUALITY_HELP)]
     Quality(QualityArgs),
+    /// Show the state of the pipeline: backlog, last success, broken rules and promises, anomalies
+    Status(StatusArgs),
     /// List rejected rows, or show one with its payload, place and reason
     Quarantine(QuarantineArgs),
     /// List the runs, newest first, or show one
@@ -113,8 +116,19 @@ const STREAM_HELP: &str = "\
 On AWS the lines are put on the Kinesis stream as records, and the command ends: the functions archive \
 and ingest them within a minute or so.";
 
+const QUALITY_HELP: &str = "\
+Without a command: sums up the newest runs, records what they found in the table quality.results, and \
+writes the reports of new runs, of their days, of today and of yesterday to results/reports/ in the lake. \
+On AWS the schedule does this every hour.
+
+Examples:
+  tarn quality
+  tarn quality report --day 2026-01-31 --out ./report
+  tarn quality anomalies
+  tarn quality dismiss orders/row_count/2026-01-31 --note 'the winter sale began'";
+
 const QUERY_HELP: &str = "\
-Tables are curated.<dataset>, analytics.<mart> and quality.quarantine; the database may be left out. \
+Tables are curated.<dataset>, analytics.<mart>, quality.quarantine and quality.results; the database may be left out. \
 Times are UTC. In JSON, decimals and times are text.
 
 Examples:
@@ -241,10 +255,76 @@ pub struct VersionsArgs {
 
 /// `tarn quality`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct QualityArgs {
     /// Sum up so many of the newest runs
     #[arg(long, default_value_t = 1000)]
     pub runs: usize,
+    #[command(subcommand)]
+    pub command: Option<QualityCommand>,
+}
+
+/// What to do about quality.
+#[derive(Debug, Subcommand)]
+pub enum QualityCommand {
+    /// Make the report of a day or of a run, as JSON and as a page
+    Report(QualityReportArgs),
+    /// List values that their history does not let one expect
+    Anomalies(AnomaliesArgs),
+    /// Say that something was wrong: the value leaves the history
+    Confirm(JudgeArgs),
+    /// Say that nothing was wrong: the value stays in the history
+    Dismiss(JudgeArgs),
+}
+
+/// `tarn quality report`
+#[derive(Debug, Args)]
+pub struct QualityReportArgs {
+    /// Report on this run
+    #[arg(long, value_name = "RUN_ID", conflicts_with_all = ["day", "as_of"])]
+    pub run: Option<String>,
+    /// Report on this UTC day [default: today]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub day: Option<NaiveDate>,
+    /// Report what was known at this time [default: when the day was settled, or now]
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<DateTime<Utc>>,
+    /// Write report.json and report.html to this folder [default: to the lake]
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+}
+
+/// `tarn quality anomalies`
+#[derive(Debug, Args)]
+pub struct AnomaliesArgs {
+    /// Days to look at
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_660))]
+    pub days: u32,
+    /// The last of them (UTC) [default: today]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub until: Option<NaiveDate>,
+    /// Also those that were judged
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `tarn quality confirm` and `tarn quality dismiss`
+#[derive(Debug, Args)]
+pub struct JudgeArgs {
+    /// The anomaly's name, as the list and reports give it
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// Why
+    #[arg(long)]
+    pub note: Option<String>,
+}
+
+/// `tarn status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// End with exit code 1 where something waits, failed or is broken
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// `tarn quarantine`

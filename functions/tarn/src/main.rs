@@ -72,6 +72,7 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitCode> {
         Command::Tables => commands::tables::list(&global, terminal).await,
         Command::Versions(args) => commands::tables::versions(&global, &args, terminal).await,
         Command::Quality(args) => commands::quality::run(&global, &args, terminal).await,
+        Command::Status(args) => commands::status::run(&global, &args, terminal).await,
         Command::Quarantine(args) => commands::quarantine::run(&global, &args, terminal).await,
         Command::Runs(args) => commands::runs::run(&global, &args, terminal).await,
         Command::Maintain(args) => commands::maintain::run(&global, &args, terminal).await,

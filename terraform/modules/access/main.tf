@@ -115,6 +115,20 @@ locals {
       Resource = [var.ledger_arn]
     },
     {
+      # What people say of anomalies; every other record is written by functions alone.
+      Sid       = "JudgeAnomalies"
+      Effect    = "Allow"
+      Action    = ["dynamodb:PutItem"]
+      Resource  = [var.ledger_arn]
+      Condition = { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["feedback"] } }
+    },
+    {
+      Sid      = "MakeReports"
+      Effect   = "Allow"
+      Action   = ["s3:GetObject", "s3:PutObject"]
+      Resource = ["${var.bucket_arns["results"]}/results/reports/*"]
+    },
+    {
       Sid      = "DecryptTheLedger"
       Effect   = "Allow"
       Action   = ["kms:Decrypt"]

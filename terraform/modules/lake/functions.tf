@@ -25,10 +25,10 @@ locals {
       dead_letter_arn = "${local.queue_arn_prefix}${local.task_dlqs["marts"]}"
     }
     quality = {
-      description     = "Quality summary and freshness"
-      memory_mb       = 512
-      timeout_seconds = 120
-      disk_mb         = 512
+      description     = "Results, reports, promises and anomalies"
+      memory_mb       = 1024
+      timeout_seconds = 600
+      disk_mb         = 2048
       dead_letter_arn = "${local.queue_arn_prefix}${local.task_dlqs["quality"]}"
     }
     maintain = {
@@ -96,6 +96,8 @@ locals {
     )
     quality = merge(
       local.bucket_variables.quarantine,
+      local.bucket_variables.results,
+      local.database_variables.quality,
       local.ledger_variables,
     )
     maintain = merge(

@@ -33,6 +33,7 @@ module "monitoring" {
   api_id        = module.api.id
   ledger_name   = local.ledger
   freshness     = var.alarms.freshness
+  quality       = var.alarms.quality
 
   thresholds = {
     errors     = var.alarms.errors

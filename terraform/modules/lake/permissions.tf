@@ -215,15 +215,50 @@ locals {
         condition = {}
       },
       {
+        # Reports show some rejected rows by what the quarantine says of them.
+        sid       = "ReadRejectedRows"
+        actions   = local.read_objects
+        resources = [local.object_arns.quarantine]
+        condition = {}
+      },
+      {
         sid       = "WriteTheSummary"
-        actions   = ["s3:GetObject", "s3:PutObject"]
+        actions   = ["s3:PutObject"]
         resources = ["${local.bucket_arns["quarantine"]}/quality/summary.json"]
         condition = {}
       },
       {
-        sid       = "ListSummaries"
+        sid       = "WriteResults"
+        actions   = local.write_objects
+        resources = ["${local.bucket_arns["quarantine"]}/quality/results/*"]
+        condition = {}
+      },
+      {
+        sid       = "WriteReports"
+        actions   = ["s3:GetObject", "s3:PutObject"]
+        resources = ["${local.bucket_arns["results"]}/results/reports/*"]
+        condition = {}
+      },
+      {
+        sid       = "ListResults"
         actions   = ["s3:ListBucket"]
-        resources = [local.bucket_arns["quarantine"]]
+        resources = [local.bucket_arns["quarantine"], local.bucket_arns["results"]]
+        condition = {}
+      },
+      {
+        sid       = "ReadCatalog"
+        actions   = local.read_catalog
+        resources = local.glue_arns.quality
+        condition = {}
+      },
+      {
+        sid     = "Commit"
+        actions = ["glue:CreateTable", "glue:UpdateTable"]
+        resources = [
+          "${local.glue_arn_prefix}catalog",
+          "${local.glue_arn_prefix}database/${local.databases.quality}",
+          "${local.glue_arn_prefix}table/${local.databases.quality}/results",
+        ]
         condition = {}
       },
     ]

@@ -192,6 +192,7 @@ variable "alarms" {
     throttles           = optional(number, 1)
     api_errors          = optional(number, 5)
     freshness           = optional(map(number), {})
+    quality             = optional(set(string), [])
   })
   default = {}
 

@@ -27,6 +27,11 @@ locals {
       stat    = "Maximum"
     },
     {
+      title   = "Quality score by dataset in per cent"
+      metrics = [[{ expression = "SEARCH('{${var.metrics_namespace},Dataset} MetricName=\"QualityScore\"', 'Minimum', 3600)", id = "score" }]]
+      stat    = "Minimum"
+    },
+    {
       title   = "Messages that were given up"
       metrics = [for queue in values(local.dead_letter_queues) : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue]]
       stat    = "Maximum"

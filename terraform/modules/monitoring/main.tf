@@ -195,11 +195,47 @@ resource "aws_cloudwatch_metric_alarm" "freshness" {
   ok_actions          = local.actions
 }
 
+resource "aws_cloudwatch_metric_alarm" "promises" {
+  for_each = var.quality
+
+  alarm_name          = "${var.prefix}-promises-${each.key}"
+  alarm_description   = "A promise of the contract of ${each.key} is broken. docs/runbooks/promises.md"
+  namespace           = var.metrics_namespace
+  metric_name         = "PromiseBroken"
+  dimensions          = { Dataset = each.key }
+  statistic           = "Maximum"
+  period              = 3600
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.actions
+  ok_actions          = local.actions
+}
+
+resource "aws_cloudwatch_metric_alarm" "anomalies" {
+  for_each = var.quality
+
+  alarm_name          = "${var.prefix}-anomalies-${each.key}"
+  alarm_description   = "A value of ${each.key} is not what its history lets one expect. docs/runbooks/anomalies.md"
+  namespace           = var.metrics_namespace
+  metric_name         = "AnomaliesFound"
+  dimensions          = { Dataset = each.key }
+  statistic           = "Maximum"
+  period              = 3600
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.actions
+  ok_actions          = local.actions
+}
+
 # Freshness is only as good as the function that measures it: when it does not run at all, this one
 # speaks. Therefore, and only here, no data is a breach.
 resource "aws_cloudwatch_metric_alarm" "quality_silent" {
   alarm_name          = "${var.prefix}-quality-silent"
-  alarm_description   = "${var.functions["quality"]} did not run for three hours, so freshness is not measured. docs/runbooks/quality-silent.md"
+  alarm_description   = "${var.functions["quality"]} did not run for three hours, so nothing about freshness, promises and anomalies is measured. docs/runbooks/quality-silent.md"
   namespace           = "AWS/Lambda"
   metric_name         = "Invocations"
   dimensions          = { FunctionName = var.functions["quality"] }

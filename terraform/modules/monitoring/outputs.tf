@@ -18,6 +18,8 @@ output "alarms" {
     [for alarm in aws_cloudwatch_metric_alarm.errors : alarm.alarm_name],
     [for alarm in aws_cloudwatch_metric_alarm.throttles : alarm.alarm_name],
     [for alarm in aws_cloudwatch_metric_alarm.freshness : alarm.alarm_name],
+    [for alarm in aws_cloudwatch_metric_alarm.promises : alarm.alarm_name],
+    [for alarm in aws_cloudwatch_metric_alarm.anomalies : alarm.alarm_name],
     [
       aws_cloudwatch_metric_alarm.iterator_age.alarm_name,
       aws_cloudwatch_metric_alarm.api_errors.alarm_name,

@@ -118,6 +118,12 @@ variable "freshness" {
   }
 }
 
+variable "quality" {
+  description = "Datasets of which a broken promise and an anomaly raise an alarm."
+  type        = set(string)
+  default     = []
+}
+
 variable "metrics_namespace" {
   description = "Namespace of the lake's own metrics."
   type        = string

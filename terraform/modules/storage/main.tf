@@ -164,8 +164,9 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       id     = "results-expire"
       status = "Enabled"
 
+      # Reports stay.
       filter {
-        prefix = "results/"
+        prefix = "results/athena/"
       }
 
       expiration {

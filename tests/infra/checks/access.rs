@@ -194,7 +194,7 @@ pub fn zones_written(plan: &Plan) -> Vec<String> {
         ("ingest", &["curated", "quarantine"][..]),
         ("archive", &["raw"]),
         ("marts", &["analytics"]),
-        ("quality", &["quarantine"]),
+        ("quality", &["quarantine", "results"]),
         ("maintain", &["analytics", "curated", "quarantine"]),
         ("api", &[]),
     ]
@@ -208,7 +208,7 @@ pub fn zones_read(plan: &Plan) -> Vec<String> {
         ("ingest", &["curated", "quarantine", "raw"][..]),
         ("archive", &["raw"]),
         ("marts", &["analytics", "curated"]),
-        ("quality", &["quarantine"]),
+        ("quality", &["quarantine", "results"]),
         ("maintain", &["analytics", "curated", "quarantine"]),
         ("api", &["analytics", "curated", "quarantine", "raw"]),
     ]
@@ -273,7 +273,7 @@ pub fn catalog(plan: &Plan) -> Vec<String> {
     let mut faults: Vec<String> = differs(
         "change the catalog",
         changers(plan, "glue:", &reads),
-        &["ingest", "maintain", "marts"],
+        &["ingest", "maintain", "marts", "quality"],
     )
     .into_iter()
     .collect();
@@ -468,7 +468,8 @@ pub fn environment(plan: &Plan) -> Vec<String> {
         (
             "quality",
             [
-                buckets(&["QUARANTINE"]),
+                buckets(&["QUARANTINE", "RESULTS"]),
+                databases(&["QUALITY"]),
                 some(&["LEDGER_TABLE", "RUN_DAYS"]),
             ]
             .concat(),

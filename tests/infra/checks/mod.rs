@@ -93,6 +93,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("the stream's reader has an alarm", watch::iterator_age),
     ("the API has an alarm", watch::api_errors),
     ("freshness has alarms", watch::freshness),
+    ("promises and anomalies have alarms", watch::quality),
     ("alarms are heard", watch::heard),
     ("the budget is heard", watch::budget),
     ("functions log as JSON and are traced", watch::functions_log),

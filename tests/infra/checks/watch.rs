@@ -135,6 +135,24 @@ pub fn freshness(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
+pub fn quality(plan: &Plan) -> Vec<String> {
+    let mut faults = Vec::new();
+    for dataset in ["ad_events", "orders"] {
+        for metric in ["PromiseBroken", "AnomaliesFound"] {
+            let found = alarms(plan, metric, "Dataset", dataset);
+            if !found.iter().any(|alarm| {
+                alarm.text("/namespace") == "Tarn"
+                    && alarm.text("/comparison_operator") == "GreaterThanThreshold"
+                    && alarm.number("/threshold") == Some(0.0)
+                    && alarm.text("/statistic") == "Maximum"
+            }) {
+                faults.push(format!("{metric} of {dataset}"));
+            }
+        }
+    }
+    faults
+}
+
 /// Each alarm goes to the topic, both ways, and names a runbook that exists.
 pub fn heard(plan: &Plan) -> Vec<String> {
     let topic = format!(":{}-alarms", plan.prefix());

@@ -81,6 +81,22 @@ pub fn all() -> Vec<Defect> {
             ),
         ),
         (
+            "promises that are broken in silence",
+            "promises and anomalies have alarms",
+            remove(
+                "module.lake.module.monitoring.aws_cloudwatch_metric_alarm.promises[\"orders\"]",
+            ),
+        ),
+        (
+            "anomalies that nobody hears of",
+            "promises and anomalies have alarms",
+            set(
+                "module.lake.module.monitoring.aws_cloudwatch_metric_alarm.anomalies[\"ad_events\"]",
+                "/threshold",
+                json!(100),
+            ),
+        ),
+        (
             "an alarm that nobody hears",
             "alarms are heard",
             set(

@@ -47,4 +47,5 @@ suite!(ledger, |lake: &Lake| lake.aws.ledger() =>
     of_many_writers_of_one_revision_one_wins,
     runs_are_kept_whole_and_listed_newest_first,
     a_named_value_is_the_last_that_was_set,
+    what_is_said_of_anomalies_is_kept_in_order_of_time,
 );

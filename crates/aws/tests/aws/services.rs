@@ -342,6 +342,10 @@ fn run(id: &str, started_at: &str) -> RunRecord {
         datasets: Vec::new(),
         kind: tarn_core::run::RunKind::Ingest,
         unclaimed_tables: BTreeMap::new(),
+        put_at: None,
+        seconds: None,
+        peak_memory_bytes: None,
+        program_version: None,
     }
 }
 

@@ -29,6 +29,8 @@ pub use rule::{
 };
 
 use crate::privacy::Protection;
+use crate::quality::monitor::Monitor;
+use crate::quality::promise::Promise;
 use crate::schema::{ColumnType, Field, Partitioning, TableName, TableSpec, Zone, system};
 
 /// The format of a dataset's source objects.
@@ -158,6 +160,10 @@ pub struct Contract {
     pub partitioning: Option<Partitioning>,
     /// Rules, in the order in which a row is held against them.
     pub rules: Vec<Rule>,
+    /// What is promised of time and volume.
+    pub promises: Vec<Promise>,
+    /// What is watched for anomalies, beside the usual.
+    pub monitors: Vec<Monitor>,
     /// The owner, for people.
     pub owner: Option<String>,
 }

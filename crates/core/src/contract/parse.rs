@@ -3,6 +3,8 @@
 
 mod column;
 mod custom;
+mod monitor;
+mod promise;
 mod protection;
 mod quality;
 mod references;
@@ -365,8 +367,10 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         owner: owner.as_deref(),
     };
     let read = rule::read(&object, &properties, context, faults);
-    let rules = read.list;
+    let (rules, monitors) = (read.list, read.monitors);
     outcome.foreign = read.foreign;
+
+    let promises = promise::of_contract(&map, &custom, faults);
 
     let dataset = dataset?.value.to_owned();
     Some(Contract {
@@ -389,6 +393,8 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         primary_key: table.primary_key,
         partitioning: table.partitioning,
         rules,
+        promises,
+        monitors,
         owner,
     })
 }

@@ -5,6 +5,7 @@ use regex::Regex;
 use super::Contract;
 use super::kinds::Kind;
 use crate::profile::Measures;
+use crate::quality::metric::Metric;
 use crate::sql::Query;
 
 /// How much a broken rule matters.
@@ -626,6 +627,41 @@ impl Contract {
                         ..Measures::default()
                     },
                 ),
+                _ => {}
+            }
+        }
+        for monitor in &self.monitors {
+            let column = |name: &str| self.columns.iter().position(|column| column.name == name);
+            let counted = |name| {
+                let frequencies = Measures {
+                    frequencies: true,
+                    ..Measures::default()
+                };
+                (column(name), frequencies)
+            };
+            if let Some(segment) = &monitor.segment_by {
+                let (column, frequencies) = counted(segment);
+                ask(column, frequencies);
+            }
+            match &monitor.metric {
+                Metric::Distinct(name) => ask(
+                    column(name),
+                    Measures {
+                        distinct: true,
+                        ..Measures::default()
+                    },
+                ),
+                Metric::Quantile(p, name) => ask(
+                    column(name),
+                    Measures {
+                        quantiles: vec![*p],
+                        ..Measures::default()
+                    },
+                ),
+                Metric::Share(name, _) => {
+                    let (column, frequencies) = counted(name);
+                    ask(column, frequencies);
+                }
                 _ => {}
             }
         }

@@ -224,3 +224,53 @@ fn rules_of_columns_are_refused_where_a_format_has_always_the_same() {
         "{faults:?}"
     );
 }
+
+#[test]
+fn anomaly_monitors_are_read_and_wrong_ones_refused() {
+    let text = std::fs::read_to_string("../../contracts/orders.odcs.yaml").unwrap();
+    let with = |entries: &str| {
+        let text = text.replacen("    quality:\n", &format!("    quality:\n{entries}"), 1);
+        super::parse_str("orders.odcs.yaml", &text)
+    };
+    let monitor = |anomaly: &str| {
+        with(&format!(
+            "      - {{ type: custom, engine: tarn, implementation: {{ anomaly: {anomaly} }} }}\n"
+        ))
+    };
+    let read =
+        monitor("{ metric: \"share:channel=web\", method: iqr, minimumHistory: 14 }").unwrap();
+    assert_eq!(read.monitors.len(), 1);
+    assert_eq!(read.monitors[0].metric.to_string(), "share:channel=web");
+    let channel = read
+        .columns
+        .iter()
+        .position(|column| column.name == "channel");
+    assert!(read.measures()[channel.unwrap()].frequencies);
+    assert!(monitor("{ metric: row_count, segmentBy: country, method: seasonalMad }").is_ok());
+    for (anomaly, fault) in [
+        ("{ metric: rows }", "unknown metric"),
+        ("{ method: mad }", "the metric is missing"),
+        ("{ metric: \"mean:chanel\" }", "does not exist"),
+        ("{ metric: \"mean:channel\" }", "has no mean"),
+        ("{ metric: row_count, segmentBy: land }", "does not exist"),
+        ("{ metric: row_count, deviations: -1 }", "must be a number"),
+    ] {
+        let faults = monitor(anomaly).unwrap_err();
+        assert!(faults[0].message.contains(fault), "{anomaly}: {faults:?}");
+        assert!(faults[0].line > 0 && !faults[0].help.is_empty());
+    }
+    let twice = "      - { type: custom, engine: tarn, implementation: { anomaly: { metric: row_count } } }\n";
+    assert!(
+        with(&twice.repeat(2)).unwrap_err()[0]
+            .message
+            .contains("twice")
+    );
+    let odd = "      - { type: custom, engine: soda, implementation: { anomaly: { metric: row_count } } }\n";
+    assert!(with(odd).unwrap_err()[0].message.contains("engine tarn"));
+    let bounded = "      - { type: custom, engine: tarn, mustBe: 0, implementation: { anomaly: { metric: row_count } } }\n";
+    assert!(
+        with(bounded).unwrap_err()[0]
+            .message
+            .contains("no threshold")
+    );
+}

@@ -618,3 +618,57 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn promises_are_read_and_wrong_ones_refused() {
+    use crate::quality::promise::Promise;
+    let text = std::fs::read_to_string("../../contracts/orders.odcs.yaml").unwrap();
+    let with = |more: &str| {
+        let text = text.replace(
+            "customProperties:\n  - { property: sourceFormat",
+            &format!("{more}customProperties:\n  - {{ property: rowsPerDay, value: [10, 900] }}\n  - {{ property: sourceFormat"),
+        );
+        parse_str("orders.odcs.yaml", &text)
+    };
+    let sla = |entry: &str| with(&format!("slaProperties:\n  - {entry}\n"));
+    let read = sla("{ property: freshness, value: 1.5, unit: h }").unwrap();
+    assert_eq!(
+        read.promises,
+        [
+            Promise::Freshness { seconds: 5_400.0 },
+            Promise::RowsPerDay {
+                low: Some(10),
+                high: Some(900)
+            }
+        ]
+    );
+    assert_eq!(
+        sla("{ property: retention, value: 3, unit: y }")
+            .unwrap()
+            .promises
+            .len(),
+        1
+    );
+    for (entry, fault) in [
+        (
+            "{ property: freshnes, value: 1, unit: h }",
+            "unknown promise",
+        ),
+        ("{ property: latency, value: 1 }", "lacks 'unit'"),
+        ("{ property: latency, unit: h }", "no value"),
+        ("{ property: latency, value: 0, unit: h }", "above 0"),
+        ("{ property: latency, value: 1, unit: eon }", "unknown unit"),
+        (
+            "{ property: latency, value: 1, unit: h, urgent: yes }",
+            "unknown key",
+        ),
+        (
+            "{ property: latency, value: 1, unit: h }\n  - { property: latency, value: 2, unit: h }",
+            "twice",
+        ),
+    ] {
+        let faults = sla(entry).unwrap_err();
+        assert!(faults[0].message.contains(fault), "{entry}: {faults:?}");
+        assert!(!faults[0].help.is_empty());
+    }
+}

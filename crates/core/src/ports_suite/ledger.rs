@@ -9,6 +9,7 @@ use futures::future::join_all;
 use super::{Verdict, done, fails, holds, same, unique};
 use crate::error::ErrorKind;
 use crate::ports::Ledger;
+use crate::quality::feedback::{Feedback, Judgement};
 use crate::run::{DatasetOutcome, ObjectRecord, ObjectState, RunRecord, RunStatus};
 
 fn now() -> DateTime<Utc> {
@@ -44,6 +45,10 @@ fn run(run_id: String, started_at: DateTime<Utc>) -> RunRecord {
         datasets: Vec::new(),
         kind: crate::run::RunKind::Ingest,
         unclaimed_tables: BTreeMap::new(),
+        put_at: None,
+        seconds: None,
+        peak_memory_bytes: None,
+        program_version: None,
     }
 }
 
@@ -214,4 +219,27 @@ pub async fn a_named_value_is_the_last_that_was_set(ledger: Arc<dyn Ledger>) -> 
         )?;
     }
     Ok(())
+}
+
+/// Everything that was said of anomalies is kept, in order of time.
+pub async fn what_is_said_of_anomalies_is_kept_in_order_of_time(
+    ledger: Arc<dyn Ledger>,
+) -> Verdict {
+    let anomaly = unique("orders/row_count/ü ");
+    let said = |minute, judgement, note: Option<&str>| Feedback {
+        anomaly: anomaly.clone(),
+        judgement,
+        note: note.map(str::to_owned),
+        at: now() + TimeDelta::minutes(minute),
+    };
+    let later = said(2, Judgement::Dismissed, None);
+    let earlier = said(1, Judgement::Confirmed, Some("the \"sale\" began 🛍"));
+    for one in [&later, &earlier] {
+        done(ledger.put_feedback(one).await, "put_feedback")?;
+    }
+    let found: Vec<Feedback> = done(ledger.feedback().await, "feedback")?
+        .into_iter()
+        .filter(|one| one.anomaly == anomaly)
+        .collect();
+    same(found, vec![earlier, later], "what was said")
 }

@@ -45,6 +45,14 @@ pub struct AnswerColumn {
 }
 
 impl Answer {
+    /// All rows of a frame.
+    pub(crate) fn whole(frame: DataFrame) -> Self {
+        Answer {
+            frame,
+            truncated: false,
+        }
+    }
+
     /// Rows.
     pub fn rows(&self) -> usize {
         self.frame.height()

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tarn_core::ports::{Catalog, Ledger, LocalCopy, ObjectInfo, Objects, PutMode, TablePointer};
+use tarn_core::quality::feedback::Feedback;
 use tarn_core::run::{ObjectRecord, RunRecord};
 use tarn_core::schema::{TableName, TableSpec};
 use tarn_core::{Error, ErrorKind, Result};
@@ -202,6 +203,13 @@ impl Ledger for Gated<dyn Ledger> {
         self.1
             .write("put_state", self.0.put_state(name, value))
             .await
+    }
+    async fn put_feedback(&self, feedback: &Feedback) -> Result<()> {
+        let work = self.0.put_feedback(feedback);
+        self.1.write("put_feedback", work).await
+    }
+    async fn feedback(&self) -> Result<Vec<Feedback>> {
+        self.0.feedback().await
     }
 }
 

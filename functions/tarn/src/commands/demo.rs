@@ -73,7 +73,8 @@ pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Resul
     })
     .await?;
     let runs = records.len().max(1000);
-    let quality = tarn_quality::report(&setting.lake, runs, Utc::now())
+    progress.step("writing reports");
+    let quality = tarn_quality::evaluate(&setting.lake, runs, Utc::now())
         .await?
         .datasets;
     drop(progress);
@@ -220,6 +221,8 @@ async fn print(
             "tarn {option} query 'SELECT status, COUNT(*) AS orders FROM orders GROUP BY status'"
         ),
         format!("tarn {option} quarantine"),
+        format!("tarn {option} status"),
+        format!("tarn {option} quality report --out ./report"),
         format!("tarn {option} versions orders"),
         format!("tarn {option} serve"),
     ] {

@@ -1,6 +1,5 @@
 //! `tarn ingest`
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use chrono::Utc;
@@ -97,19 +96,12 @@ fn not_landed(landing: &Landing, error: &Error) -> RunRecord {
     };
     let now = Utc::now();
     RunRecord {
-        run_id: new_run_id(),
-        key,
-        version: String::new(),
-        bytes: 0,
         status: RunStatus::Failed,
         reason: Some(error.to_string()),
         error_kind: Some(error.kind().as_str().to_owned()),
         retryable: true,
-        started_at: now,
         ended_at: Some(now),
-        datasets: Vec::new(),
-        kind: tarn_core::run::RunKind::Ingest,
-        unclaimed_tables: BTreeMap::new(),
+        ..RunRecord::begin(new_run_id(), &key, now)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod query;
 pub mod redrive;
 pub mod runs;
 pub mod serve;
+pub mod status;
 pub mod stream;
 pub mod tables;
 pub mod upload;

@@ -1,34 +1,220 @@
 //! `tarn quality`
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use chrono::Utc;
-use tarn_core::Result;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tarn_core::quality::DatasetQuality;
+use tarn_core::quality::feedback::{Feedback, Judgement};
+use tarn_core::quality::monitor::{Anomaly, Status};
+use tarn_core::quality::report::{Report, anomaly_sentence, html};
+use tarn_core::quality::result::in_micros;
+use tarn_core::quality::score::percent;
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_quality::{Material, folder, json, write};
 
-use crate::cli::{Global, QualityArgs};
-use crate::setting::open;
-use crate::terminal::{Terminal, count};
+use crate::cli::{
+    AnomaliesArgs, Global, JudgeArgs, QualityArgs, QualityCommand, QualityReportArgs,
+};
+use crate::setting::{Setting, open, shown};
+use crate::terminal::{Terminal, count, plural};
 
-/// Sums up the newest runs and prints what they found.
+/// Evaluates, reports, lists or judges.
 pub async fn run(global: &Global, args: &QualityArgs, terminal: &Terminal) -> Result<ExitCode> {
     let setting = open(global).await?;
-    let summary = tarn_quality::report(&setting.lake, args.runs, Utc::now())
-        .await?
-        .datasets;
-    if terminal.is_json() {
-        summary
-            .iter()
-            .try_for_each(|dataset| terminal.json(dataset))?;
-        return Ok(ExitCode::SUCCESS);
+    match &args.command {
+        None => evaluate(&setting, args.runs, terminal).await?,
+        Some(QualityCommand::Report(args)) => report(&setting, args, terminal).await?,
+        Some(QualityCommand::Anomalies(args)) => anomalies(&setting, args, terminal).await?,
+        Some(QualityCommand::Confirm(args)) => {
+            judge(&setting, args, Judgement::Confirmed, terminal).await?;
+        }
+        Some(QualityCommand::Dismiss(args)) => {
+            judge(&setting, args, Judgement::Dismissed, terminal).await?;
+        }
     }
-    print(&summary, terminal)?;
-    let uri = setting.lake.objects.uri(tarn_lake::QUALITY_SUMMARY);
-    terminal.note(&format!(
-        "Written to {}",
-        uri.strip_prefix("file://").unwrap_or(&uri)
-    ));
     Ok(ExitCode::SUCCESS)
+}
+
+async fn evaluate(setting: &Setting, runs: usize, terminal: &Terminal) -> Result<()> {
+    let found = tarn_quality::evaluate(&setting.lake, runs, Utc::now()).await?;
+    if terminal.is_json() {
+        return found
+            .datasets
+            .iter()
+            .try_for_each(|dataset| terminal.json(dataset));
+    }
+    print(&found.datasets, terminal)?;
+    for finding in found.today.findings.iter().filter(|one| one.kind != "rule") {
+        terminal.line(format!(
+            "{} {}: {}",
+            finding.kind, finding.dataset, finding.text
+        ))?;
+    }
+    terminal.note(&format!(
+        "{} recorded, {} written below {}",
+        plural(found.recorded, "run"),
+        plural(found.reports.len() as u64, "report"),
+        place(setting, tarn_quality::REPORTS),
+    ));
+    Ok(())
+}
+
+/// A key for people: a path where the lake is a folder.
+fn place(setting: &Setting, key: &str) -> String {
+    let uri = setting.lake.objects.uri(key);
+    match uri.strip_prefix("file://") {
+        Some(path) => shown(Path::new(path)),
+        None => uri,
+    }
+}
+
+async fn report(setting: &Setting, args: &QualityReportArgs, terminal: &Terminal) -> Result<()> {
+    let now = in_micros(Utc::now());
+    let report = match &args.run {
+        Some(run_id) => of_run(setting, run_id, now).await?,
+        None => {
+            let day = args.day.unwrap_or_else(|| now.date_naive());
+            let material = Material::read(&setting.lake, day, day).await?;
+            material.day(&setting.lake, day, args.as_of, now)
+        }
+    };
+    let where_to = match &args.out {
+        Some(out) => {
+            std::fs::create_dir_all(out)
+                .and_then(|()| std::fs::write(out.join("report.html"), html(&report)))
+                .map_err(|error| unwritable(out, error))?;
+            std::fs::write(out.join("report.json"), json(&report)?)
+                .map_err(|error| unwritable(out, error))?;
+            out.join("report.html").display().to_string()
+        }
+        None => {
+            write(&setting.lake, &report).await?;
+            place(setting, &format!("{}report.html", folder(&report)))
+        }
+    };
+    if terminal.is_json() {
+        return terminal.json(&report);
+    }
+    let score = report.score.map_or("no score".to_owned(), percent);
+    terminal.line(format!(
+        "{}: {score}, {} received, {} rejected, {}",
+        report.subject,
+        count(report.totals.received),
+        count(report.totals.rejected),
+        plural(report.findings.len() as u64, "finding"),
+    ))?;
+    for finding in &report.findings {
+        terminal.line(format!(
+            "{} {}: {}",
+            finding.kind, finding.dataset, finding.text
+        ))?;
+    }
+    terminal.note(&format!("Written to {where_to}"));
+    Ok(())
+}
+
+fn unwritable(out: &Path, error: std::io::Error) -> Error {
+    Error::new(
+        ErrorKind::Storage,
+        format!("the report cannot be written to {}", out.display()),
+    )
+    .with_source(error)
+}
+
+async fn of_run(setting: &Setting, run_id: &str, now: DateTime<Utc>) -> Result<Report> {
+    let unknown = || {
+        Error::new(
+            ErrorKind::NotFound,
+            format!("there is no run {run_id} that succeeded or failed; list them with: tarn runs"),
+        )
+    };
+    let run = setting.lake.ledger.run(run_id).await?.ok_or_else(unknown)?;
+    let material = Material::read(&setting.lake, run.day(), run.day()).await?;
+    material.run(&setting.lake, run_id, now).ok_or_else(unknown)
+}
+
+async fn anomalies(setting: &Setting, args: &AnomaliesArgs, terminal: &Terminal) -> Result<()> {
+    let now = Utc::now();
+    let last = args.until.unwrap_or_else(|| now.date_naive());
+    let first = last - TimeDelta::days(i64::from(args.days) - 1);
+    let material = Material::read(&setting.lake, first, last).await?;
+    let watched = material.watch(&setting.lake, (first, last), now);
+    let shown: Vec<&Anomaly> = watched
+        .anomalies
+        .iter()
+        .filter(|one| args.all || one.status == Status::Open)
+        .collect();
+    if terminal.is_json() {
+        return shown.into_iter().try_for_each(|one| terminal.json(one));
+    }
+    let rows = shown
+        .iter()
+        .map(|one| {
+            vec![
+                one.id.clone(),
+                one.status.as_str().to_owned(),
+                anomaly_sentence(one),
+                one.note.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    if shown.is_empty() {
+        terminal.line("No anomalies")?;
+    } else {
+        terminal.table(&["anomaly", "status", "found", "note"], &[], rows)?;
+    }
+    terminal.note(&format!(
+        "From {first} to {last} (UTC): {} as expected; of {} nothing can be said for want of history",
+        plural(watched.expected, "other value"),
+        count(watched.not_enough_history),
+    ));
+    Ok(())
+}
+
+/// The day of an anomaly by the end of its name; today where it is that of a run.
+fn day_of(id: &str) -> chrono::NaiveDate {
+    let end = id.rsplit('/').next().unwrap_or_default();
+    end.parse().unwrap_or_else(|_| Utc::now().date_naive())
+}
+
+async fn judge(
+    setting: &Setting,
+    args: &JudgeArgs,
+    judgement: Judgement,
+    terminal: &Terminal,
+) -> Result<()> {
+    let now = Utc::now();
+    let day = day_of(&args.id);
+    // That of a run is on a day that its name does not tell.
+    let first = day - TimeDelta::days(tarn_quality::HISTORY_DAYS);
+    let material = Material::read(&setting.lake, first, day).await?;
+    let watched = material.watch(&setting.lake, (first, day), now);
+    if !watched.anomalies.iter().any(|one| one.id == args.id) {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!(
+                "there is no anomaly {}; list them with: tarn quality anomalies --all",
+                args.id
+            ),
+        ));
+    }
+    let feedback = Feedback {
+        anomaly: args.id.clone(),
+        judgement,
+        note: args.note.clone(),
+        at: in_micros(now),
+    };
+    setting.lake.ledger.put_feedback(&feedback).await?;
+    if terminal.is_json() {
+        return terminal.json(&feedback);
+    }
+    terminal.line(format!(
+        "{} is {} since {}",
+        feedback.anomaly,
+        judgement.as_str(),
+        feedback.at.to_rfc3339_opts(SecondsFormat::Secs, true)
+    ))
 }
 
 /// Prints one line per dataset, and the rules that were broken below.

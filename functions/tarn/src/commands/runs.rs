@@ -39,6 +39,7 @@ pub async fn run(global: &Global, args: &RunsArgs, terminal: &Terminal) -> Resul
                 count(run.received()),
                 count(run.accepted()),
                 count(run.rejected()),
+                seconds(run),
             ]
         })
         .collect();
@@ -51,8 +52,9 @@ pub async fn run(global: &Global, args: &RunsArgs, terminal: &Terminal) -> Resul
             "received",
             "accepted",
             "rejected",
+            "seconds",
         ],
-        &["received", "accepted", "rejected"],
+        &["received", "accepted", "rejected", "seconds"],
         rows,
     )?;
     Ok(ExitCode::SUCCESS)
@@ -65,6 +67,11 @@ fn status(status: RunStatus) -> &'static str {
         RunStatus::Failed => "failed",
         RunStatus::Skipped => "skipped",
     }
+}
+
+fn seconds(run: &RunRecord) -> String {
+    run.seconds
+        .map_or_else(String::new, |seconds| format!("{seconds:.1}"))
 }
 
 fn show(run: &RunRecord, terminal: &Terminal) -> Result<()> {
@@ -87,6 +94,15 @@ fn show(run: &RunRecord, terminal: &Terminal) -> Result<()> {
             "ended     {}",
             ended.to_rfc3339_opts(SecondsFormat::Millis, true)
         ))?;
+    }
+    if run.seconds.is_some() {
+        terminal.line(format!("seconds   {}", seconds(run)))?;
+    }
+    if let Some(peak) = run.peak_memory_bytes {
+        terminal.line(format!("memory    {} at most, by the process", bytes(peak)))?;
+    }
+    if let Some(version) = &run.program_version {
+        terminal.line(format!("program   {version}"))?;
     }
     for outcome in &run.datasets {
         terminal.heading(&outcome.dataset)?;

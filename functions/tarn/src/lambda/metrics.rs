@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tarn_core::contract::Contracts;
 use tarn_core::run::RunStatus;
 use tarn_ingest::Ingested;
-use tarn_quality::Freshness;
+use tarn_quality::{Freshness, Measures};
 
 use crate::lambda::log::write_line;
 
@@ -40,6 +40,30 @@ impl Metrics {
             let measured = [("FreshnessSeconds", "Seconds", dataset.seconds as f64)];
             write_line(&self.line(&dataset.dataset, &measured, &[], now));
         }
+    }
+
+    /// How good each dataset is: its score, broken promises, anomalies that nobody has judged.
+    pub fn quality(&self, found: &[Measures]) {
+        for line in self.lines_of_quality(found, Utc::now()) {
+            write_line(&line);
+        }
+    }
+
+    fn lines_of_quality(&self, found: &[Measures], now: DateTime<Utc>) -> Vec<Map<String, Value>> {
+        found
+            .iter()
+            .map(|dataset| {
+                // Zeros too: an alarm needs to see that nothing is broken.
+                let mut measured = vec![
+                    ("PromiseBroken", "Count", dataset.broken_promises as f64),
+                    ("AnomaliesFound", "Count", dataset.open_anomalies as f64),
+                ];
+                if let Some(score) = dataset.score {
+                    measured.push(("QualityScore", "Percent", 100.0 * score));
+                }
+                self.line(&dataset.dataset, &measured, &[], now)
+            })
+            .collect()
     }
 
     fn lines_of_run(
@@ -151,6 +175,10 @@ mod tests {
                 }],
                 kind: tarn_core::run::RunKind::Ingest,
                 unclaimed_tables: BTreeMap::new(),
+                put_at: None,
+                seconds: None,
+                peak_memory_bytes: None,
+                program_version: None,
             },
             put_at: Some(put),
         }
@@ -191,6 +219,26 @@ mod tests {
             })
         );
         assert_eq!(found.len(), 1);
+    }
+
+    #[test]
+    fn a_dataset_without_a_score_still_says_that_nothing_is_broken() {
+        let metrics = Metrics::new("Tarn".to_owned());
+        let of = |score| Measures {
+            dataset: "orders".to_owned(),
+            score,
+            broken_promises: 0,
+            open_anomalies: 2,
+        };
+        let now = "2026-01-31T10:00:03Z".parse().unwrap();
+        let lines = metrics.lines_of_quality(&[of(Some(0.995)), of(None)], now);
+        assert_eq!(lines[0]["QualityScore"], 99.5);
+        for line in &lines {
+            assert_eq!(line["PromiseBroken"], 0.0);
+            assert_eq!(line["AnomaliesFound"], 2.0);
+            assert_eq!(line["Dataset"], "orders");
+        }
+        assert!(!lines[1].contains_key("QualityScore"));
     }
 
     #[test]

@@ -199,9 +199,15 @@ impl Function {
 
     async fn quality(&self, event: &Value) -> Result<Value> {
         expect_task(event, "quality")?;
-        let report = tarn_quality::report(&self.cloud.lake, SUMMED_RUNS, Utc::now()).await?;
-        self.metrics.freshness(&report.freshness);
-        Ok(json!({ "datasets": report.datasets.len() }))
+        let found = tarn_quality::evaluate(&self.cloud.lake, SUMMED_RUNS, Utc::now()).await?;
+        self.metrics.freshness(&found.freshness);
+        self.metrics.quality(&found.measures);
+        Ok(json!({
+            "datasets": found.datasets.len(),
+            "recorded": found.recorded,
+            "reports": found.reports.len(),
+            "findings": found.today.findings.len(),
+        }))
     }
 
     async fn maintain(&self, event: &Value) -> Result<Value> {

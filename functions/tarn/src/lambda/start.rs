@@ -19,7 +19,7 @@ pub enum Handler {
     Archive,
     /// KPI tables from curated ones.
     Marts,
-    /// The quality summary and the age of the data.
+    /// Results, reports, and the age of the data.
     Quality,
     /// Old versions and orphaned files.
     Maintain,
@@ -63,7 +63,12 @@ impl Handler {
                 Need::Database(Zone::Analytics),
                 Need::Ledger,
             ],
-            Handler::Quality => &[Need::Quarantine, Need::Ledger],
+            Handler::Quality => &[
+                Need::Quarantine,
+                Need::Results,
+                Need::Database(Zone::Quality),
+                Need::Ledger,
+            ],
             Handler::Maintain | Handler::Api => &[
                 Need::Curated,
                 Need::Analytics,

@@ -17,6 +17,7 @@ variables {
   api_id             = "abcdef"
   ledger_name        = "tarn-test-ledger"
   freshness          = { ad_events = 21600 }
+  quality            = ["ad_events"]
 }
 
 override_resource {
@@ -71,8 +72,8 @@ run "the_dashboard_shows_every_queue_and_function" {
   command = plan
 
   assert {
-    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 13
-    error_message = "13 graphs."
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 14
+    error_message = "14 graphs."
   }
 
   assert {

@@ -12,6 +12,7 @@ pub(super) const CONTRACT: &[&str] = &[
     "deduplicateBy",
     "deduplicationWindowDays",
     "lateAfterSeconds",
+    "rowsPerDay",
 ];
 
 /// Those of a column.

@@ -9,6 +9,7 @@ pub(super) use self::custom::comparable;
 use std::collections::HashSet;
 
 use super::column::{Property, texts};
+use super::monitor;
 use super::quality::{Meta, Quality};
 use super::yaml::{Faults, Map, Node, Place, Spanned};
 use crate::contract::diagnostic::nearest;
@@ -17,6 +18,7 @@ use crate::contract::{
     Check, ColumnRef, Format, Missing, MissingAction, ObjectMeasure, RowCheck, Rule, Severity,
     TableMeasure, Threshold, ValueCheck,
 };
+use crate::quality::monitor::Monitor;
 use crate::schema::ColumnType;
 
 /// A table or column of another dataset that a rule names; whether it exists shows when all contracts
@@ -111,6 +113,8 @@ pub(super) struct Rules<'a> {
     pub context: Context<'a>,
     pub list: Vec<Rule>,
     pub foreign: Vec<Spanned<Foreign>>,
+    /// What is watched for anomalies.
+    pub monitors: Vec<Monitor>,
     ids: HashSet<String>,
     /// Of the property that is being read.
     owner: Option<&'a str>,
@@ -152,6 +156,7 @@ pub(super) fn read<'a>(
         context,
         list: Vec::new(),
         foreign: Vec::new(),
+        monitors: Vec::new(),
         ids: HashSet::new(),
         owner: None,
     };
@@ -169,7 +174,10 @@ pub(super) fn read<'a>(
     }
     rules.owner = None;
     for node in object.list("quality", faults) {
-        if let Some(quality) = Quality::read(node, Where::Table, faults) {
+        if let Some(mapping) = monitor::mapping(node) {
+            let found = monitor::read(node, mapping, &rules.context, &rules.monitors, faults);
+            rules.monitors.extend(found);
+        } else if let Some(quality) = Quality::read(node, Where::Table, faults) {
             rules.of_table(&quality, faults);
         }
     }

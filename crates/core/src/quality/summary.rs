@@ -112,6 +112,10 @@ mod tests {
             datasets: vec![outcome],
             kind: crate::run::RunKind::Ingest,
             unclaimed_tables: BTreeMap::new(),
+            put_at: None,
+            seconds: None,
+            peak_memory_bytes: None,
+            program_version: None,
         }
     }
 

@@ -130,8 +130,6 @@ const fn number(
 
 const fn object(
     name: &'static str,
-    spelling: Spelling,
-    scope: Scope,
     dimension: &'static str,
     measures: &'static str,
     arguments: &'static [(&'static str, &'static str)],
@@ -141,9 +139,9 @@ const fn object(
 ) -> Kind {
     Kind {
         name,
-        spelling,
+        spelling: Spelling::Custom,
         place: Place::Table,
-        scope,
+        scope: Scope::Object,
         dimension,
         measures,
         arguments,
@@ -508,32 +506,32 @@ pub const KINDS: &[Kind] = &[
             "quality:\n  - { type: custom, engine: tarn, implementation: { kind: groupSum, of: others.amount, by: parent_id }, mustBe: 0, severity: warn }",
         )
     },
-    object(
-        "rowCount",
-        Spelling::Metric,
-        Scope::Object,
-        "completeness",
-        "rows received",
-        &[],
-        &[Unit::Rows],
-        COUNT,
-        "quality:\n  - { metric: rowCount, mustBeGreaterThan: 0, severity: warn }",
-    ),
-    object(
-        "rowCountMatch",
-        Spelling::Custom,
-        Scope::Table,
-        "consistency",
-        "the table's rows less those of another dataset's; in per cent of the latter's with `unit: percent`",
-        &[("dataset", "the other dataset")],
-        &[Unit::Number, Unit::Percent],
-        ANY,
-        "quality:\n  - { type: custom, engine: tarn, implementation: { kind: rowCountMatch, dataset: others }, mustBe: 0, severity: warn }",
-    ),
+    Kind {
+        spelling: Spelling::Metric,
+        ..object(
+            "rowCount",
+            "completeness",
+            "rows received",
+            &[],
+            &[Unit::Rows],
+            COUNT,
+            "quality:\n  - { metric: rowCount, mustBeGreaterThan: 0, severity: warn }",
+        )
+    },
+    Kind {
+        scope: Scope::Table,
+        ..object(
+            "rowCountMatch",
+            "consistency",
+            "the table's rows less those of another dataset's; in per cent of the latter's with `unit: percent`",
+            &[("dataset", "the other dataset")],
+            &[Unit::Number, Unit::Percent],
+            ANY,
+            "quality:\n  - { type: custom, engine: tarn, implementation: { kind: rowCountMatch, dataset: others }, mustBe: 0, severity: warn }",
+        )
+    },
     object(
         "columnCount",
-        Spelling::Custom,
-        Scope::Object,
         "conformity",
         "columns that the source provides (formats sqlite and jsonLines)",
         &[],
@@ -543,8 +541,6 @@ pub const KINDS: &[Kind] = &[
     ),
     object(
         "columnExists",
-        Spelling::Custom,
-        Scope::Object,
         "conformity",
         "how many of these columns the source does not provide (formats sqlite and jsonLines)",
         &[("columns", "names at the source")],
@@ -554,8 +550,6 @@ pub const KINDS: &[Kind] = &[
     ),
     object(
         "schemaMatch",
-        Spelling::Custom,
-        Scope::Object,
         "conformity",
         "columns that the source lacks, has beyond the list, or has in another place (formats sqlite and jsonLines)",
         &[
@@ -574,8 +568,6 @@ pub const KINDS: &[Kind] = &[
     ),
     object(
         "fileFreshness",
-        Spelling::Custom,
-        Scope::Object,
         "timeliness",
         "the age of the object when the run began",
         &[],
@@ -585,10 +577,10 @@ pub const KINDS: &[Kind] = &[
     ),
     Kind {
         place: Place::Both,
+        spelling: Spelling::Sql,
+        scope: Scope::Table,
         ..object(
             "sql",
-            Spelling::Sql,
-            Scope::Table,
             "consistency",
             "the one number that the query gives; `${object}` stands for the table as it will be, `${property}` for the column",
             &[(

@@ -157,14 +157,14 @@ impl<'a> Rules<'a> {
                     );
                 }
                 let node = quality.needed("method", "add method: mad", faults)?;
-                let methods: [(&str, fn(f64) -> Outlier); 3] = [
-                    ("mad", Outlier::Mad),
-                    ("iqr", Outlier::Iqr),
-                    ("medianMultiple", Outlier::MedianMultiple),
+                let methods = [
+                    ("mad", Outlier::Mad(limit)),
+                    ("iqr", Outlier::Iqr(limit)),
+                    ("medianMultiple", Outlier::MedianMultiple(limit)),
                 ];
                 let names = methods.map(|(name, _)| name);
                 let method = one_of(node, "method", &methods, &names, faults)?;
-                let text = match method(limit) {
+                let text = match method {
                     Outlier::Mad(limit) => format!("has a robust z-score of at most {limit}"),
                     Outlier::Iqr(limit) => {
                         format!("is within {limit} interquartile ranges of the quartiles")
@@ -173,7 +173,7 @@ impl<'a> Rules<'a> {
                         format!("is at most {limit} times the median")
                     }
                 };
-                (RowCheck::Outlier(method(limit)), text)
+                (RowCheck::Outlier(method), text)
             }
             _ => {
                 of_text(quality, subject, faults)?;

@@ -1,6 +1,7 @@
 //! What the lake records of its work.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -128,9 +129,67 @@ pub struct DatasetOutcome {
     /// The verdict of each rule of the contract.
     #[serde(default)]
     pub checks: Vec<CheckResult>,
+    /// Where the source has another shape than its contract.
+    #[serde(default)]
+    pub drift: Vec<Drift>,
     /// What the values of each column look like.
     #[serde(default)]
     pub profile: Vec<ColumnProfile>,
+}
+
+/// How a source differs from its contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DriftKind {
+    /// The source has a column that the contract does not know.
+    NewColumn,
+    /// At least half of the rows hold something that the column's type cannot hold.
+    ChangedType,
+}
+
+/// A difference between a source's columns and its contract's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    /// What differs.
+    pub kind: DriftKind,
+    /// The column's name at the source.
+    pub column: String,
+    /// The contract's type; None for a new column.
+    pub expected: Option<String>,
+    /// The type that the values suggest; None where they suggest none.
+    pub found: Option<String>,
+    /// One of its values, shortened.
+    pub sample: Option<String>,
+    /// Where that value stands: `line 3, byte 120`.
+    pub place: Option<String>,
+    /// Rows that have it; 0 where they were not counted.
+    pub rows: u64,
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            DriftKind::NewColumn => write!(f, "new column {}", self.column)?,
+            DriftKind::ChangedType => write!(f, "column {} changed its type", self.column)?,
+        }
+        match (&self.expected, &self.found) {
+            (Some(expected), Some(found)) => write!(f, ", expected {expected}, found {found}")?,
+            (Some(expected), None) => write!(f, ", expected {expected}")?,
+            (None, Some(found)) => write!(f, " of type {found}")?,
+            (None, None) => {}
+        }
+        if let Some(sample) = &self.sample {
+            write!(f, ", for example {sample}")?;
+        }
+        if let Some(place) = &self.place {
+            write!(f, " ({place})")?;
+        }
+        match self.rows {
+            0 => Ok(()),
+            1 => f.write_str(", in 1 row"),
+            rows => write!(f, ", in {rows} rows"),
+        }
+    }
 }
 
 /// The source's own row count against what was read.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::column::ColumnData;
+use crate::drift::NewColumn;
 use crate::render;
 use tarn_core::contract::{Column, Contract};
 
@@ -181,6 +182,11 @@ impl EmptyColumns {
 pub trait Reader {
     /// The next batch, or None at the end. An error stops the run: the object cannot be read.
     fn next_batch(&mut self) -> tarn_core::Result<Option<Batch>>;
+
+    /// Columns of the source that the contract does not know, as far as it was read.
+    fn new_columns(&self) -> Vec<NewColumn> {
+        Vec::new()
+    }
 
     /// The names of the source's columns so far, in their order where they have one; None where the
     /// format has always the same.

@@ -145,7 +145,7 @@ fn declared_decimal(declared: &str) -> Option<(u8, u8)> {
 }
 
 /// None for a column of blobs, which no table holds.
-fn stored_column(declared: &TableColumn, values: &[&Stored]) -> Option<DraftColumn> {
+pub(crate) fn stored_column(declared: &TableColumn, values: &[&Stored]) -> Option<DraftColumn> {
     let present: Vec<&Stored> = values
         .iter()
         .copied()
@@ -258,7 +258,7 @@ fn json_lines(objects: &[Map<String, Value>], source: &str) -> Draft {
 /// Milliseconds since 1970 of the years 2001 to 2096: what an epoch time most likely is.
 const PLAUSIBLE_MILLIS: std::ops::Range<i64> = 1_000_000_000_000..4_000_000_000_000;
 
-fn json_column(name: &str, values: &[&Value]) -> DraftColumn {
+pub(crate) fn json_column(name: &str, values: &[&Value]) -> DraftColumn {
     let all =
         |is: &dyn Fn(&Value) -> bool| !values.is_empty() && values.iter().all(|value| is(value));
     if all(&Value::is_boolean) {

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use tarn_core::Result;
-use tarn_core::contract::Contract;
+use tarn_core::contract::{Column, Contract};
 use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::{Partitioning, TableField, system};
 
@@ -12,6 +12,7 @@ use crate::batch::{Batch, Reader, Rejected};
 use crate::check::{Checks, Facts, References, Survey};
 use crate::column::ColumnData;
 use crate::dedup::ExistingFile;
+use crate::drift::{self, TypeFaults};
 use crate::missing::Imputer;
 use crate::parquet::{ParquetFile, PartitionedWriter, WriterOptions};
 use crate::profile::Profiler;
@@ -52,6 +53,8 @@ pub struct Staged {
     pub rejected: Vec<ParquetFile>,
     /// Counts and verdicts.
     pub outcome: DatasetOutcome,
+    /// Columns that the source has, the contract lacks, and the contract wants added.
+    pub new_columns: Vec<Column>,
 }
 
 /// Rejected rows are laid out for the quarantine table so many at a time: each has long texts.
@@ -63,6 +66,8 @@ pub(crate) struct Sink<'a> {
     accepted: PartitionedWriter,
     rejected: PartitionedWriter,
     pub outcome: DatasetOutcome,
+    types: TypeFaults,
+    new_columns: Vec<Column>,
 }
 
 impl<'a> Sink<'a> {
@@ -91,6 +96,8 @@ impl<'a> Sink<'a> {
                 dataset: job.contract.dataset.clone(),
                 ..DatasetOutcome::default()
             },
+            types: TypeFaults::default(),
+            new_columns: Vec::new(),
         })
     }
 
@@ -119,6 +126,7 @@ impl<'a> Sink<'a> {
         self.outcome.rejected += rejected.len() as u64;
         self.outcome.received += rejected.len() as u64;
         for row in rejected {
+            self.types.note(self.job.contract, row);
             *self
                 .outcome
                 .rejected_by
@@ -159,6 +167,7 @@ impl<'a> Sink<'a> {
             accepted: self.accepted.finish()?,
             rejected: self.rejected.finish()?,
             outcome: self.outcome,
+            new_columns: self.new_columns,
         })
     }
 }
@@ -179,6 +188,9 @@ pub fn run(reader: &mut dyn Reader, job: &Job<'_>) -> Result<Staged> {
         filters.write(batch, &mut sink)?;
     }
     filters.finish(&mut sink)?;
+    let types = std::mem::take(&mut sink.types);
+    (sink.outcome.drift, sink.new_columns) =
+        drift::decide(contract, reader.new_columns(), types, sink.outcome.received)?;
     sink.outcome.inserted = sink.outcome.accepted;
     sink.outcome.checks = checks.results(&Facts {
         outcome: &sink.outcome,

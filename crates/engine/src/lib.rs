@@ -8,6 +8,7 @@ pub mod batch;
 pub mod check;
 pub mod column;
 pub mod dedup;
+pub mod drift;
 mod frame;
 pub mod infer;
 pub mod ingest;

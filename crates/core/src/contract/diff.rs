@@ -404,7 +404,7 @@ fn of_custom(name: &str) -> Direction {
         }
         // Of the source alone: the table's values stay what they are.
         "sourceName" | "encoding" => Direction::Tightens,
-        "lateAfterSeconds" => Direction::Neither,
+        "lateAfterSeconds" | "schemaDrift" => Direction::Neither,
         name if name.contains('.') => Direction::Neither,
         _ => Direction::Undetermined,
     }

@@ -75,6 +75,45 @@ pub enum DeletedRows {
     Remove,
 }
 
+/// What happens where a source has columns that its contract does not know, or has changed a type.
+/// Values that their column cannot hold are rejected rows in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SchemaDrift {
+    /// The run record and the report name it; new columns are left out.
+    #[default]
+    Warn,
+    /// A new column is added to the table, as an optional one.
+    Evolve,
+    /// Nothing is said; new columns are left out.
+    Ignore,
+    /// Rows with a new column are rejected.
+    Quarantine,
+    /// The run fails.
+    Fail,
+}
+
+impl SchemaDrift {
+    /// Every choice.
+    pub const ALL: [SchemaDrift; 5] = [
+        SchemaDrift::Warn,
+        SchemaDrift::Evolve,
+        SchemaDrift::Ignore,
+        SchemaDrift::Quarantine,
+        SchemaDrift::Fail,
+    ];
+
+    /// The name used in contracts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SchemaDrift::Warn => "warn",
+            SchemaDrift::Evolve => "evolve",
+            SchemaDrift::Ignore => "ignore",
+            SchemaDrift::Quarantine => "quarantine",
+            SchemaDrift::Fail => "fail",
+        }
+    }
+}
+
 /// Repeated events: the first of those with equal keys whose event times are less than the window
 /// apart is accepted, the others are rejected as duplicates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +143,8 @@ pub struct Contract {
     pub source_table: Option<String>,
     /// For `sqlite`: what to do with rows that are gone.
     pub deleted_rows: DeletedRows,
+    /// What happens where the source has another shape.
+    pub schema_drift: SchemaDrift,
     /// For events.
     pub deduplication: Option<Deduplication>,
     /// An event that arrives this many seconds or more after its event time is late.

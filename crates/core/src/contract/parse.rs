@@ -378,6 +378,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
             .then(|| physical_name.map_or(dataset.clone(), |name| name.value.to_owned())),
         dataset,
         deleted_rows: source.deleted_rows,
+        schema_drift: source.schema_drift,
         deduplication,
         late_after_seconds: late_after.map(|late| late.value),
         columns: properties

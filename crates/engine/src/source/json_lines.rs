@@ -3,8 +3,8 @@
 //! - A line is one JSON object. Each column is filled from the top-level key that is its source
 //!   name; a key that is missing and one that is null are the same: the contract's default, or a
 //!   null, which the checks then allow or not.
-//! - Keys that no column is filled from are checked as JSON, skipped and counted
-//!   ([`JsonLinesReader::unknown_keys`]). A key that comes twice in the line's own object refuses the
+//! - Keys that no column is filled from are checked as JSON and skipped; what is found of them are the
+//!   new columns of the reader, and where the contract says so their lines are rejected. A key that comes twice in the line's own object refuses the
 //!   line, since nobody can say which of the two counts; inside values that are skipped, repeated
 //!   keys are nobody's concern.
 //! - A line that is no object, no JSON, or no UTF-8 is rejected under the rule `parse`, and one with
@@ -17,9 +17,10 @@
 use std::sync::Arc;
 
 use tarn_core::Result;
-use tarn_core::contract::{Column, Contract};
+use tarn_core::contract::{Column, Contract, SchemaDrift};
 
 use crate::batch::{Batch, EmptyColumns, Reader, Rejected};
+use crate::drift::{self, NewColumn};
 use crate::source::archive;
 use crate::source::bytes::Input;
 use crate::source::json::row::{RowFault, RowReader};
@@ -62,7 +63,11 @@ impl JsonLinesReader {
             .partitioning
             .as_ref()
             .map(|partitioning| partitioning.column.as_str());
-        Self::of_columns(input, &contract.columns, event_time, CHUNK_BYTES)
+        let mut reader = Self::of_columns(input, &contract.columns, event_time, CHUNK_BYTES)?;
+        if contract.schema_drift == SchemaDrift::Quarantine {
+            reader.rows.refuse_unknown();
+        }
+        Ok(reader)
     }
 
     fn of_columns(
@@ -84,11 +89,6 @@ impl JsonLinesReader {
     /// The object that is being read, for its counters.
     pub fn input(&self) -> &Input {
         self.chunks.input()
-    }
-
-    /// Keys that no column is filled from, and in how many lines they were seen so far.
-    pub fn unknown_keys(&self) -> Vec<(String, u64)> {
-        self.rows.unknown_keys()
     }
 
     /// The next lines, with the archive's header taken off.
@@ -225,6 +225,7 @@ impl Filling<'_> {
         };
         let result =
             result.and_then(|()| rows.read(line, from.arrival, &mut self.batch.columns, row));
+        rows.place(from.line, from.offset);
         match result {
             Ok(()) => {
                 self.batch.offsets.push(from.offset);
@@ -238,6 +239,7 @@ impl Filling<'_> {
 
     #[cold]
     fn refuse(&mut self, fault: RowFault, line: &[u8], from: From) {
+        let new;
         let (rule, column, reason) = match &fault {
             RowFault::Parse(reason) => (PARSE_RULE.to_owned(), None, reason.as_str()),
             RowFault::Value(index, reason) => {
@@ -246,6 +248,10 @@ impl Filling<'_> {
                     .get(*index)
                     .map_or("", |column| column.name.as_str());
                 (format!("{name}.type"), Some(name), reason.as_ref())
+            }
+            RowFault::NewColumn(key) => {
+                new = format!("the contract knows no column {key}");
+                (drift::RULE.to_owned(), Some(key.as_str()), new.as_str())
             }
         };
         self.reject(Rejected::new(
@@ -337,6 +343,13 @@ impl Reader for JsonLinesReader {
         }
         self.empty.learn(&filling.batch.columns);
         Ok(Some(filling.batch))
+    }
+
+    fn new_columns(&self) -> Vec<NewColumn> {
+        self.rows
+            .unknown_keys()
+            .map(|(key, unknown)| drift::of_key(key, unknown))
+            .collect()
     }
 }
 

@@ -322,24 +322,30 @@ fn missing_values_are_nulls() {
 }
 
 #[test]
-fn unknown_keys_are_checked_skipped_and_counted() {
+fn unknown_keys_are_checked_skipped_and_told_with_type_sample_and_place() {
     let seen = read_file("unknown_keys.ndjson").unwrap();
     assert_eq!(seen.counts(), (3, 1, 0));
     assert_eq!(
         seen.reasons(),
         [(4, "parse", "not JSON: expected a value at byte 13")]
     );
-    let input = Input::new(Box::new(Bytes::new(
-        b"{\"a\":1,\"b\":2}\n{\"b\":[]}\n".to_vec(),
-    )))
-    .unwrap();
+    let text = b"{\"a\":1,\"b\":null,\"c\":{\"x\":1}}\n{\"b\":\"2026-01-31\"}\n{\"a\":2}\n";
+    let input = Input::new(Box::new(Bytes::new(text.to_vec()))).unwrap();
     let mut reader =
         JsonLinesReader::of_columns(input, &ads(), Some("event_ts"), CHUNK_BYTES).unwrap();
     read_all(&mut reader).unwrap();
+    let new = reader.new_columns();
+    let told: Vec<String> = new.iter().map(|new| new.drift.to_string()).collect();
     assert_eq!(
-        reader.unknown_keys(),
-        [("a".to_owned(), 1), ("b".to_owned(), 2)]
+        told,
+        [
+            "new column a of type bigint, for example 1 (line 1, byte 0), in 2 rows",
+            "new column b of type date, for example \"2026-01-31\" (line 2, byte 34), in 2 rows",
+            "new column c of type object, for example {\"x\":1} (line 1, byte 0), in 1 row",
+        ]
     );
+    let addable: Vec<bool> = new.iter().map(|new| new.column.is_some()).collect();
+    assert_eq!(addable, [true, true, false]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 pub mod access_log;
 pub mod archive;
 pub mod bytes;
-mod json;
+pub(crate) mod json;
 pub mod json_lines;
 mod lines;
 pub(crate) mod sniff;

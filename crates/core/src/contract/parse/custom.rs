@@ -8,6 +8,7 @@ pub(super) const CONTRACT: &[&str] = &[
     "sourceFormat",
     "keyPattern",
     "deletedRows",
+    "schemaDrift",
     "deduplicateBy",
     "deduplicationWindowDays",
     "lateAfterSeconds",

@@ -6,7 +6,7 @@ use super::column::Property;
 use super::custom::Custom;
 use super::yaml::{Faults, Map, Place, Spanned};
 use crate::contract::diagnostic::nearest;
-use crate::contract::{Deduplication, DeletedRows, Format, KeyPattern};
+use crate::contract::{Deduplication, DeletedRows, Format, KeyPattern, SchemaDrift};
 use crate::schema::{ColumnType, PartitionUnit, Partitioning};
 
 /// Where the rows come from.
@@ -14,6 +14,7 @@ pub(super) struct Source {
     pub format: Option<Format>,
     pub key_pattern: Option<Spanned<KeyPattern>>,
     pub deleted_rows: DeletedRows,
+    pub schema_drift: SchemaDrift,
 }
 
 impl Source {
@@ -96,8 +97,39 @@ impl Source {
             format,
             key_pattern,
             deleted_rows: deleted_rows.unwrap_or(DeletedRows::Keep),
+            schema_drift: schema_drift(custom, format, faults),
         }
     }
+}
+
+fn schema_drift(custom: &Custom<'_>, format: Option<Format>, faults: &mut Faults) -> SchemaDrift {
+    let Some(text) = custom.text("schemaDrift", faults) else {
+        return SchemaDrift::default();
+    };
+    let names = SchemaDrift::ALL.map(SchemaDrift::as_str);
+    let Some(choice) = SchemaDrift::ALL
+        .into_iter()
+        .find(|choice| choice.as_str() == text.value)
+    else {
+        let help = match nearest(text.value, names) {
+            Some(name) => format!("did you mean '{name}'?"),
+            None => format!("use one of {}", names.join(", ")),
+        };
+        faults.add(
+            text.at,
+            format!("unknown schemaDrift '{}'", text.value),
+            help,
+        );
+        return SchemaDrift::default();
+    };
+    if matches!(format, Some(Format::AccessLog | Format::SocialPosts)) {
+        faults.add(
+            text.at,
+            "the columns of access logs and posts are Tarn's own: they do not drift",
+            "remove schemaDrift",
+        );
+    }
+    choice
 }
 
 /// What the columns together say of the table.

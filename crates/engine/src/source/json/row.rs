@@ -23,6 +23,8 @@ pub enum RowFault {
     Parse(String),
     /// The value of the column with this index cannot be read.
     Value(usize, Reason),
+    /// It has this key, which no column is filled from, and such objects are refused.
+    NewColumn(String),
 }
 
 impl From<JsonError> for RowFault {
@@ -52,9 +54,14 @@ pub struct RowReader {
     arrival: Option<usize>,
     lateness: Option<usize>,
     event_time: Option<usize>,
-    /// Per key that no column is filled from: how often it was seen.
-    unknown: Vec<u64>,
-    unnamed: u64,
+    /// Per key that no column is filled from.
+    unknown: Vec<UnknownKey>,
+    /// Whether an object had a key beyond those that are remembered.
+    unnamed: bool,
+    /// Whether an object with a key that no column is filled from is no row.
+    refuse_unknown: bool,
+    /// Whether the first value of an unknown key was kept and its place is not known yet.
+    unplaced: bool,
     /// Whether some object had every known key.
     complete: bool,
     /// Per known key: whether an object without some other one had it.
@@ -113,8 +120,10 @@ impl RowReader {
             lateness,
             event_time,
             unknown: Vec::new(),
+            unnamed: false,
+            refuse_unknown: false,
+            unplaced: false,
             complete: false,
-            unnamed: 0,
             scratch: Vec::new(),
         })
     }
@@ -147,15 +156,23 @@ impl RowReader {
             let key = match self.keys.next(&mut cursor)? {
                 Member::Key(key) => key,
                 Member::Other => {
-                    self.unnamed += 1;
+                    self.unnamed = true;
                     cursor.skip_value()?;
+                    if self.refuse_unknown {
+                        return Err(RowFault::NewColumn("…".to_owned()));
+                    }
                     continue;
                 }
                 Member::End => break,
             };
             let Some(targets) = self.targets.get(key) else {
+                let before = cursor.rest();
                 cursor.skip_value()?;
-                self.count_unknown(key);
+                let value = &before[..before.len() - cursor.rest().len()];
+                self.note_unknown(key, value);
+                if self.refuse_unknown {
+                    return Err(RowFault::NewColumn(self.keys.name(key).to_owned()));
+                }
                 continue;
             };
             filled += 1;
@@ -180,12 +197,39 @@ impl RowReader {
         Ok(())
     }
 
-    fn count_unknown(&mut self, key: usize) {
+    fn note_unknown(&mut self, key: usize, value: &[u8]) {
         let number = key - self.targets.len();
         if self.unknown.len() <= number {
-            self.unknown.resize(number + 1, 0);
+            self.unknown.resize_with(number + 1, UnknownKey::default);
         }
-        self.unknown[number] += 1;
+        let unknown = &mut self.unknown[number];
+        unknown.count += 1;
+        // A null says nothing of a column, and a long value is no sample.
+        if unknown.values.len() < UNKNOWN_VALUES
+            && value.len() <= UNKNOWN_VALUE_BYTES
+            && value != b"null"
+        {
+            unknown.values.push(value.to_vec());
+        }
+        self.unplaced |= unknown.place.is_none() && !unknown.values.is_empty();
+    }
+
+    /// From now on an object with a key that no column is filled from is no row.
+    pub fn refuse_unknown(&mut self) {
+        self.refuse_unknown = true;
+    }
+
+    /// Says where the object was that was read last, for keys that were seen for the first time.
+    #[inline]
+    pub fn place(&mut self, line: u64, offset: i64) {
+        if self.unplaced {
+            self.unplaced = false;
+            for unknown in &mut self.unknown {
+                if !unknown.values.is_empty() {
+                    unknown.place.get_or_insert((line, offset));
+                }
+            }
+        }
     }
 
     fn add_missing(&mut self, columns: &mut [ColumnData]) {
@@ -230,37 +274,40 @@ impl RowReader {
         }
     }
 
-    /// Every key that some object had: those that columns are filled from, then the others.
+    /// Every key that some object had: those that columns are filled from, then the others. Keys beyond
+    /// the first few hundred go together under the name `…`.
     pub fn seen_keys(&self) -> Vec<String> {
         let known = (0..self.targets.len())
             .filter(|&key| self.complete || self.present[key])
             .map(|key| self.keys.name(key).to_owned());
         known
-            .chain(self.unknown_keys().into_iter().map(|(name, _)| name))
+            .chain(self.unknown_keys().map(|(name, _)| name.to_owned()))
+            .chain(self.unnamed.then(|| "…".to_owned()))
             .collect()
     }
 
-    /// Keys that no column is filled from, and how often they were seen. Keys beyond the first few
-    /// hundred are counted together under the name `…`.
-    pub fn unknown_keys(&self) -> Vec<(String, u64)> {
-        let named = self
-            .unknown
-            .iter()
-            .enumerate()
-            .filter(|(_, count)| **count > 0);
-        let mut keys: Vec<(String, u64)> = named
-            .map(|(number, count)| {
-                (
-                    self.keys.name(self.keys.known() + number).to_owned(),
-                    *count,
-                )
-            })
-            .collect();
-        if self.unnamed > 0 {
-            keys.push(("…".to_owned(), self.unnamed));
-        }
-        keys
+    /// Keys that no column is filled from, of the first few hundred of them.
+    pub fn unknown_keys(&self) -> impl Iterator<Item = (&str, &UnknownKey)> {
+        let named = self.unknown.iter().enumerate();
+        named
+            .filter(|(_, unknown)| unknown.count > 0)
+            .map(|(number, unknown)| (self.keys.name(self.keys.known() + number), unknown))
     }
+}
+
+/// So many values of a key that no column is filled from are kept, to guess its type by.
+const UNKNOWN_VALUES: usize = 100;
+const UNKNOWN_VALUE_BYTES: usize = 256;
+
+/// A key that no column is filled from.
+#[derive(Debug, Clone, Default)]
+pub struct UnknownKey {
+    /// Objects that have it.
+    pub count: u64,
+    /// Some of its values, as JSON.
+    pub values: Vec<Vec<u8>>,
+    /// Line and offset of the object that has the first of these values.
+    pub place: Option<(u64, i64)>,
 }
 
 fn check_envelope_column(column: &Column) -> Result<()> {

@@ -17,10 +17,11 @@ use std::time::Duration;
 use hashbrown::HashSet;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Map, Value};
-use tarn_core::contract::Contract;
+use tarn_core::contract::{Contract, SchemaDrift};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::batch::{Batch, Reader, Rejected};
+use crate::drift::{self, NewColumn};
 use crate::source::sqlite::cursor::{Cursor, Stored};
 use crate::source::value::{Decoder, Scalar};
 
@@ -30,6 +31,9 @@ const HEADER_BYTES: usize = 100;
 /// A batch ends after so many rows or so many bytes of text.
 const BATCH_ROWS: usize = 64 * 1024;
 const BATCH_BYTES: usize = 16 << 20;
+
+/// Rows by which the type of a column is guessed that no contract knows.
+const SAMPLE_ROWS: u32 = 1000;
 
 /// How long a lock of another process is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
@@ -256,10 +260,36 @@ impl Database {
                 )));
             }
         }
-        Ok((
-            self.count(table)?,
-            TableReader::new(self, contract, table, &columns)?,
-        ))
+        let mut reader = TableReader::new(self, contract, table, &columns)?;
+        reader.new_columns = self.new_columns(contract, table, &columns)?;
+        Ok((self.count(table)?, reader))
+    }
+
+    fn new_columns(
+        &self,
+        contract: &Contract,
+        table: &str,
+        columns: &[TableColumn],
+    ) -> Result<Vec<NewColumn>> {
+        let new: Vec<(usize, &TableColumn)> = columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| {
+                !contract
+                    .columns
+                    .iter()
+                    .any(|known| known.source_name.eq_ignore_ascii_case(&column.name))
+            })
+            .collect();
+        if new.is_empty() || contract.schema_drift == SchemaDrift::Ignore {
+            return Ok(Vec::new());
+        }
+        let rows = self.sample(table, SAMPLE_ROWS)?;
+        let found = new.into_iter().map(|(index, column)| {
+            let values: Vec<_> = rows.iter().filter_map(|row| row.get(index)).collect();
+            drift::of_table_column(table, column, &values)
+        });
+        Ok(found.collect())
     }
 }
 
@@ -295,6 +325,7 @@ pub struct TableReader<'a> {
     row: i64,
     /// Primary keys seen so far, where the database does not keep them unique itself.
     keys: Option<Keys>,
+    new_columns: Vec<NewColumn>,
 }
 
 struct Keys {
@@ -343,6 +374,7 @@ impl<'a> TableReader<'a> {
                 seen: HashSet::new(),
                 hashers: [RandomState::new(), RandomState::new()],
             }),
+            new_columns: Vec::new(),
         })
     }
 
@@ -352,6 +384,13 @@ impl<'a> TableReader<'a> {
         batch: &mut Batch,
         first: usize,
     ) -> Result<(), (String, String, String)> {
+        if self.contract.schema_drift == SchemaDrift::Quarantine
+            && let Some(new) = self.new_columns.first()
+        {
+            let column = new.drift.column.clone();
+            let reason = format!("the contract knows no column {column}");
+            return Err((drift::RULE.to_owned(), column, reason));
+        }
         for (index, (column, decoder)) in
             self.contract.columns.iter().zip(&self.decoders).enumerate()
         {
@@ -505,5 +544,9 @@ impl Reader for TableReader<'_> {
             }
         }
         Ok((batch.rows() > 0 || !batch.rejected.is_empty()).then_some(batch))
+    }
+
+    fn new_columns(&self) -> Vec<NewColumn> {
+        self.new_columns.clone()
     }
 }

@@ -1,0 +1,212 @@
+//! Schema drift: a source that has another shape than its contract says.
+
+use std::collections::BTreeMap;
+
+use rusqlite::types::Value as Stored;
+use serde_json::Value;
+use tarn_core::contract::{Column, Contract, DraftColumn, MissingPolicy, SchemaDrift, snake_case};
+use tarn_core::run::{Drift, DriftKind};
+use tarn_core::{Error, ErrorKind, Result};
+
+use crate::batch::Rejected;
+use crate::infer;
+use crate::source::json::row::UnknownKey;
+use crate::source::sqlite::TableColumn;
+
+/// The rule that a row breaks which has a column that the contract does not know.
+pub const RULE: &str = "schemaDrift";
+
+/// A column of a source that the contract does not know.
+#[derive(Debug, Clone)]
+pub struct NewColumn {
+    /// For the run record.
+    pub drift: Drift,
+    /// What the contract would say of it; None where its values are none that a column can hold.
+    pub column: Option<Column>,
+}
+
+/// A key of JSON objects.
+pub(crate) fn of_key(key: &str, unknown: &UnknownKey) -> NewColumn {
+    let values: Vec<Value> = unknown
+        .values
+        .iter()
+        .filter_map(|value| serde_json::from_slice(value).ok())
+        .collect();
+    let is_scalar = |value: &Value| match value {
+        Value::Object(_) => false,
+        Value::Array(items) => items.iter().all(Value::is_string),
+        _ => true,
+    };
+    let draft = (!values.is_empty() && values.iter().all(is_scalar))
+        .then(|| infer::json_column(key, &values.iter().collect::<Vec<_>>()))
+        .filter(|draft| draft.comment.is_none() || !values.iter().any(Value::is_array));
+    let found = match &draft {
+        Some(draft) => Some(draft.ty.to_string()),
+        None => values.first().map(|value| kind(value).to_owned()),
+    };
+    let sample = values.first().map(ToString::to_string);
+    let place = unknown
+        .place
+        .map(|(line, offset)| format!("line {line}, byte {offset}"));
+    new_column(key, draft, found, sample, place, unknown.count)
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Object(_) => "object",
+        Value::Array(_) => "list",
+        _ => "value",
+    }
+}
+
+/// A column of a database's table, with some of its values.
+pub(crate) fn of_table_column(
+    table: &str,
+    declared: &TableColumn,
+    values: &[&Stored],
+) -> NewColumn {
+    let draft = infer::stored_column(declared, values);
+    let first = values
+        .iter()
+        .position(|value| !matches!(value, Stored::Null));
+    let sample = first.map(|row| match values[row] {
+        Stored::Null => String::new(),
+        Stored::Integer(value) => value.to_string(),
+        Stored::Real(value) => value.to_string(),
+        Stored::Text(text) => format!("'{text}'"),
+        Stored::Blob(bytes) => format!("a blob of {} bytes", bytes.len()),
+    });
+    let found = draft
+        .as_ref()
+        .map_or_else(|| "blob".to_owned(), |draft| draft.ty.to_string());
+    let place = first.map_or_else(
+        || format!("table {table}"),
+        |row| format!("table {table}, row {}", row + 1),
+    );
+    new_column(&declared.name, draft, Some(found), sample, Some(place), 0)
+}
+
+fn new_column(
+    name: &str,
+    draft: Option<DraftColumn>,
+    found: Option<String>,
+    sample: Option<String>,
+    place: Option<String>,
+    rows: u64,
+) -> NewColumn {
+    NewColumn {
+        column: draft.map(|draft| Column {
+            name: snake_case(&draft.name),
+            source_name: draft.source_name,
+            ty: draft.ty,
+            required: false,
+            description: "Added because the source has it; not in the contract yet".to_owned(),
+            classification: None,
+            encoding: draft.encoding,
+            default: None,
+            missing: MissingPolicy::default(),
+        }),
+        drift: Drift {
+            kind: DriftKind::NewColumn,
+            column: name.to_owned(),
+            expected: None,
+            found,
+            sample: sample.map(|sample| shortened(&sample)),
+            place,
+            rows,
+        },
+    }
+}
+
+fn shortened(text: &str) -> String {
+    const LIMIT: usize = 60;
+    if text.chars().count() <= LIMIT {
+        return text.to_owned();
+    }
+    format!("{}…", text.chars().take(LIMIT).collect::<String>())
+}
+
+/// Values of columns that their type cannot hold, while an object is read.
+#[derive(Debug, Default)]
+pub(crate) struct TypeFaults {
+    columns: BTreeMap<String, (u64, Drift)>,
+}
+
+impl TypeFaults {
+    pub fn note(&mut self, contract: &Contract, row: &Rejected) {
+        let Some(column) = row
+            .column
+            .as_deref()
+            .filter(|name| row.rule.strip_suffix(".type") == Some(name))
+            .and_then(|name| contract.column(name))
+        else {
+            return;
+        };
+        if let Some((rows, _)) = self.columns.get_mut(&column.name) {
+            *rows += 1;
+            return;
+        }
+        let drift = Drift {
+            kind: DriftKind::ChangedType,
+            column: column.source_name.clone(),
+            expected: Some(column.ty.to_string()),
+            found: None,
+            sample: Some(row.reason.clone()),
+            place: Some(match row.line {
+                Some(line) => format!("line {line}, byte {}", row.offset),
+                None => format!("row {}", row.offset),
+            }),
+            rows: 0,
+        };
+        self.columns.insert(column.name.clone(), (1, drift));
+    }
+
+    /// A few odd values are bad rows; where half of the rows have them the column is another one.
+    fn drifts(self, received: u64) -> impl Iterator<Item = Drift> {
+        self.columns
+            .into_values()
+            .filter(move |(rows, _)| rows.saturating_mul(2) >= received)
+            .map(|(rows, drift)| Drift { rows, ..drift })
+    }
+}
+
+/// What an object's drift comes to, by the contract's choice: what the run record says, and the
+/// columns to be added to the table.
+///
+/// # Errors
+/// `BadSource` with every difference, where the contract says that the run is to fail.
+pub(crate) fn decide(
+    contract: &Contract,
+    new: Vec<NewColumn>,
+    types: TypeFaults,
+    received: u64,
+) -> Result<(Vec<Drift>, Vec<Column>)> {
+    if contract.schema_drift == SchemaDrift::Ignore {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let mut drifts: Vec<Drift> = new.iter().map(|column| column.drift.clone()).collect();
+    drifts.extend(types.drifts(received));
+    if contract.schema_drift == SchemaDrift::Fail && !drifts.is_empty() {
+        let drifts: Vec<String> = drifts.iter().map(ToString::to_string).collect();
+        return Err(Error::new(
+            ErrorKind::BadSource,
+            format!(
+                "the source drifted from contract {}: {}; change the contract, or its schemaDrift",
+                contract.dataset,
+                drifts.join("; ")
+            ),
+        ));
+    }
+    let mut added: Vec<Column> = Vec::new();
+    if contract.schema_drift == SchemaDrift::Evolve {
+        for column in new.into_iter().filter_map(|new| new.column) {
+            let taken = contract.column(&column.name).is_some()
+                || column.name.starts_with('_')
+                || added.iter().any(|other| other.name == column.name);
+            if !taken {
+                added.push(column);
+            }
+        }
+    }
+    Ok((drifts, added))
+}

@@ -292,7 +292,7 @@ fn cases_of_one_column() -> Vec<(&'static str, &'static str, String, &'static st
         ("outlier", "n", custom("kind: outlier, method: mad, limit: 3.5", ""), "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 40000", (false, Some(1.0), 1)),
         ("outlier", "n", custom("kind: outlier, method: mad, limit: 3.5", ""), "5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 6, 90", (false, Some(1.0), 1)),
         ("outlier", "n", custom("kind: outlier, method: mad, limit: 3.5", ""), "1, 2, 40000", (true, Some(0.0), 0)),
-        ("outlier", "m", custom("kind: outlier, method: iqr, limit: 1.5", "severity: warn"), r#""1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "17.5", "99""#, (false, Some(2.0), 0)),
+        ("outlier", "m", custom("kind: outlier, method: iqr, limit: 1.5", "severity: warn"), r#""1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "17.5", "99""#, (false, Some(1.0), 0)),
         ("outlier", "n", custom("kind: outlier, method: medianMultiple, limit: 100", ""), "1, 1, 1, 2, 2, 2, 2, 3, 3, 200, 201", (false, Some(1.0), 1)),
         ("personalData", "s", custom("kind: personalData", ""), r#""a", "mail ana@example.com", "203.0.113.9", "4111 1111 1111 1111", null"#, (false, Some(3.0), 3)),
         ("personalData", "s", custom("kind: personalData, find: [iban]", "severity: warn"), r#""ana@example.com", "DE89 3704 0044 0532 0130 00""#, (false, Some(1.0), 0)),

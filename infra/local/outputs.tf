@@ -53,6 +53,11 @@ output "ledger_table" {
   value       = module.lake.ledger_table
 }
 
+output "pseudonym_secret" {
+  description = "ARN of the secret that holds the keys of pseudonyms."
+  value       = module.lake.pseudonym_secret
+}
+
 output "stream" {
   description = "Kinesis stream of ad events."
   value       = module.lake.stream

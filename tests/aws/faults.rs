@@ -58,9 +58,7 @@ pub fn records_that_are_no_events_delay_nobody(lake: &Deployment) {
     };
     let first = sound("before-poison");
     let last = sound("after-poison");
-    let rejected = lake
-        .count("quality.quarantine", "dataset = 'ad_events'")
-        .unwrap();
+    let rejected = lake.count("quality.quarantine_ad_events", "TRUE").unwrap();
     let records: [&[u8]; 5] = [
         first.as_bytes(),
         b"\xf3\x89\x9a\xc2 this is no aggregated record",
@@ -76,7 +74,7 @@ pub fn records_that_are_no_events_delay_nobody(lake: &Deployment) {
         "event_id IN ('before-poison', 'after-poison')",
         2,
     );
-    lake.wait_for_rows("quality.quarantine", "dataset = 'ad_events'", rejected + 3);
+    lake.wait_for_rows("quality.quarantine_ad_events", "TRUE", rejected + 3);
     assert_eq!(lake.depth(lake.output("archive_dlq_url")), 0);
 }
 

@@ -310,7 +310,7 @@ fn the_work_is_done_under_enforcement(lake: &Deployment) {
     );
     lake.wait_for_rows("curated.web_requests", "TRUE", 100);
     lake.wait_for_rows("curated.ad_events", "TRUE", 1);
-    lake.wait_for_rows("quality.quarantine", "TRUE", 1);
+    lake.wait_for_rows("quality.quarantine_ad_events", "TRUE", 1);
     wait_for("a mart", 180, || {
         let (status, body) = lake.request(true, "/tables", None);
         body["tables"]

@@ -107,7 +107,7 @@ fn every_row_that_came_in_is_counted(lake: &Deployment, shop: &Shop) {
         .sum();
     wait_for("every log line", 240, || {
         let accepted = lake.count("curated.web_requests", "TRUE")?;
-        let rejected = lake.count("quality.quarantine", "dataset = 'web_requests'")?;
+        let rejected = lake.count("quality.quarantine_web_requests", "TRUE")?;
         assert!(accepted + rejected <= log_lines, "more rows than lines");
         if accepted + rejected == log_lines && rejected > 0 {
             return Ok(());
@@ -115,11 +115,7 @@ fn every_row_that_came_in_is_counted(lake: &Deployment, shop: &Shop) {
         Err(format!("{accepted} + {rejected} of {log_lines}"))
     });
     lake.wait_for_rows("curated.ad_events", "TRUE", EVENTS as u64 - broken(EVENTS));
-    lake.wait_for_rows(
-        "quality.quarantine",
-        "dataset = 'ad_events'",
-        broken(EVENTS),
-    );
+    lake.wait_for_rows("quality.quarantine_ad_events", "TRUE", broken(EVENTS));
     orders_equal_the_database(lake, shop);
 }
 
@@ -139,8 +135,8 @@ fn orders_equal_the_database(lake: &Deployment, shop: &Shop) {
         wait_for(table, 120, || {
             let accepted = lake.count(&format!("curated.{table}"), "TRUE")?;
             let rejected = lake.count(
-                "quality.quarantine",
-                &format!("dataset = '{table}' AND _source_uri LIKE '%/{name}'"),
+                &format!("quality.quarantine_{table}"),
+                &format!("_source_uri LIKE '%/{name}'"),
             )?;
             (accepted + rejected == rows)
                 .then_some(())

@@ -75,7 +75,7 @@ fn ingest_fixtures(folder: &str, to: &str) {
         sum("accepted")
     );
     assert_eq!(
-        lake.value("SELECT COUNT(*) AS n FROM quarantine"),
+        lake.value(&format!("SELECT COUNT(*) AS n FROM quarantine_{dataset}")),
         sum("rejected")
     );
 }
@@ -180,7 +180,10 @@ fn a_new_version_of_an_object_replaces_its_rows_and_no_others() {
         .map(|row| row["path"].clone())
         .collect();
     assert_eq!(paths, ["/a2", "/a3", "/b"]);
-    assert_eq!(lake.value("SELECT COUNT(*) AS n FROM quarantine"), 0);
+    assert_eq!(
+        lake.value("SELECT COUNT(*) AS n FROM quarantine_web_requests"),
+        0
+    );
     // Back to the first content: it is a third version, not the first again.
     lake.ingest(&[&lake.file("a.log", line("/a1") + "broken\n")]);
     assert_eq!(
@@ -188,7 +191,10 @@ fn a_new_version_of_an_object_replaces_its_rows_and_no_others() {
         1
     );
     assert_eq!(lake.value("SELECT COUNT(*) AS n FROM web_requests"), 2);
-    assert_eq!(lake.value("SELECT COUNT(*) AS n FROM quarantine"), 1);
+    assert_eq!(
+        lake.value("SELECT COUNT(*) AS n FROM quarantine_web_requests"),
+        1
+    );
     let before = lake.tables();
     let again = lake.ingest(&[&lake.file("a.log", line("/a1") + "broken\n")]);
     assert_eq!(again[0]["status"], "skipped");

@@ -87,10 +87,10 @@ fn a_column_added_to_a_contract_is_added_to_the_table() {
     lake.contracts = Some(root().join("contracts"));
     lake.ingest(&[&lake.file("second.log", line(2))]);
     assert_eq!(
-        lake.query("SELECT referer, remote_user FROM web_requests ORDER BY event_time"),
+        lake.query("SELECT referer, status FROM web_requests ORDER BY event_time"),
         [
-            json!({"referer": null, "remote_user": "ann"}),
-            json!({"referer": "https://example.com/", "remote_user": "ann"})
+            json!({"referer": null, "status": 200}),
+            json!({"referer": "https://example.com/", "status": 200})
         ]
     );
     let old = lake.ok(&[

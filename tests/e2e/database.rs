@@ -205,20 +205,23 @@ fn rows_that_break_a_rule_go_to_quarantine_with_the_row_as_json() {
     ")]);
     assert_eq!(outcome(&records[0], "orders")["rejected"], 5);
     let rows = lake.query(
-        "SELECT column_name, payload, _source_offset FROM quarantine ORDER BY _source_offset",
+        "SELECT _column, _payload, _source_offset, channel FROM quarantine_orders ORDER BY _source_offset",
     );
     let columns: Vec<&str> = rows
         .iter()
-        .map(|row| row["column_name"].as_str().unwrap())
+        .map(|row| row["_column"].as_str().unwrap())
         .collect();
     assert_eq!(
         columns,
         ["status", "order_time", "customer_id", "total", "total"]
     );
     let payload: serde_json::Value =
-        serde_json::from_str(rows[0]["payload"].as_str().unwrap()).unwrap();
+        serde_json::from_str(rows[0]["_payload"].as_str().unwrap()).unwrap();
     assert_eq!(payload["status"], "lost");
     assert_eq!(rows[0]["_source_offset"], 8);
+    // A row that was read has its columns in the quarantine table; of one that was not, nothing is known.
+    assert_eq!(rows[0]["channel"], "web");
+    assert_eq!(rows[1]["channel"], serde_json::Value::Null);
 }
 
 fn failure(lake: &Lake, path: &Path, expected: &str) {

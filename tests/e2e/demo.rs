@@ -30,12 +30,19 @@ fn the_demo_fills_a_lake_and_a_second_run_changes_nothing() {
         "curated.refunds",
         "curated.social_posts",
         "curated.web_requests",
-        "quality.quarantine",
+        "quality.quarantine_ad_events",
+        "quality.quarantine_orders",
+        "quality.quarantine_web_requests",
     ] {
         assert!(names.contains(&name), "{name} is not among {names:?}");
     }
     for table in &tables {
-        assert!(table["rows"].as_u64().unwrap() > 0, "{table}");
+        // Of some datasets no row is wrong.
+        let may_be_empty = table["table"].as_str().unwrap().starts_with("quality.");
+        assert!(
+            may_be_empty || table["rows"].as_u64().unwrap() > 0,
+            "{table}"
+        );
     }
     let again: serde_json::Value =
         serde_json::from_str(&lake.ok(&["--json", "demo", "--scale", "0.3"])).unwrap();
@@ -121,11 +128,19 @@ fn a_rejected_row_is_shown_with_its_payload_place_and_reason() {
     lake.ingest(&[&log]);
     let shown: serde_json::Value =
         serde_json::from_str(&lake.ok(&["--json", "quarantine", "1"])).unwrap();
-    assert_eq!(shown["payload"], line);
-    assert_eq!(shown["line"], 2);
+    // A line of an access log names people, and nobody knows where in a line that cannot be read.
+    assert_eq!(shown["_payload"], serde_json::Value::Null);
+    assert_eq!(shown["_payload_encoding"], "withheld");
+    assert_eq!(shown["_payload_bytes"], line.len());
+    assert_eq!(shown["_payload_hash"].as_str().unwrap().len(), 32);
+    assert_eq!(
+        lake.ok(&["quarantine", "1", "--payload"]),
+        format!("{line}\n")
+    );
+    assert_eq!(shown["_line"], 2);
     assert_eq!(shown["_source_offset"], good.len());
     assert_eq!(shown["dataset"], "web_requests");
-    assert_eq!(shown["rule"], "parse");
+    assert_eq!(shown["_rule"], "parse");
     assert!(!lake.run(&["quarantine", "2"]).status.success());
 }
 

@@ -107,12 +107,27 @@ fn broken_events_hold_up_nobody_and_stay_as_they_were_sent() {
     let records = stream(&lake, "events.ndjson", &events, "2026-01-01");
     assert_eq!(records[0]["datasets"][0]["accepted"], 2);
     assert_eq!(records[0]["datasets"][0]["rejected"], 4);
-    let payloads: Vec<String> = lake
-        .query("SELECT payload FROM quarantine ORDER BY _source_offset")
-        .iter()
-        .map(|row| row["payload"].as_str().unwrap().to_owned())
+    let rejected = lake.query(
+        "SELECT event_id, _rule, _payload_encoding, user_id FROM quarantine_ad_events ORDER BY _source_offset",
+    );
+    let [torn, shrug, list, negative] = rejected.as_slice() else {
+        panic!("{rejected:?}")
+    };
+    for unread in [torn, list] {
+        assert_eq!(unread["_payload_encoding"], "withheld", "{unread}");
+        assert!(unread["event_id"].is_null(), "{unread}");
+    }
+    for (read, id) in [(shrug, "b"), (negative, "c")] {
+        assert_eq!(read["_payload_encoding"], "json", "{read}");
+        assert_eq!(read["event_id"], id, "{read}");
+        assert_eq!(read["user_id"].as_str().unwrap().len(), 32, "{read}");
+    }
+    // In the raw zone they are as they were sent.
+    let sent: Vec<String> = (1..=4)
+        .map(|number: u32| lake.ok(&["quarantine", &number.to_string(), "--payload"]))
         .collect();
-    assert_eq!(payloads, [1, 2, 3, 4].map(|index| events[index].clone()));
+    let expected = [1, 2, 3, 4].map(|index: usize| format!("{}\n", events[index]));
+    assert_eq!(sent, expected);
 }
 
 #[test]
@@ -183,5 +198,8 @@ fn writers_that_race_lose_neither_an_event_nor_a_rejected_row() {
     }
     assert_eq!((accepted, rejected), (200, PROCESSES * 201 - 200));
     assert_eq!(lake.value("SELECT COUNT(*) AS n FROM ad_events"), 200);
-    assert_eq!(lake.value("SELECT COUNT(*) AS n FROM quarantine"), rejected);
+    assert_eq!(
+        lake.value("SELECT COUNT(*) AS n FROM quarantine_ad_events"),
+        rejected
+    );
 }

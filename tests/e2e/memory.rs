@@ -122,8 +122,9 @@ fn a_single_line_of_100_mb_is_rejected_in_little_memory() {
     let busy = peak(&lake, &["ingest"], &path);
     assert!(busy < idle + 64 * 1024, "{busy} KiB after {idle} KiB");
     assert_eq!(lake.value("SELECT COUNT(*) AS n FROM web_requests"), 3);
-    let row = &lake.query("SELECT line, payload_bytes, _source_offset FROM quarantine")[0];
-    assert_eq!(row["line"], 2);
-    assert_eq!(row["payload_bytes"], 100_000_000);
+    let row =
+        &lake.query("SELECT _line, _payload_bytes, _source_offset FROM quarantine_web_requests")[0];
+    assert_eq!(row["_line"], 2);
+    assert_eq!(row["_payload_bytes"], 100_000_000);
     assert_eq!(row["_source_offset"], good.len());
 }

@@ -110,9 +110,9 @@ fn the_api_answers_health_tables_schema_versions_and_queries() {
     let (_, csv) = server.request(
         "POST",
         "/query",
-        Some(r#"{"sql": "SELECT rule FROM quarantine", "format": "csv"}"#),
+        Some(r#"{"sql": "SELECT _rule FROM quarantine_web_requests", "format": "csv"}"#),
     );
-    assert_eq!(csv, "rule\nparse\n");
+    assert_eq!(csv, "_rule\nparse\n");
     let (_, cut) = server.json(
         "POST",
         "/query",

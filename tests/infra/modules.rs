@@ -186,6 +186,7 @@ tested_modules! {
     the_module_object_events_passes_its_tests "object-events";
     the_module_queue_passes_its_tests "queue";
     the_module_schedule_passes_its_tests "schedule";
+    the_module_secret_passes_its_tests "secret";
     the_module_storage_passes_its_tests "storage";
     the_module_stream_passes_its_tests "stream";
 }

@@ -40,6 +40,14 @@ output "arn" {
 "#,
     ),
     (
+        "terraform/modules/secret/offline_override.tf",
+        r#"
+output "arn" {
+  value = "arn:aws:secretsmanager:REGION:ACCOUNT:secret:${var.name}-AbCdEf"
+}
+"#,
+    ),
+    (
         "terraform/modules/queue/offline_override.tf",
         r#"
 output "url" {

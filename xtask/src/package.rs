@@ -228,11 +228,11 @@ fn write(path: &Path, binary: &Path) -> Outcome<u64> {
     }
     std::fs::write(path, &archive).map_err(|error| format!("{}: {error}", path.display()))?;
     println!(
-        "{}: {:.1} MB, {:.1} MB unpacked, sha256 {:x}",
+        "{}: {:.1} MB, {:.1} MB unpacked, sha256 {}",
         path.display(),
         archive.len() as f64 / 1e6,
         unpacked as f64 / 1e6,
-        Sha256::digest(&archive)
+        hex(&Sha256::digest(&archive))
     );
     Ok(archive.len() as u64)
 }
@@ -263,6 +263,10 @@ fn archive(files: &[(String, u32, Vec<u8>)]) -> zip::result::ZipResult<Vec<u8>> 
         writer.write_all(content)?;
     }
     Ok(writer.finish()?.into_inner())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The lake's ports on AWS: objects on S3, the catalog on Glue, the ledger on DynamoDB; besides them
-//! a producer for Kinesis and queues on SQS. The only crate that names `aws-*`.
+//! The lake's ports on AWS: objects on S3, the catalog on Glue, the ledger on DynamoDB, the keys of
+//! pseudonyms in Secrets Manager; besides them a producer for Kinesis and queues on SQS. The only crate that names `aws-*`.
 //!
 //! The SDK retries what passes by itself (throttling, 5xx, lost connections), at most
 //! [`CALL_ATTEMPTS`] times with exponential back-off and jitter. A retried write may have succeeded at
@@ -7,6 +7,7 @@
 
 mod catalog;
 mod failure;
+mod keys;
 mod ledger;
 mod objects;
 mod queue;
@@ -21,10 +22,11 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
-use tarn_core::ports::{Catalog, Ledger, Objects};
+use tarn_core::ports::{Catalog, Keys, Ledger, Objects};
 use uuid::Uuid;
 
 use crate::catalog::GlueCatalog;
+use crate::keys::SecretKeys;
 use crate::ledger::DynamoLedger;
 use crate::objects::S3Objects;
 pub use crate::queue::{Queue, Received};
@@ -53,6 +55,7 @@ pub struct Aws {
     glue: aws_sdk_glue::Client,
     dynamodb: aws_sdk_dynamodb::Client,
     kinesis: aws_sdk_kinesis::Client,
+    secrets: aws_sdk_secretsmanager::Client,
     sqs: aws_sdk_sqs::Client,
 }
 
@@ -86,6 +89,7 @@ impl Aws {
             glue: aws_sdk_glue::Client::new(config),
             dynamodb: aws_sdk_dynamodb::Client::new(config),
             kinesis: aws_sdk_kinesis::Client::new(config),
+            secrets: aws_sdk_secretsmanager::Client::new(config),
             sqs: aws_sdk_sqs::Client::new(config),
             settings: Arc::new(settings),
         }
@@ -112,6 +116,11 @@ impl Aws {
             self.dynamodb.clone(),
             self.settings.clone(),
         ))
+    }
+
+    /// The lake's keys of pseudonyms.
+    pub fn keys(&self) -> Arc<dyn Keys> {
+        Arc::new(SecretKeys::new(self.secrets.clone(), self.settings.clone()))
     }
 
     /// A producer for the stream of this name.

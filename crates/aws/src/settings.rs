@@ -15,6 +15,7 @@ const LEDGER_TABLE: &str = "TARN_LEDGER_TABLE";
 const STREAM: &str = "TARN_STREAM";
 const STREAM_DATASET: &str = "TARN_STREAM_DATASET";
 const MARTS_QUEUE_URL: &str = "TARN_MARTS_QUEUE_URL";
+const PSEUDONYM_SECRET: &str = "TARN_PSEUDONYM_SECRET";
 const ENDPOINT: &str = "AWS_ENDPOINT_URL";
 
 /// A bucket of the lake.
@@ -91,6 +92,8 @@ pub enum Need {
     StreamDataset,
     /// The queue that the marts are told of changed tables by.
     MartsQueue,
+    /// The secret that holds the keys of pseudonyms.
+    PseudonymSecret,
 }
 
 impl Need {
@@ -107,6 +110,7 @@ impl Need {
             Need::Stream => vec![STREAM],
             Need::StreamDataset => vec![STREAM_DATASET],
             Need::MartsQueue => vec![MARTS_QUEUE_URL],
+            Need::PseudonymSecret => vec![PSEUDONYM_SECRET],
         }
     }
 }
@@ -120,6 +124,7 @@ pub struct Settings {
     stream: Option<String>,
     stream_dataset: Option<String>,
     marts_queue_url: Option<String>,
+    pseudonym_secret: Option<String>,
     run_days: u32,
     region: Option<String>,
     endpoint: Option<String>,
@@ -170,6 +175,7 @@ impl Settings {
             }),
             stream_dataset: read.checked(STREAM_DATASET, DATASET_NAME, is_database),
             marts_queue_url: read.checked(MARTS_QUEUE_URL, QUEUE_URL, is_queue_url),
+            pseudonym_secret: read.checked(PSEUDONYM_SECRET, SECRET_ARN, is_secret),
             run_days: run_days
                 .and_then(|days| days.parse().ok())
                 .unwrap_or(DEFAULT_RUN_DAYS),
@@ -272,6 +278,14 @@ impl Settings {
         set(self.marts_queue_url.as_deref(), MARTS_QUEUE_URL)
     }
 
+    /// The ARN of the secret that holds the keys of pseudonyms.
+    ///
+    /// # Errors
+    /// `BadRequest` where it is not set.
+    pub fn pseudonym_secret(&self) -> Result<&str> {
+        set(self.pseudonym_secret.as_deref(), PSEUDONYM_SECRET)
+    }
+
     /// Days after which the ledger forgets a run.
     pub fn run_days(&self) -> u32 {
         self.run_days
@@ -328,6 +342,8 @@ const STREAM_NAME: &str =
     "must be the name of a stream: up to 128 letters, digits, hyphens, points and underscores";
 const QUEUE_URL: &str = "must be the URL of a queue, such as \
     https://sqs.eu-central-1.amazonaws.com/123456789012/name";
+const SECRET_ARN: &str = "must be the ARN of a secret, such as \
+    arn:aws:secretsmanager:eu-central-1:123456789012:secret:name-AbCdEf";
 const ENDPOINT_URL: &str = "must be a URL, such as http://localhost:4566";
 
 fn is_bucket(name: &str) -> bool {
@@ -374,12 +390,20 @@ fn is_queue_url(text: &str) -> bool {
             >= 2
 }
 
+fn is_secret(text: &str) -> bool {
+    let mut parts = text.splitn(7, ':');
+    parts.next() == Some("arn")
+        && parts.nth(1) == Some("secretsmanager")
+        && parts.nth(2) == Some("secret")
+        && parts.next().is_some_and(|name| !name.is_empty())
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
-    const ALL_NEEDS: [Need; 10] = [
+    const ALL_NEEDS: [Need; 11] = [
         Need::Raw,
         Need::Curated,
         Need::Analytics,
@@ -390,6 +414,7 @@ mod tests {
         Need::Stream,
         Need::StreamDataset,
         Need::MartsQueue,
+        Need::PseudonymSecret,
     ];
 
     fn read(vars: &[(&str, &str)], needs: &[Need]) -> Result<Settings, String> {
@@ -421,6 +446,7 @@ mod tests {
             "TARN_STREAM",
             "TARN_STREAM_DATASET",
             "TARN_MARTS_QUEUE_URL",
+            "TARN_PSEUDONYM_SECRET",
         ] {
             assert!(text.contains(&format!("{variable} is not set")), "{text}");
         }
@@ -447,6 +473,17 @@ mod tests {
             ("TARN_RAW_BUCKET", "s3://tarn-raw", false),
             ("TARN_RAW_BUCKET", "tarn_raw", false),
             ("TARN_RAW_BUCKET", "-tarn", false),
+            (
+                "TARN_PSEUDONYM_SECRET",
+                "arn:aws:secretsmanager:eu-central-1:123456789012:secret:tarn-dev-AbCdEf",
+                true,
+            ),
+            ("TARN_PSEUDONYM_SECRET", "tarn-dev-pseudonym", false),
+            (
+                "TARN_PSEUDONYM_SECRET",
+                "arn:aws:s3:eu-central-1:123456789012:secret:tarn",
+                false,
+            ),
             ("TARN_QUALITY_DATABASE", "tarn_dev_quality", true),
             ("TARN_QUALITY_DATABASE", "tarn-dev", false),
             ("TARN_QUALITY_DATABASE", "Tarn", false),

@@ -7,6 +7,7 @@ mod error;
 pub mod layout;
 pub mod ports;
 pub mod ports_suite;
+pub mod privacy;
 pub mod profile;
 pub mod quality;
 pub mod quarantine;

@@ -1,5 +1,6 @@
-//! The three ports through which the lake touches the world. `tarn-local` implements them on a
-//! folder, `tarn-aws` on S3, Glue and DynamoDB; one suite of tests, [`crate::ports_suite`], says what every implementation must do.
+//! The ports through which the lake touches the world: objects, catalog, ledger, and the keys of
+//! pseudonyms. `tarn-local` implements them on a folder and
+//! `tarn-aws` on services of AWS; one suite of tests, [`crate::ports_suite`], says what every implementation must do.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,6 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::privacy::{KeyInfo, PseudonymKey};
 use crate::run::{ObjectRecord, RunRecord};
 use crate::schema::{TableName, TableSpec};
 
@@ -176,4 +178,18 @@ pub trait Ledger: Send + Sync {
 
     /// Sets a named value.
     async fn put_state(&self, name: &str, value: &str) -> Result<()>;
+}
+
+/// The keys of pseudonyms.
+#[async_trait]
+pub trait Keys: Send + Sync {
+    /// The newest key; the first one is made where there is none. Callers at the same moment get the
+    /// same one.
+    async fn newest(&self) -> Result<PseudonymKey>;
+
+    /// What may be known of the keys, oldest first.
+    async fn list(&self) -> Result<Vec<KeyInfo>>;
+
+    /// Adds a key, which is the newest from now on. `Conflict` where somebody else does at the moment.
+    async fn rotate(&self) -> Result<KeyInfo>;
 }

@@ -110,6 +110,7 @@ mod tests {
             started_at: Utc::now(),
             ended_at: None,
             datasets: vec![outcome],
+            kind: crate::run::RunKind::Ingest,
             unclaimed_tables: BTreeMap::new(),
         }
     }

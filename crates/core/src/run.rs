@@ -58,11 +58,27 @@ pub enum RunStatus {
     Skipped,
 }
 
+/// Why an object was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    /// It was new, or had a new version.
+    #[default]
+    Ingest,
+    /// Rows of it were in quarantine.
+    Replay,
+    /// It was ingested on a day of a range.
+    Backfill,
+}
+
 /// One ingest of one object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Unique, ordered by time (UUID version 7).
     pub run_id: String,
+    /// Why the object was read.
+    #[serde(default)]
+    pub kind: RunKind,
     /// The key in the raw zone.
     pub key: String,
     /// Its version.
@@ -93,6 +109,9 @@ pub struct RunRecord {
 pub struct DatasetOutcome {
     /// The contract's name.
     pub dataset: String,
+    /// The contract's version.
+    #[serde(default)]
+    pub contract_version: String,
     /// Rows found in the object.
     pub received: u64,
     /// Rows that passed every rule.

@@ -195,6 +195,8 @@ pub mod system {
     pub const INGESTED_AT: &str = "_ingested_at";
     /// The version of the contract that it was checked against.
     pub const CONTRACT_VERSION: &str = "_contract_version";
+    /// The version of the key that the row's pseudonyms were made with; only on tables that have some.
+    pub const KEY_VERSION: &str = "_key_version";
     /// When the row was found to be gone at its source; only on tables whose contract asks for it.
     pub const DELETED_AT: &str = "_deleted_at";
 
@@ -208,7 +210,7 @@ pub mod system {
             .doc("Columns whose value is the contract's default because the source had none; null where there are none")
     }
 
-    /// The columns, `_imputed` and `_deleted_at` not among them.
+    /// The columns of every table: `_key_version`, `_imputed` and `_deleted_at` are not among them.
     pub fn fields() -> Vec<Field> {
         vec![
             Field::new(RUN_ID, ColumnType::String, true).doc("Run that wrote the row"),
@@ -221,6 +223,13 @@ pub mod system {
             Field::new(CONTRACT_VERSION, ColumnType::String, true)
                 .doc("Version of the contract it was checked against"),
         ]
+    }
+
+    /// The version of the pseudonyms' key.
+    pub fn key_version() -> Field {
+        Field::new(KEY_VERSION, ColumnType::Int, false).doc(
+            "Version of the key that the row's pseudonyms were made with; null where it has none",
+        )
     }
 
     /// The soft-delete marker.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::column::ColumnData;
 use crate::drift::NewColumn;
-use crate::render;
 use tarn_core::contract::{Column, Contract};
 
 /// Why a row is rejected, where it is and what it was.
@@ -20,7 +19,9 @@ pub struct Rejected {
     pub line: Option<u64>,
     /// Byte offset, rowid or sequence number.
     pub offset: i64,
-    /// The row as it was received, cut to [`PAYLOAD_LIMIT`].
+    /// Where its columns are in the batch's rows that were turned away; None where it could not be read.
+    pub row: Option<usize>,
+    /// The row as it was received, cut to [`PAYLOAD_LIMIT`]; empty where it was read from columns.
     pub payload: Vec<u8>,
     /// Bytes of the whole row.
     pub payload_bytes: u64,
@@ -45,6 +46,7 @@ impl Rejected {
             reason: reason.into(),
             line,
             offset,
+            row: None,
             payload: payload[..payload.len().min(PAYLOAD_LIMIT)].to_vec(),
             payload_bytes: payload.len() as u64,
         }
@@ -65,20 +67,34 @@ pub struct Batch {
     pub spans: Vec<(usize, usize)>,
     /// The text that `spans` point into.
     pub text: Arc<Vec<u8>>,
-    /// Rows that could not be read.
+    /// Rows that could not be read, and rows that were and broke a rule.
     pub rejected: Vec<Rejected>,
+    /// The columns of the latter.
+    pub turned_away: Vec<ColumnData>,
     /// Blank lines: no rows.
     pub blank: u64,
 }
 
 impl Batch {
-    /// An empty batch for a contract.
+    /// An empty batch of a contract's rows as they are received.
     pub fn new(contract: &Contract) -> Self {
         Batch {
             columns: contract
                 .columns
                 .iter()
                 .map(|column| ColumnData::new(&column.ty))
+                .collect(),
+            ..Batch::default()
+        }
+    }
+
+    /// An empty batch of a contract's rows as its tables keep them.
+    pub fn kept(contract: &Contract) -> Self {
+        Batch {
+            columns: contract
+                .columns
+                .iter()
+                .map(|column| ColumnData::new(&column.kept_type()))
                 .collect(),
             ..Batch::default()
         }
@@ -96,22 +112,33 @@ impl Batch {
             .map(|&(begin, end)| &self.text[begin..end])
     }
 
-    /// A row of the batch as a rejected one: its payload is its text, or its columns as JSON.
+    /// A row of the batch as a rejected one: its columns are kept, and its text where the batch has it.
+    /// The row itself is for [`Batch::keep_rows`] to drop.
     pub fn reject_row(
-        &self,
-        contract: &Contract,
+        &mut self,
         row: usize,
         rule: impl Into<String>,
         column: Option<&str>,
         reason: impl Into<String>,
     ) -> Rejected {
-        let (line, offset) = (self.line(row), self.offsets[row]);
-        match self.payload(row) {
-            Some(payload) => Rejected::new(rule, column, reason, line, offset, payload),
-            None => {
-                let payload = render::row_as_json(contract, &self.columns, row);
-                Rejected::new(rule, column, reason, line, offset, payload.as_bytes())
-            }
+        if self.turned_away.is_empty() {
+            self.turned_away = self.columns.iter().map(ColumnData::empty_like).collect();
+        }
+        let place = self.turned_away.first().map_or(0, ColumnData::len);
+        for (to, from) in self.turned_away.iter_mut().zip(&self.columns) {
+            to.append_rows(from, &[row as u32]);
+        }
+        let payload = self.payload(row).unwrap_or_default();
+        Rejected {
+            row: Some(place),
+            ..Rejected::new(
+                rule,
+                column,
+                reason,
+                self.line(row),
+                self.offsets[row],
+                payload,
+            )
         }
     }
 

@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::batch::Batch;
 use crate::column::ColumnData;
-use crate::profile::{Frequencies, is_personal};
+use crate::profile::Frequencies;
 use crate::render;
 
 pub(crate) use value::missing_rows;
@@ -209,7 +209,7 @@ impl<'a> Checks<'a> {
                 .column
                 .map(|column| self.contract.columns[column].name.as_str());
             let reason = reason(self.contract, rule, batch, row);
-            rejected.push(batch.reject_row(self.contract, row, &rule.id, column, reason));
+            rejected.push(batch.reject_row(row, &rule.id, column, reason));
         }
         batch.rejected.extend(rejected);
         batch.keep_rows(&keep);
@@ -373,7 +373,7 @@ fn reason(contract: &Contract, rule: &Rule, batch: &Batch, row: usize) -> String
     };
     let shown = |index: usize| -> Option<String> {
         let column: &Column = &contract.columns[index];
-        (!is_personal(column))
+        (!column.is_personal())
             .then(|| shortened(&render::value(&batch.columns[index], row, &column.ty)))
     };
     let column = &contract.columns[index];

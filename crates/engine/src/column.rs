@@ -466,6 +466,40 @@ impl TextColumn {
         self.interned = false;
     }
 
+    /// The rows with every text exchanged for another, which must be valid UTF-8; each distinct text is
+    /// asked for once where texts are interned.
+    pub fn map(&self, mut change: impl FnMut(&[u8]) -> Vec<u8>) -> Self {
+        let mut changed = TextColumn::new(self.interned);
+        changed.reserve(self.len());
+        let distinct = if self.interned { self.texts.len() } else { 0 };
+        let mut known: Vec<Option<NonZeroU32>> = vec![None; distinct];
+        for row in 0..self.len() {
+            if !self.validity.get(row) {
+                changed.push_null();
+                continue;
+            }
+            if !self.interned {
+                changed.push(&change(self.texts.get(row)));
+                continue;
+            }
+            let key = self.keys[row] as usize;
+            match known[key] {
+                Some(after) if changed.interned => {
+                    changed.validity.push(true);
+                    changed.keys.push(after.get() - 1);
+                }
+                _ => {
+                    changed.push(&change(self.texts.get(key)));
+                    known[key] = changed
+                        .keys
+                        .last()
+                        .and_then(|&key| NonZeroU32::new(key + 1));
+                }
+            }
+        }
+        changed
+    }
+
     /// The same rows without interning.
     pub fn into_plain(mut self) -> Self {
         if self.interned {

@@ -102,6 +102,7 @@ fn new_column(
             required: false,
             description: "Added because the source has it; not in the contract yet".to_owned(),
             classification: None,
+            protection: None,
             encoding: draft.encoding,
             default: None,
             missing: MissingPolicy::default(),

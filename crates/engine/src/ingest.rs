@@ -1,10 +1,11 @@
-//! From one object to staged Parquet files: read, check, deduplicate, split into accepted and
-//! rejected rows, with bounded memory.
+//! From one object to staged Parquet files: read, check, protect, deduplicate, split into accepted
+//! and rejected rows, with bounded memory.
 
 use std::path::PathBuf;
 
 use tarn_core::Result;
 use tarn_core::contract::{Column, Contract};
+use tarn_core::privacy::PseudonymKey;
 use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::{Partitioning, TableField, system};
 
@@ -16,6 +17,7 @@ use crate::drift::{self, TypeFaults};
 use crate::missing::Imputer;
 use crate::parquet::{ParquetFile, PartitionedWriter, WriterOptions};
 use crate::profile::Profiler;
+use crate::protect::Protector;
 use crate::quarantine;
 use crate::stamp::{Stamp, table_columns};
 use crate::unique::Filters;
@@ -26,10 +28,12 @@ pub struct Job<'a> {
     pub contract: &'a Contract,
     /// The curated table's columns.
     pub fields: Vec<TableField>,
-    /// The quarantine table's columns and partitions.
+    /// The columns and partitions of the dataset's quarantine table.
     pub quarantine: (Vec<TableField>, Option<Partitioning>),
     /// The system columns' values.
     pub stamp: Stamp,
+    /// The key of pseudonyms, where the contract has personal columns.
+    pub key: Option<PseudonymKey>,
     /// An empty folder for the files.
     pub staging: PathBuf,
     /// The table's files in which a duplicate may be, those of this very object excepted.
@@ -63,6 +67,7 @@ const REJECTED_ROWS: usize = 1024;
 /// Where the rows of a job go.
 pub(crate) struct Sink<'a> {
     pub job: &'a Job<'a>,
+    protector: Protector<'a>,
     accepted: PartitionedWriter,
     rejected: PartitionedWriter,
     pub outcome: DatasetOutcome,
@@ -75,6 +80,7 @@ impl<'a> Sink<'a> {
         let (quarantine_fields, quarantine_partitioning) = &job.quarantine;
         Ok(Sink {
             job,
+            protector: Protector::new(job.contract, job.key.clone())?,
             accepted: PartitionedWriter::new(
                 &job.staging,
                 "accepted",
@@ -94,6 +100,7 @@ impl<'a> Sink<'a> {
             )?,
             outcome: DatasetOutcome {
                 dataset: job.contract.dataset.clone(),
+                contract_version: job.contract.version.clone(),
                 ..DatasetOutcome::default()
             },
             types: TypeFaults::default(),
@@ -101,9 +108,9 @@ impl<'a> Sink<'a> {
         })
     }
 
-    /// Writes a checked batch: its rows are accepted, its rejected rows go to quarantine.
+    /// Writes a checked and protected batch: its rows are accepted, its rejected rows go to quarantine.
     pub fn write(&mut self, batch: Batch) -> Result<()> {
-        self.reject(&batch.rejected)?;
+        self.reject(&batch.rejected, &batch.turned_away)?;
         let rows = batch.rows();
         self.outcome.accepted += rows as u64;
         self.outcome.received += rows as u64;
@@ -116,13 +123,15 @@ impl<'a> Sink<'a> {
             .iter()
             .map(|column| column.name.as_str())
             .chain([system::IMPUTED]);
-        let named = names.zip(batch.columns).collect();
+        let versions = self.protector.key_versions(&batch.columns, |_| false, rows);
+        let versions = versions.filter(|_| self.job.contract.pseudonymises());
+        let mut named: Vec<(&str, ColumnData)> = names.zip(batch.columns).collect();
+        named.extend(versions.map(|versions| (system::KEY_VERSION, versions)));
         let columns = table_columns(&self.job.fields, named, &batch.offsets, &self.job.stamp)?;
         self.accepted.write(columns, rows)
     }
 
-    /// Writes rejected rows.
-    pub fn reject(&mut self, rejected: &[Rejected]) -> Result<()> {
+    fn reject(&mut self, rejected: &[Rejected], turned_away: &[ColumnData]) -> Result<()> {
         self.outcome.rejected += rejected.len() as u64;
         self.outcome.received += rejected.len() as u64;
         for row in rejected {
@@ -134,7 +143,8 @@ impl<'a> Sink<'a> {
                 .or_default() += 1;
         }
         for rejected in rejected.chunks(REJECTED_ROWS) {
-            let (named, offsets) = quarantine::columns(&self.job.contract.dataset, rejected);
+            let (named, offsets) =
+                quarantine::columns(self.job.contract, &self.protector, turned_away, rejected);
             let columns = table_columns(&self.job.quarantine.0, named, &offsets, &self.job.stamp)?;
             self.rejected.write(columns, rejected.len())?;
         }
@@ -185,6 +195,7 @@ pub fn run(reader: &mut dyn Reader, job: &Job<'_>) -> Result<Staged> {
         profiler.add(&batch);
         imputer.apply(&mut batch);
         checks.apply(&mut batch)?;
+        sink.protector.apply(&mut batch)?;
         filters.write(batch, &mut sink)?;
     }
     filters.finish(&mut sink)?;

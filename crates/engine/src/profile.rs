@@ -137,7 +137,7 @@ impl ColumnProfiler {
                 Some(Quantile { p, value })
             })
             .collect();
-        let personal = is_personal(column);
+        let personal = column.is_personal();
         ColumnProfile {
             column: column.name.clone(),
             rows: self.rows,
@@ -180,9 +180,4 @@ impl ColumnProfiler {
         categories.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.value.cmp(&b.value)));
         categories
     }
-}
-
-/// Whether the values of a column must not be shown.
-pub(crate) fn is_personal(column: &Column) -> bool {
-    column.classification.as_deref() == Some("restricted")
 }

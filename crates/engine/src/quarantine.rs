@@ -1,14 +1,20 @@
-//! Rejected rows as rows of the quarantine table.
+//! Rejected rows as rows of their dataset's quarantine table.
 
-use tarn_core::quarantine as table;
+use std::borrow::Cow;
+
+use tarn_core::contract::Contract;
+use tarn_core::quarantine::{self as table, Encoding};
+use tarn_core::schema::system;
 
 use crate::batch::Rejected;
 use crate::column::{ColumnData, Plain, TextColumn};
+use crate::protect::Protector;
+use crate::render;
 
 /// Bytes as text that can be turned back: valid UTF-8 stays, other bytes become `\xhh`.
-pub fn payload_text(bytes: &[u8]) -> (String, &'static str) {
+pub fn payload_text(bytes: &[u8]) -> (Cow<'_, str>, Encoding) {
     if let Ok(text) = std::str::from_utf8(bytes) {
-        return (text.to_owned(), "utf8");
+        return (Cow::Borrowed(text), Encoding::Utf8);
     }
     let mut text = String::with_capacity(bytes.len() + 16);
     for chunk in bytes.utf8_chunks() {
@@ -22,57 +28,138 @@ pub fn payload_text(bytes: &[u8]) -> (String, &'static str) {
             text.push_str(&format!("\\x{byte:02x}"));
         }
     }
-    (text, "escaped")
+    (Cow::Owned(text), Encoding::Escaped)
 }
 
-/// The quarantine table's own columns for some rejected rows of a dataset, and their offsets.
-pub fn columns(
-    dataset: &str,
+/// What is written of a rejected row.
+struct Payload<'a> {
+    text: Option<Cow<'a, str>>,
+    encoding: Encoding,
+    hash: Option<[u8; 32]>,
+}
+
+/// A row that was read is written from its columns where it holds personal data, or where its source
+/// has no text of it. A row that was not read may hold personal data anywhere.
+fn payload<'a>(
+    contract: &Contract,
+    protector: &Protector<'_>,
+    turned_away: &[ColumnData],
+    rejected: &'a Rejected,
+) -> Payload<'a> {
+    match (rejected.row, protector.key()) {
+        (None, Some(key)) => Payload {
+            text: None,
+            encoding: Encoding::Withheld,
+            hash: Some(key.pseudonym(&rejected.payload)),
+        },
+        (Some(row), key) if key.is_some() || rejected.payload.is_empty() => Payload {
+            text: Some(render::row_as_json(contract, turned_away, row).into()),
+            encoding: Encoding::Json,
+            hash: None,
+        },
+        _ => {
+            let (text, encoding) = payload_text(&rejected.payload);
+            Payload {
+                text: Some(text),
+                encoding,
+                hash: None,
+            }
+        }
+    }
+}
+
+/// The columns of the quarantine table but its system columns, for some rejected rows of a dataset,
+/// and the rows' offsets. `turned_away` are the columns of those that were read, protected.
+pub fn columns<'a>(
+    contract: &'a Contract,
+    protector: &Protector<'_>,
+    turned_away: &[ColumnData],
     rejected: &[Rejected],
-) -> (Vec<(&'static str, ColumnData)>, Vec<i64>) {
-    let text = |value: &dyn Fn(&Rejected) -> Option<String>| {
-        let mut column = TextColumn::new(true);
+) -> (Vec<(&'a str, ColumnData)>, Vec<i64>) {
+    let mut named: Vec<(&str, ColumnData)> = Vec::new();
+    for (index, column) in contract.columns.iter().enumerate() {
+        let mut data = ColumnData::new(&column.kept_type());
         for row in rejected {
-            match value(row) {
-                Some(text) => column.push(text.as_bytes()),
-                None => column.push_null(),
+            match (row.row, turned_away.get(index)) {
+                (Some(row), Some(from)) => data.append_rows(from, &[row as u32]),
+                _ => data.push_null(),
             }
         }
-        ColumnData::Text(column)
-    };
-    let long = |value: &dyn Fn(&Rejected) -> Option<i64>| {
-        let mut column = Plain::new();
-        for row in rejected {
-            match value(row) {
-                Some(number) => column.push(number),
-                None => column.push_null(),
-            }
-        }
-        ColumnData::Long(column)
-    };
-    let named = vec![
-        (table::DATASET, text(&|_| Some(dataset.to_owned()))),
-        (table::RULE, text(&|row| Some(row.rule.clone()))),
-        (table::COLUMN, text(&|row| row.column.clone())),
-        (table::REASON, text(&|row| Some(row.reason.clone()))),
+        named.push((&column.name, data));
+    }
+    if protector.key().is_some() {
+        let read: Vec<ColumnData> = named.iter().map(|(_, data)| data.clone()).collect();
+        named.extend(
+            protector
+                .key_versions(&read, |row| rejected[row].row.is_none(), rejected.len())
+                .map(|versions| (system::KEY_VERSION, versions)),
+        );
+    }
+    let payloads: Vec<Payload<'_>> = rejected
+        .iter()
+        .map(|row| payload(contract, protector, turned_away, row))
+        .collect();
+    named.extend([
+        (table::RULE, texts(rejected, |row| Some(row.rule.as_str()))),
+        (table::COLUMN, texts(rejected, |row| row.column.as_deref())),
         (
-            table::LINE,
-            long(&|row| row.line.and_then(|line| i64::try_from(line).ok())),
+            table::REASON,
+            texts(rejected, |row| Some(row.reason.as_str())),
         ),
+        (table::LINE, longs(rejected, |row| row.line)),
         (
             table::PAYLOAD,
-            text(&|row| Some(payload_text(&row.payload).0)),
+            texts(&payloads, |payload| payload.text.as_deref()),
         ),
         (
             table::PAYLOAD_ENCODING,
-            text(&|row| Some(payload_text(&row.payload).1.to_owned())),
+            texts(&payloads, |payload| Some(payload.encoding.as_str())),
         ),
         (
             table::PAYLOAD_BYTES,
-            long(&|row| i64::try_from(row.payload_bytes).ok()),
+            longs(rejected.iter().zip(&payloads), |(row, payload)| {
+                // A database has no text of a row: its length is that of its columns.
+                let written = payload.text.as_ref().map_or(0, |text| text.len() as u64);
+                Some(if row.payload_bytes == 0 {
+                    written
+                } else {
+                    row.payload_bytes
+                })
+            }),
         ),
-    ];
+        (
+            table::PAYLOAD_HASH,
+            texts(&payloads, |payload| {
+                payload
+                    .hash
+                    .as_ref()
+                    .and_then(|hash| std::str::from_utf8(hash).ok())
+            }),
+        ),
+    ]);
     (named, rejected.iter().map(|row| row.offset).collect())
+}
+
+fn texts<'a, T>(rows: &'a [T], value: impl Fn(&'a T) -> Option<&'a str>) -> ColumnData {
+    let mut column = TextColumn::new(true);
+    for row in rows {
+        match value(row) {
+            Some(text) => column.push(text.as_bytes()),
+            None => column.push_null(),
+        }
+    }
+    ColumnData::Text(column)
+}
+
+fn longs<T>(rows: impl IntoIterator<Item = T>, value: impl Fn(T) -> Option<u64>) -> ColumnData {
+    let mut column = Plain::new();
+    for row in rows {
+        match value(row).and_then(|number| i64::try_from(number).ok()) {
+            Some(number) => column.push(number),
+            None => column.push_null(),
+        }
+    }
+    ColumnData::Long(column)
 }
 
 #[cfg(test)]
@@ -81,10 +168,13 @@ mod tests {
 
     #[test]
     fn a_payload_that_is_not_utf8_keeps_every_byte_readable() {
-        assert_eq!(payload_text(b"caf\xc3\xa9"), ("café".to_owned(), "utf8"));
+        assert_eq!(
+            payload_text(b"caf\xc3\xa9"),
+            ("café".into(), Encoding::Utf8)
+        );
         assert_eq!(
             payload_text(b"a\\b\xff\x00"),
-            ("a\\\\b\\xff\0".to_owned(), "escaped")
+            ("a\\\\b\\xff\0".into(), Encoding::Escaped)
         );
     }
 }

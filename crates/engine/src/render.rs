@@ -85,13 +85,16 @@ pub fn as_json(data: &ColumnData, row: usize, ty: &ColumnType) -> Value {
     }
 }
 
-/// A row as a JSON object by the names of its source.
+/// A row, whose columns are as the tables keep them, as a JSON object by the names of its source.
 pub fn row_as_json(contract: &Contract, columns: &[ColumnData], row: usize) -> String {
     let object: Map<String, Value> = contract
         .columns
         .iter()
         .zip(columns)
-        .map(|(column, data)| (column.source_name.clone(), as_json(data, row, &column.ty)))
+        .map(|(column, data)| {
+            let value = as_json(data, row, &column.kept_type());
+            (column.source_name.clone(), value)
+        })
         .collect();
     Value::Object(object).to_string()
 }

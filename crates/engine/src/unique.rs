@@ -10,7 +10,6 @@ use crate::batch::Batch;
 use crate::column::ColumnData;
 use crate::dedup::{Deduplicator, ExistingFile, Identity, Suspect};
 use crate::ingest::{DUPLICATE, Job, Sink};
-use crate::profile::is_personal;
 use crate::render;
 
 /// Suspects are decided together once their rows hold so many bytes.
@@ -244,8 +243,8 @@ impl<'a> DuplicateFilter<'a> {
                 ColumnData::Text(data) => id.extend_from_slice(data.get(row)?),
                 data if !data.validity().get(row) => return None,
                 data => {
-                    let ty = &self.contract.columns[column].ty;
-                    id.extend_from_slice(render::value(data, row, ty).as_bytes());
+                    let ty = self.contract.columns[column].kept_type();
+                    id.extend_from_slice(render::value(data, row, &ty).as_bytes());
                 }
             }
         }
@@ -285,9 +284,9 @@ impl<'a> DuplicateFilter<'a> {
                 .iter()
                 .map(|&column| {
                     let (data, of) = (&pending.columns[column], &self.contract.columns[column]);
-                    match is_personal(of) {
+                    match of.is_personal() {
                         true => "(not shown)".to_owned(),
-                        false => render::value(data, row, &of.ty),
+                        false => render::value(data, row, &of.kept_type()),
                     }
                 })
                 .collect();
@@ -303,7 +302,7 @@ impl<'a> DuplicateFilter<'a> {
                 "{names} {} was accepted before, {before}",
                 values.join(", ")
             );
-            rejected.push(pending.reject_row(self.contract, row, &self.rule, Some(&names), reason));
+            rejected.push(pending.reject_row(row, &self.rule, Some(&names), reason));
         }
         pending.keep_rows(&keep);
         pending.rejected = rejected;
@@ -313,7 +312,7 @@ impl<'a> DuplicateFilter<'a> {
 
 /// An empty batch for rows whose missing values are filled.
 fn empty(contract: &Contract) -> Batch {
-    let mut batch = Batch::new(contract);
+    let mut batch = Batch::kept(contract);
     if contract.imputes() {
         batch.columns.push(ColumnData::new(&system::imputed().ty));
     }

@@ -5,6 +5,7 @@
 //! <root>/.tarn/lake.sqlite           catalog, ledger and the versions of objects (WAL mode)
 //! <root>/.tarn/staging/              files that are being written; anything here may be a leftover
 //! <root>/.tarn/versions/<key>/<v>    former contents of keys that were put again
+//! <root>/.tarn/keys/                 the keys of pseudonyms, readable by their owner alone
 //! <root>/.tarn/locks/                one file per key that is being ingested
 //! ```
 //!
@@ -16,6 +17,7 @@ mod db;
 mod failure;
 mod files;
 mod key;
+mod keys;
 mod known;
 mod ledger;
 mod lock;
@@ -25,12 +27,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tarn_core::ports::{Catalog, Ledger, Objects};
+use tarn_core::ports::{Catalog, Keys, Ledger, Objects};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::catalog::SqliteCatalog;
 use crate::db::Db;
 use crate::failure::io_error;
+use crate::keys::FileKeys;
 use crate::ledger::SqliteLedger;
 pub use crate::lock::IngestLock;
 use crate::objects::FolderObjects;
@@ -145,6 +148,11 @@ impl LocalLake {
     /// The lake's ledger.
     pub fn ledger(&self) -> Arc<dyn Ledger> {
         Arc::new(SqliteLedger::new(self.store.clone()))
+    }
+
+    /// The lake's keys of pseudonyms.
+    pub fn keys(&self) -> Arc<dyn Keys> {
+        Arc::new(FileKeys::new(self.store.clone()))
     }
 
     /// The folder of runs' files, on the lake's file system.

@@ -21,12 +21,14 @@ use crate::{ATTEMPTS, Run, back_off};
 
 pub(crate) async fn ingest(run: &Run<'_>, contract: Arc<Contract>) -> Result<DatasetOutcome> {
     let spec = contract.table_spec();
-    let quarantine = Quarantine::open(run).await?;
+    let quarantine = Quarantine::open(run, &contract).await?;
     for attempt in 0..ATTEMPTS {
         let table = run.lake.tables.ensure(&spec).await?;
         // A former run may have been stopped between its commit and the ledger: its snapshot says what
         // it did, and its rejected rows were in quarantine before.
-        if let Some(outcome) = committed_outcome(run, &table)? {
+        if !run.again
+            && let Some(outcome) = committed_outcome(run, &table)?
+        {
             return Ok(outcome);
         }
         // Whether an event is a duplicate depends on the table: after a commit by somebody else in
@@ -41,7 +43,7 @@ pub(crate) async fn ingest(run: &Run<'_>, contract: Arc<Contract>) -> Result<Dat
         let mut staged = stage(run, &contract, &table, &quarantine, existing).await?;
         quarantine.commit(run, &staged.rejected).await?;
         let marks = Marks {
-            unless_committed: true,
+            unless_committed: !run.again,
             outcome: Some(&staged.outcome),
         };
         let committed = match base {
@@ -105,10 +107,24 @@ pub(crate) struct Marks<'a> {
 }
 
 /// The table's files but those that hold rows of this very object alone.
-async fn existing(run: &Run<'_>, table: &Table) -> Result<LocalFiles> {
+pub(crate) async fn existing(run: &Run<'_>, table: &Table) -> Result<LocalFiles> {
     let mut files = table.files(&VersionRef::Current, None).await?;
     files.retain(|file| file.partition.is_some() && file.only_source() != Some(run.uri.as_str()));
     run.lake.fetch_files(files).await
+}
+
+/// The files as the engine looks for duplicates in them.
+pub(crate) fn existing_of(files: &LocalFiles) -> Vec<ExistingFile> {
+    files
+        .iter()
+        .filter_map(|(file, path)| {
+            Some(ExistingFile {
+                path: path.to_owned(),
+                day: file.partition?,
+                rows: file.rows,
+            })
+        })
+        .collect()
 }
 
 async fn stage(
@@ -124,7 +140,7 @@ async fn stage(
     let (uri, put_at) = (run.uri.clone(), run.info.last_modified.timestamp_micros());
     let stamp = run.stamp(&contract.version);
     let staging = run.staging.subfolder(&contract.dataset)?;
-    let bytes = run.info.size;
+    let (bytes, key) = (run.info.size, run.key(&contract).await?);
     blocking(move || {
         // Whether a value is far from the others shows once all of them were seen.
         let survey = match contract.has_outlier_rule() {
@@ -140,17 +156,9 @@ async fn stage(
             fields,
             quarantine,
             stamp,
+            key,
             staging,
-            existing: existing
-                .iter()
-                .filter_map(|(file, path)| {
-                    Some(ExistingFile {
-                        path: path.to_owned(),
-                        day: file.partition?,
-                        rows: file.rows,
-                    })
-                })
-                .collect(),
+            existing: existing_of(&existing),
             bytes,
             put_at,
             references: tables.references(&contract)?,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tarn_core::contract::{Contract, DeletedRows};
+use tarn_core::privacy::PseudonymKey;
 use tarn_core::run::{DatasetOutcome, Reconciliation};
 use tarn_core::schema::TableField;
 use tarn_core::{Error, ErrorKind, Result};
@@ -20,8 +21,16 @@ use crate::quarantine::Quarantine;
 use crate::rules::{Tables, ordered};
 use crate::{ATTEMPTS, Run, back_off};
 
+/// A table that is to be read.
+struct ToRead {
+    contract: Arc<Contract>,
+    fields: Vec<TableField>,
+    quarantine: Quarantine,
+}
+
 struct StagedTable {
     contract: Arc<Contract>,
+    quarantine: Quarantine,
     staged: Staged,
     /// `count(*)` at the source.
     source_rows: u64,
@@ -32,7 +41,6 @@ pub(crate) async fn ingest(
     contracts: Vec<Contract>,
     unclaimed_tables: &mut BTreeMap<String, u64>,
 ) -> Result<Vec<DatasetOutcome>> {
-    let quarantine = Quarantine::open(run).await?;
     // Every table is read to its end before anything is committed: a damaged database changes nothing.
     let mut tables = Vec::new();
     for contract in ordered(contracts) {
@@ -42,15 +50,17 @@ pub(crate) async fn ingest(
             .ensure(&contract.table_spec())
             .await?
             .fields();
-        tables.push((Arc::new(contract), fields));
+        tables.push(ToRead {
+            quarantine: Quarantine::open(run, &contract).await?,
+            contract: Arc::new(contract),
+            fields,
+        });
     }
-    let (staged, unclaimed) = stage(run, tables, &quarantine).await?;
+    let (staged, unclaimed) = stage(run, tables).await?;
     *unclaimed_tables = unclaimed;
-    let rejected: Vec<_> = staged
-        .iter()
-        .flat_map(|table| table.staged.rejected.clone())
-        .collect();
-    quarantine.commit(run, &rejected).await?;
+    for table in &staged {
+        table.quarantine.commit(run, &table.staged.rejected).await?;
+    }
     let mut outcomes = Vec::new();
     for table in staged {
         outcomes.push(upsert(run, table).await?);
@@ -60,30 +70,29 @@ pub(crate) async fn ingest(
 
 async fn stage(
     run: &Run<'_>,
-    tables: Vec<(Arc<Contract>, Vec<TableField>)>,
-    quarantine: &Quarantine,
+    tables: Vec<ToRead>,
 ) -> Result<(Vec<StagedTable>, BTreeMap<String, u64>)> {
     let copy = run.lake.objects.fetch_version(&run.info).await?;
-    let contracts: Vec<Arc<Contract>> = tables
-        .iter()
-        .map(|(contract, _)| contract.clone())
-        .collect();
+    let contracts: Vec<Arc<Contract>> = tables.iter().map(|table| table.contract.clone()).collect();
     let mut rules = Tables::open(run, &contracts).await?;
-    let mut jobs: Vec<(Stamp, Arc<Contract>, Vec<TableField>, PathBuf)> = Vec::new();
-    for (contract, fields) in tables {
+    let mut jobs: Vec<(ToRead, Stamp, Option<PseudonymKey>, PathBuf)> = Vec::new();
+    for table in tables {
+        let contract = &table.contract;
         let staging = run.staging.subfolder(&contract.dataset)?;
-        jobs.push((run.stamp(&contract.version), contract, fields, staging));
+        let (stamp, key) = (run.stamp(&contract.version), run.key(contract).await?);
+        jobs.push((table, stamp, key, staging));
     }
-    let (quarantine, bytes) = (quarantine.layout(), run.info.size);
+    let bytes = run.info.size;
     let (uri, put_at) = (run.uri.clone(), run.info.last_modified.timestamp_micros());
     blocking(move || {
         let database = Database::open(copy.path())?;
         let unclaimed = {
-            let contracts: Vec<&Contract> = jobs.iter().map(|(_, contract, ..)| &**contract).collect();
+            let contracts: Vec<&Contract> = jobs.iter().map(|(table, ..)| &*table.contract).collect();
             database.unclaimed_tables(&contracts)?
         };
         let mut staged: Vec<StagedTable> = Vec::new();
-        for (stamp, contract, fields, staging) in jobs {
+        for (table, stamp, key, staging) in jobs {
+            let ToRead { contract, fields, quarantine } = table;
             let survey = match contract.has_outlier_rule() {
                 true => Some(Survey::of(&mut database.table(&contract)?.1, &contract)?),
                 false => None,
@@ -92,8 +101,9 @@ async fn stage(
             let job = Job {
                 contract: &contract,
                 fields,
-                quarantine: quarantine.clone(),
+                quarantine: quarantine.layout(),
                 stamp,
+                key,
                 staging,
                 existing: Vec::new(),
                 bytes,
@@ -114,7 +124,7 @@ async fn stage(
                     ),
                 ));
             }
-            staged.push(StagedTable { contract, staged: table, source_rows });
+            staged.push(StagedTable { contract, quarantine, staged: table, source_rows });
         }
         // Rules over tables look at all of them as they will be.
         for table in &mut staged {

@@ -10,6 +10,7 @@ mod batch;
 mod database;
 mod notification;
 mod quarantine;
+mod rehearsal;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,8 @@ use std::time::Duration;
 use chrono::Utc;
 use tarn_core::contract::{Contract, Format};
 use tarn_core::ports::ObjectInfo;
-use tarn_core::run::{DatasetOutcome, ObjectRecord, ObjectState, RunRecord, RunStatus};
+use tarn_core::privacy::PseudonymKey;
+use tarn_core::run::{DatasetOutcome, ObjectRecord, ObjectState, RunKind, RunRecord, RunStatus};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::stamp::Stamp;
 use tarn_lake::{Lake, Staging, new_run_id, source_version};
@@ -27,11 +29,14 @@ use tracing::Instrument;
 
 pub use batch::{Batch, Bounds, Ingested, ingest_batch};
 pub use notification::{Noticed, noticed};
+pub use rehearsal::{Rehearsal, moved, rehearse};
 
 /// What a run works with.
 pub(crate) struct Run<'a> {
     lake: &'a Lake,
     id: String,
+    /// Whether the object is to be read again although its rows may be in tables.
+    again: bool,
     info: ObjectInfo,
     uri: String,
     staging: Staging,
@@ -54,6 +59,14 @@ impl Run<'_> {
         }
     }
 
+    /// The key that the personal columns of a contract are protected with; None where it has none.
+    async fn key(&self, contract: &Contract) -> Result<Option<PseudonymKey>> {
+        if !contract.is_personal() {
+            return Ok(None);
+        }
+        self.lake.keys.newest().await.map(Some)
+    }
+
     /// What its snapshots say of it.
     fn summary(&self) -> BTreeMap<String, String> {
         BTreeMap::from([("tarn.run-id".to_owned(), self.id.clone())])
@@ -67,14 +80,37 @@ impl Run<'_> {
 /// # Errors
 /// Where the ledger or the storage does not answer, so that not even a failure can be recorded.
 pub async fn ingest(lake: &Lake, key: &str) -> Result<RunRecord> {
-    let run_id = new_run_id();
-    let span = tracing::info_span!("run", runId = run_id, key);
-    run(lake, key, run_id).instrument(span).await
+    ingest_as(lake, key, RunKind::Ingest).await
 }
 
-async fn run(lake: &Lake, key: &str, run_id: String) -> Result<RunRecord> {
+/// Reads the current version of a raw object, for a replay or a backfill again under the present
+/// contracts: its rows take the place of those that an earlier run put into tables and quarantine.
+///
+/// # Errors
+/// As of [`ingest`].
+pub async fn ingest_as(lake: &Lake, key: &str, kind: RunKind) -> Result<RunRecord> {
+    let run_id = new_run_id();
+    let span = tracing::info_span!("run", runId = run_id, key);
+    run(lake, key, kind, run_id).instrument(span).await
+}
+
+/// Whether a replay or a backfill of the object was stopped or failed, perhaps between the commits of
+/// its tables: whoever comes next finishes it.
+///
+/// # Errors
+/// Where the ledger does not answer.
+pub async fn is_unfinished(lake: &Lake, record: &ObjectRecord) -> Result<bool> {
+    if !matches!(record.state, ObjectState::Pending | ObjectState::Failed) {
+        return Ok(false);
+    }
+    let run = lake.ledger.run(&record.run_id).await?;
+    Ok(run.is_some_and(|run| run.kind != RunKind::Ingest))
+}
+
+async fn run(lake: &Lake, key: &str, kind: RunKind, run_id: String) -> Result<RunRecord> {
     let mut record = RunRecord {
         run_id,
+        kind,
         key: key.to_owned(),
         version: String::new(),
         bytes: 0,
@@ -102,7 +138,12 @@ async fn run(lake: &Lake, key: &str, run_id: String) -> Result<RunRecord> {
     record.version.clone_from(&info.version);
     record.bytes = info.size;
     let known = lake.ledger.object(key).await?;
-    if let Some(reason) = nothing_to_do(known.as_ref(), &info) {
+    let again = kind != RunKind::Ingest
+        || match &known {
+            Some(known) => is_unfinished(lake, known).await?,
+            None => false,
+        };
+    if let Some(reason) = nothing_to_do(known.as_ref(), &info, again) {
         record.status = RunStatus::Skipped;
         record.reason = Some(reason);
         record.ended_at = Some(Utc::now());
@@ -126,11 +167,17 @@ async fn run(lake: &Lake, key: &str, run_id: String) -> Result<RunRecord> {
         lake.ledger.put_run(&record).await?;
         return Ok(record);
     }
-    note_object(lake, &record, &info, ObjectState::Pending, None).await?;
+    if again && kind == RunKind::Ingest {
+        // It goes on where a replay was stopped, and may be stopped itself.
+        record.kind = RunKind::Replay;
+    }
+    // The run comes first: who finds the object pending must find out what kind of run was stopped.
     lake.ledger.put_run(&record).await?;
+    note_object(lake, &record, &info, ObjectState::Pending, None).await?;
     let run = Run {
         lake,
         id: record.run_id.clone(),
+        again,
         uri: lake.objects.uri(key),
         info,
         staging: lake.staging(&record.run_id)?,
@@ -160,12 +207,13 @@ async fn run(lake: &Lake, key: &str, run_id: String) -> Result<RunRecord> {
 }
 
 /// Why an object needs no run, if it does not.
-fn nothing_to_do(known: Option<&ObjectRecord>, info: &ObjectInfo) -> Option<String> {
+fn nothing_to_do(known: Option<&ObjectRecord>, info: &ObjectInfo, again: bool) -> Option<String> {
     let known = known?;
     if known.sequencer > info.sequencer {
         return Some("a newer version of the object was seen before".to_owned());
     }
-    (known.state == ObjectState::Committed
+    (!again
+        && known.state == ObjectState::Committed
         && known.version == info.version
         && known.sequencer == info.sequencer)
         .then(|| format!("this version was committed before, by run {}", known.run_id))
@@ -234,6 +282,10 @@ async fn work(
         return Ok(vec![append::ingest(run, Arc::new(contract)).await?]);
     }
     database::ingest(run, databases, unclaimed_tables).await
+}
+
+pub(crate) fn missing(key: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("{key}: {GONE}"))
 }
 
 /// Waits before another attempt: longer each time, and not at the same moment as others.

@@ -1,34 +1,36 @@
-//! Rejected rows of a run into the quarantine table.
+//! Rejected rows of a run into their dataset's quarantine table.
 
 use tarn_core::Result;
+use tarn_core::contract::Contract;
 use tarn_core::quarantine;
-use tarn_core::schema::{Partitioning, TableField};
+use tarn_core::schema::{Partitioning, TableField, TableSpec};
 use tarn_engine::parquet::ParquetFile;
 use tarn_table::Table;
 
 use crate::Run;
 use crate::append::{Marks, replace};
 
-/// The quarantine table, made where it does not exist.
+/// The quarantine table of a dataset, made where it does not exist.
 pub(crate) struct Quarantine {
+    spec: TableSpec,
     table: Table,
 }
 
 impl Quarantine {
-    pub async fn open(run: &Run<'_>) -> Result<Self> {
-        Ok(Quarantine {
-            table: run.lake.tables.ensure(&quarantine::table_spec()).await?,
-        })
+    pub async fn open(run: &Run<'_>, contract: &Contract) -> Result<Self> {
+        let spec = quarantine::table_spec(contract);
+        let table = run.lake.tables.ensure(&spec).await?;
+        Ok(Quarantine { spec, table })
     }
 
     /// What the engine needs to write its files.
     pub fn layout(&self) -> (Vec<TableField>, Option<Partitioning>) {
-        (self.table.fields(), quarantine::table_spec().partitioning)
+        (self.table.fields(), self.spec.partitioning.clone())
     }
 
     /// Puts the rejected rows of the run's object in the place of those of an earlier attempt or version.
     pub async fn commit(&self, run: &Run<'_>, files: &[ParquetFile]) -> Result<()> {
-        replace(run, &quarantine::table_spec(), files, &Marks::default())
+        replace(run, &self.spec, files, &Marks::default())
             .await
             .map(drop)
     }

@@ -16,6 +16,13 @@ pub fn source_version(info: &ObjectInfo) -> String {
     format!("{}@{}", info.version, info.sequencer)
 }
 
+/// The version and the sequencer that [`source_version`] was made of.
+pub fn version_parts(source_version: &str) -> (&str, &str) {
+    source_version
+        .rsplit_once('@')
+        .unwrap_or((source_version, ""))
+}
+
 /// Uploads staged files to a table's data folder. Until a commit names them they are no part of it.
 pub async fn staged_files(
     lake: &Lake,

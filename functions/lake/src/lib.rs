@@ -2,20 +2,21 @@
 
 mod commit;
 mod files;
+mod keys;
 mod relation;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tarn_core::contract::Contracts;
-use tarn_core::ports::{Catalog, Ledger, Objects, PutMode};
+use tarn_core::ports::{Catalog, Keys, Ledger, Objects, PutMode};
 use tarn_core::quality::{self, DatasetQuality};
 use tarn_core::run::RunRecord;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_table::Tables;
 use uuid::Uuid;
 
-pub use commit::{source_version, staged_files};
+pub use commit::{source_version, staged_files, version_parts};
 pub use files::LocalFiles;
 pub use relation::{Opened, TableInfo, resolve};
 
@@ -31,6 +32,8 @@ pub struct Lake {
     pub catalog: Arc<dyn Catalog>,
     /// What happened to each object, and every run.
     pub ledger: Arc<dyn Ledger>,
+    /// The keys of pseudonyms; only who writes rows of personal data has them.
+    pub keys: Arc<dyn Keys>,
     /// The datasets.
     pub contracts: Arc<Contracts>,
     /// Iceberg tables over the ports.
@@ -40,7 +43,7 @@ pub struct Lake {
 }
 
 impl Lake {
-    /// A lake over its ports.
+    /// A lake over its ports, without keys of pseudonyms.
     pub fn new(
         objects: Arc<dyn Objects>,
         catalog: Arc<dyn Catalog>,
@@ -53,8 +56,24 @@ impl Lake {
             objects,
             catalog,
             ledger,
+            keys: Arc::new(keys::NoKeys),
             contracts: Arc::new(contracts),
             scratch: scratch.to_owned(),
+        }
+    }
+
+    /// The same lake with keys of pseudonyms.
+    #[must_use]
+    pub fn with_keys(self, keys: Arc<dyn Keys>) -> Self {
+        Lake { keys, ..self }
+    }
+
+    /// The same lake with other contracts.
+    #[must_use]
+    pub fn with_contracts(self, contracts: Contracts) -> Self {
+        Lake {
+            contracts: Arc::new(contracts),
+            ..self
         }
     }
 

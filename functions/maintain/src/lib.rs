@@ -118,7 +118,7 @@ mod tests {
         })
         .await
         .unwrap();
-        assert_eq!(seen, ["curated.ad_events", "quality.quarantine"]);
+        assert_eq!(seen, ["curated.ad_events", "quality.quarantine_ad_events"]);
         let done = maintain(&lake, &retention, later, false, &mut |_| {})
             .await
             .unwrap();

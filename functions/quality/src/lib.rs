@@ -105,6 +105,7 @@ mod tests {
                 rejected: 1,
                 ..DatasetOutcome::default()
             }],
+            kind: tarn_core::run::RunKind::Ingest,
             unclaimed_tables: BTreeMap::new(),
         }
     }

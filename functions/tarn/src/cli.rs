@@ -80,6 +80,9 @@ pub enum Command {
     Maintain(MaintainArgs),
     /// Send the messages of a dead-letter queue to their queue again (on AWS)
     Redrive(RedriveArgs),
+    /// List the keys that pseudonyms are made with, or add a new one
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Check data contracts, or draft them from a file
     #[command(subcommand)]
     Contract(ContractCommand),
@@ -255,6 +258,9 @@ pub struct QuarantineArgs {
     /// Rows that broke this rule only
     #[arg(long)]
     pub rule: Option<String>,
+    /// Print the row as it was received, read from the raw object; it may hold personal data
+    #[arg(long)]
+    pub payload: bool,
     /// At most so many rows
     #[arg(long, short = 'n', default_value_t = 20)]
     pub limit: usize,
@@ -310,6 +316,15 @@ pub enum DeadLetters {
     Marts,
     /// Records of the stream that could not be archived; they are read from the stream again
     Archive,
+}
+
+/// `tarn keys`
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// List the versions of the key; the keys themselves are never shown
+    List,
+    /// Add a new key, which all new rows use; pseudonyms of the same value differ from those before
+    Rotate,
 }
 
 /// `tarn contract`

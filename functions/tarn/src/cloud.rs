@@ -24,6 +24,7 @@ pub async fn connect(settings: Settings, contracts: Contracts, scratch: &Path) -
         aws.ledger(),
         contracts,
         scratch,
-    );
+    )
+    .with_keys(aws.keys());
     Cloud { aws, lake }
 }

@@ -10,7 +10,7 @@ use tarn_aws::{Need, Settings};
 use tarn_core::{Error, ErrorKind, Result};
 
 /// Outputs of a root, and the variables that say the same.
-const OUTPUTS: [(&str, &str); 17] = [
+const OUTPUTS: [(&str, &str); 18] = [
     ("raw_bucket", "TARN_RAW_BUCKET"),
     ("curated_bucket", "TARN_CURATED_BUCKET"),
     ("analytics_bucket", "TARN_ANALYTICS_BUCKET"),
@@ -26,6 +26,7 @@ const OUTPUTS: [(&str, &str); 17] = [
     ("marts_queue_url", "TARN_MARTS_QUEUE_URL"),
     ("marts_dlq_url", "TARN_MARTS_DLQ_URL"),
     ("archive_dlq_url", "TARN_ARCHIVE_DLQ_URL"),
+    ("pseudonym_secret", "TARN_PSEUDONYM_SECRET"),
     ("region", "AWS_REGION"),
     ("endpoint", "AWS_ENDPOINT_URL"),
 ];

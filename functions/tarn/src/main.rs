@@ -76,6 +76,7 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitCode> {
         Command::Runs(args) => commands::runs::run(&global, &args, terminal).await,
         Command::Maintain(args) => commands::maintain::run(&global, &args, terminal).await,
         Command::Redrive(args) => commands::redrive::run(&global, &args, terminal).await,
+        Command::Keys(command) => commands::keys::run(&global, &command, terminal).await,
         Command::Contract(ContractCommand::Lint(args)) => {
             commands::contract::lint(&global, &args, terminal)
         }

@@ -106,7 +106,8 @@ fn in_folder(local: LocalLake, contracts: Contracts) -> Setting {
         local.ledger(),
         contracts,
         &local.scratch(),
-    );
+    )
+    .with_keys(local.keys());
     Setting {
         lake,
         place: Place::Folder(local),

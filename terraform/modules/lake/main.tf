@@ -9,7 +9,7 @@ module "data_key" {
   source = "../key"
 
   alias                = local.data_alias
-  description          = "Data of ${var.prefix}: buckets, stream, ledger, query results"
+  description          = "Data of ${var.prefix}: buckets, stream, ledger, query results, keys of pseudonyms"
   root_arn             = local.root_arn
   deletion_window_days = var.protected ? 30 : 7
 }
@@ -120,6 +120,15 @@ module "ledger" {
   name                = local.ledger
   key_arn             = module.data_key.arn
   deletion_protection = var.protected
+}
+
+module "pseudonym_secret" {
+  source = "../secret"
+
+  name                 = local.pseudonym_secret
+  description          = "Keys that the pseudonyms of ${var.prefix} are made with"
+  key_arn              = module.data_key.arn
+  recovery_window_days = var.protected ? 30 : 0
 }
 
 module "athena" {

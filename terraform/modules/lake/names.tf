@@ -23,6 +23,10 @@ locals {
   ledger     = "${var.prefix}-ledger"
   ledger_arn = "arn:${local.partition}:dynamodb:${local.here}:table/${local.ledger}"
 
+  # AWS adds a hyphen and six characters to the ARN of a secret.
+  pseudonym_secret     = "${var.prefix}-pseudonym-keys"
+  pseudonym_secret_arn = "arn:${local.partition}:secretsmanager:${local.here}:secret:${local.pseudonym_secret}-??????"
+
   stream     = "${var.prefix}-events"
   stream_arn = "arn:${local.partition}:kinesis:${local.here}:stream/${local.stream}"
 

@@ -53,6 +53,11 @@ output "ledger_table" {
   value       = module.ledger.name
 }
 
+output "pseudonym_secret" {
+  description = "ARN of the secret that holds the keys of pseudonyms."
+  value       = module.pseudonym_secret.arn
+}
+
 output "stream" {
   description = "Kinesis stream of ad events."
   value       = module.stream.name

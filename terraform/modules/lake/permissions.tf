@@ -31,7 +31,7 @@ locals {
 
   # Per function: the services through which it may use the data key, and whether it only reads.
   data_key_use = {
-    ingest   = { services = ["s3", "dynamodb"], actions = ["kms:Decrypt", "kms:GenerateDataKey"] }
+    ingest   = { services = ["s3", "dynamodb", "secretsmanager"], actions = ["kms:Decrypt", "kms:GenerateDataKey"] }
     archive  = { services = ["s3", "kinesis"], actions = ["kms:Decrypt", "kms:GenerateDataKey"] }
     marts    = { services = ["s3", "dynamodb"], actions = ["kms:Decrypt", "kms:GenerateDataKey"] }
     quality  = { services = ["s3", "dynamodb"], actions = ["kms:Decrypt", "kms:GenerateDataKey"] }
@@ -109,6 +109,13 @@ locals {
         sid       = "KeepTheLedger"
         actions   = local.write_ledger
         resources = [local.ledger_arn]
+        condition = {}
+      },
+      {
+        # The first key is made by the first run that needs one; further ones are made by people.
+        sid       = "ReadThePseudonymKeys"
+        actions   = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+        resources = [local.pseudonym_secret_arn]
         condition = {}
       },
       {

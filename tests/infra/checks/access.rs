@@ -308,6 +308,43 @@ pub fn ledger(plan: &Plan) -> Vec<String> {
     .collect()
 }
 
+/// The keys of pseudonyms are for ingest alone, and it uses no other secret.
+pub fn secrets(plan: &Plan) -> Vec<String> {
+    let expected = format!(
+        ":{}:secret:{}-pseudonym-keys-??????",
+        plan.account,
+        plan.prefix()
+    );
+    let allowed = [
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:PutSecretValue",
+    ];
+    let of_secrets = |statement: &&Statement| {
+        let of_secrets = |action: &String| action.starts_with("secretsmanager:") || action == "*";
+        statement.allows() && statement.actions().iter().any(of_secrets)
+    };
+    let mut faults: Vec<String> = statements(plan)
+        .iter()
+        .filter(of_secrets)
+        .filter(|statement| {
+            let actions = statement.actions();
+            !statement.address.contains("[\"ingest\"]")
+                || !statement
+                    .resources()
+                    .iter()
+                    .all(|arn| arn.ends_with(&expected))
+                || !actions
+                    .iter()
+                    .all(|action| allowed.contains(&action.as_str()))
+        })
+        .map(label)
+        .collect();
+    if of_role(plan, "ingest").iter().filter(of_secrets).count() != 1 {
+        faults.push("ingest does not read the keys of pseudonyms".to_owned());
+    }
+    faults
+}
+
 pub fn keys(plan: &Plan) -> Vec<String> {
     let data = format!("alias/{}-data", plan.prefix());
     let operations = format!("alias/{}-operations", plan.prefix());
@@ -406,7 +443,12 @@ pub fn environment(plan: &Plan) -> Vec<String> {
             [
                 buckets(&["RAW", "CURATED", "QUARANTINE"]),
                 databases(&["CURATED", "QUALITY"]),
-                some(&["LEDGER_TABLE", "RUN_DAYS", "MARTS_QUEUE_URL"]),
+                some(&[
+                    "LEDGER_TABLE",
+                    "RUN_DAYS",
+                    "MARTS_QUEUE_URL",
+                    "PSEUDONYM_SECRET",
+                ]),
             ]
             .concat(),
         ),

@@ -243,6 +243,16 @@ pub fn ledger(plan: &Plan) -> Vec<String> {
     })
 }
 
+pub fn secrets(plan: &Plan) -> Vec<String> {
+    let mut faults = broken(plan.of_kind("aws_secretsmanager_secret"), |secret| {
+        is_key(secret.text("/kms_key_id"), plan, "data")
+    });
+    // A value here would be in the state.
+    let values = plan.of_kind("aws_secretsmanager_secret_version");
+    faults.extend(broken(values, |_| false));
+    faults
+}
+
 pub fn protection(plan: &Plan) -> Vec<String> {
     if plan.environment != "prod" {
         return Vec::new();
@@ -253,6 +263,14 @@ pub fn protection(plan: &Plan) -> Vec<String> {
     faults.extend(broken(plan.of_kind("aws_s3_bucket"), |bucket| {
         !bucket.is_true("/force_destroy")
     }));
+    faults.extend(broken(
+        plan.of_kind("aws_secretsmanager_secret"),
+        |secret| {
+            secret
+                .number("/recovery_window_in_days")
+                .is_some_and(|days| days >= 30.0)
+        },
+    ));
     faults
 }
 

@@ -30,6 +30,7 @@ pub const ALL: &[(&str, Check)] = &[
     ),
     ("only those who commit change the catalog", access::catalog),
     ("only those who keep the ledger change it", access::ledger),
+    ("ingest alone reads its secret", access::secrets),
     ("keys are used by alias and through a service", access::keys),
     ("personas see their own zones alone", access::personas),
     (
@@ -56,6 +57,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("keys rotate and are not deleted in haste", data::keys),
     ("the stream is encrypted", data::stream),
     ("the ledger is encrypted and restorable", data::ledger),
+    ("secrets are encrypted and hold no value", data::secrets),
     ("prod is protected", data::protection),
     ("queues and topics are encrypted", data::queues),
     ("logs are encrypted and expire", data::logs),

@@ -206,6 +206,20 @@ pub fn all() -> Vec<Defect> {
             ),
         ),
         (
+            "every secret of the account",
+            "ingest alone reads its secret",
+            policy(role("ingest"), "tarn-prod-pseudonym-keys-??????", "*"),
+        ),
+        (
+            "marts that read secrets",
+            "ingest alone reads its secret",
+            policy(
+                role("marts"),
+                "\"dynamodb:Query\"",
+                "\"secretsmanager:GetSecretValue\"",
+            ),
+        ),
+        (
             "any key of the account",
             "keys are used by alias and through a service",
             policy(role("marts"), "alias/tarn-prod-data", "alias/other"),

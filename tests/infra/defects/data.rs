@@ -162,6 +162,24 @@ pub fn all() -> Vec<Defect> {
             ),
         ),
         (
+            "a secret that is gone at once",
+            "prod is protected",
+            set(
+                "module.lake.module.pseudonym_secret.aws_secretsmanager_secret.this",
+                "/recovery_window_in_days",
+                json!(0),
+            ),
+        ),
+        (
+            "a secret under no key of ours",
+            "secrets are encrypted and hold no value",
+            set(
+                "module.lake.module.pseudonym_secret.aws_secretsmanager_secret.this",
+                "/kms_key_id",
+                json!(null),
+            ),
+        ),
+        (
             "buckets that are emptied",
             "prod is protected",
             set(

@@ -340,6 +340,7 @@ fn run(id: &str, started_at: &str) -> RunRecord {
         started_at: started_at.parse::<DateTime<Utc>>().unwrap(),
         ended_at: None,
         datasets: Vec::new(),
+        kind: tarn_core::run::RunKind::Ingest,
         unclaimed_tables: BTreeMap::new(),
     }
 }

@@ -28,6 +28,7 @@ pub use rule::{
     ValueCheck,
 };
 
+use crate::privacy::Protection;
 use crate::schema::{ColumnType, Field, Partitioning, TableName, TableSpec, Zone, system};
 
 /// The format of a dataset's source objects.
@@ -176,6 +177,8 @@ pub struct Column {
     pub description: String,
     /// PII class: `public`, `internal`, `confidential`, `restricted`; None where unsaid.
     pub classification: Option<String>,
+    /// What becomes of its values before they are written anywhere; None for one that is not personal.
+    pub protection: Option<Protection>,
     /// How the source writes it.
     pub encoding: Encoding,
     /// The value used where the source has none.
@@ -204,6 +207,20 @@ pub enum MissingAction {
     Default,
     /// The row is rejected.
     Reject,
+}
+
+impl Column {
+    /// Whether its values are personal data: none is in a reason, a sample, a log or an error.
+    pub fn is_personal(&self) -> bool {
+        self.protection.is_some()
+    }
+
+    /// The type of the column in the table, which a protection may change.
+    pub fn kept_type(&self) -> ColumnType {
+        self.protection
+            .and_then(|protection| protection.kept_type(&self.ty))
+            .unwrap_or_else(|| self.ty.clone())
+    }
 }
 
 /// How a source writes a value of a column's type.
@@ -236,13 +253,16 @@ impl Contract {
             .columns
             .iter()
             .map(|column| {
-                Field::new(&column.name, column.ty.clone(), column.required)
+                Field::new(&column.name, column.kept_type(), column.required)
                     .doc(&column.description)
             })
             .collect();
         fields.extend(system::fields());
         if self.imputes() {
             fields.push(system::imputed());
+        }
+        if self.pseudonymises() {
+            fields.push(system::key_version());
         }
         if self.format == Format::Sqlite && self.deleted_rows == DeletedRows::Soft {
             fields.push(system::deleted_at());
@@ -265,6 +285,18 @@ impl Contract {
         self.columns
             .iter()
             .any(|column| column.missing.action == MissingAction::Default)
+    }
+
+    /// Whether a column is personal.
+    pub fn is_personal(&self) -> bool {
+        self.columns.iter().any(Column::is_personal)
+    }
+
+    /// Whether a column's values become pseudonyms.
+    pub fn pseudonymises(&self) -> bool {
+        self.columns
+            .iter()
+            .any(|column| column.protection == Some(Protection::Pseudonymise))
     }
 
     /// The column of that name.

@@ -3,6 +3,7 @@
 
 mod column;
 mod custom;
+mod protection;
 mod quality;
 mod references;
 mod rule;
@@ -349,9 +350,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
                     name: &property.name.value,
                     source_name: column.map_or("", |column| &column.source_name),
                     ty: column.map(|column| &column.ty),
-                    personal: column.is_some_and(|column| {
-                        column.classification.as_deref() == Some("restricted")
-                    }),
+                    protection: column.and_then(|column| column.protection),
                 }
             })
             .collect(),

@@ -42,6 +42,7 @@ fn run(run_id: String, started_at: DateTime<Utc>) -> RunRecord {
         started_at,
         ended_at: None,
         datasets: Vec::new(),
+        kind: crate::run::RunKind::Ingest,
         unclaimed_tables: BTreeMap::new(),
     }
 }

@@ -98,7 +98,7 @@ fn ingest(
         || JsonLinesReader::new(crate::source::bytes::open(&path).unwrap(), contract).unwrap();
     let staging = folder.join("staging");
     std::fs::create_dir_all(&staging).unwrap();
-    let quarantine = tarn_core::quarantine::table_spec();
+    let quarantine = tarn_core::quarantine::table_spec(contract);
     let job = Job {
         contract,
         fields: fields(&contract.table_spec()),
@@ -110,6 +110,7 @@ fn ingest(
             ingested_at: NOW,
             contract_version: "1.0.0".to_owned(),
         },
+        key: None,
         staging,
         existing: Vec::new(),
         bytes: rows.len() as u64,

@@ -167,7 +167,9 @@ impl Decoder {
         loop {
             let member = self.keys.next(&mut cursor).map_err(|error| match error {
                 KeyError::Json(error) => error.to_string(),
-                KeyError::Duplicate(key) => format!("duplicate key \"{key}\""),
+                KeyError::Duplicate(key) => {
+                    format!("expected each key once, found \"{key}\" again")
+                }
             })?;
             let key = match member {
                 Member::Key(key) => key,
@@ -287,7 +289,7 @@ mod tests {
         );
         assert_eq!(
             read(&format!("{{{time},{time}}}")),
-            "damaged archive record: duplicate key \"arrival_time\""
+            "damaged archive record: expected each key once, found \"arrival_time\" again"
         );
         assert!(read("[]").starts_with("damaged archive record: expected an object"));
     }

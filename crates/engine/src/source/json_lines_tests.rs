@@ -22,6 +22,7 @@ fn column(name: &str, ty: ColumnType, encoding: Encoding) -> Column {
         required: false,
         description: String::new(),
         classification: None,
+        protection: None,
         encoding,
         default: None,
         missing: tarn_core::contract::MissingPolicy::default(),
@@ -223,8 +224,16 @@ fn a_key_that_comes_twice_rejects_the_line() {
     assert_eq!(
         seen.reasons(),
         [
-            (1, "parse", "duplicate key \"country\""),
-            (3, "parse", "duplicate key \"country\"")
+            (
+                1,
+                "parse",
+                "expected each key once, found \"country\" again"
+            ),
+            (
+                3,
+                "parse",
+                "expected each key once, found \"country\" again"
+            )
         ]
     );
 }
@@ -239,7 +248,7 @@ fn values_out_of_range_are_rejected_with_their_column() {
             (
                 1,
                 "user_id.type",
-                "9223372036854775808 is out of range for a whole number of at most 64 bits"
+                "expected a number in the range of a whole number of at most 64 bits, found 9223372036854775808"
             ),
             (
                 2,
@@ -249,17 +258,17 @@ fn values_out_of_range_are_rejected_with_their_column() {
             (
                 3,
                 "bid.type",
-                "1.63481 has more than 4 digits behind the point"
+                "expected at most 4 digits behind the point, found 1.63481"
             ),
             (
                 4,
                 "event_ts.type",
-                "1767225604000000 is out of range for milliseconds since 1970"
+                "expected a number in the range of milliseconds since 1970, found 1767225604000000"
             ),
             (
                 5,
                 "campaign_id.type",
-                "2147483648 is out of range for a 32-bit integer"
+                "expected a number in the range of a 32-bit integer, found 2147483648"
             ),
         ]
     );

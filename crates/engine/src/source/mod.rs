@@ -18,6 +18,7 @@ use tarn_core::contract::{Contract, Format};
 use tarn_core::{Error, Result};
 
 use crate::batch::Reader;
+use crate::render;
 
 pub use sniff::sniff;
 
@@ -39,4 +40,28 @@ pub fn open(contract: &Contract, path: &Path) -> Result<Box<dyn Reader>> {
         )?),
         Format::Sqlite => return Err(Error::internal("a database is not read as lines")),
     })
+}
+
+/// The rows at one place of an object, as they were received: several where records of a stream were
+/// sent together.
+///
+/// # Errors
+/// Those of the reader.
+pub fn payloads_at(
+    contract: &Contract,
+    reader: &mut dyn Reader,
+    offset: i64,
+) -> Result<Vec<Vec<u8>>> {
+    let mut found = Vec::new();
+    while let Some(batch) = reader.next_batch()? {
+        let here = batch.rejected.iter().filter(|row| row.offset == offset);
+        found.extend(here.map(|row| row.payload.clone()));
+        for row in (0..batch.rows()).filter(|&row| batch.offsets[row] == offset) {
+            found.push(match batch.payload(row) {
+                Some(payload) => payload.to_vec(),
+                None => render::row_as_json(contract, &batch.columns, row).into_bytes(),
+            });
+        }
+    }
+    Ok(found)
 }

@@ -38,7 +38,8 @@ pub enum Scalar<'a> {
     Text(&'a [u8]),
 }
 
-/// Why a value is refused, for people: what was found and what was expected.
+/// Why a value is refused, for people: what was expected, and behind `, found ` what was found. No
+/// reason of a reader quotes its source elsewhere: that part is cut off where it may be personal.
 pub type Reason = Cow<'static, str>;
 
 /// A value of the contract's own, of the column's type.
@@ -402,11 +403,7 @@ fn decimal(value: Scalar<'_>, scale: u8) -> Result<i64, Reason> {
     number.scaled(scale).ok_or_else(|| {
         // Twenty significant digits or more are too many, wherever the point is.
         if number.rounded(scale).is_some() {
-            format!(
-                "{} has more than {scale} digits behind the point",
-                found(value)
-            )
-            .into()
+            mismatch(&format!("at most {scale} digits behind the point"), value)
         } else {
             out_of_range("a decimal", value)
         }
@@ -427,11 +424,10 @@ fn minor_units(value: Scalar<'_>, unit: u8, scale: u8) -> Result<i64, Reason> {
     match 10i64.checked_pow(u32::from(unit - scale)) {
         Some(power) if units % power == 0 => Ok(units / power),
         None if units == 0 => Ok(0),
-        _ => Err(format!(
-            "{} units of 10^-{unit} have more than {scale} digits behind the point",
-            found(value)
-        )
-        .into()),
+        _ => Err(mismatch(
+            &format!("units of 10^-{unit} with at most {scale} digits behind the point"),
+            value,
+        )),
     }
 }
 
@@ -507,15 +503,15 @@ fn mismatch(expected: &str, value: Scalar<'_>) -> Reason {
 
 #[cold]
 fn out_of_range(what: &str, value: Scalar<'_>) -> Reason {
-    format!("{} is out of range for {what}", found(value)).into()
+    mismatch(&format!("a number in the range of {what}"), value)
 }
 
 #[cold]
 fn bad_date(fault: Fault, value: Scalar<'_>) -> Reason {
     match fault {
         Fault::Form => mismatch("a date such as 2026-01-31", value),
-        Fault::NoSuchDay => format!("{} is no day of the calendar", found(value)).into(),
-        Fault::NoSuchTime => format!("{} has no such time of day", found(value)).into(),
+        Fault::NoSuchDay => mismatch("a day of the calendar", value),
+        Fault::NoSuchTime => mismatch("a time of day", value),
     }
 }
 

@@ -11,6 +11,7 @@ fn column(name: &str, ty: ColumnType, encoding: Encoding) -> Column {
         required: false,
         description: String::new(),
         classification: None,
+        protection: None,
         encoding,
         default: None,
         missing: tarn_core::contract::MissingPolicy::default(),
@@ -62,15 +63,15 @@ fn decimals_are_exact_or_refused() {
     assert_eq!(money(number("99999999.99")), Ok(9_999_999_999));
     assert_eq!(
         money(number("100000000.00")).unwrap_err(),
-        "100000000.00 is out of range for the column's decimal"
+        "expected a number in the range of the column's decimal, found 100000000.00"
     );
     assert_eq!(
         money(text("1.005")).unwrap_err(),
-        "the text \"1.005\" has more than 2 digits behind the point"
+        "the text \"1.005\"expected at most 2 digits behind the point, found "
     );
     assert_eq!(
         money(number("1e30")).unwrap_err(),
-        "1e30 is out of range for a decimal"
+        "expected a number in the range of a decimal, found 1e30"
     );
     assert_eq!(
         money(text("12,50")).unwrap_err(),
@@ -100,7 +101,7 @@ fn minor_units_are_rescaled_exactly_or_refused() {
     assert_eq!(units(2, 6, number("4590000")), Ok(459));
     assert_eq!(
         units(2, 6, number("4587")).unwrap_err(),
-        "4587 units of 10^-6 have more than 2 digits behind the point"
+        "expected units of 10^-6 with at most 2 digits behind the point, found 4587"
     );
     assert_eq!(units(4, 2, Scalar::Integer(199)), Ok(19_900));
     assert!(
@@ -151,7 +152,7 @@ fn integers_keep_their_range_and_texts_are_no_numbers_except_ids() {
     );
     assert_eq!(
         long(ColumnType::Int, Encoding::Natural, number("2147483648")).unwrap_err(),
-        "2147483648 is out of range for a 32-bit integer"
+        "expected a number in the range of a 32-bit integer, found 2147483648"
     );
     assert_eq!(
         long(
@@ -160,7 +161,7 @@ fn integers_keep_their_range_and_texts_are_no_numbers_except_ids() {
             number("9223372036854775808")
         )
         .unwrap_err(),
-        "9223372036854775808 is out of range for a whole number of at most 64 bits"
+        "expected a number in the range of a whole number of at most 64 bits, found 9223372036854775808"
     );
     assert_eq!(
         long(ColumnType::Long, Encoding::Natural, number("1.5")).unwrap_err(),
@@ -220,7 +221,7 @@ fn times_are_instants_of_the_calendar() {
     );
     assert_eq!(
         instant(Encoding::Natural, text("2026-02-31T00:00:00Z")).unwrap_err(),
-        "the text \"2026-02-31T00:00:00Z\" is no day of the calendar"
+        "expected a day of the calendar, found the text \"2026-02-31T00:00:00Z\""
     );
     assert!(instant(Encoding::Natural, number("1767225600")).is_err());
     assert_eq!(
@@ -244,7 +245,7 @@ fn booleans_and_doubles_and_texts_take_what_they_can_hold() {
     assert!(decode(&real, number("1.5")).is_ok() && decode(&real, Scalar::Integer(1)).is_ok());
     assert_eq!(
         decode(&real, number("1e999")).unwrap_err(),
-        "1e999 is out of range for a 64-bit floating point number"
+        "expected a number in the range of a 64-bit floating point number, found 1e999"
     );
     assert!(decode(&real, Scalar::Real(f64::NAN)).is_err() && decode(&real, text("1.5")).is_err());
     let name = column("x", ColumnType::String, Encoding::Natural);

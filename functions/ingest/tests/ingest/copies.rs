@@ -29,7 +29,7 @@ async fn duplicates_of_rows_in_the_table_are_found_in_temporary_copies() {
         assert_eq!(failed(&deliver(&lake, &[key]).await), [""; 0]);
     }
     assert_eq!(rows(&lake, "ad_events").await, 4);
-    assert_eq!(rows(&lake, "quarantine").await, 4);
+    assert_eq!(rows(&lake, "quarantine_ad_events").await, 4);
 }
 
 #[tokio::test]

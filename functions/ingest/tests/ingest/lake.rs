@@ -57,7 +57,7 @@ pub fn open_with(
     catalog: Arc<dyn Catalog>,
     ledger: Arc<dyn Ledger>,
 ) -> Lake {
-    Lake::new(objects, catalog, ledger, contracts(), &local.scratch())
+    Lake::new(objects, catalog, ledger, contracts(), &local.scratch()).with_keys(local.keys())
 }
 
 /// The shop's.
@@ -153,7 +153,14 @@ pub async fn contents(lake: &Lake) -> Vec<String> {
             "web_requests",
             "client_ip, event_time, path, _source_offset",
         ),
-        ("quarantine", "dataset, rule, line, payload, _source_offset"),
+        (
+            "quarantine_ad_events",
+            "event_id, _rule, _reason, _line, _payload, _payload_bytes, _source_offset",
+        ),
+        (
+            "quarantine_web_requests",
+            "_rule, _reason, _line, _payload, _payload_bytes, _source_offset",
+        ),
     ] {
         let sql = format!("SELECT {columns}, _source_uri FROM {table}");
         let mut rows = query(lake, &sql).await;

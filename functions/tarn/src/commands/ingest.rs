@@ -108,6 +108,7 @@ fn not_landed(landing: &Landing, error: &Error) -> RunRecord {
         started_at: now,
         ended_at: Some(now),
         datasets: Vec::new(),
+        kind: tarn_core::run::RunKind::Ingest,
         unclaimed_tables: BTreeMap::new(),
     }
 }

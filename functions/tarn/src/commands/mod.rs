@@ -5,6 +5,7 @@ pub mod contract;
 pub mod demo;
 pub mod generate;
 pub mod ingest;
+pub mod keys;
 pub mod maintain;
 pub mod marts;
 pub mod quality;

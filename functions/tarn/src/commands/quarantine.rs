@@ -4,14 +4,23 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value};
 use tarn_api::query::{QueryRequest, answer};
-use tarn_core::{Error, ErrorKind, Result, quarantine};
+use tarn_core::contract::{Contract, Format};
+use tarn_core::ports::ObjectInfo;
+use tarn_core::quarantine::{self, Encoding};
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_engine::source;
+use tarn_lake::{blocking, version_parts};
 
 use crate::cli::{Global, QuarantineArgs};
 use crate::setting::{Setting, open};
 use crate::terminal::{Terminal, plural};
 
 /// The order of the list: it does not change while nothing is ingested, so that numbers can be used.
-const ORDER: &str = "_ingested_at, _source_uri, _source_offset, dataset, rule";
+const ORDER: &str = "_ingested_at, _source_uri, _source_offset, dataset, _rule";
+
+/// What every table of rejected rows has.
+const COLUMNS: &str = "_rule, _column, _reason, _line, _source_uri, _source_offset, _source_version, \
+     _run_id, _ingested_at, _contract_version, _payload_encoding, _payload_bytes, _payload_hash, _payload";
 
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
@@ -25,34 +34,50 @@ async fn rows(setting: &Setting, sql: String) -> Result<Vec<Map<String, Value>>>
     answer(&setting.lake, request).await?.objects().collect()
 }
 
+/// The rejected rows of all datasets that are asked for, as a subquery; None where no dataset has a table.
+async fn union(setting: &Setting, args: &QuarantineArgs) -> Result<Option<String>> {
+    let filter = match &args.rule {
+        Some(rule) => format!(" WHERE _rule = {}", literal(rule)),
+        None => String::new(),
+    };
+    let tables = setting.lake.catalog.list().await?;
+    let parts: Vec<String> = tables
+        .iter()
+        .filter_map(|table| Some((table, quarantine::dataset_of(table)?)))
+        .filter(|(_, dataset)| {
+            args.dataset
+                .as_deref()
+                .is_none_or(|wanted| wanted == *dataset)
+        })
+        .map(|(table, dataset)| {
+            let dataset = literal(dataset);
+            format!("SELECT {dataset} AS dataset, {COLUMNS} FROM {table}{filter}")
+        })
+        .collect();
+    Ok((!parts.is_empty()).then(|| format!("({}) AS rejected", parts.join(" UNION ALL "))))
+}
+
 /// Lists rejected rows or shows one.
 pub async fn run(global: &Global, args: &QuarantineArgs, terminal: &Terminal) -> Result<ExitCode> {
     let setting = open(global).await?;
-    if setting
-        .lake
-        .tables
-        .load(&quarantine::table_spec().name)
-        .await?
-        .is_none()
-    {
-        terminal.note("The quarantine is empty: nothing was ingested yet.");
+    let Some(union) = union(&setting, args).await? else {
+        terminal.note(&match &args.dataset {
+            None => "The quarantine is empty: nothing was ingested yet.".to_owned(),
+            Some(dataset) => {
+                format!("The quarantine is empty: nothing of {dataset} was ingested yet.")
+            }
+        });
         return Ok(ExitCode::SUCCESS);
-    }
-    let mut conditions = Vec::new();
-    if let Some(dataset) = &args.dataset {
-        conditions.push(format!("dataset = {}", literal(dataset)));
-    }
-    if let Some(rule) = &args.rule {
-        conditions.push(format!("rule = {}", literal(rule)));
-    }
-    let filter = if conditions.is_empty() {
-        String::new()
-    } else {
-        format!("WHERE {}", conditions.join(" AND "))
     };
     match args.number {
-        Some(number) => show(&setting, number, &filter, terminal).await?,
-        None => list(&setting, args.limit, &filter, terminal).await?,
+        Some(number) => show(&setting, number, &union, args.payload, terminal).await?,
+        None if args.payload => {
+            return Err(Error::new(
+                ErrorKind::BadRequest,
+                "--payload shows the payload of one row; give its number in the list",
+            ));
+        }
+        None => list(&setting, args.limit, &union, terminal).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -65,20 +90,15 @@ fn text(row: &Map<String, Value>, name: &str) -> String {
     }
 }
 
-async fn list(setting: &Setting, limit: usize, filter: &str, terminal: &Terminal) -> Result<()> {
-    let table = quarantine::table_spec().name;
-    let total = rows(
-        setting,
-        format!("SELECT count(*) AS rejected FROM {table} {filter}"),
-    )
-    .await?;
+async fn list(setting: &Setting, limit: usize, union: &str, terminal: &Terminal) -> Result<()> {
+    let total = rows(setting, format!("SELECT count(*) AS n FROM {union}")).await?;
     let total = total
         .first()
-        .and_then(|row| row.get("rejected"))
+        .and_then(|row| row.get("n"))
         .and_then(Value::as_u64)
         .unwrap_or_default();
     let sql = format!(
-        "SELECT dataset, rule, column_name, reason, line, _source_uri, _source_offset FROM {table} {filter} \
+        "SELECT dataset, _rule, _column, _reason, _line, _source_uri, _source_offset FROM {union} \
          ORDER BY {ORDER} LIMIT {limit}"
     );
     let found = rows(setting, sql).await?;
@@ -95,7 +115,7 @@ async fn list(setting: &Setting, limit: usize, filter: &str, terminal: &Terminal
         .enumerate()
         .map(|(index, row)| {
             let uri = text(row, "_source_uri");
-            let place = match row.get("line") {
+            let place = match row.get("_line") {
                 None | Some(Value::Null) => format!("at {}", text(row, "_source_offset")),
                 Some(line) => format!("line {line}"),
             };
@@ -103,8 +123,8 @@ async fn list(setting: &Setting, limit: usize, filter: &str, terminal: &Terminal
             vec![
                 (index + 1).to_string(),
                 text(row, "dataset"),
-                text(row, "rule"),
-                text(row, "reason"),
+                text(row, "_rule"),
+                text(row, "_reason"),
                 format!("{object} {place}"),
             ]
         })
@@ -125,15 +145,20 @@ async fn list(setting: &Setting, limit: usize, filter: &str, terminal: &Terminal
     Ok(())
 }
 
-async fn show(setting: &Setting, number: u64, filter: &str, terminal: &Terminal) -> Result<()> {
-    let table = quarantine::table_spec().name;
+async fn show(
+    setting: &Setting,
+    number: u64,
+    union: &str,
+    payload: bool,
+    terminal: &Terminal,
+) -> Result<()> {
     let offset = number.checked_sub(1).ok_or_else(|| {
         Error::new(
             ErrorKind::BadRequest,
             "rejected rows are numbered from 1; list them with: tarn quarantine",
         )
     })?;
-    let sql = format!("SELECT * FROM {table} {filter} ORDER BY {ORDER} LIMIT 1 OFFSET {offset}");
+    let sql = format!("SELECT * FROM {union} ORDER BY {ORDER} LIMIT 1 OFFSET {offset}");
     let row = rows(setting, sql)
         .await?
         .into_iter()
@@ -144,28 +169,105 @@ async fn show(setting: &Setting, number: u64, filter: &str, terminal: &Terminal)
                 format!("there is no rejected row {number}; list them with: tarn quarantine"),
             )
         })?;
+    if payload {
+        return show_payload(setting, &row, terminal).await;
+    }
     if terminal.is_json() {
         return terminal.json(&row);
     }
     for (label, name) in [
         ("dataset", "dataset"),
-        ("rule", "rule"),
-        ("column", "column_name"),
-        ("reason", "reason"),
+        ("rule", "_rule"),
+        ("column", "_column"),
+        ("reason", "_reason"),
         ("object", "_source_uri"),
         ("version", "_source_version"),
-        ("line", "line"),
+        ("line", "_line"),
         ("offset", "_source_offset"),
         ("run", "_run_id"),
         ("rejected", "_ingested_at"),
-        ("encoding", "payload_encoding"),
-        ("bytes", "payload_bytes"),
+        ("contract", "_contract_version"),
+        ("encoding", "_payload_encoding"),
+        ("bytes", "_payload_bytes"),
+        ("hash", "_payload_hash"),
     ] {
         let value = text(&row, name);
         if !value.is_empty() {
             terminal.line(format!("{label:<9} {value}"))?;
         }
     }
+    if text(&row, "_payload_encoding") == Encoding::Withheld.as_str() {
+        terminal.note("The payload is withheld: it may hold personal data. Read it from the raw object with --payload");
+        return Ok(());
+    }
     terminal.line("payload")?;
-    terminal.line(text(&row, "payload"))
+    terminal.line(text(&row, "_payload"))
+}
+
+/// Reads the payload from the raw object, as it was received.
+async fn show_payload(
+    setting: &Setting,
+    row: &Map<String, Value>,
+    terminal: &Terminal,
+) -> Result<()> {
+    let (dataset, uri) = (text(row, "dataset"), text(row, "_source_uri"));
+    let contract = setting
+        .lake
+        .contracts
+        .get(&dataset)
+        .cloned()
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                format!("no contract describes {dataset}; name those that do with --contracts"),
+            )
+        })?;
+    let key = setting.lake.objects.key_of(&uri).ok_or_else(|| {
+        Error::new(
+            ErrorKind::NotFound,
+            format!("{uri} is in another lake than this one"),
+        )
+    })?;
+    let source_version = text(row, "_source_version");
+    let (version, sequencer) = version_parts(&source_version);
+    let copy = setting
+        .lake
+        .objects
+        .fetch_version(&ObjectInfo {
+            key,
+            size: 0,
+            version: version.to_owned(),
+            sequencer: sequencer.to_owned(),
+            last_modified: chrono::Utc::now(),
+        })
+        .await?;
+    let offset = row
+        .get("_source_offset")
+        .and_then(Value::as_i64)
+        .unwrap_or_default();
+    let payloads = blocking(move || payloads(&contract, copy.path(), offset)).await?;
+    if payloads.is_empty() {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!("{uri} has no row at {offset} under the present contract of {dataset}"),
+        ));
+    }
+    for payload in payloads {
+        let (payload, _) = tarn_engine::quarantine::payload_text(&payload);
+        if terminal.is_json() {
+            terminal.json(&serde_json::json!({ "payload": payload }))?;
+        } else {
+            terminal.line(payload)?;
+        }
+    }
+    Ok(())
+}
+
+fn payloads(contract: &Contract, path: &std::path::Path, offset: i64) -> Result<Vec<Vec<u8>>> {
+    if contract.format == Format::Sqlite {
+        let database = source::sqlite::Database::open(path)?;
+        let (_, mut reader) = database.table(contract)?;
+        return source::payloads_at(contract, &mut reader, offset);
+    }
+    source::payloads_at(contract, source::open(contract, path)?.as_mut(), offset)
 }

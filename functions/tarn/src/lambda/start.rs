@@ -53,6 +53,7 @@ impl Handler {
                 Need::Database(Zone::Quality),
                 Need::Ledger,
                 Need::MartsQueue,
+                Need::PseudonymSecret,
             ],
             Handler::Archive => &[Need::Raw, Need::Stream, Need::StreamDataset],
             Handler::Marts => &[
@@ -216,7 +217,7 @@ mod tests {
 
     use super::*;
 
-    const RIGHT: [(&str, &str); 13] = [
+    const RIGHT: [(&str, &str); 14] = [
         ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"),
         ("AWS_LAMBDA_FUNCTION_NAME", "tarn-dev-ingest"),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
@@ -229,6 +230,10 @@ mod tests {
         ("TARN_CURATED_DATABASE", "tarn_curated"),
         ("TARN_QUALITY_DATABASE", "tarn_quality"),
         ("TARN_LEDGER_TABLE", "tarn-ledger"),
+        (
+            "TARN_PSEUDONYM_SECRET",
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:tarn-pseudonym-AbCdEf",
+        ),
         (
             "TARN_MARTS_QUEUE_URL",
             "https://sqs.eu-central-1.amazonaws.com/123456789012/tarn-marts",

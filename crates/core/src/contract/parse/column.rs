@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::custom::{self, Custom};
+use super::protection;
 use super::types::{column_type, encoding};
 use super::value;
 use super::yaml::{Faults, Map, Node, Place, Spanned, Value};
@@ -138,6 +139,7 @@ pub(super) fn read(
             format!("use one of {}", CLASSIFICATIONS.join(", ")),
         );
     }
+    let protection = protection::read(&map, &custom, ty.as_ref(), required, faults);
     let description = map
         .text("description", faults)
         .map(|text| text.value.trim().to_owned())
@@ -157,6 +159,7 @@ pub(super) fn read(
         required,
         description,
         classification: classification.map(|class| class.value.to_owned()),
+        protection,
         encoding: encoding.unwrap_or(Encoding::Natural),
         default: default.map(|default| default.value.to_owned()),
         missing,

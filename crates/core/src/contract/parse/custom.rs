@@ -23,6 +23,7 @@ pub(super) const COLUMN: &[&str] = &[
     "missing",
     "missingValues",
     "owner",
+    "protection",
 ];
 
 /// Those of a rule.

@@ -295,6 +295,20 @@ pub(super) fn deduplication(
             "use a string or integer column",
         );
     }
+    if let Some(column) = &property.column
+        && let Some(protection) = column.protection
+        && !protection.keeps_identity()
+    {
+        faults.add(
+            by.at,
+            format!(
+                "deduplicateBy names '{}', whose protection {} would make different events equal",
+                by.value,
+                protection.as_str()
+            ),
+            "protect it with pseudonymise",
+        );
+    }
     let window_days = u32::try_from(window?.value).ok()?;
     Some(Deduplication {
         column: by.value.to_owned(),

@@ -271,6 +271,7 @@ fn too_long(long: LongLine) -> Rejected {
         ),
         line: Some(long.line),
         offset: long.offset as i64,
+        row: None,
         payload_bytes: long.bytes,
         payload: long.head,
     }

@@ -20,6 +20,7 @@ pub fn column(name: &str, ty: ColumnType) -> Column {
         required: false,
         description: String::new(),
         classification: None,
+        protection: None,
         encoding: Encoding::Natural,
         default: None,
         missing: tarn_core::contract::MissingPolicy::default(),

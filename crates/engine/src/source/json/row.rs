@@ -39,7 +39,9 @@ impl From<KeyError> for RowFault {
     fn from(error: KeyError) -> Self {
         match error {
             KeyError::Json(error) => error.into(),
-            KeyError::Duplicate(key) => RowFault::Parse(format!("duplicate key \"{key}\"")),
+            KeyError::Duplicate(key) => {
+                RowFault::Parse(format!("expected each key once, found \"{key}\" again"))
+            }
         }
     }
 }

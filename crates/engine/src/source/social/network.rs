@@ -238,7 +238,7 @@ fn reddit<'a>(node: &Node<'a>) -> Result<Post<'a>> {
     let kind = kind.unwrap_or(if comment { "t1" } else { "t3" });
     if kind != "t1" && kind != "t3" {
         return Err(PostFault::Parse(format!(
-            "a thing of Reddit's kind {kind} is no post or comment"
+            "expected a post or comment of Reddit, found a thing of kind {kind}"
         )));
     }
     let post_id = match text_of(data, "name", Field::PostId)? {

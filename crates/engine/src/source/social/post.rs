@@ -128,7 +128,9 @@ impl From<KeyError> for PostFault {
     fn from(error: KeyError) -> Self {
         match error {
             KeyError::Json(error) => error.into(),
-            KeyError::Duplicate(key) => PostFault::Parse(format!("duplicate key \"{key}\"")),
+            KeyError::Duplicate(key) => {
+                PostFault::Parse(format!("expected each key once, found \"{key}\" again"))
+            }
         }
     }
 }

@@ -80,11 +80,11 @@ pub fn shape_of(node: &Node<'_>) -> Result<Shape, PostFault> {
         keys.push("…");
     }
     Err(PostFault::Parse(format!(
-        "not a post of X, Mastodon, Reddit or the plain shape: its keys are {}",
+        "expected a post of X, Mastodon, Reddit or the plain shape, found {}",
         if keys.is_empty() {
-            "none".to_owned()
+            "no keys".to_owned()
         } else {
-            keys.join(", ")
+            format!("the keys {}", keys.join(", "))
         }
     )))
 }

@@ -21,6 +21,7 @@ fn columns() -> Vec<Column> {
         required: false,
         description: String::new(),
         classification: None,
+        protection: None,
         encoding: Encoding::Natural,
         default: None,
         missing: tarn_core::contract::MissingPolicy::default(),
@@ -406,7 +407,7 @@ fn reddit_posts_and_comments_are_read() {
     assert_eq!(seen.counts(), (2, 1, 0));
     assert_eq!(
         seen.rejected[0].reason,
-        "a thing of Reddit's kind more is no post or comment"
+        "expected a post or comment of Reddit, found a thing of kind more"
     );
     let columns = [
         "post_id",
@@ -483,8 +484,8 @@ fn what_is_no_post_is_rejected_with_its_reason() {
             "latitude.type",
             "expected a 64-bit floating point number, found 1e999",
         ),
-        (8, "parse", "duplicate key \"text\""),
-        (9, "parse", "duplicate key \"text\""),
+        (8, "parse", "expected each key once, found \"text\" again"),
+        (9, "parse", "expected each key once, found \"text\" again"),
         (
             10,
             "created_at.type",
@@ -493,7 +494,7 @@ fn what_is_no_post_is_rejected_with_its_reason() {
         (
             11,
             "parse",
-            "not a post of X, Mastodon, Reddit or the plain shape: its keys are hello",
+            "expected a post of X, Mastodon, Reddit or the plain shape, found the keys hello",
         ),
         (12, "parse", "not a post: expected an object"),
         (
@@ -514,7 +515,7 @@ fn what_is_no_post_is_rejected_with_its_reason() {
         (
             16,
             "parse",
-            "a thing of Reddit's kind t5 is no post or comment",
+            "expected a post or comment of Reddit, found a thing of kind t5",
         ),
     ];
     assert_eq!(reasons, expected);

@@ -134,6 +134,16 @@ impl<'a> Rules<'a> {
                     },
                     at,
                 );
+                if self.context.columns[subject.index].protection.is_some() {
+                    faults.add(
+                        quality.name.at,
+                        format!(
+                            "{} is personal, and what is kept of it refers to nothing",
+                            subject.name
+                        ),
+                        "remove the rule; a rule of type: sql can compare pseudonyms of two tables",
+                    );
+                }
                 if matches!(
                     subject.ty,
                     ColumnType::Double | ColumnType::Boolean | ColumnType::StringList
@@ -460,7 +470,7 @@ impl<'a> Rules<'a> {
                 let columns = (0..self.context.columns.len())
                     .filter(|&index| {
                         let column = &self.context.columns[index];
-                        !column.personal
+                        column.protection.is_none()
                             && matches!(
                                 column.ty,
                                 Some(ColumnType::String | ColumnType::StringList)

@@ -1,0 +1,185 @@
+//! Protects personal columns: the values as received become the values that the tables keep. What is
+//! done to a text is done once per distinct text where a column interns its texts.
+
+use std::borrow::Cow;
+
+use tarn_core::contract::{Column, Contract};
+use tarn_core::privacy::{MASK, Protection, PseudonymKey, network, redacted, year};
+use tarn_core::schema::ColumnType;
+use tarn_core::{Error, Result};
+
+use crate::batch::Batch;
+use crate::column::{ColumnData, ListColumn, Plain, TextColumn};
+
+/// The protection of one contract's columns.
+pub struct Protector<'a> {
+    contract: &'a Contract,
+    /// None where no column of the contract is personal.
+    key: Option<PseudonymKey>,
+}
+
+impl<'a> Protector<'a> {
+    /// A protector for rows of a contract.
+    ///
+    /// # Errors
+    /// `Internal` where the contract has personal columns and there is no key.
+    pub fn new(contract: &'a Contract, key: Option<PseudonymKey>) -> Result<Self> {
+        if contract.is_personal() && key.is_none() {
+            return Err(Error::internal(format!(
+                "{} has personal columns, and there is no key to protect them with",
+                contract.dataset
+            )));
+        }
+        Ok(Protector {
+            key: key.filter(|_| contract.is_personal()),
+            contract,
+        })
+    }
+
+    /// The key, where the contract has personal columns.
+    pub fn key(&self) -> Option<&PseudonymKey> {
+        self.key.as_ref()
+    }
+
+    /// Protects the rows of a batch, those that broke a rule among them.
+    ///
+    /// # Errors
+    /// `Internal` where a column has another type than its contract says.
+    pub fn apply(&self, batch: &mut Batch) -> Result<()> {
+        self.columns(&mut batch.columns)?;
+        self.columns(&mut batch.turned_away)?;
+        if self.key.is_some() {
+            for rejected in &mut batch.rejected {
+                if rejected.row.is_none() {
+                    rejected.reason = without_value(&rejected.reason);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn columns(&self, columns: &mut [ColumnData]) -> Result<()> {
+        let Some(key) = &self.key else {
+            return Ok(());
+        };
+        for (column, data) in self.contract.columns.iter().zip(columns) {
+            if let Some(protection) = column.protection {
+                let received = std::mem::replace(data, ColumnData::Boolean(Plain::new()));
+                *data = protected(column, protection, received, key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The key's version for each row of protected columns that has a pseudonym, or of which `also`
+    /// says that the key was used; None where there is no key.
+    pub fn key_versions(
+        &self,
+        columns: &[ColumnData],
+        also: impl Fn(usize) -> bool,
+        rows: usize,
+    ) -> Option<ColumnData> {
+        let key = self.key.as_ref()?;
+        let pseudonyms: Vec<&ColumnData> = self
+            .contract
+            .columns
+            .iter()
+            .zip(columns)
+            .filter(|(column, _)| column.protection == Some(Protection::Pseudonymise))
+            .map(|(_, data)| data)
+            .collect();
+        let version = i32::try_from(key.version()).unwrap_or(i32::MAX);
+        let mut versions = Plain::new();
+        for row in 0..rows {
+            if also(row) || pseudonyms.iter().any(|data| data.validity().get(row)) {
+                versions.push(version);
+            } else {
+                versions.push_null();
+            }
+        }
+        Some(ColumnData::Int(versions))
+    }
+}
+
+/// The reason for a row that could not be read, without the part of the source that it quotes: every
+/// reader quotes behind the word `found`, if at all.
+fn without_value(reason: &str) -> String {
+    match reason.split_once(", found ") {
+        Some((expected, _)) => format!("{expected}, found something else, which is withheld"),
+        None => reason.to_owned(),
+    }
+}
+
+fn protected(
+    column: &Column,
+    protection: Protection,
+    data: ColumnData,
+    key: &PseudonymKey,
+) -> Result<ColumnData> {
+    if protection == Protection::Drop {
+        let mut nulls = ColumnData::new(&column.ty);
+        (0..data.len()).for_each(|_| nulls.push_null());
+        return Ok(nulls);
+    }
+    let change = |text: &[u8]| -> Vec<u8> {
+        match protection {
+            Protection::Pseudonymise => key.pseudonym(text).to_vec(),
+            Protection::Redact => {
+                // Texts are valid UTF-8.
+                let text = String::from_utf8_lossy(text);
+                match redacted(&text) {
+                    Cow::Borrowed(_) => text.into_owned().into_bytes(),
+                    Cow::Owned(text) => text.into_bytes(),
+                }
+            }
+            Protection::Generalise => std::str::from_utf8(text)
+                .ok()
+                .and_then(network)
+                .unwrap_or_else(|| MASK.to_owned())
+                .into_bytes(),
+            Protection::Mask | Protection::Drop => MASK.as_bytes().to_vec(),
+        }
+    };
+    Ok(match (data, protection) {
+        (ColumnData::Text(texts), _) => ColumnData::Text(texts.map(change)),
+        (ColumnData::List(list), _) => ColumnData::List(ListColumn {
+            items: list.items.map(change),
+            ..list
+        }),
+        (ColumnData::Int(days), Protection::Generalise) if column.ty == ColumnType::Date => {
+            let mut years = Plain::new();
+            for row in 0..days.values.len() {
+                match days.get(row) {
+                    Some(day) => years.push(year(day)),
+                    None => years.push_null(),
+                }
+            }
+            ColumnData::Int(years)
+        }
+        (ColumnData::Int(numbers), Protection::Pseudonymise) => digits(&numbers, key),
+        (ColumnData::Long(numbers), Protection::Pseudonymise) => digits(&numbers, key),
+        _ => {
+            return Err(Error::internal(format!(
+                "column {} cannot be protected by {}",
+                column.name,
+                protection.as_str()
+            )));
+        }
+    })
+}
+
+/// Pseudonyms of numbers: of their decimal digits, so that a number and its text have the same one.
+fn digits<T: Copy + Default + ToString>(numbers: &Plain<T>, key: &PseudonymKey) -> ColumnData {
+    let mut texts = TextColumn::new(true);
+    for row in 0..numbers.values.len() {
+        match numbers.get(row) {
+            Some(number) => texts.push(&key.pseudonym(number.to_string().as_bytes())),
+            None => texts.push_null(),
+        }
+    }
+    ColumnData::Text(texts)
+}
+
+#[cfg(test)]
+#[path = "protect_tests.rs"]
+mod tests;

@@ -1,0 +1,208 @@
+//! What a replay of an object would do, without doing it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tarn_core::contract::{Contract, Format};
+use tarn_core::quarantine;
+use tarn_core::run::DatasetOutcome;
+use tarn_core::schema::{ColumnType, TableField, TableName, TableSpec};
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_engine::batch::Reader;
+use tarn_engine::check::Survey;
+use tarn_engine::ingest::{Job, Staged};
+use tarn_engine::source::{self, sqlite::Database};
+use tarn_engine::totals::{self, Totals};
+use tarn_lake::{Lake, blocking, new_run_id};
+use tarn_table::{FileFilter, VersionRef};
+
+use crate::append::existing_of;
+use crate::rules::{Tables, ordered};
+use crate::{Run, missing};
+
+/// What would become of one dataset's rows of one object.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// The dataset.
+    pub dataset: String,
+    /// Rows of the object that are in quarantine now.
+    pub in_quarantine: u64,
+    /// What reading the object again finds.
+    pub outcome: DatasetOutcome,
+    /// The object's rows in the table as they are: for a database, all rows of the table.
+    pub before: Totals,
+    /// The same as they would be.
+    pub after: Totals,
+}
+
+/// Reads the current version of a raw object under the present contracts and commits nothing.
+///
+/// # Errors
+/// Those that would fail a run.
+pub async fn rehearse(lake: &Lake, key: &str) -> Result<Vec<Rehearsal>> {
+    let contracts: Vec<Contract> = lake.contracts.claiming(key).into_iter().cloned().collect();
+    if contracts.is_empty() {
+        return Err(Error::new(
+            ErrorKind::BadContract,
+            format!("no contract claims {key}"),
+        ));
+    }
+    let info = match lake.objects.head(key).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing(key)),
+        other => other?,
+    };
+    let id = new_run_id();
+    let run = Run {
+        lake,
+        uri: lake.objects.uri(key),
+        info,
+        staging: lake.staging(&id)?,
+        id,
+        again: true,
+    };
+    let contracts: Vec<Arc<Contract>> = ordered(contracts).into_iter().map(Arc::new).collect();
+    let mut tables = Tables::open(&run, &contracts).await?;
+    let mut rehearsals = Vec::new();
+    for contract in contracts {
+        let rehearsal;
+        (rehearsal, tables) = of_dataset(&run, contract, tables).await?;
+        rehearsals.push(rehearsal);
+    }
+    Ok(rehearsals)
+}
+
+/// The tables are handed on: a dataset's rows may refer to those of one before it.
+async fn of_dataset(
+    run: &Run<'_>,
+    contract: Arc<Contract>,
+    tables: Tables,
+) -> Result<(Rehearsal, Tables)> {
+    let spec = contract.table_spec();
+    let fields = numbered(&spec);
+    let (staged, tables) = stage(run, &contract, fields.clone(), tables).await?;
+    let paths: Vec<PathBuf> = staged
+        .accepted
+        .iter()
+        .map(|file| file.path.clone())
+        .collect();
+    let after = {
+        let fields = fields.clone();
+        blocking(move || totals::of_files(&fields, &paths, None)).await?
+    };
+    // A database is the whole of its tables, any other object a part.
+    let source = (contract.format != Format::Sqlite).then(|| run.uri.clone());
+    let before = of_table(run, &spec.name, source).await?;
+    let in_quarantine = of_table(
+        run,
+        &quarantine::table(&contract.dataset),
+        Some(run.uri.clone()),
+    )
+    .await?;
+    let rehearsal = Rehearsal {
+        dataset: contract.dataset.clone(),
+        in_quarantine: in_quarantine.rows,
+        outcome: staged.outcome,
+        before,
+        after,
+    };
+    Ok((rehearsal, tables))
+}
+
+/// The fields of a table that is not made: nobody else reads its files.
+fn numbered(spec: &TableSpec) -> Vec<TableField> {
+    let mut next = 0..;
+    let mut id = || next.next().unwrap_or_default() + 1;
+    spec.fields
+        .iter()
+        .map(|field| TableField {
+            field: field.clone(),
+            id: id(),
+            element_id: (field.ty == ColumnType::StringList).then(&mut id),
+        })
+        .collect()
+}
+
+async fn of_table(run: &Run<'_>, name: &TableName, source: Option<String>) -> Result<Totals> {
+    let Some(table) = run.lake.tables.load(name).await? else {
+        return Ok(Totals::default());
+    };
+    let filter = source.as_deref().map(FileFilter::source_uri);
+    let local = run
+        .lake
+        .fetch_table(&table, &VersionRef::Current, filter.as_ref())
+        .await?;
+    let fields = table.fields();
+    blocking(move || {
+        // Taken as a whole: it keeps its files readable.
+        let local = local;
+        let paths: Vec<PathBuf> = local.iter().map(|(_, path)| path.to_owned()).collect();
+        totals::of_files(&fields, &paths, source.as_deref())
+    })
+    .await
+}
+
+async fn stage(
+    run: &Run<'_>,
+    contract: &Arc<Contract>,
+    fields: Vec<TableField>,
+    mut tables: Tables,
+) -> Result<(Staged, Tables)> {
+    let existing = match (
+        &contract.deduplication,
+        run.lake.tables.load(&contract.table()).await?,
+    ) {
+        (Some(_), Some(table)) => Some(crate::append::existing(run, &table).await?),
+        _ => None,
+    };
+    let copy = run.lake.objects.fetch_version(&run.info).await?;
+    let spec = quarantine::table_spec(contract);
+    let (contract, stamp) = (contract.clone(), run.stamp(&contract.version));
+    let (key, bytes) = (run.key(&contract).await?, run.info.size);
+    let staging = run.staging.subfolder(&contract.dataset)?;
+    let (uri, put_at) = (run.uri.clone(), run.info.last_modified.timestamp_micros());
+    blocking(move || {
+        let database = match contract.format {
+            Format::Sqlite => Some(Database::open(copy.path())?),
+            _ => None,
+        };
+        let open = || -> Result<Box<dyn Reader + '_>> {
+            match &database {
+                Some(database) => Ok(Box::new(database.table(&contract)?.1)),
+                None => source::open(&contract, copy.path()),
+            }
+        };
+        let survey = match contract.has_outlier_rule() {
+            true => Some(Survey::of(open()?.as_mut(), &contract)?),
+            false => None,
+        };
+        let job = Job {
+            contract: &contract,
+            fields,
+            quarantine: (numbered(&spec), spec.partitioning.clone()),
+            stamp,
+            key,
+            staging,
+            existing: existing.as_ref().map(existing_of).unwrap_or_default(),
+            bytes,
+            put_at,
+            references: tables.references(&contract)?,
+            survey,
+        };
+        let mut staged = tarn_engine::ingest::run(open()?.as_mut(), &job)?;
+        tables.stage(&contract, &job.fields, &staged.accepted, &uri);
+        tables.judge(&contract, &mut staged.outcome)?;
+        Ok((staged, tables))
+    })
+    .await
+}
+
+/// Rows that moved, by column, over several rehearsals of a dataset.
+pub fn moved(rehearsals: &[&Rehearsal]) -> BTreeMap<String, String> {
+    let (mut before, mut after) = (Totals::default(), Totals::default());
+    for rehearsal in rehearsals {
+        before.include(&rehearsal.before);
+        after.include(&rehearsal.after);
+    }
+    before.moved(&after)
+}

@@ -14,6 +14,7 @@ mod lambda;
 mod layers;
 mod memory;
 mod readers;
+mod rules;
 mod serve;
 mod shared_data;
 mod writers;

@@ -23,7 +23,7 @@ pub struct Args {
     /// Runs of each side; the median counts
     #[arg(long, default_value_t = 5)]
     pub runs: usize,
-    /// Only these: logs, logsgz, ads, social, sqlite, anomalies
+    /// Only these: logs, logsgz, ads, social, sqlite, rules, anomalies
     #[arg(long, value_delimiter = ',')]
     pub only: Vec<String>,
 }
@@ -258,6 +258,36 @@ fn anomalies() -> Outcome {
     )
 }
 
+/// A run with thirty rules may cost so many times one with none.
+const RULES_CEILING: f64 = 1.5;
+
+/// The cost of rules: the access log with thirty of them against none. What was missed, if anything.
+fn rules(args: &Args, generator: &Path, data: &Path, work: &Path) -> Outcome<Option<String>> {
+    let Some(logs) = CASES.iter().find(|case| case.name == "logs") else {
+        return Err("there is no case logs".to_owned());
+    };
+    let file = generate(generator, args, data, logs)?;
+    let with = |contracts: &'static str| Case {
+        contracts: Some(contracts),
+        ..*logs
+    };
+    let (none, thirty) = (
+        with("xtask/bench/rules/none"),
+        with("xtask/bench/rules/thirty"),
+    );
+    let (mut without, mut ruled) = (Vec::new(), Vec::new());
+    for _ in 0..args.runs {
+        without.push(ours(&none, &file, &work.join("lake"))?.0);
+        ruled.push(ours(&thirty, &file, &work.join("lake"))?.0);
+    }
+    let (without, ruled) = (median(without), median(ruled));
+    let ratio = ruled / without;
+    println!("\n| rules | CPU s | times none |\n|---:|---:|---:|");
+    println!("| 0 | {without:.2} | 1.00 |\n| 30 | {ruled:.2} | {ratio:.2} |");
+    Ok((ratio > RULES_CEILING)
+        .then(|| format!("rules: {ratio:.2} times the cost instead of at most {RULES_CEILING}")))
+}
+
 /// Runs the benchmark and prints the ratios.
 pub fn run(args: &Args) -> Outcome {
     let asked = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
@@ -335,6 +365,9 @@ pub fn run(args: &Args) -> Outcome {
                 ));
             }
         }
+    }
+    if args.only.is_empty() || args.only.iter().any(|name| name == "rules") {
+        missed.extend(rules(args, &generator, &data, &work)?);
     }
     if missed.is_empty() {
         Ok(())

@@ -77,18 +77,21 @@ fn command_line() -> Outcome<String> {
 
 /// Writes the pages, or checks that they are what would be written.
 pub fn run(check: bool) -> Outcome {
-    let path = root().join("docs/reference/command-line.md");
-    let page = command_line()?;
-    if check {
-        let found = std::fs::read_to_string(&path).unwrap_or_default();
-        return if found == page {
-            Ok(())
-        } else {
-            Err(format!(
+    let pages = [
+        ("command-line.md", command_line()?),
+        ("rules.md", tarn_core::contract::kinds::page()),
+    ];
+    let folder = root().join("docs/reference");
+    for (name, page) in pages {
+        let path = folder.join(name);
+        if !check {
+            std::fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))?;
+        } else if std::fs::read_to_string(&path).unwrap_or_default() != page {
+            return Err(format!(
                 "{} is out of date; run cargo xtask docs",
                 path.display()
-            ))
-        };
+            ));
+        }
     }
-    std::fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))
+    Ok(())
 }

@@ -6,7 +6,11 @@ use std::process::Command;
 use crate::{Outcome, root, target};
 
 /// What the tests judge with.
-pub const TEST_PACKAGES: &[&str] = &["datacontract-cli==1.2.8", "pyiceberg[glue,pyarrow]==0.12.0"];
+pub const TEST_PACKAGES: &[&str] = &[
+    "datacontract-cli==1.2.8",
+    "duckdb==2.0.0",
+    "pyiceberg[glue,pyarrow]==0.12.0",
+];
 
 /// The AWS command line, with which the tests upload.
 pub const AWS_CLI: &[&str] = &["awscli==1.46.3"];

@@ -8,6 +8,8 @@ mod outlier;
 mod personal;
 mod reference;
 pub mod tables;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use tarn_core::contract::{Check, Column, Contract, RowCheck, Rule, Unit};

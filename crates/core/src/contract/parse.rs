@@ -352,9 +352,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
                     name: &property.name.value,
                     source_name: column.map_or("", |column| &column.source_name),
                     ty: column.map(|column| &column.ty),
-                    personal: column.is_some_and(|column| {
-                        column.classification.as_deref() == Some("restricted")
-                    }),
+                    protection: column.and_then(|column| column.protection),
                 }
             })
             .collect(),

@@ -87,14 +87,14 @@ fn rows_with(columns: &[&ColumnData], breaks: impl Fn(usize) -> bool) -> Vec<usi
         .collect()
 }
 
-fn scale(ty: &ColumnType) -> u8 {
+pub(super) fn scale(ty: &ColumnType) -> u8 {
     match ty {
         ColumnType::Decimal { scale, .. } => *scale,
         _ => 0,
     }
 }
 
-fn power(exponent: u8) -> i128 {
+pub(super) fn power(exponent: u8) -> i128 {
     10_i128.pow(u32::from(exponent))
 }
 
@@ -108,7 +108,7 @@ pub(super) fn whole((data, ty): Typed<'_>, shift: u8, row: usize) -> Option<i128
     Some(value * power(shift - scale(ty)))
 }
 
-fn double((data, ty): Typed<'_>, row: usize) -> Option<f64> {
+pub(super) fn double((data, ty): Typed<'_>, row: usize) -> Option<f64> {
     match data {
         ColumnData::Int(column) => column.get(row).map(f64::from),
         ColumnData::Long(column) => column

@@ -15,7 +15,7 @@ use crate::column::ColumnData;
 use crate::frame;
 
 /// Whole numbers and decimals are compared as multiples of 10^-18.
-const SCALE: u8 = 18;
+pub(super) const KEY_SCALE: u8 = 18;
 
 /// The distinct values of a column. Texts are held by hashes of 128 bits; 16 bytes a value.
 #[derive(Debug, Clone, Default)]
@@ -69,7 +69,7 @@ impl KeySet {
             if let ColumnData::Text(column) = data {
                 self.texts.extend(column.get(row).map(xxh3_128));
             } else {
-                self.numbers.extend(whole((data, ty), SCALE, row));
+                self.numbers.extend(whole((data, ty), KEY_SCALE, row));
             }
         }
     }
@@ -82,7 +82,7 @@ impl KeySet {
             }
             _ => (0..data.len())
                 .filter(|&row| {
-                    whole((data, ty), SCALE, row)
+                    whole((data, ty), KEY_SCALE, row)
                         .is_some_and(|value| !self.numbers.contains(&value))
                 })
                 .collect(),

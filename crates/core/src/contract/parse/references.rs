@@ -50,6 +50,16 @@ pub(super) fn faults(outcomes: &[Outcome]) -> Vec<Diagnostic> {
                 );
                 continue;
             };
+            if foreign.value.row && column.is_personal() {
+                faults.add(
+                    foreign.at,
+                    format!(
+                        "{}.{} is personal, and what is kept of it cannot be referred to",
+                        to.dataset, to.column
+                    ),
+                    "refer to a column without a protection",
+                );
+            }
             if !rule::comparable(ty, &column.ty) {
                 faults.add(
                     foreign.at,

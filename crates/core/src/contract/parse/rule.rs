@@ -18,6 +18,7 @@ use crate::contract::{
     Check, ColumnRef, Format, Missing, MissingAction, ObjectMeasure, RowCheck, Rule, Severity,
     TableMeasure, Threshold, ValueCheck,
 };
+use crate::privacy::Protection;
 use crate::quality::monitor::Monitor;
 use crate::schema::ColumnType;
 
@@ -38,8 +39,8 @@ pub(super) struct Known<'a> {
     pub source_name: &'a str,
     /// None where the type is at fault.
     pub ty: Option<&'a ColumnType>,
-    /// Whether its values are declared to be personal.
-    pub personal: bool,
+    /// What becomes of its values before they are kept; None where they are not personal.
+    pub protection: Option<Protection>,
 }
 
 /// What is known of the contract when its rules are read.
@@ -118,6 +119,8 @@ pub(super) struct Rules<'a> {
     ids: HashSet<String>,
     /// Of the property that is being read.
     owner: Option<&'a str>,
+    /// Where the property, or the schema object, stands.
+    at: Place,
 }
 
 /// What a rule asks, and for people.
@@ -159,6 +162,7 @@ pub(super) fn read<'a>(
         monitors: Vec::new(),
         ids: HashSet::new(),
         owner: None,
+        at: object.at,
     };
     for (index, property) in properties.iter().enumerate() {
         let Some(column) = &property.column else {
@@ -170,9 +174,11 @@ pub(super) fn read<'a>(
             ty: &column.ty,
         };
         rules.owner = property.owner.as_deref();
+        rules.at = property.unique.unwrap_or(property.name.at);
         rules.property(property, subject, faults);
     }
     rules.owner = None;
+    rules.at = object.at;
     for node in object.list("quality", faults) {
         if let Some(mapping) = monitor::mapping(node) {
             let found = monitor::read(node, mapping, &rules.context, &rules.monitors, faults);
@@ -324,6 +330,23 @@ impl<'a> Rules<'a> {
         faults: &mut Faults,
     ) {
         let key = self.context.is_key(columns);
+        // Repeated rows are told apart by what is kept of them.
+        if let Some(&index) = columns.iter().find(|&&index| {
+            let protection = self.context.columns[index].protection;
+            !matches!(protection, None | Some(Protection::Pseudonymise))
+        }) && threshold == Threshold::NONE
+            && meta.severity.unwrap_or(Severity::Reject) == Severity::Reject
+        {
+            faults.add(
+                self.at,
+                format!(
+                    "{} is not kept as it is, so that repeated values cannot be told apart",
+                    self.context.columns[index].name
+                ),
+                "write severity: warn, or protection: pseudonymise, which keeps equal values equal",
+            );
+            return;
+        }
         let kind = kinds::kind(if key { "primaryKey" } else { "duplicateValues" });
         let Some(kind) = kind else {
             return;

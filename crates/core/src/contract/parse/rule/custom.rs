@@ -134,6 +134,16 @@ impl<'a> Rules<'a> {
                     },
                     at,
                 );
+                if self.context.columns[subject.index].protection.is_some() {
+                    faults.add(
+                        quality.name.at,
+                        format!(
+                            "{} is personal, and what is kept of it refers to nothing",
+                            subject.name
+                        ),
+                        "remove the rule; a rule of type: sql can compare pseudonyms of two tables",
+                    );
+                }
                 if matches!(
                     subject.ty,
                     ColumnType::Double | ColumnType::Boolean | ColumnType::StringList
@@ -157,14 +167,14 @@ impl<'a> Rules<'a> {
                     );
                 }
                 let node = quality.needed("method", "add method: mad", faults)?;
-                let methods: [(&str, fn(f64) -> Outlier); 3] = [
-                    ("mad", Outlier::Mad),
-                    ("iqr", Outlier::Iqr),
-                    ("medianMultiple", Outlier::MedianMultiple),
+                let methods = [
+                    ("mad", Outlier::Mad(limit)),
+                    ("iqr", Outlier::Iqr(limit)),
+                    ("medianMultiple", Outlier::MedianMultiple(limit)),
                 ];
                 let names = methods.map(|(name, _)| name);
                 let method = one_of(node, "method", &methods, &names, faults)?;
-                let text = match method(limit) {
+                let text = match method {
                     Outlier::Mad(limit) => format!("has a robust z-score of at most {limit}"),
                     Outlier::Iqr(limit) => {
                         format!("is within {limit} interquartile ranges of the quartiles")
@@ -173,7 +183,7 @@ impl<'a> Rules<'a> {
                         format!("is at most {limit} times the median")
                     }
                 };
-                (RowCheck::Outlier(method(limit)), text)
+                (RowCheck::Outlier(method), text)
             }
             _ => {
                 of_text(quality, subject, faults)?;
@@ -460,7 +470,7 @@ impl<'a> Rules<'a> {
                 let columns = (0..self.context.columns.len())
                     .filter(|&index| {
                         let column = &self.context.columns[index];
-                        !column.personal
+                        column.protection.is_none()
                             && matches!(
                                 column.ty,
                                 Some(ColumnType::String | ColumnType::StringList)

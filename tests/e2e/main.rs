@@ -13,6 +13,7 @@ mod lambda;
 mod layers;
 mod memory;
 mod readers;
+mod replay;
 mod serve;
 mod shared_data;
 mod writers;

@@ -164,7 +164,7 @@ fn database(lake: &Lake) -> PathBuf {
             .execute(
                 "INSERT INTO refunds VALUES (?1, 1, ?2, 4.5, 'EUR', ?3)",
                 (
-                    n as i64,
+                    n as i64 + 1,
                     ["2026-01-09 08:00:00", "never"][n % 2],
                     format!("asked by {} from {}", email(n), ip(n)),
                 ),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::lake::{Lake, root};
 
-fn shop(lake: &Lake, change: impl Fn(&str, String) -> String) -> PathBuf {
+pub fn shop(lake: &Lake, change: impl Fn(&str, String) -> String) -> PathBuf {
     let folder = lake.scratch().join("contracts");
     std::fs::create_dir_all(&folder).unwrap();
     for entry in std::fs::read_dir(root().join("contracts")).unwrap() {

@@ -28,6 +28,10 @@ fn contents(lake: &Lake) -> Vec<(String, Vec<Value>)> {
     let mut contents = Vec::new();
     for table in lake.tables() {
         let name = table["table"].as_str().unwrap().to_owned();
+        if table["rows"] == 0 && name.starts_with("quality.") {
+            contents.push((name, Vec::new()));
+            continue;
+        }
         assert!(table["rows"].as_u64().unwrap() > 0, "{table}");
         let description = lake.query(&format!("SELECT * FROM {name} LIMIT 1"));
         let columns: Vec<String> = description[0]

@@ -22,7 +22,7 @@ const SCHEMA: &str = "
     INSERT INTO refunds VALUES (1, 1, '2026-01-09 08:00:00', 4.1, 'EUR', NULL);
 ";
 
-fn database(lake: &Lake, name: &str, change: &str) -> PathBuf {
+pub fn database(lake: &Lake, name: &str, change: &str) -> PathBuf {
     let path = lake.file(name, "");
     std::fs::remove_file(&path).unwrap();
     let connection = Connection::open(&path).unwrap();

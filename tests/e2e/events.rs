@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::lake::{Lake, assert_accounted, lines};
 
-fn event(id: &str, time: &str, kind: &str) -> String {
+pub fn event(id: &str, time: &str, kind: &str) -> String {
     // Milliseconds since 1970 of a time in January 2026.
     let (day, hour) = time.split_once('T').unwrap();
     let millis = 1_767_225_600_000i64
@@ -18,7 +18,7 @@ fn event(id: &str, time: &str, kind: &str) -> String {
     .to_string()
 }
 
-fn stream(lake: &Lake, name: &str, events: &[String], day: &str) -> Vec<serde_json::Value> {
+pub fn stream(lake: &Lake, name: &str, events: &[String], day: &str) -> Vec<serde_json::Value> {
     let file = lake.file(name, events.join("\n"));
     let records = lines(&lake.ok(&[
         "--json",

@@ -14,6 +14,7 @@ mod lambda;
 mod layers;
 mod memory;
 mod readers;
+mod replay;
 mod rules;
 mod serve;
 mod shared_data;

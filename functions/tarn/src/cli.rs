@@ -77,6 +77,11 @@ pub enum Command {
     Status(StatusArgs),
     /// List rejected rows, or show one with its payload, place and reason
     Quarantine(QuarantineArgs),
+    /// Read objects again that rejected rows came from, under the present contracts
+    #[command(after_long_help = REPLAY_HELP)]
+    Replay(ReplayArgs),
+    /// Read objects of some days again under the present contracts
+    Backfill(BackfillArgs),
     /// List the runs, newest first, or show one
     Runs(RunsArgs),
     /// Forget old versions of tables and delete the files that no version names
@@ -344,6 +349,52 @@ pub struct QuarantineArgs {
     /// At most so many rows
     #[arg(long, short = 'n', default_value_t = 20)]
     pub limit: usize,
+}
+
+const REPLAY_HELP: &str = "\
+Each object is read again as a whole: its rows take the place of those in the table and in the \
+quarantine, so that rows which pass now leave the quarantine and have this run in _run_id. Run it again \
+as often as you like. Of a database every later one is read again too, so that the newest has the last \
+word. Mended contracts are given with --contracts.";
+
+/// `tarn replay`
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Rows of this dataset only
+    #[arg(long)]
+    pub dataset: Option<String>,
+    /// Rows that broke this rule only
+    #[arg(long)]
+    pub rule: Option<String>,
+    /// Rows rejected at this time or later, for example 2026-01-31 or 2026-01-31T10:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Rows rejected before this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Rows that this run rejected only
+    #[arg(long, value_name = "RUN_ID")]
+    pub run: Option<String>,
+    /// Change nothing; say how many rows would pass, and how row counts and sums would move
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `tarn backfill`
+#[derive(Debug, Args)]
+pub struct BackfillArgs {
+    /// First day (ingest_date of the objects)
+    #[arg(long, value_name = "DATE")]
+    pub from: NaiveDate,
+    /// Last day
+    #[arg(long, value_name = "DATE")]
+    pub to: NaiveDate,
+    /// Objects of this dataset only
+    #[arg(long)]
+    pub dataset: Option<String>,
+    /// Change nothing; say how many rows would pass, and how row counts and sums would move
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `tarn runs`

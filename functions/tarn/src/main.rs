@@ -74,6 +74,8 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitCode> {
         Command::Quality(args) => commands::quality::run(&global, &args, terminal).await,
         Command::Status(args) => commands::status::run(&global, &args, terminal).await,
         Command::Quarantine(args) => commands::quarantine::run(&global, &args, terminal).await,
+        Command::Replay(args) => commands::replay::replay(&global, &args, terminal).await,
+        Command::Backfill(args) => commands::replay::backfill(&global, &args, terminal).await,
         Command::Runs(args) => commands::runs::run(&global, &args, terminal).await,
         Command::Maintain(args) => commands::maintain::run(&global, &args, terminal).await,
         Command::Redrive(args) => commands::redrive::run(&global, &args, terminal).await,

@@ -4,6 +4,7 @@
 
 mod emulator;
 mod faults;
+mod keys;
 mod ports;
 mod server;
 mod services;

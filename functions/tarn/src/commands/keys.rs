@@ -6,14 +6,15 @@ use chrono::SecondsFormat;
 use tarn_core::Result;
 
 use crate::cli::{Global, KeysCommand};
-use crate::setting::open;
+use crate::setting::{create, open};
 use crate::terminal::Terminal;
 
 /// Lists the keys of pseudonyms or adds one.
 pub async fn run(global: &Global, command: &KeysCommand, terminal: &Terminal) -> Result<ExitCode> {
-    let keys = open(global).await?.lake.keys;
     match command {
         KeysCommand::Rotate => {
+            // A lake may have its keys before its first rows.
+            let keys = create(global).await?.lake.keys;
             let added = keys.rotate().await?;
             if terminal.is_json() {
                 terminal.json(&added)?;
@@ -25,6 +26,7 @@ pub async fn run(global: &Global, command: &KeysCommand, terminal: &Terminal) ->
             }
         }
         KeysCommand::List => {
+            let keys = open(global).await?.lake.keys;
             let infos = keys.list().await?;
             if terminal.is_json() {
                 infos.iter().try_for_each(|info| terminal.json(info))?;

@@ -12,6 +12,7 @@ pub mod quality;
 pub mod quarantine;
 pub mod query;
 pub mod redrive;
+pub mod replay;
 pub mod runs;
 pub mod serve;
 pub mod status;

@@ -15,12 +15,9 @@ use crate::cli::{Global, QuarantineArgs};
 use crate::setting::{Setting, open};
 use crate::terminal::{Terminal, plural};
 
-/// The order of the list: it does not change while nothing is ingested, so that numbers can be used.
-const ORDER: &str = "_ingested_at, _source_uri, _source_offset, dataset, _rule";
-
-/// What every table of rejected rows has.
-const COLUMNS: &str = "_rule, _column, _reason, _line, _source_uri, _source_offset, _source_version, \
-     _run_id, _ingested_at, _contract_version, _payload_encoding, _payload_bytes, _payload_hash, _payload";
+/// The order of the list within a dataset: it does not change while nothing is ingested, so that
+/// numbers can be used.
+const ORDER: [&str; 4] = ["_ingested_at", "_source_uri", "_source_offset", "_rule"];
 
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
@@ -34,33 +31,89 @@ async fn rows(setting: &Setting, sql: String) -> Result<Vec<Map<String, Value>>>
     answer(&setting.lake, request).await?.objects().collect()
 }
 
-/// The rejected rows of all datasets that are asked for, as a subquery; None where no dataset has a table.
-async fn union(setting: &Setting, args: &QuarantineArgs) -> Result<Option<String>> {
+/// The rejected rows of one dataset that are asked for.
+struct Rejected {
+    dataset: String,
+    /// `FROM … WHERE …`
+    from: String,
+}
+
+impl Rejected {
+    /// Some rows in the order of the list.
+    async fn rows(
+        &self,
+        setting: &Setting,
+        columns: &str,
+        limit: u64,
+        offset: u64,
+    ) -> Result<Vec<Map<String, Value>>> {
+        let sql = format!(
+            "SELECT {columns} {} ORDER BY {} LIMIT {limit} OFFSET {offset}",
+            self.from,
+            ORDER.join(", ")
+        );
+        let dataset = [("dataset".to_owned(), Value::from(self.dataset.as_str()))];
+        let rows = rows(setting, sql).await?;
+        let named = rows
+            .into_iter()
+            .map(|row| dataset.iter().cloned().chain(row).collect());
+        Ok(named.collect())
+    }
+
+    async fn count(&self, setting: &Setting) -> Result<u64> {
+        let counted = rows(setting, format!("SELECT count(*) AS n {}", self.from)).await?;
+        let count = counted.first().and_then(|row| row.get("n"));
+        Ok(count.and_then(Value::as_u64).unwrap_or_default())
+    }
+}
+
+/// The datasets that have a table of rejected rows.
+async fn datasets(setting: &Setting, args: &QuarantineArgs) -> Result<Vec<Rejected>> {
     let filter = match &args.rule {
         Some(rule) => format!(" WHERE _rule = {}", literal(rule)),
         None => String::new(),
     };
     let tables = setting.lake.catalog.list().await?;
-    let parts: Vec<String> = tables
+    let datasets = tables
         .iter()
         .filter_map(|table| Some((table, quarantine::dataset_of(table)?)))
         .filter(|(_, dataset)| {
             args.dataset
                 .as_deref()
                 .is_none_or(|wanted| wanted == *dataset)
-        })
-        .map(|(table, dataset)| {
-            let dataset = literal(dataset);
-            format!("SELECT {dataset} AS dataset, {COLUMNS} FROM {table}{filter}")
-        })
-        .collect();
-    Ok((!parts.is_empty()).then(|| format!("({}) AS rejected", parts.join(" UNION ALL "))))
+        });
+    let rejected = datasets.map(|(table, dataset)| Rejected {
+        dataset: dataset.to_owned(),
+        from: format!("FROM {table}{filter}"),
+    });
+    Ok(rejected.collect())
+}
+
+/// What a list needs of a row.
+const LISTED: &str = "_rule, _column, _reason, _line, _source_uri, _source_offset, _ingested_at";
+
+/// The first rows of all datasets in order of time, and which row of its dataset each is.
+async fn first(
+    setting: &Setting,
+    datasets: &[Rejected],
+    limit: u64,
+) -> Result<Vec<(u64, Map<String, Value>)>> {
+    let mut all = Vec::new();
+    for dataset in datasets {
+        let rows = dataset.rows(setting, LISTED, limit, 0).await?;
+        all.extend((0..).zip(rows));
+    }
+    // Stable: rows of one dataset stay in their order.
+    all.sort_by_cached_key(|(_, row)| (text(row, "_ingested_at"), text(row, "_source_uri")));
+    all.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(all)
 }
 
 /// Lists rejected rows or shows one.
 pub async fn run(global: &Global, args: &QuarantineArgs, terminal: &Terminal) -> Result<ExitCode> {
     let setting = open(global).await?;
-    let Some(union) = union(&setting, args).await? else {
+    let datasets = datasets(&setting, args).await?;
+    if datasets.is_empty() {
         terminal.note(&match &args.dataset {
             None => "The quarantine is empty: nothing was ingested yet.".to_owned(),
             Some(dataset) => {
@@ -68,16 +121,16 @@ pub async fn run(global: &Global, args: &QuarantineArgs, terminal: &Terminal) ->
             }
         });
         return Ok(ExitCode::SUCCESS);
-    };
+    }
     match args.number {
-        Some(number) => show(&setting, number, &union, args.payload, terminal).await?,
+        Some(number) => show(&setting, number, &datasets, args.payload, terminal).await?,
         None if args.payload => {
             return Err(Error::new(
                 ErrorKind::BadRequest,
                 "--payload shows the payload of one row; give its number in the list",
             ));
         }
-        None => list(&setting, args.limit, &union, terminal).await?,
+        None => list(&setting, args.limit, &datasets, terminal).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -90,18 +143,21 @@ fn text(row: &Map<String, Value>, name: &str) -> String {
     }
 }
 
-async fn list(setting: &Setting, limit: usize, union: &str, terminal: &Terminal) -> Result<()> {
-    let total = rows(setting, format!("SELECT count(*) AS n FROM {union}")).await?;
-    let total = total
-        .first()
-        .and_then(|row| row.get("n"))
-        .and_then(Value::as_u64)
-        .unwrap_or_default();
-    let sql = format!(
-        "SELECT dataset, _rule, _column, _reason, _line, _source_uri, _source_offset FROM {union} \
-         ORDER BY {ORDER} LIMIT {limit}"
-    );
-    let found = rows(setting, sql).await?;
+async fn list(
+    setting: &Setting,
+    limit: usize,
+    datasets: &[Rejected],
+    terminal: &Terminal,
+) -> Result<()> {
+    let mut total = 0;
+    for dataset in datasets {
+        total += dataset.count(setting).await?;
+    }
+    let found: Vec<Map<String, Value>> = first(setting, datasets, limit as u64)
+        .await?
+        .into_iter()
+        .map(|(_, row)| row)
+        .collect();
     if terminal.is_json() {
         for (index, row) in found.into_iter().enumerate() {
             let mut numbered = Map::from_iter([("number".to_owned(), Value::from(index + 1))]);
@@ -148,27 +204,33 @@ async fn list(setting: &Setting, limit: usize, union: &str, terminal: &Terminal)
 async fn show(
     setting: &Setting,
     number: u64,
-    union: &str,
+    datasets: &[Rejected],
     payload: bool,
     terminal: &Terminal,
 ) -> Result<()> {
-    let offset = number.checked_sub(1).ok_or_else(|| {
-        Error::new(
+    if number == 0 {
+        return Err(Error::new(
             ErrorKind::BadRequest,
             "rejected rows are numbered from 1; list them with: tarn quarantine",
+        ));
+    }
+    let listed = first(setting, datasets, number).await?;
+    let unknown = || {
+        Error::new(
+            ErrorKind::NotFound,
+            format!("there is no rejected row {number}; list them with: tarn quarantine"),
         )
-    })?;
-    let sql = format!("SELECT * FROM {union} ORDER BY {ORDER} LIMIT 1 OFFSET {offset}");
-    let row = rows(setting, sql)
-        .await?
-        .into_iter()
-        .next()
-        .ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("there is no rejected row {number}; list them with: tarn quarantine"),
-            )
-        })?;
+    };
+    let (place, row) = listed
+        .last()
+        .filter(|_| listed.len() as u64 == number)
+        .ok_or_else(unknown)?;
+    let dataset = datasets
+        .iter()
+        .find(|dataset| row.get("dataset") == Some(&Value::from(dataset.dataset.as_str())))
+        .ok_or_else(unknown)?;
+    let rows = dataset.rows(setting, "*", 1, *place).await?;
+    let row = rows.into_iter().next().ok_or_else(unknown)?;
     if payload {
         return show_payload(setting, &row, terminal).await;
     }

@@ -1,0 +1,414 @@
+//! `tarn replay` and `tarn backfill`: raw objects are read again under the present contracts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use serde_json::{Map, Value, json};
+use tarn_api::query::{QueryRequest, answer};
+use tarn_core::contract::Format;
+use tarn_core::ports::ObjectInfo;
+use tarn_core::run::{ObjectState, RunKind, RunRecord};
+use tarn_core::{Error, ErrorKind, Result, layout, quarantine};
+use tarn_ingest::{Rehearsal, ingest_as, is_unfinished, moved, rehearse};
+
+use crate::cli::{BackfillArgs, Global, ReplayArgs};
+use crate::commands::ingest::{exit_code, print};
+use crate::setting::{Setting, open};
+use crate::terminal::{Terminal, count, plural};
+
+fn bad(text: impl Into<String>) -> Error {
+    Error::new(ErrorKind::BadRequest, text)
+}
+
+/// Reads the objects again that rejected rows came from.
+pub async fn replay(global: &Global, args: &ReplayArgs, terminal: &Terminal) -> Result<ExitCode> {
+    let setting = open(global).await?;
+    let wanted = Wanted::new(&setting, args)?;
+    let mut keys = wanted.objects(&setting).await?;
+    let mut folders = BTreeSet::new();
+    for record in setting.lake.ledger.objects(layout::RAW).await? {
+        if !wanted.claims(&setting, &record.key) {
+            continue;
+        }
+        if is_database(&setting, &record.key) {
+            folders.extend(folder(&record.key));
+        }
+        // Who is stopped between the commits of two tables has left the object pending.
+        if is_unfinished(&setting.lake, &record).await? {
+            keys.insert(record.key);
+        }
+    }
+    let keys = in_order(&setting, keys, folders).await?;
+    if keys.is_empty() {
+        terminal.note("No rejected row is asked for: there is nothing to replay.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    again(&setting, &keys, RunKind::Replay, args.dry_run, terminal).await
+}
+
+/// Reads the objects again that were put on some days.
+pub async fn backfill(
+    global: &Global,
+    args: &BackfillArgs,
+    terminal: &Terminal,
+) -> Result<ExitCode> {
+    if args.to < args.from {
+        return Err(bad("--to is before --from"));
+    }
+    let setting = open(global).await?;
+    check_dataset(&setting, args.dataset.as_deref())?;
+    let (mut keys, mut done) = (BTreeSet::new(), 0);
+    for object in setting.lake.objects.list(layout::RAW).await? {
+        let in_range =
+            ingest_date(&object.key).is_some_and(|date| (args.from..=args.to).contains(&date));
+        if !in_range || !claims(&setting, args.dataset.as_deref(), &object.key) {
+            continue;
+        }
+        if is_done(&setting, &object).await? {
+            done += 1;
+        } else {
+            keys.insert(object.key);
+        }
+    }
+    let databases = keys.iter().filter(|key| is_database(&setting, key));
+    let folders = databases.filter_map(|key| folder(key)).collect();
+    let keys = in_order(&setting, keys, folders).await?;
+    if done > 0 {
+        terminal.note(&format!(
+            "{} under these versions of the contracts already",
+            plural(done, "object")
+        ));
+    }
+    if keys.is_empty() {
+        terminal.note("No object is left to be read again.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    again(&setting, &keys, RunKind::Backfill, args.dry_run, terminal).await
+}
+
+/// The day in a key of the raw zone.
+fn ingest_date(key: &str) -> Option<NaiveDate> {
+    let (_, rest) = key.split_once("/ingest_date=")?;
+    rest.get(..10)?.parse().ok()
+}
+
+fn claims(setting: &Setting, dataset: Option<&str>, key: &str) -> bool {
+    let mut claiming = setting.lake.contracts.claiming(key).into_iter();
+    claiming.any(|contract| dataset.is_none_or(|dataset| contract.dataset == dataset))
+}
+
+fn check_dataset(setting: &Setting, dataset: Option<&str>) -> Result<()> {
+    match dataset {
+        Some(dataset) if setting.lake.contracts.get(dataset).is_none() => Err(bad(format!(
+            "no contract describes {dataset}; there are {}",
+            setting
+                .lake
+                .contracts
+                .iter()
+                .map(|contract| contract.dataset.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the object's rows are in tables under the present versions of their contracts.
+async fn is_done(setting: &Setting, object: &ObjectInfo) -> Result<bool> {
+    let Some(record) = setting.lake.ledger.object(&object.key).await? else {
+        return Ok(false);
+    };
+    if record.state != ObjectState::Committed || record.version != object.version {
+        return Ok(false);
+    }
+    let Some(run) = setting.lake.ledger.run(&record.run_id).await? else {
+        return Ok(false);
+    };
+    let contracts = setting.lake.contracts.claiming(&object.key);
+    Ok(contracts.iter().all(|contract| {
+        run.datasets.iter().any(|outcome| {
+            outcome.dataset == contract.dataset && outcome.contract_version == contract.version
+        })
+    }))
+}
+
+/// Which rejected rows are asked for.
+struct Wanted<'a> {
+    args: &'a ReplayArgs,
+    since: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(setting: &Setting, args: &'a ReplayArgs) -> Result<Self> {
+        check_dataset(setting, args.dataset.as_deref())?;
+        let time = |text: &Option<String>| text.as_deref().map(instant).transpose();
+        Ok(Wanted {
+            args,
+            since: time(&args.since)?,
+            until: time(&args.until)?,
+        })
+    }
+
+    fn claims(&self, setting: &Setting, key: &str) -> bool {
+        claims(setting, self.args.dataset.as_deref(), key)
+    }
+
+    /// The objects that such rows came from.
+    async fn objects(&self, setting: &Setting) -> Result<BTreeSet<String>> {
+        let mut keys = BTreeSet::new();
+        for table in setting.lake.catalog.list().await? {
+            let Some(dataset) = quarantine::dataset_of(&table) else {
+                continue;
+            };
+            if self
+                .args
+                .dataset
+                .as_deref()
+                .is_some_and(|wanted| wanted != dataset)
+            {
+                continue;
+            }
+            let request = QueryRequest {
+                sql: format!(
+                    "SELECT DISTINCT _source_uri, _rule, _run_id, _ingested_at FROM {table}"
+                ),
+                ..QueryRequest::default()
+            };
+            for row in answer(&setting.lake, request).await?.objects() {
+                let row = row?;
+                if self.matches(&row)? {
+                    keys.extend(setting.lake.objects.key_of(text(&row, "_source_uri")));
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    fn matches(&self, row: &Map<String, Value>) -> Result<bool> {
+        let is = |wanted: &Option<String>, name: &str| {
+            wanted
+                .as_deref()
+                .is_none_or(|wanted| wanted == text(row, name))
+        };
+        if !is(&self.args.rule, "_rule") || !is(&self.args.run, "_run_id") {
+            return Ok(false);
+        }
+        let at: DateTime<Utc> = text(row, "_ingested_at").parse().map_err(|error| {
+            Error::internal("a time of the quarantine is none").with_source(error)
+        })?;
+        Ok(self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until))
+    }
+}
+
+fn text<'a>(row: &'a Map<String, Value>, name: &str) -> &'a str {
+    row.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A time, or the beginning of a day (UTC).
+fn instant(text: &str) -> Result<DateTime<Utc>> {
+    if let Ok(day) = text.parse::<NaiveDate>() {
+        return Ok(day.and_time(NaiveTime::MIN).and_utc());
+    }
+    text.parse().map_err(|error| {
+        bad(format!(
+            "{text:?} is no time such as 2026-01-31 or 2026-01-31T10:00:00Z"
+        ))
+        .with_source(error)
+    })
+}
+
+fn is_database(setting: &Setting, key: &str) -> bool {
+    let contracts = setting.lake.contracts.claiming(key);
+    contracts
+        .iter()
+        .any(|contract| contract.format == Format::Sqlite)
+}
+
+/// The objects in the order in which they were put. A database is the whole of its tables: in the given
+/// folders, behind one that is read again every later one is, so that the newest has the last word
+/// again. So is one whose last run is older than that of an earlier one, where a replay was stopped.
+async fn in_order(
+    setting: &Setting,
+    keys: BTreeSet<String>,
+    folders: BTreeSet<String>,
+) -> Result<Vec<String>> {
+    let mut order: BTreeSet<(DateTime<Utc>, String)> = BTreeSet::new();
+    for folder in folders {
+        let mut objects = setting.lake.objects.list(&folder).await?;
+        objects.retain(|object| is_database(setting, &object.key));
+        objects.sort_by_key(|object| (object.last_modified, object.key.clone()));
+        let (mut behind, mut newest_run) = (false, String::new());
+        for object in objects {
+            let record = setting.lake.ledger.object(&object.key).await?;
+            let run = record.map(|record| record.run_id).unwrap_or_default();
+            behind |= keys.contains(&object.key) || (!run.is_empty() && run < newest_run);
+            newest_run = newest_run.max(run);
+            if behind {
+                order.insert((object.last_modified, object.key));
+            }
+        }
+    }
+    for key in keys.iter().filter(|key| !is_database(setting, key)) {
+        match setting.lake.objects.head(key).await {
+            Ok(info) => order.insert((info.last_modified, key.clone())),
+            // Its run says that it is gone.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                order.insert((DateTime::<Utc>::MIN_UTC, key.clone()))
+            }
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(order.into_iter().map(|(_, key)| key).collect())
+}
+
+/// `raw/<source>/<dataset>/` of a key.
+fn folder(key: &str) -> Option<String> {
+    let mut parts = key.splitn(4, '/');
+    let (zone, source, dataset) = (parts.next()?, parts.next()?, parts.next()?);
+    parts.next()?;
+    Some(format!("{zone}/{source}/{dataset}/"))
+}
+
+async fn again(
+    setting: &Setting,
+    keys: &[String],
+    kind: RunKind,
+    dry_run: bool,
+    terminal: &Terminal,
+) -> Result<ExitCode> {
+    if dry_run {
+        return rehearsed(setting, keys, terminal).await;
+    }
+    let progress = terminal.progress();
+    let mut records: Vec<RunRecord> = Vec::new();
+    for (number, key) in keys.iter().enumerate() {
+        progress.step(format!("{}/{} {key}", number + 1, keys.len()));
+        let _lock = match setting.folder() {
+            Some(local) => Some(local.ingest_lock(key).await?),
+            None => None,
+        };
+        records.push(ingest_as(&setting.lake, key, kind).await?);
+    }
+    drop(progress);
+    if terminal.is_json() {
+        records
+            .iter()
+            .try_for_each(|record| terminal.json(record))?;
+    } else {
+        print(&records, terminal)?;
+        terminal.note("Bring the KPI tables up to date with: tarn marts");
+    }
+    Ok(exit_code(&records))
+}
+
+/// Says what a replay would do.
+async fn rehearsed(setting: &Setting, keys: &[String], terminal: &Terminal) -> Result<ExitCode> {
+    let progress = terminal.progress();
+    let mut datasets: BTreeMap<String, Vec<Rehearsal>> = BTreeMap::new();
+    for (number, key) in keys.iter().enumerate() {
+        progress.step(format!("{}/{} {key}", number + 1, keys.len()));
+        for rehearsal in rehearse(&setting.lake, key).await? {
+            datasets
+                .entry(rehearsal.dataset.clone())
+                .or_default()
+                .push(rehearsal);
+        }
+    }
+    drop(progress);
+    let mut lines = Vec::new();
+    let mut sums = Vec::new();
+    for (dataset, rehearsals) in &datasets {
+        let is_database = setting
+            .lake
+            .contracts
+            .get(dataset)
+            .is_some_and(|contract| contract.format == Format::Sqlite);
+        // The newest database has the last word; parts of other tables add up.
+        let counted: Vec<&Rehearsal> = match rehearsals.last() {
+            Some(newest) if is_database => vec![newest],
+            _ => rehearsals.iter().collect(),
+        };
+        let in_quarantine: u64 = rehearsals.iter().map(|one| one.in_quarantine).sum();
+        let rejected: u64 = rehearsals.iter().map(|one| one.outcome.rejected).sum();
+        let rows = |of: fn(&Rehearsal) -> u64| -> i128 {
+            counted.iter().map(|one| i128::from(of(one))).sum()
+        };
+        let change = rows(|one| one.after.rows) - rows(|one| one.before.rows);
+        let moved = moved(&counted);
+        if terminal.is_json() {
+            terminal.json(&json!({
+                "dataset": dataset,
+                "objects": rehearsals.len(),
+                "in_quarantine": in_quarantine,
+                "would_pass": in_quarantine.saturating_sub(rejected),
+                "would_be_rejected": rejected,
+                "rows_change": i64::try_from(change).unwrap_or_default(),
+                "sums_change": moved,
+            }))?;
+            continue;
+        }
+        lines.push(vec![
+            dataset.clone(),
+            rehearsals.len().to_string(),
+            count(in_quarantine),
+            count(in_quarantine.saturating_sub(rejected)),
+            count(rejected),
+            format!("{change:+}"),
+        ]);
+        sums.extend(
+            moved
+                .into_iter()
+                .map(|(column, change)| vec![dataset.clone(), column, change]),
+        );
+    }
+    if terminal.is_json() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let numbers = [
+        "objects",
+        "in quarantine",
+        "would pass",
+        "would be rejected",
+        "rows",
+    ];
+    let mut head = vec!["dataset"];
+    head.extend(numbers);
+    terminal.table(&head, &numbers, lines)?;
+    if !sums.is_empty() {
+        terminal.table(&["dataset", "column", "sum"], &["sum"], sums)?;
+    }
+    terminal.note("Nothing was changed; run it without --dry-run to do it.");
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn keys_tell_their_day_and_folder() {
+        let key = "raw/web/access_logs/ingest_date=2026-01-31/a/b.log";
+        assert_eq!(ingest_date(key), NaiveDate::from_ymd_opt(2026, 1, 31));
+        assert_eq!(folder(key).unwrap(), "raw/web/access_logs/");
+        for other in [
+            "raw/web/access_logs/a.log",
+            "raw/x/y/ingest_date=2026-02-31/a",
+            "raw/x/y/ingest_date=é",
+        ] {
+            assert_eq!(ingest_date(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_time_may_be_a_day() {
+        assert_eq!(
+            instant("2026-01-31").unwrap(),
+            instant("2026-01-31T00:00:00Z").unwrap()
+        );
+        assert!(instant("yesterday").is_err());
+    }
+}

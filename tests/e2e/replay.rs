@@ -1,0 +1,273 @@
+//! Replay and backfill: after a contract is mended, tables are as if it had been right from the start.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::contracts::shop;
+use crate::database::database;
+use crate::events::{event, stream};
+use crate::lake::{Lake, assert_accounted, lines, root};
+
+/// Contracts that reject what the shop's accept.
+fn too_strict(lake: &Lake) -> PathBuf {
+    shop(lake, |name, text| {
+        let mend = |from: &str, to: &str| {
+            assert!(text.contains(from), "{name} lacks {from}");
+            text.replace(from, to)
+                .replace("\nversion: 1.0.0", "\nversion: 0.9.0")
+        };
+        match name {
+            "ad_events.odcs.yaml" => mend("[impression, click, conversion, spend]", "[impression]"),
+            "customers.odcs.yaml" => mend("[new, regular, vip]", "[new, regular]"),
+            _ => text,
+        }
+    })
+}
+
+/// A lake with the keys of another: the same people have the same pseudonyms.
+fn with_keys_of(other: &Lake) -> Lake {
+    let lake = Lake::new();
+    lake.ok(&["keys", "rotate"]);
+    let file = ".tarn/keys/pseudonym.json";
+    std::fs::copy(other.path().join(file), lake.path().join(file)).unwrap();
+    lake
+}
+
+/// The rows of a table without what differs from run to run.
+fn contents(lake: &Lake, table: &str) -> Vec<String> {
+    let rows = lake.query(&format!("SELECT * FROM {table}"));
+    let mut rows: Vec<String> = rows
+        .into_iter()
+        .map(|row| {
+            let kept = row.as_object().unwrap().iter().filter(|(name, value)| {
+                let own = ["_run_id", "_ingested_at", "_source_uri", "_source_version"];
+                !own.contains(&name.as_str()) && (*name != "_deleted_at" || value.is_null())
+            });
+            let kept: serde_json::Map<String, Value> = kept
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
+            Value::from(kept).to_string()
+        })
+        .collect();
+    rows.sort();
+    rows
+}
+
+fn days() -> [Vec<String>; 2] {
+    [
+        vec![
+            event("a", "1T0", "click"),
+            event("b", "1T0", "impression"),
+            event("b", "1T0", "impression"),
+            "broken".to_owned(),
+        ],
+        vec![
+            event("c", "2T0", "spend"),
+            event("d", "2T0", "impression"),
+            event("d", "2T0", "shrug"),
+        ],
+    ]
+}
+
+fn fill(lake: &Lake) {
+    let [first, second] = days();
+    stream(lake, "first.ndjson", &first, "2026-01-01");
+    stream(lake, "second.ndjson", &second, "2026-01-02");
+    let changes = [
+        "",
+        "UPDATE customers SET name = 'Anna' WHERE customer_id = 1; DELETE FROM customers WHERE customer_id = 2;
+         INSERT INTO customers VALUES (3, 'cy@example.com', 'Cy', 'DE', '2026-01-05 10:00:00', 'vip', 1);",
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        lake.ingest(&[&database(lake, &format!("shop-{number}.sqlite"), change)]);
+    }
+}
+
+#[test]
+fn a_replay_under_a_mended_contract_equals_a_run_with_it_from_the_start() {
+    let mut lake = Lake::new();
+    lake.contracts = Some(too_strict(&lake));
+    fill(&lake);
+    assert_eq!(lake.value("SELECT COUNT(*) AS n FROM ad_events"), 2);
+    assert_eq!(
+        lake.value("SELECT COUNT(*) AS n FROM quarantine_ad_events"),
+        5
+    );
+    // Ann in the first database, Anna and Cy in the second.
+    assert_eq!(
+        lake.value("SELECT COUNT(*) AS n FROM quarantine_customers"),
+        3
+    );
+
+    lake.contracts = None;
+    let before = lake.tables();
+    let would = lines(&lake.ok(&["--json", "replay", "--dry-run"]));
+    assert_eq!(lake.tables(), before, "a dry run changes nothing");
+    let of = |dataset: &str| {
+        would
+            .iter()
+            .find(|one| one["dataset"] == dataset)
+            .unwrap()
+            .clone()
+    };
+    let events = of("ad_events");
+    assert_eq!(
+        (
+            &events["in_quarantine"],
+            &events["would_pass"],
+            &events["rows_change"]
+        ),
+        (&json!(5), &json!(2), &json!(2)),
+        "{events}"
+    );
+    // Two events more of 0.0015 each, and of campaign 7 each.
+    assert_eq!(events["sums_change"]["cost"], "+0.003000", "{events}");
+    assert_eq!(events["sums_change"]["campaign_id"], "+14", "{events}");
+    let customers = of("customers");
+    assert_eq!(
+        (&customers["would_pass"], &customers["rows_change"]),
+        (&json!(3), &json!(2)),
+        "{customers}"
+    );
+    assert_eq!(of("orders")["sums_change"], json!({}));
+
+    let records = lines(&lake.ok(&["--json", "replay"]));
+    assert_eq!(records.len(), 4, "two archives and two databases");
+    for record in &records {
+        assert_eq!(
+            (&record["kind"], &record["status"]),
+            (&json!("replay"), &json!("succeeded")),
+            "{record}"
+        );
+        assert_accounted(record);
+    }
+    let start = with_keys_of(&lake);
+    fill(&start);
+    for table in [
+        "ad_events",
+        "customers",
+        "orders",
+        "quarantine_ad_events",
+        "quarantine_customers",
+    ] {
+        assert_eq!(contents(&lake, table), contents(&start, table), "{table}");
+    }
+    assert_eq!(
+        lake.value("SELECT COUNT(*) AS n FROM quarantine_customers"),
+        0
+    );
+    // A row that was replayed names the run that accepted it.
+    let run = lake.value("SELECT _run_id FROM ad_events WHERE event_id = 'a'");
+    let shown: Value =
+        serde_json::from_str(&lake.ok(&["--json", "runs", run.as_str().unwrap()])).unwrap();
+    assert_eq!(shown["kind"], "replay");
+
+    // Again: the broken line, the duplicate and the wrong type stay where they are.
+    let rejected = contents(&lake, "quarantine_ad_events");
+    assert_eq!(rejected.len(), 3);
+    let again = lines(&lake.ok(&["--json", "replay"]));
+    assert_eq!(again.len(), 2, "only the archives have rejected rows");
+    assert_eq!(contents(&lake, "quarantine_ad_events"), rejected);
+    assert_eq!(contents(&lake, "ad_events"), contents(&start, "ad_events"));
+    assert_eq!(lake.ok(&["--json", "replay", "--rule", "no.such"]), "");
+    assert_eq!(lake.ok(&["--json", "replay", "--until", "2020-01-01"]), "");
+    assert!(
+        !lake
+            .run(&["replay", "--dataset", "nothing"])
+            .status
+            .success()
+    );
+}
+
+#[test]
+fn a_backfill_reads_the_days_that_are_not_done() {
+    let mut lake = Lake::new();
+    lake.contracts = Some(too_strict(&lake));
+    let [first, second] = days();
+    stream(&lake, "first.ndjson", &first, "2026-01-01");
+    stream(&lake, "second.ndjson", &second, "2026-01-02");
+    lake.contracts = Some(root().join("contracts"));
+    let backfill = |lake: &Lake, from: &str, to: &str| {
+        lines(&lake.ok(&[
+            "--json",
+            "backfill",
+            "--from",
+            from,
+            "--to",
+            to,
+            "--dataset",
+            "ad_events",
+        ]))
+    };
+    let one = backfill(&lake, "2026-01-02", "2026-01-02");
+    assert_eq!(one.len(), 1);
+    assert_eq!(one[0]["kind"], "backfill");
+    let rest = backfill(&lake, "2026-01-01", "2026-01-31");
+    assert_eq!(rest.len(), 1, "the other day is done");
+    assert_ne!(rest[0]["key"], one[0]["key"]);
+    assert!(backfill(&lake, "2026-01-01", "2026-01-31").is_empty());
+    let start = with_keys_of(&lake);
+    stream(&start, "first.ndjson", &first, "2026-01-01");
+    stream(&start, "second.ndjson", &second, "2026-01-02");
+    for table in ["ad_events", "quarantine_ad_events"] {
+        assert_eq!(contents(&lake, table), contents(&start, table), "{table}");
+    }
+    assert!(
+        !lake
+            .run(&["backfill", "--from", "2026-01-02", "--to", "2026-01-01"])
+            .status
+            .success()
+    );
+}
+
+#[test]
+fn a_rotated_key_gives_new_rows_new_pseudonyms_and_a_snapshot_moves_over() {
+    let lake = Lake::new();
+    let ann = "SELECT email, _key_version FROM customers WHERE customer_id = 1";
+    lake.ingest(&[&database(&lake, "shop-0.sqlite", "")]);
+    let before = lake.query(ann);
+    assert_eq!(before[0]["_key_version"], 1);
+    let listed = lake.ok(&["--json", "keys", "list"]);
+    assert_eq!(
+        lines(&lake.ok(&["--json", "keys", "rotate"]))[0]["version"],
+        2
+    );
+    assert!(!listed.contains("\"key\""), "{listed}");
+    lake.ingest(&[&database(
+        &lake,
+        "shop-1.sqlite",
+        "UPDATE products SET active = 0",
+    )]);
+    let after = lake.query(ann);
+    assert_eq!(after[0]["_key_version"], 2);
+    assert_ne!(after[0]["email"], before[0]["email"]);
+    assert_eq!(
+        lake.value("SELECT COUNT(*) AS n FROM customers WHERE _deleted_at IS NULL"),
+        2
+    );
+}
+
+#[test]
+fn keys_that_others_can_read_are_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let lake = Lake::new();
+    let log = lake.file(
+        "a.log",
+        "127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"GET / HTTP/1.1\" 200 5\n",
+    );
+    lake.ingest(&[&log]);
+    let keys = lake.path().join(".tarn/keys/pseudonym.json");
+    assert_eq!(
+        std::fs::metadata(&keys).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let records = lake.ingest(&[&lake.file("b.log", std::fs::read(&log).unwrap())]);
+    assert_eq!(records[0]["status"], "failed", "{}", records[0]);
+    assert!(
+        records[0]["reason"].as_str().unwrap().contains("chmod 600"),
+        "{}",
+        records[0]
+    );
+}

@@ -12,6 +12,7 @@ mod lake;
 mod lambda;
 mod layers;
 mod memory;
+mod quality;
 mod readers;
 mod serve;
 mod shared_data;

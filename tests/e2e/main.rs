@@ -13,6 +13,7 @@ mod lake;
 mod lambda;
 mod layers;
 mod memory;
+mod quality;
 mod readers;
 mod replay;
 mod rules;

@@ -12,6 +12,9 @@ pub const TEST_PACKAGES: &[&str] = &[
     "pyiceberg[glue,pyarrow]==0.12.0",
 ];
 
+/// What opens reports in a browser and holds them against their schema.
+pub const BROWSER: &[&str] = &["jsonschema==4.26.0", "playwright==1.65.2"];
+
 /// The AWS command line, with which the tests upload.
 pub const AWS_CLI: &[&str] = &["awscli==1.46.3"];
 

@@ -100,6 +100,7 @@ pub fn test() -> Outcome {
     let package = package::write_quick()?;
     let checkov = python::environment("checkov", python::CHECKOV)?;
     let aws_cli = python::environment("aws-cli", python::AWS_CLI)?;
+    let browser = python::environment("browser", python::BROWSER)?;
     step(
         "tests",
         cargo(&[
@@ -110,6 +111,7 @@ pub fn test() -> Outcome {
             "--include-ignored",
         ])
         .env("TARN_BIN", tarn()?)
+        .env("TARN_BROWSER_PYTHON", browser.join("bin/python"))
         .env("TARN_PYTHON", python.join("bin/python"))
         .env("TARN_EMULATOR_PYTHON", emulator)
         .env("TARN_PACKAGE", package)

@@ -158,7 +158,7 @@ fn attention(findings: &[Finding]) -> Markup {
                     @for finding in findings {
                         li {
                             (gravity(finding.gravity))
-                            a href=(format!("#{}", finding.dataset)) { (finding.dataset) }
+                            a href=(anchor(&finding.dataset)) { (finding.dataset) }
                             span.what { (unbroken(&finding.text)) }
                             span.who { @if let Some(owner) = &finding.owner { (owner) } }
                         }
@@ -205,7 +205,7 @@ fn overview(report: &Report) -> Markup {
                         tbody {
                             @for dataset in &report.datasets {
                                 tr {
-                                    th scope="row" { a href=(format!("#{}", dataset.dataset)) { (dataset.dataset) } }
+                                    th scope="row" { a href=(anchor(&dataset.dataset)) { (dataset.dataset) } }
                                     (score_cell(dataset.score))
                                     @for name in &dimensions {
                                         (score_cell(dataset.dimensions.iter().find(|one| one.dimension == *name).map(|one| one.score)))
@@ -296,6 +296,23 @@ fn anomaly_card(anomaly: &Anomaly) -> Markup {
     }
 }
 
+/// The identifier of a dataset's section: none of the page's own.
+fn id(dataset: &str) -> String {
+    format!("dataset-{dataset}")
+}
+
+fn anchor(dataset: &str) -> String {
+    format!("#{}", id(dataset))
+}
+
+/// A dataset of which nothing was measured has no section.
+fn promised(state: &PromiseState) -> Markup {
+    html! {
+        @if state.measured.is_some() { a href=(anchor(&state.dataset)) { (state.dataset) } }
+        @else { (state.dataset) }
+    }
+}
+
 fn promises(promises: &[PromiseState]) -> Markup {
     html! {
         section aria-labelledby="promises" {
@@ -313,7 +330,7 @@ fn promises(promises: &[PromiseState]) -> Markup {
                     tbody {
                         @for state in promises {
                             tr {
-                                th scope="row" { a href=(format!("#{}", state.dataset)) { (state.dataset) } }
+                                th scope="row" { (promised(state)) }
                                 td { (state.text) }
                                 td { (state.found()) }
                                 td {
@@ -406,8 +423,9 @@ fn failed_runs(report: &Report) -> Markup {
 
 fn dataset_section(dataset: &DatasetReport) -> Markup {
     html! {
-        section.dataset aria-labelledby=(dataset.dataset) {
-            h3 id=(dataset.dataset) { (dataset.dataset) }
+        @let id = id(&dataset.dataset);
+        section.dataset aria-labelledby=(id) {
+            h3 id=(id) { (dataset.dataset) }
             ul.about {
                 @if let Some(score) = dataset.score {
                     li {

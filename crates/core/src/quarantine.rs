@@ -1,6 +1,6 @@
 //! The tables of rejected rows: one per dataset, beside its curated table.
 
-use crate::contract::Contract;
+use crate::contract::{Column, Contract};
 use crate::schema::{
     ColumnType, Field, PartitionUnit, Partitioning, TableName, TableSpec, Zone, system,
 };
@@ -64,11 +64,11 @@ pub fn dataset_of(table: &TableName) -> Option<&str> {
 /// What such a table looks like: the dataset's columns as its curated table has them, null where they
 /// were not read, then why and where the row was rejected, then the system columns.
 pub fn table_spec(contract: &Contract) -> TableSpec {
-    let mut fields: Vec<Field> = contract
-        .columns
-        .iter()
-        .map(|column| Field::new(&column.name, column.kept_type(), false).doc(&column.description))
-        .collect();
+    let field = |column: &Column| {
+        Field::new(&column.name, column.kept_type(), false).doc(&column.description)
+    };
+    let (own, evolved) = contract.split_columns();
+    let mut fields: Vec<Field> = own.iter().map(field).collect();
     fields.extend([
         Field::new(RULE, ColumnType::String, true).doc("Rule that was broken"),
         Field::new(COLUMN, ColumnType::String, false).doc("Column that broke it"),
@@ -88,6 +88,7 @@ pub fn table_spec(contract: &Contract) -> TableSpec {
     if contract.is_personal() {
         fields.push(system::key_version());
     }
+    fields.extend(evolved.iter().map(field));
     TableSpec {
         name: table(&contract.dataset),
         doc: format!("Rejected rows of {}, with the reason", contract.dataset),

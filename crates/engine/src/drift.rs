@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::types::Value as Stored;
 use serde_json::Value;
 use tarn_core::contract::{Column, Contract, DraftColumn, MissingPolicy, SchemaDrift, snake_case};
+use tarn_core::privacy::redacted;
 use tarn_core::run::{Drift, DriftKind};
 use tarn_core::{Error, ErrorKind, Result};
 
@@ -112,7 +113,7 @@ fn new_column(
             column: name.to_owned(),
             expected: None,
             found,
-            sample: sample.map(|sample| shortened(&sample)),
+            sample: sample.map(|sample| shortened(&redacted(&sample))),
             place,
             rows,
         },

@@ -93,10 +93,18 @@ pub(crate) fn evolve(current: &Schema, last_id: i32, spec: &TableSpec) -> Result
         }
         evolved.push(nested(field, old.id, old.element_id)?);
     }
-    for name in had.keys() {
-        differences.push(format!(
-            "column {name} is in the table and not in the contract"
-        ));
+    // A column that the contract does not have stays for the rows that have a value in it.
+    for old in fields(current)?
+        .into_iter()
+        .filter(|old| had.contains_key(&old.field.name))
+    {
+        if old.field.required {
+            differences.push(format!(
+                "column {} is required in the table and not in the contract",
+                old.field.name
+            ));
+        }
+        evolved.push(nested(&old.field, old.id, old.element_id)?);
     }
     if !differences.is_empty() {
         return Err(misfit(&spec.name, &differences));
@@ -109,7 +117,7 @@ pub(crate) fn misfit(name: &TableName, differences: &[String]) -> Error {
     Error::new(
         ErrorKind::BadContract,
         format!(
-            "the contract no longer fits the table {name}: {}. Columns can be added if they are optional, \
+            "the contract no longer fits the table {name}: {}. Columns can be added or left out if they are optional, \
              made optional, and widened from int to bigint; for any other change undo it or give the dataset a new name",
             differences.join("; ")
         ),

@@ -15,14 +15,16 @@ use tarn_engine::{replace, source};
 use tarn_lake::{LocalFiles, blocking, source_version, staged_files};
 use tarn_table::{Base, Change, Committed, FileFilter, SourceRef, Table, VersionRef};
 
+use crate::evolve::evolved;
 use crate::quarantine::Quarantine;
 use crate::rules::Tables;
 use crate::{ATTEMPTS, Run, back_off};
 
-pub(crate) async fn ingest(run: &Run<'_>, contract: Arc<Contract>) -> Result<DatasetOutcome> {
-    let spec = contract.table_spec();
-    let quarantine = Quarantine::open(run, &contract).await?;
+pub(crate) async fn ingest(run: &Run<'_>, mut contract: Arc<Contract>) -> Result<DatasetOutcome> {
+    let mut drift = Vec::new();
     for attempt in 0..ATTEMPTS {
+        let spec = contract.table_spec();
+        let quarantine = Quarantine::open(run, &contract).await?;
         let table = run.lake.tables.ensure(&spec).await?;
         // A former run may have been stopped between its commit and the ledger: its snapshot says what
         // it did, and its rejected rows were in quarantine before.
@@ -41,6 +43,12 @@ pub(crate) async fn ingest(run: &Run<'_>, contract: Arc<Contract>) -> Result<Dat
             None => (Base::Any, LocalFiles::default()),
         };
         let mut staged = stage(run, &contract, &table, &quarantine, existing).await?;
+        if !staged.new_columns.is_empty() {
+            drift = staged.outcome.drift;
+            contract = evolved(run, &contract, staged.new_columns).await?;
+            continue;
+        }
+        staged.outcome.drift.splice(0..0, drift.clone());
         quarantine.commit(run, &staged.rejected).await?;
         let marks = Marks {
             unless_committed: !run.again,
@@ -59,7 +67,7 @@ pub(crate) async fn ingest(run: &Run<'_>, contract: Arc<Contract>) -> Result<Dat
             Err(error) => return Err(error),
         }
     }
-    Err(changed_all_the_time(&spec))
+    Err(changed_all_the_time(&contract.table_spec()))
 }
 
 fn changed_all_the_time(spec: &TableSpec) -> Error {

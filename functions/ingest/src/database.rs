@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tarn_core::contract::{Contract, DeletedRows};
 use tarn_core::privacy::PseudonymKey;
-use tarn_core::run::{DatasetOutcome, Reconciliation};
+use tarn_core::run::{DatasetOutcome, Drift, Reconciliation};
 use tarn_core::schema::TableField;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::check::Survey;
@@ -17,6 +17,7 @@ use tarn_engine::stamp::Stamp;
 use tarn_lake::{blocking, source_version, staged_files};
 use tarn_table::{Base, Change, Committed, SourceRef, Table, VersionRef};
 
+use crate::evolve::evolved;
 use crate::quarantine::Quarantine;
 use crate::rules::{Tables, ordered};
 use crate::{ATTEMPTS, Run, back_off};
@@ -42,22 +43,43 @@ pub(crate) async fn ingest(
     unclaimed_tables: &mut BTreeMap<String, u64>,
 ) -> Result<Vec<DatasetOutcome>> {
     // Every table is read to its end before anything is committed: a damaged database changes nothing.
-    let mut tables = Vec::new();
-    for contract in ordered(contracts) {
-        let fields = run
-            .lake
-            .tables
-            .ensure(&contract.table_spec())
-            .await?
-            .fields();
-        tables.push(ToRead {
-            quarantine: Quarantine::open(run, &contract).await?,
-            contract: Arc::new(contract),
-            fields,
-        });
-    }
-    let (staged, unclaimed) = stage(run, tables).await?;
+    let mut contracts: Vec<Arc<Contract>> = ordered(contracts).into_iter().map(Arc::new).collect();
+    let mut drift: BTreeMap<String, Vec<Drift>> = BTreeMap::new();
+    let (mut staged, unclaimed) = loop {
+        let mut tables = Vec::new();
+        for contract in contracts {
+            let table = run.lake.tables.ensure(&contract.table_spec()).await?;
+            tables.push(ToRead {
+                quarantine: Quarantine::open(run, &contract).await?,
+                contract,
+                fields: table.fields(),
+            });
+        }
+        let (staged, unclaimed) = stage(run, tables).await?;
+        if staged
+            .iter()
+            .all(|table| table.staged.new_columns.is_empty())
+        {
+            break (staged, unclaimed);
+        }
+        contracts = Vec::new();
+        for StagedTable {
+            contract, staged, ..
+        } in staged
+        {
+            if staged.new_columns.is_empty() {
+                contracts.push(contract);
+                continue;
+            }
+            drift.insert(contract.dataset.clone(), staged.outcome.drift);
+            contracts.push(evolved(run, &contract, staged.new_columns).await?);
+        }
+    };
     *unclaimed_tables = unclaimed;
+    for table in &mut staged {
+        let before = drift.remove(&table.contract.dataset).unwrap_or_default();
+        table.staged.outcome.drift.splice(0..0, before);
+    }
     for table in &staged {
         table.quarantine.commit(run, &table.staged.rejected).await?;
     }

@@ -8,6 +8,7 @@
 mod append;
 mod batch;
 mod database;
+mod evolve;
 mod notification;
 mod quarantine;
 mod rehearsal;

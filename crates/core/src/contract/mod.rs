@@ -154,6 +154,8 @@ pub struct Contract {
     pub late_after_seconds: Option<u64>,
     /// Columns in order.
     pub columns: Vec<Column>,
+    /// So many of them, the last ones, came by schema drift.
+    pub evolved: usize,
     /// Indexes into `columns`, in key order.
     pub primary_key: Vec<usize>,
     /// Day or month partitions.
@@ -255,14 +257,11 @@ impl Contract {
 
     /// The curated table: the contract's columns, then the system columns.
     pub fn table_spec(&self) -> TableSpec {
-        let mut fields: Vec<Field> = self
-            .columns
-            .iter()
-            .map(|column| {
-                Field::new(&column.name, column.kept_type(), column.required)
-                    .doc(&column.description)
-            })
-            .collect();
+        let field = |column: &Column| {
+            Field::new(&column.name, column.kept_type(), column.required).doc(&column.description)
+        };
+        let (own, evolved) = self.split_columns();
+        let mut fields: Vec<Field> = own.iter().map(field).collect();
         fields.extend(system::fields());
         if self.imputes() {
             fields.push(system::imputed());
@@ -273,6 +272,7 @@ impl Contract {
         if self.format == Format::Sqlite && self.deleted_rows == DeletedRows::Soft {
             fields.push(system::deleted_at());
         }
+        fields.extend(evolved.iter().map(field));
         TableSpec {
             name: self.table(),
             doc: self.description.clone(),
@@ -303,6 +303,22 @@ impl Contract {
         self.columns
             .iter()
             .any(|column| column.protection == Some(Protection::Pseudonymise))
+    }
+
+    /// The columns that its file names, and those that came by schema drift: these stand behind all
+    /// others in tables, where they stay when the contract is read anew without them.
+    pub fn split_columns(&self) -> (&[Column], &[Column]) {
+        self.columns
+            .split_at(self.columns.len().saturating_sub(self.evolved))
+    }
+
+    /// The contract with optional columns that its source has and its file does not name.
+    #[must_use]
+    pub fn evolved(&self, columns: Vec<Column>) -> Contract {
+        let mut contract = self.clone();
+        contract.evolved += columns.len();
+        contract.columns.extend(columns);
+        contract
     }
 
     /// The column of that name.

@@ -388,6 +388,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
             .into_iter()
             .map(|property| property.column)
             .collect::<Option<Vec<_>>>()?,
+        evolved: 0,
         primary_key: table.primary_key,
         partitioning: table.partitioning,
         rules,

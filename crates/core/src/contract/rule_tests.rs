@@ -274,3 +274,42 @@ fn anomaly_monitors_are_read_and_wrong_ones_refused() {
             .contains("no threshold")
     );
 }
+
+#[test]
+fn the_contracts_of_the_benchmark_have_no_rule_and_thirty() {
+    let count = |name: &str| {
+        let folder = std::path::Path::new("../../xtask/bench/rules").join(name);
+        let contracts = load_dir(&folder).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let rules = &contracts.get("web_requests").unwrap().rules;
+        // The time is required in both: no access log lacks it.
+        rules
+            .iter()
+            .filter(|rule| rule.kind.name != "required")
+            .count()
+    };
+    assert_eq!((count("none"), count("thirty")), (0, 30));
+}
+
+#[test]
+fn values_that_are_not_kept_as_they_are_are_neither_unique_nor_referred_to() {
+    let protected = |keys: &str| {
+        contract(
+            "string",
+            &format!("customProperties:\n  - {{ property: protection, value: mask }}\n{keys}"),
+            Place::Column,
+            "jsonLines",
+        )
+    };
+    for (keys, message) in [
+        ("unique: true", "cannot be told apart"),
+        (
+            custom("kind: reference, to: others.id", "mustBe: 0").as_str(),
+            "is personal",
+        ),
+    ] {
+        let faults = loaded(&protected(keys)).unwrap_err();
+        assert!(faults.contains(message), "{faults}");
+    }
+    let counted = "quality:\n  - { metric: duplicateValues, mustBe: 0, severity: warn }";
+    assert!(loaded(&protected(counted)).is_ok());
+}

@@ -117,7 +117,7 @@ pub(super) fn read(
         }
         let wants_values =
             matches!(monitor.metric, Metric::Share(..)) || monitor.segment_by.is_some();
-        if wants_values && context.columns[index].personal {
+        if wants_values && context.columns[index].protection.is_some() {
             faults.add(
                 at,
                 format!("{value} is personal: its values are not counted one by one"),

@@ -126,7 +126,7 @@ fn sales(number: u32, fault: Option<Fault>) -> Option<String> {
         let mut sale = json!({
             "sale_id": format!("{number}-{row}"),
             "sale_time": at,
-            "channel": ["web", "app", "store"][row as usize % 3],
+            "channel": (["web", "app", "store"][row as usize % 3]),
             "customer_id": row % 50,
             "price": 100 + row,
         });

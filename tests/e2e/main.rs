@@ -8,6 +8,7 @@ mod contracts;
 mod crash;
 mod database;
 mod demo;
+mod drift;
 mod events;
 mod lake;
 mod lambda;

@@ -14,7 +14,7 @@ use polars_plan::dsl::{
     CastColumnsPolicy, ColumnMapping, DslBuilder, ExtraColumnsPolicy, MissingColumnsPolicy,
     UnifiedScanArgs,
 };
-use tarn_core::schema::{ColumnType, TableField};
+use tarn_core::schema::{ColumnType, TableField, system};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::arrow;
@@ -116,7 +116,13 @@ pub fn table(fields: &[TableField], files: &[PathBuf]) -> Result<LazyFrame> {
 }
 
 /// Calls `each` with every value, as text, of one column of one file, a slice of rows in memory at a time.
-pub fn texts_of_file(path: &Path, column: &str, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+/// Rows of the source object `without` are left out.
+pub fn texts_of_file(
+    path: &Path,
+    column: &str,
+    without: Option<&str>,
+    each: &mut dyn FnMut(&[u8]),
+) -> Result<()> {
     const SLICE: usize = 128 * 1024;
     let open = || -> Result<ParquetReader<File>> {
         let file = File::open(path).map_err(|error| {
@@ -128,19 +134,31 @@ pub fn texts_of_file(path: &Path, column: &str, each: &mut dyn FnMut(&[u8])) -> 
         })?;
         Ok(ParquetReader::new(file))
     };
+    let mut columns = vec![column.to_owned()];
+    columns.extend(without.map(|_| system::SOURCE_URI.to_owned()));
     let rows = open()?.num_rows().map_err(unreadable(path))?;
     let mut begin = 0;
     while begin < rows {
         let length = SLICE.min(rows - begin);
         let frame = open()?
-            .with_columns(Some(vec![column.to_owned()]))
+            .with_columns(Some(columns.clone()))
             .with_slice(Some((begin, length)))
             .finish()
             .map_err(unreadable(path))?;
         let texts = frame.column(column).map_err(unreadable(path))?;
         let texts = texts.cast(&DataType::String).map_err(unreadable(path))?;
-        for text in texts.str().map_err(unreadable(path))?.iter().flatten() {
-            each(text.as_bytes());
+        let texts = texts.str().map_err(unreadable(path))?.iter();
+        match without {
+            None => texts.flatten().for_each(|text| each(text.as_bytes())),
+            Some(own) => {
+                let sources = frame.column(system::SOURCE_URI).map_err(unreadable(path))?;
+                let sources = sources.str().map_err(unreadable(path))?.iter();
+                for (text, source) in texts.zip(sources) {
+                    if let (Some(text), true) = (text, source != Some(own)) {
+                        each(text.as_bytes());
+                    }
+                }
+            }
         }
         begin += length;
     }

@@ -122,7 +122,7 @@ pub(crate) async fn existing(run: &Run<'_>, table: &Table) -> Result<LocalFiles>
 }
 
 /// The files as the engine looks for duplicates in them.
-pub(crate) fn existing_of(files: &LocalFiles) -> Vec<ExistingFile> {
+pub(crate) fn existing_of(files: &LocalFiles, uri: &str) -> Vec<ExistingFile> {
     files
         .iter()
         .filter_map(|(file, path)| {
@@ -130,6 +130,7 @@ pub(crate) fn existing_of(files: &LocalFiles) -> Vec<ExistingFile> {
                 path: path.to_owned(),
                 day: file.partition?,
                 rows: file.rows,
+                own: file.only_source().is_none().then(|| uri.to_owned()),
             })
         })
         .collect()
@@ -166,7 +167,7 @@ async fn stage(
             stamp,
             key,
             staging,
-            existing: existing_of(&existing),
+            existing: existing_of(&existing, &uri),
             bytes,
             put_at,
             references: tables.references(&contract)?,

@@ -183,7 +183,10 @@ async fn stage(
             stamp,
             key,
             staging,
-            existing: existing.as_ref().map(existing_of).unwrap_or_default(),
+            existing: existing
+                .as_ref()
+                .map(|files| existing_of(files, &uri))
+                .unwrap_or_default(),
             bytes,
             put_at,
             references: tables.references(&contract)?,

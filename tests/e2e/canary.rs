@@ -115,11 +115,11 @@ fn posts(lake: &Lake) -> PathBuf {
             changed("metrics", json!({"likes": 1, "shares": -2, "views": 1})).to_string(),
             changed("metrics", json!({"likes": mail})).to_string(),
             changed("id", json!({"author": author})).to_string(),
-            json!({"hello": mail, author.clone(): 1}).to_string(),
+            json!({"hello": mail, "by": author}).to_string(),
             twice[..twice.len() - 20].to_owned(),
             twice.replacen(
                 "\"lang\"",
-                &format!("\"{author}\":1,\"{author}\":2,\"lang\""),
+                &format!("\"by\":\"{author}\",\"by\":\"{mail}\",\"lang\""),
                 1,
             ),
         ];
@@ -197,7 +197,7 @@ fn events(lake: &Lake) -> PathBuf {
             changed("cost_micros", json!(email(n))),
             changed("campaign_id", json!({"by": name(n)})),
             changed("note", json!(email(n))),
-            format!("{{\"{}\": 1, \"{}\": 2}}", user(n), user(n)),
+            format!("{{\"by\": \"{}\", \"by\": \"{}\"}}", user(n), name(n)),
             sound[..sound.len() - 2].to_owned(),
             format!("{} lives at {}", name(n), address(n)),
         ];

@@ -48,7 +48,7 @@ class Luhn:
 
 
 def has_ip(text):
-    for part in re.findall(r"(?<![0-9A-Za-z.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z]|\.[0-9])", text):
+    for part in re.findall(r"(?:(?<![0-9A-Za-z./])|(?<=//))(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z]|\.[0-9])", text):
         try:
             ipaddress.IPv4Address(part)
             return True

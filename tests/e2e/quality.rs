@@ -123,10 +123,11 @@ fn sales(number: u32, fault: Option<Fault>) -> Option<String> {
     let mut text = String::new();
     for row in 0..rows {
         let at = format!("{}T{:02}:{:02}:00Z", day(number), row % 24, row % 60);
+        let channel = ["web", "app", "store"][row as usize % 3];
         let mut sale = json!({
             "sale_id": format!("{number}-{row}"),
             "sale_time": at,
-            "channel": (["web", "app", "store"][row as usize % 3]),
+            "channel": channel,
             "customer_id": row % 50,
             "price": 100 + row,
         });

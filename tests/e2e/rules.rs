@@ -91,7 +91,7 @@ fn rules_of(columns: &[Column], samples: &[Map<String, Value>]) -> Vec<Rule> {
         // Some values that occur.
         let mut values: Vec<String> = samples
             .iter()
-            .filter_map(|row| match &row[name] {
+            .filter_map(|row| match row.get(name)? {
                 Value::Null => None,
                 Value::String(text) => Some(text.clone()),
                 other => Some(other.to_string()),

@@ -48,7 +48,7 @@ class Luhn:
 
 
 def has_ip(text):
-    for part in re.findall(r"(?<![0-9A-Za-z.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z]|\.[0-9])", text):
+    for part in re.findall(r"(?:(?<![0-9A-Za-z./])|(?<=//))(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z]|\.[0-9])", text):
         try:
             ipaddress.IPv4Address(part)
             return True
@@ -88,7 +88,7 @@ class Lake:
         if kind == "missingValues":
             return self.where(f"{c} IS NULL OR {c} IN ({quoted(check['values'])})")
         if kind == "blankValues":
-            return self.where(f"{c} IS NULL OR {blank(c)}")
+            return self.where(blank(c))
         if kind == "completeness":
             text = self.request["columns"][c] == "VARCHAR"
             missing = f"{c} IS NULL OR {blank(c)} OR {sentinel(c)}" if text else f"{c} IS NULL"

@@ -288,6 +288,8 @@ pub enum ValueCheck {
     Pattern(Regex),
     /// Text has a well-known form.
     Format(TextFormat),
+    /// Text is neither empty nor white space alone.
+    NotBlank,
     /// Text has at least so many characters.
     MinLength(u64),
     /// Text has at most so many characters.

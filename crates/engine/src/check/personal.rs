@@ -15,7 +15,7 @@ static EMAIL: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 static IPV4: LazyLock<Option<Regex>> = LazyLock::new(|| {
     compiled(
-        r"(?-u)(?:^|[^0-9A-Za-z.])((?:[0-9]{1,3}\.){3}[0-9]{1,3})(?:$|[^0-9A-Za-z.]|\.(?:$|[^0-9]))",
+        r"(?-u)(?:^|//|[^0-9A-Za-z./])((?:[0-9]{1,3}\.){3}[0-9]{1,3})(?:$|[^0-9A-Za-z.]|\.(?:$|[^0-9]))",
     )
 });
 static IPV6: LazyLock<Option<Regex>> =
@@ -72,6 +72,7 @@ fn parses<T: std::str::FromStr>(part: &[u8]) -> Option<T> {
     std::str::from_utf8(part).ok()?.parse().ok()
 }
 
+// Behind a single slash stands the version of a program, as in Chrome/120.0.0.0.
 fn has_ipv4(text: &[u8]) -> bool {
     parts(&IPV4, text).any(|part| parses::<std::net::Ipv4Addr>(part).is_some())
 }
@@ -168,6 +169,7 @@ mod tests {
             ("203.0.113.7", &[Ip]),
             ("version 1.2.3.4.5", &[]),
             ("Chrome/120.0.0.0 Safari/537.36", &[]),
+            ("http://203.0.113.7/a", &[Ip]),
             ("999.1.1.1", &[]),
             ("2001:db8::1", &[Ip]),
             ("[2001:0db8:0000:0000:0000:0000:0000:0001]", &[Ip]),

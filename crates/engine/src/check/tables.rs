@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use hashbrown::HashMap;
 use polars::prelude::{
-    DataType, Expr, JoinArgs, JoinType, LazyFrame, PolarsError, TimeUnit, TimeZone, UnionArgs, col,
-    lit,
+    DataType, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, PolarsError, TimeUnit, TimeZone,
+    UnionArgs, col, lit,
 };
 use tarn_core::contract::{Bound, Contract, DeletedRows, Rule, Severity, TableMeasure, Unit};
 use tarn_core::run::CheckResult;
@@ -93,9 +93,7 @@ impl TableState {
             }
         };
         let both = polars::prelude::concat([kept, staged], UnionArgs::default()).map_err(failed)?;
-        // Every row has a run. Polars counts the rows of several scans by a shortcut that needs integers
-        // of 128 bits, which it was built without; it is not taken behind a filter.
-        Ok(both.filter(col(system::RUN_ID).is_not_null()))
+        Ok(both)
     }
 }
 
@@ -188,7 +186,9 @@ fn judged(
                     Ok((
                         TableName::new(Zone::Curated, &name.name),
                         table.fields.clone(),
-                        table.rows()?,
+                        // Polars counts the rows of several scans by a shortcut that needs integers of 128
+                        // bits, which it was built without; of rows in memory it takes none.
+                        table.rows()?.collect().map_err(failed)?.lazy(),
                     ))
                 })
                 .collect::<Result<Vec<_>>>()?;

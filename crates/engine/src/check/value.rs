@@ -66,6 +66,7 @@ fn of_text(check: &ValueCheck, column: &TextColumn) -> Vec<usize> {
         ValueCheck::Format(format) => {
             rows_where(column, |bytes| !text(bytes, &|text| format.matches(text)))
         }
+        ValueCheck::NotBlank => rows_where(column, tarn_core::profile::is_blank),
         ValueCheck::MinLength(least) => rows_where(column, |text| {
             // A character has at most four bytes.
             (text.len() as u64) < least.saturating_mul(4) && characters(text) < *least

@@ -7,7 +7,7 @@ use super::{Asked, Foreign, Rules, Subject, texts, value};
 use crate::contract::diagnostic::nearest;
 use crate::contract::kinds;
 use crate::contract::{
-    Bound, Check, ColumnMeasure, ColumnRef, Format, Missing, ObjectMeasure, Operator, Outlier,
+    Bound, Check, ColumnMeasure, ColumnRef, Format, ObjectMeasure, Operator, Outlier,
     PersonalPattern, RowCheck, TableMeasure, TextFormat, ValueCheck,
 };
 use crate::schema::{ColumnType, TableName, Zone};
@@ -97,11 +97,10 @@ impl<'a> Rules<'a> {
         Some(match kind {
             "blankValues" => {
                 of_text(quality, subject, faults)?;
-                let blanks = Missing {
-                    blanks: true,
-                    ..Missing::default()
-                };
-                (RowCheck::Present(blanks), "is not blank".to_owned())
+                (
+                    RowCheck::Value(ValueCheck::NotBlank),
+                    "is not blank".to_owned(),
+                )
             }
             "forbiddenValues" => {
                 let node = quality.needed("values", "add values: [a, b]", faults)?;

@@ -20,7 +20,7 @@ pub struct ColumnProfile {
     #[serde(default)]
     pub distinct: Option<u64>,
     /// The least value: numbers, days since 1970 for dates, microseconds since 1970 for timestamps.
-    /// Never of a personal column, as `max`.
+    /// Never of a personal column, like everything below.
     #[serde(default)]
     pub min: Option<f64>,
     /// The greatest value.

@@ -147,11 +147,10 @@ impl ColumnProfiler {
             distinct: counted.then(|| self.frequencies.distinct()),
             min: self.numbers.min().filter(|_| !personal),
             max: self.numbers.max().filter(|_| !personal),
-            sum: self.numbers.sum_text(),
-            mean: self.numbers.mean(),
-            standard_deviation: self
-                .measures
-                .spread
+            // Of a single row these are its value.
+            sum: self.numbers.sum_text().filter(|_| !personal),
+            mean: self.numbers.mean().filter(|_| !personal),
+            standard_deviation: (self.measures.spread && !personal)
                 .then(|| self.numbers.standard_deviation())
                 .flatten(),
             categories: if self.measures.frequencies && !personal {

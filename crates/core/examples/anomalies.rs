@@ -107,7 +107,7 @@ fn judge(detector: &Detector, shape: Shape, tally: &mut Tally) -> Option<()> {
         let mut history: Vec<Observation> = Vec::new();
         for number in 0..DAYS {
             let usual = shape.value(number, &mut dice);
-            let changed = dice.next() % 25 == 0 && number >= JUDGED_FROM;
+            let changed = dice.next().is_multiple_of(25) && number >= JUDGED_FROM;
             let value = if changed {
                 fault(usual, &mut dice)
             } else {

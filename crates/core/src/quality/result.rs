@@ -374,16 +374,17 @@ fn rules(outcome: &DatasetOutcome, row: impl Fn(String) -> ResultRow) -> Vec<Res
 /// The rows that count for the days: of several runs of one object the last that succeeded, and of
 /// several snapshots of a dataset on one day the last. Rows of failed runs are left out.
 pub fn effective<'a>(rows: &[&'a ResultRow]) -> Vec<&'a ResultRow> {
+    /// What replaces one another: dataset, and object or day.
+    type Place<'a> = (&'a str, &'a str, Option<NaiveDate>);
     // A day's snapshots replace one another whatever their keys are.
-    fn place(row: &ResultRow) -> (&str, &str, Option<NaiveDate>) {
+    fn place(row: &ResultRow) -> Place<'_> {
         if row.is_snapshot {
             (&row.dataset, "", Some(row.day))
         } else {
             (&row.dataset, &row.object_key, None)
         }
     }
-    let mut last: BTreeMap<(&str, &str, Option<NaiveDate>), (DateTime<Utc>, &str)> =
-        BTreeMap::new();
+    let mut last: BTreeMap<Place<'_>, (DateTime<Utc>, &str)> = BTreeMap::new();
     for row in rows
         .iter()
         .filter(|row| row.kind == Kind::Run && row.passed)

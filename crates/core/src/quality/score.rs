@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::result::{Kind, ResultRow};
+use crate::contract::kinds::{self, Scope};
 
 /// Passed weight out of total weight.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -22,7 +23,9 @@ impl Score {
         self.total += weight;
         self.passed += if row.passed {
             weight
-        } else if row.value.is_some() || row.checked == 0 {
+        } else if row.checked == 0
+            || (row.value.is_some() && !is_about_rows(row.rule_kind.as_deref()))
+        {
             0.0
         } else {
             weight - row.failed.min(row.checked) as f64
@@ -33,6 +36,12 @@ impl Score {
     pub fn value(self) -> Option<f64> {
         (self.total > 0.0).then(|| self.passed / self.total)
     }
+}
+
+/// Whether a rule of that kind is kept or broken by each row.
+pub(super) fn is_about_rows(kind: Option<&str>) -> bool {
+    kind.and_then(kinds::kind)
+        .is_some_and(|kind| kind.scope == Scope::Row)
 }
 
 /// The score of the rules of one quality dimension.
@@ -86,6 +95,38 @@ pub fn percent(score: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rule_about_rows_is_broken_by_some_and_one_about_a_number_by_all() {
+        let of = |kind: &str| {
+            let run = crate::run::RunRecord {
+                status: crate::run::RunStatus::Succeeded,
+                datasets: vec![crate::run::DatasetOutcome {
+                    received: 100,
+                    accepted: 100,
+                    checks: vec![crate::run::CheckResult {
+                        id: "a".to_owned(),
+                        kind: kind.to_owned(),
+                        dimension: "consistency".to_owned(),
+                        checked: 100,
+                        failed: 3,
+                        value: Some(3.0),
+                        ..crate::run::CheckResult::default()
+                    }],
+                    ..crate::run::DatasetOutcome::default()
+                }],
+                ..crate::run::RunRecord::begin(String::new(), "raw/a/b/c", chrono::Utc::now())
+            };
+            let rows = super::super::result::rows_of(&run, &crate::contract::Contracts::default());
+            let (_, dimensions) = scores(&rows);
+            let found = dimensions
+                .into_iter()
+                .find(|one| one.dimension == "consistency");
+            found.map(|one| one.score)
+        };
+        assert_eq!(of("reference"), Some(0.97));
+        assert_eq!(of("rowCount"), Some(0.0));
+    }
 
     #[test]
     fn only_a_perfect_score_is_shown_as_one_hundred() {

@@ -15,7 +15,7 @@ use crate::quality::metric::Metric;
 use crate::quality::monitor::{Anomaly, Evidence, Monitor, Status, Watched, watch};
 use crate::quality::promise::{self, PromiseState, duration};
 use crate::quality::result::{DRIFT, Kind, ResultRow, Sample, effective};
-use crate::quality::score::{percent, scores};
+use crate::quality::score::{is_about_rows, percent, scores};
 use crate::quality::text::{count, number};
 
 /// What a report is made of.
@@ -461,7 +461,7 @@ pub(super) fn shown(metric: &str, value: f64) -> String {
 /// A distance between two values of a metric, for people.
 fn distance(metric: &str, value: f64) -> String {
     match Metric::parse(metric) {
-        Some(metric) if metric.is_share() => format!("{} points", number(100.0 * value)),
+        Some(metric) if metric.is_share() => format!("{:.1} points", 100.0 * value),
         Some(Metric::ArrivalSecondsOfDay) => duration(value),
         _ => shown(metric, value),
     }
@@ -573,7 +573,7 @@ fn rule_sentence(rule: &RuleReport) -> String {
         return rule.text.clone();
     }
     match (rule.value, &rule.expected) {
-        (Some(value), Some(expected)) => {
+        (Some(value), Some(expected)) if !is_about_rows(rule.kind.as_deref()) => {
             format!("{}: {}, expected {expected}", rule.text, number(value))
         }
         _ => format!(

@@ -8,8 +8,8 @@ use super::style::STYLE;
 use super::{DatasetReport, Finding, Gravity, Report, RuleReport, Scope, chart};
 use crate::quality::monitor::{Anomaly, Per, Status};
 use crate::quality::promise::{PromiseState, duration};
-use crate::quality::result::Sample;
-use crate::quality::score::percent;
+use crate::quality::result::{DRIFT, Sample};
+use crate::quality::score::{is_about_rows, percent};
 use crate::quality::text::{count, number};
 
 /// The page.
@@ -481,7 +481,9 @@ fn broken_rule(rule: &RuleReport) -> Markup {
         tr {
             td {
                 (rule.text)
-                @if let (Some(value), Some(expected)) = (rule.value, &rule.expected) {
+                @if let (Some(value), Some(expected), false) =
+                    (rule.value, &rule.expected, is_about_rows(rule.kind.as_deref()))
+                {
                     " (found " (number(value)) ", expected " (expected) ")"
                 }
                 @if rule.name != rule.text { " " code { (rule.name) } }
@@ -494,9 +496,13 @@ fn broken_rule(rule: &RuleReport) -> Markup {
             }
             td { (rule.dimension) }
             td { (rule.severity) }
-            td.n { (count(rule.failed)) }
-            td.n { (count(rule.checked)) }
-            td.n { (part(rule.failed, rule.checked)) }
+            @if rule.kind.as_deref() == Some(DRIFT) {
+                td.n.none { "–" } td.n { (count(rule.checked)) } td.n.none { "–" }
+            } @else {
+                td.n { (count(rule.failed)) }
+                td.n { (count(rule.checked)) }
+                td.n { (part(rule.failed, rule.checked)) }
+            }
         }
     }
 }

@@ -356,7 +356,7 @@ fn no_identifier_of_a_person_is_outside_the_raw_zone() {
     assert_eq!(
         agents,
         [json!({
-            "user_agent": "Mozilla/5.0 (compatible; bot; +[email]) Chrome/120.0.0.0",
+            "user_agent": "Mozilla/5.0 (compatible; bot; [email]) Chrome/120.0.0.0",
             "query": "mail=[email]&ip=[ip]",
             "_key_version": 1,
         })]

@@ -68,7 +68,7 @@ fn an_ingest_killed_at_ten_points_and_repeated_gives_the_same_tables() {
     let whole = started.elapsed();
     let expected = contents(&undisturbed);
 
-    let lake = Lake::new();
+    let lake = Lake::with_keys_of(&undisturbed);
     let mut killed = 0;
     for point in 0..10 {
         let mut child = lake

@@ -57,6 +57,15 @@ impl Lake {
         }
     }
 
+    /// A lake with the keys of another: the same people have the same pseudonyms.
+    pub fn with_keys_of(other: &Lake) -> Self {
+        let lake = Lake::new();
+        lake.ok(&["keys", "rotate"]);
+        let file = ".tarn/keys/pseudonym.json";
+        std::fs::copy(other.path().join(file), lake.path().join(file)).unwrap();
+        lake
+    }
+
     /// The lake's folder.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("lake")

@@ -25,15 +25,6 @@ fn too_strict(lake: &Lake) -> PathBuf {
     })
 }
 
-/// A lake with the keys of another: the same people have the same pseudonyms.
-fn with_keys_of(other: &Lake) -> Lake {
-    let lake = Lake::new();
-    lake.ok(&["keys", "rotate"]);
-    let file = ".tarn/keys/pseudonym.json";
-    std::fs::copy(other.path().join(file), lake.path().join(file)).unwrap();
-    lake
-}
-
 /// The rows of a table without what differs from run to run.
 fn contents(lake: &Lake, table: &str) -> Vec<String> {
     let rows = lake.query(&format!("SELECT * FROM {table}"));
@@ -142,7 +133,7 @@ fn a_replay_under_a_mended_contract_equals_a_run_with_it_from_the_start() {
         );
         assert_accounted(record);
     }
-    let start = with_keys_of(&lake);
+    let start = Lake::with_keys_of(&lake);
     fill(&start);
     for table in [
         "ad_events",
@@ -207,7 +198,7 @@ fn a_backfill_reads_the_days_that_are_not_done() {
     assert_eq!(rest.len(), 1, "the other day is done");
     assert_ne!(rest[0]["key"], one[0]["key"]);
     assert!(backfill(&lake, "2026-01-01", "2026-01-31").is_empty());
-    let start = with_keys_of(&lake);
+    let start = Lake::with_keys_of(&lake);
     stream(&start, "first.ndjson", &first, "2026-01-01");
     stream(&start, "second.ndjson", &second, "2026-01-02");
     for table in ["ad_events", "quarantine_ad_events"] {

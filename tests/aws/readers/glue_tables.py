@@ -4,7 +4,8 @@ The argument is a JSON object:
     endpoint, region   of the emulator
     zones              {zone: Glue database}
     folder             {"zone.table": metadata file of the folder's table}
-    ignored            columns that are not compared; nor are system columns, which begin with _
+    ignored            columns that are not compared; nor are system columns, which begin with _, but
+                       those that say why a row was rejected
 The answer is {"zone.table": {"rows": n, "present": {column: values that are not null}, "different":
 null or what differs}}.
 """
@@ -17,9 +18,13 @@ from pyiceberg.catalog import load_catalog
 from pyiceberg.table import StaticTable
 
 
+REJECTED = {"_rule", "_column", "_payload_encoding"}
+
+
 def content(rows, ignored):
     """The rows as text, with how often each comes."""
-    names = sorted(name for name in rows.column_names if not name.startswith("_") and name not in ignored)
+    own = [name for name in rows.column_names if not name.startswith("_") or name in REJECTED]
+    names = sorted(name for name in own if name not in ignored)
     columns = [rows.column(name).to_pylist() for name in names]
     return names, collections.Counter(json.dumps(row, default=str) for row in zip(*columns))
 

@@ -95,6 +95,8 @@ const COUPON: &str = "      - name: coupon
         logicalType: string
         physicalType: string
         classification: internal
+        quality:
+          - { type: custom, engine: tarn, implementation: { kind: blankValues }, mustBeLessThan: 1, unit: percent, severity: warn }
 ";
 
 fn orders() -> String {

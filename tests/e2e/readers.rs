@@ -89,6 +89,11 @@ fn pyiceberg_reads_every_table_of_the_demo_and_agrees_also_for_older_versions() 
     for table in &tables {
         let name = table["table"].as_str().unwrap();
         let versions = crate::lake::lines(&lake.ok(&["--json", "versions", name]));
+        if versions.is_empty() {
+            // Nothing was ever rejected.
+            assert!(name.starts_with("quality.quarantine_"), "{name}");
+            continue;
+        }
         // The current version, and the first one where there are several.
         let last = versions.len() as u64;
         for number in if last > 1 { vec![last, 1] } else { vec![last] } {

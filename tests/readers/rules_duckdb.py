@@ -54,6 +54,13 @@ def has_ip(text):
             return True
         except ValueError:
             pass
+    for part in re.findall(r"[0-9A-Fa-f:]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*", text):
+        try:
+            address = ipaddress.IPv6Address(part.rstrip("."))
+        except ValueError:
+            continue
+        if not address.is_loopback and not address.is_unspecified:
+            return True
     return False
 
 
@@ -164,9 +171,9 @@ class Lake:
             return self.one("SELECT (SELECT count(*) FROM t) - (SELECT count(*) FROM o)")
         if kind == "groupSum":
             return self.one(
-                f"SELECT count(*) FROM t LEFT JOIN (SELECT {check['by']} AS k, sum({check['of']}) AS s FROM o "
-                f"WHERE {check['by']} IS NOT NULL GROUP BY ALL) ON k = {check['key']} "
-                f"WHERE {c} IS NOT NULL AND {check['key']} IS NOT NULL AND {c} <> coalesce(s, 0)"
+                f"SELECT count(*) FROM t LEFT JOIN (SELECT {check['by']} AS group_key, sum({check['of']}) AS group_sum FROM o "
+                f"WHERE {check['by']} IS NOT NULL GROUP BY ALL) ON group_key = {check['key']} "
+                f"WHERE {c} IS NOT NULL AND {check['key']} IS NOT NULL AND {c} <> coalesce(group_sum, 0)"
             )
         if kind == "sql":
             return self.one(check["query"])

@@ -349,7 +349,7 @@ fn unknown_keys_are_checked_skipped_and_told_with_type_sample_and_place() {
         told,
         [
             "new column a of type bigint, for example 1 (line 1, byte 0), in 2 rows",
-            "new column b of type date, for example \"2026-01-31\" (line 2, byte 34), in 2 rows",
+            "new column b of type date, for example \"2026-01-31\" (line 2, byte 29), in 2 rows",
             "new column c of type object, for example {\"x\":1} (line 1, byte 0), in 1 row",
         ]
     );

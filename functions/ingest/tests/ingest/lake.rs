@@ -155,11 +155,11 @@ pub async fn contents(lake: &Lake) -> Vec<String> {
         ),
         (
             "quarantine_ad_events",
-            "event_id, _rule, _reason, _line, _payload, _payload_bytes, _source_offset",
+            "event_id, _rule, _reason, _line, _payload_encoding, _payload_bytes, _source_offset",
         ),
         (
             "quarantine_web_requests",
-            "_rule, _reason, _line, _payload, _payload_bytes, _source_offset",
+            "_rule, _reason, _line, _payload_encoding, _payload_bytes, _source_offset",
         ),
     ] {
         let sql = format!("SELECT {columns}, _source_uri FROM {table}");

@@ -54,7 +54,7 @@ def has_ip(text):
             return True
         except ValueError:
             pass
-    for part in re.findall(r"[0-9A-Fa-f:]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*", text):
+    for part in re.findall(r"(?<![0-9A-Za-z:.])[0-9A-Fa-f:]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(?![0-9A-Za-z:.])", text):
         try:
             address = ipaddress.IPv6Address(part.rstrip("."))
         except ValueError:

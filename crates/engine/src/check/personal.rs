@@ -18,8 +18,11 @@ static IPV4: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r"(?-u)(?:^|//|[^0-9A-Za-z./])((?:[0-9]{1,3}\.){3}[0-9]{1,3})(?:$|[^0-9A-Za-z.]|\.(?:$|[^0-9]))",
     )
 });
-static IPV6: LazyLock<Option<Regex>> =
-    LazyLock::new(|| compiled(r"(?-u)[0-9A-Fa-f:]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*"));
+static IPV6: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    compiled(
+        r"(?-u)(?:^|[^0-9A-Za-z:.])([0-9A-Fa-f:]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)(?:$|[^0-9A-Za-z:.])",
+    )
+});
 static PHONE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     compiled(r"(?-u)(?:^|[^0-9A-Za-z+])\+[1-9](?:[ ().-]{0,2}[0-9]){7,14}(?:$|[^0-9A-Za-z])")
 });

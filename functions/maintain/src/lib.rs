@@ -96,7 +96,8 @@ mod tests {
             local.ledger(),
             load_dir(Path::new("../../contracts")).unwrap(),
             &local.scratch(),
-        );
+        )
+        .with_keys(local.keys());
         let key = "raw/ads/events/ingest_date=2026-01-31/events.ndjson";
         for name in ["events", "missing", "wrong_types"] {
             let events = std::fs::read(format!("../../events/ads/{name}.ndjson")).unwrap();

@@ -171,7 +171,8 @@ mod tests {
             local.ledger(),
             contracts,
             &local.scratch(),
-        );
+        )
+        .with_keys(local.keys());
         (local, lake)
     }
 

@@ -79,7 +79,8 @@ mod tests {
             local.ledger(),
             crate::setting::built_in_contracts().unwrap(),
             &local.scratch(),
-        );
+        )
+        .with_keys(local.keys());
         let key = "raw/ads/events/ingest_date=2026-01-31/events.ndjson";
         let events = std::fs::read("../../events/ads/events.ndjson").unwrap();
         lake.objects

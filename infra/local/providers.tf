@@ -8,23 +8,24 @@ provider "aws" {
   s3_use_path_style           = true
 
   endpoints {
-    apigatewayv2 = var.endpoint
-    athena       = var.endpoint
-    budgets      = var.endpoint
-    cloudwatch   = var.endpoint
-    dynamodb     = var.endpoint
-    events       = var.endpoint
-    glue         = var.endpoint
-    iam          = var.endpoint
-    kinesis      = var.endpoint
-    kms          = var.endpoint
-    lambda       = var.endpoint
-    logs         = var.endpoint
-    s3           = var.endpoint
-    scheduler    = var.endpoint
-    sns          = var.endpoint
-    sqs          = var.endpoint
-    sts          = var.endpoint
+    apigatewayv2   = var.endpoint
+    athena         = var.endpoint
+    budgets        = var.endpoint
+    cloudwatch     = var.endpoint
+    dynamodb       = var.endpoint
+    events         = var.endpoint
+    glue           = var.endpoint
+    iam            = var.endpoint
+    kinesis        = var.endpoint
+    kms            = var.endpoint
+    lambda         = var.endpoint
+    logs           = var.endpoint
+    s3             = var.endpoint
+    scheduler      = var.endpoint
+    secretsmanager = var.endpoint
+    sns            = var.endpoint
+    sqs            = var.endpoint
+    sts            = var.endpoint
   }
 
   default_tags {

@@ -107,6 +107,8 @@ pub fn test() -> Outcome {
             "test",
             "--release",
             "--workspace",
+            // One run names everything that is broken.
+            "--no-fail-fast",
             "--",
             "--include-ignored",
         ])

@@ -247,6 +247,24 @@ class Gaps(unittest.TestCase):
         self.assertEqual((found["key"], found.get("version-id")), (key, put["VersionId"]))
         self.assertTrue(found["sequencer"])
 
+    def test_a_secret_without_a_value_has_no_version(self):
+        secrets = self.emulator.client("secretsmanager")
+        secrets.create_secret(Name="empty")
+        with self.assertRaises(secrets.exceptions.ResourceNotFoundException):
+            secrets.get_secret_value(SecretId="empty")
+        secrets.put_secret_value(SecretId="empty", SecretString="full")
+        self.assertEqual(secrets.get_secret_value(SecretId="empty")["SecretString"], "full")
+
+    def test_a_token_puts_one_value_only(self):
+        secrets = self.emulator.client("secretsmanager")
+        secrets.create_secret(Name="token", SecretString="created")
+        put = {"SecretId": "token", "ClientRequestToken": "t" * 32}
+        secrets.put_secret_value(**put, SecretString="first")
+        secrets.put_secret_value(**put, SecretString="first")  # said again
+        with self.assertRaises(secrets.exceptions.ResourceExistsException):
+            secrets.put_secret_value(**put, SecretString="second")
+        self.assertEqual(secrets.get_secret_value(SecretId="token")["SecretString"], "first")
+
 
 def query_client(endpoint):
     """A CloudWatch client that speaks the Query protocol, which botocore would not choose."""

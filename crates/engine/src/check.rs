@@ -366,6 +366,9 @@ fn count_values(
     }
 }
 
+/// Characters of a value in a reason.
+const SHOWN: usize = 80;
+
 /// Why a row is rejected, for people. Values of personal columns are not told.
 fn reason(contract: &Contract, rule: &Rule, batch: &Batch, row: usize) -> String {
     let Some(index) = rule.column else {
@@ -374,7 +377,8 @@ fn reason(contract: &Contract, rule: &Rule, batch: &Batch, row: usize) -> String
     let shown = |index: usize| -> Option<String> {
         let column: &Column = &contract.columns[index];
         (!column.is_personal())
-            .then(|| shortened(&render::value(&batch.columns[index], row, &column.ty)))
+            .then(|| render::value(&batch.columns[index], row, &column.ty))
+            .map(|value| format!("'{}'", render::shortened(&value, SHOWN)))
     };
     let column = &contract.columns[index];
     match &rule.check {
@@ -394,13 +398,4 @@ fn reason(contract: &Contract, rule: &Rule, batch: &Batch, row: usize) -> String
             None => format!("{}, and its value does not", rule.text),
         },
     }
-}
-
-/// A value for a message: long ones are cut.
-fn shortened(text: &str) -> String {
-    const LIMIT: usize = 80;
-    if text.chars().count() <= LIMIT {
-        return format!("'{text}'");
-    }
-    format!("'{}…'", text.chars().take(LIMIT).collect::<String>())
 }

@@ -11,8 +11,12 @@ use tarn_core::{Error, ErrorKind, Result};
 
 use crate::batch::Rejected;
 use crate::infer;
+use crate::render::shortened;
 use crate::source::json::row::UnknownKey;
 use crate::source::sqlite::TableColumn;
+
+/// Characters of a sample value.
+const SAMPLE: usize = 60;
 
 /// The rule that a row breaks which has a column that the contract does not know.
 pub const RULE: &str = "schemaDrift";
@@ -113,19 +117,11 @@ fn new_column(
             column: name.to_owned(),
             expected: None,
             found,
-            sample: sample.map(|sample| shortened(&redacted(&sample))),
+            sample: sample.map(|sample| shortened(&redacted(&sample), SAMPLE)),
             place,
             rows,
         },
     }
-}
-
-fn shortened(text: &str) -> String {
-    const LIMIT: usize = 60;
-    if text.chars().count() <= LIMIT {
-        return text.to_owned();
-    }
-    format!("{}…", text.chars().take(LIMIT).collect::<String>())
 }
 
 /// Values of columns that their type cannot hold, while an object is read.

@@ -6,6 +6,14 @@ use tarn_core::schema::ColumnType;
 
 use crate::column::ColumnData;
 
+/// A text for a message, cut behind so many characters.
+pub fn shortened(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// A scaled integer as decimal text: 1234 at scale 2 is `12.34`.
 pub fn decimal(value: i128, scale: u8) -> String {
     if scale == 0 {

@@ -110,7 +110,7 @@ async fn of_dataset(
 }
 
 /// The fields of a table that is not made: nobody else reads its files.
-fn numbered(spec: &TableSpec) -> Vec<TableField> {
+pub(crate) fn numbered(spec: &TableSpec) -> Vec<TableField> {
     let mut next = 0..;
     let mut id = || next.next().unwrap_or_default() + 1;
     spec.fields

@@ -14,6 +14,7 @@ use tarn_lake::LocalFiles;
 use tarn_table::VersionRef;
 
 use crate::Run;
+use crate::rehearsal::numbered;
 
 /// Tables of the lake as a run finds them, and what it is about to do to them.
 #[derive(Default)]
@@ -56,7 +57,7 @@ impl Tables {
                 (table.fields(), paths)
             }
             // A table that nothing was ingested into has no rows.
-            None => (planned(contract), Vec::new()),
+            None => (numbered(&contract.table_spec()), Vec::new()),
         };
         let state = TableState {
             dataset: dataset.clone(),
@@ -123,18 +124,6 @@ impl Tables {
             None => Ok(()),
         }
     }
-}
-
-/// The columns of a table that does not exist yet; no file has their ids.
-fn planned(contract: &Contract) -> Vec<TableField> {
-    (1..)
-        .zip(contract.table_spec().fields)
-        .map(|(id, field)| TableField {
-            field,
-            id,
-            element_id: None,
-        })
-        .collect()
 }
 
 /// The contracts of one database in an order in which what rows refer to comes first. Circles were

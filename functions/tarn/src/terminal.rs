@@ -8,6 +8,7 @@ use comfy_table::{CellAlignment, Table, TableComponent, presets};
 use console::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+pub use tarn_core::quality::text::{count, plural};
 use tarn_core::{Error, ErrorKind, Result};
 
 /// Standard output and standard error.
@@ -126,19 +127,6 @@ pub fn closed(error: std::io::Error) -> Error {
     Error::new(ErrorKind::Storage, "the result cannot be written").with_source(error)
 }
 
-/// A count with thousands separated: 1,234,567.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Bytes in a unit that people read: 1.5 MiB.
 pub fn bytes(number: u64) -> String {
     let mut size = number as f64;
@@ -155,15 +143,6 @@ pub fn bytes(number: u64) -> String {
     format!("{size:.1} TiB")
 }
 
-/// `1 row`, `2 rows`.
-pub fn plural(number: u64, noun: &str) -> String {
-    format!(
-        "{} {noun}{}",
-        count(number),
-        if number == 1 { "" } else { "s" }
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,13 +150,8 @@ mod tests {
     #[test]
     fn numbers_are_written_for_people() {
         assert_eq!(
-            [count(0), count(999), count(1000), count(1_234_567)],
-            ["0", "999", "1,000", "1,234,567"]
-        );
-        assert_eq!(
             [bytes(0), bytes(1023), bytes(1536), bytes(5 << 30)],
             ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]
         );
-        assert_eq!([plural(1, "row"), plural(2, "row")], ["1 row", "2 rows"]);
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use self::tree::{Edit, Tree};
 use super::Diagnostic;
-use super::parse::{document, parse_str};
+use super::parse::{COMPARISONS, document, parse_str};
 
 /// How a change moves the set of rows that a contract permits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -428,7 +428,7 @@ fn of_rule(
         return Direction::Undetermined;
     };
     match field {
-        [name] if THRESHOLDS.contains(name) => between(&Threshold::of(old), &Threshold::of(new)),
+        [name] if COMPARISONS.contains(name) => between(&Threshold::of(old), &Threshold::of(new)),
         ["arguments", "validValues", _] => counted(new, !edit.is_addition()),
         ["arguments", "missingValues", _] => counted(new, edit.is_addition()),
         ["unit"] | ["arguments", ..] | ["metric" | "query" | "implementation" | "engine", ..] => {
@@ -444,17 +444,6 @@ fn is_guarantee(rule: &Tree) -> bool {
         && !matches!(rule.text("severity"), Some("warn" | "warning" | "info"))
 }
 
-const THRESHOLDS: [&str; 8] = [
-    "mustBe",
-    "mustNotBe",
-    "mustBeGreaterThan",
-    "mustBeGreaterOrEqualTo",
-    "mustBeLessThan",
-    "mustBeLessOrEqualTo",
-    "mustBeBetween",
-    "mustNotBeBetween",
-];
-
 /// The comparison of a rule, as far as its numbers could be read.
 struct Threshold {
     name: &'static str,
@@ -463,7 +452,7 @@ struct Threshold {
 
 impl Threshold {
     fn of(rule: &Tree) -> Option<Threshold> {
-        THRESHOLDS.iter().find_map(|&name| {
+        COMPARISONS.iter().find_map(|&name| {
             let bounds = rule
                 .text(name)?
                 .trim_matches(['[', ']'])

@@ -21,6 +21,7 @@ use std::rc::Rc;
 
 use self::column::Property;
 use self::custom::Custom;
+pub(super) use self::quality::COMPARISONS;
 use self::rule::{Context, Foreign, Known};
 use self::table::{Source, Table, deduplication, event_time_faults};
 use self::yaml::{Faults, Map, Place, Spanned};

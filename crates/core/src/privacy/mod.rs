@@ -1,11 +1,13 @@
 //! Personal data: how a contract protects it where it enters the lake, as functions from values to
 //! values, and the keys of pseudonyms.
 
+mod check_digits;
 mod keys;
 mod redact;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+pub use check_digits::{is_iban, is_luhn};
 pub use keys::{KEY_BYTES, KeyInfo, KeyRing, PseudonymKey};
 pub use redact::redacted;
 

@@ -10,6 +10,8 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+use super::check_digits::{is_iban, is_luhn};
+
 /// What a text may hold, judged at a glance: most texts hold none of it.
 struct Glance {
     at: bool,
@@ -210,8 +212,7 @@ fn compact(text: &str) -> String {
         .collect()
 }
 
-/// An IBAN ends where its check digits say so (ISO 13616: the remainder modulo 97 is 1); what follows
-/// are other words.
+/// An IBAN ends where its check digits say so; what follows are other words.
 fn iban(text: &str, found: &Captures<'_>) -> Option<String> {
     if is_word(before(text, found)) {
         return None;
@@ -223,25 +224,13 @@ fn iban(text: &str, found: &Captures<'_>) -> Option<String> {
         }
         let head = &whole[..end];
         let number = compact(head);
-        if (15..=34).contains(&number.len())
-            && head.ends_with(|character: char| character.is_ascii_alphanumeric())
-            && remainder(&number) == 1
+        if head.ends_with(|character: char| character.is_ascii_alphanumeric())
+            && is_iban(number.as_bytes())
         {
             return Some(format!("[iban]{}", &whole[end..]));
         }
     }
     None
-}
-
-fn remainder(iban: &str) -> u32 {
-    let (head, tail) = iban.split_at(4);
-    tail.chars()
-        .chain(head.chars())
-        .fold(0, |rest, character| match character.to_digit(36) {
-            Some(digit @ 0..=9) => (rest * 10 + digit) % 97,
-            Some(letter) => (rest * 100 + letter) % 97,
-            None => rest,
-        })
 }
 
 fn card(text: &str, found: &Captures<'_>) -> Option<String> {
@@ -250,25 +239,8 @@ fn card(text: &str, found: &Captures<'_>) -> Option<String> {
     }
     let number = compact(&found[0]);
     // Issuers of payment cards begin with 2 to 6 (ISO/IEC 7812).
-    (matches!(number.as_bytes().first(), Some(b'2'..=b'6')) && luhn(&number))
+    (matches!(number.as_bytes().first(), Some(b'2'..=b'6')) && is_luhn(number.as_bytes()))
         .then(|| "[card]".to_owned())
-}
-
-fn luhn(number: &str) -> bool {
-    let sum: u32 = number
-        .bytes()
-        .rev()
-        .enumerate()
-        .map(|(place, digit)| {
-            let digit = u32::from(digit - b'0');
-            match place % 2 {
-                0 => digit,
-                _ if digit > 4 => 2 * digit - 9,
-                _ => 2 * digit,
-            }
-        })
-        .sum();
-    sum.is_multiple_of(10)
 }
 
 fn phone(text: &str, found: &Captures<'_>) -> Option<String> {

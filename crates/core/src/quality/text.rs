@@ -13,6 +13,15 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// A count with its noun: 1 row, 2 rows.
+pub fn plural(number: u64, noun: &str) -> String {
+    format!(
+        "{} {noun}{}",
+        count(number),
+        if number == 1 { "" } else { "s" }
+    )
+}
+
 /// A number with thousands separated and at most two digits behind the point.
 pub fn number(value: f64) -> String {
     if value.abs() >= 1e15 || !value.is_finite() {
@@ -49,5 +58,10 @@ mod tests {
         ] {
             assert_eq!(number(value), text);
         }
+        assert_eq!([count(999), count(1_234_567)], ["999", "1,234,567"]);
+        assert_eq!(
+            [plural(1, "row"), plural(1_000, "row")],
+            ["1 row", "1,000 rows"]
+        );
     }
 }

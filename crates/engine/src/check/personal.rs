@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 use tarn_core::contract::PersonalPattern;
+use tarn_core::privacy::{is_iban, is_luhn};
 
 /// A pattern that is part of the program; where it does not compile the test below fails.
 fn compiled(pattern: &str) -> Option<Regex> {
@@ -105,52 +106,17 @@ impl TrimDots for [u8] {
 
 fn has_card(text: &[u8]) -> bool {
     parts(&CARD, text).any(|part| {
-        let digits: Vec<u8> = part
-            .iter()
-            .filter(|byte| byte.is_ascii_digit())
-            .map(|byte| byte - b'0')
-            .collect();
+        let digits: Vec<u8> = part.iter().copied().filter(u8::is_ascii_digit).collect();
         let varied = digits.iter().any(|digit| Some(digit) != digits.first());
-        varied && luhn(&digits)
+        varied && is_luhn(&digits)
     })
-}
-
-/// Luhn's test (ISO/IEC 7812-1, annex B).
-fn luhn(digits: &[u8]) -> bool {
-    let sum: u32 = digits
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(place, &digit)| {
-            let digit = u32::from(digit);
-            match place % 2 {
-                0 => digit,
-                _ if digit > 4 => digit * 2 - 9,
-                _ => digit * 2,
-            }
-        })
-        .sum();
-    sum.is_multiple_of(10)
 }
 
 fn has_iban(text: &[u8]) -> bool {
     parts(&IBAN, text).any(|part| {
         let letters: Vec<u8> = part.iter().copied().filter(|byte| *byte != b' ').collect();
-        (15..=34).contains(&letters.len()) && iban_check(&letters)
+        is_iban(&letters)
     })
-}
-
-/// ISO 13616: the first four signs moved to the end, letters as 10 to 35, modulo 97 is 1.
-fn iban_check(letters: &[u8]) -> bool {
-    let (head, tail) = letters.split_at(4);
-    tail.iter().chain(head).fold(0_u32, |rest, &byte| {
-        let value = match byte {
-            b'0'..=b'9' => u32::from(byte - b'0'),
-            _ => u32::from(byte.wrapping_sub(b'A')) + 10,
-        };
-        let shifted = if value > 9 { rest * 100 } else { rest * 10 };
-        (shifted + value) % 97
-    }) == 1
 }
 
 #[cfg(test)]

@@ -38,13 +38,7 @@ pub async fn run(global: &Global, args: &IngestArgs, terminal: &Terminal) -> Res
         }
     };
     drop(progress);
-    if terminal.is_json() {
-        records
-            .iter()
-            .try_for_each(|record| terminal.json(record))?;
-    } else {
-        print(&records, terminal)?;
-    }
+    report(&records, terminal)?;
     Ok(exit_code(&records))
 }
 
@@ -127,8 +121,16 @@ fn is_unclaimed(record: &RunRecord) -> bool {
             .is_some_and(|reason| reason.starts_with("no contract claims"))
 }
 
+/// Prints what became of the objects.
+pub fn report(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
+    if terminal.is_json() {
+        return records.iter().try_for_each(|record| terminal.json(record));
+    }
+    print(records, terminal)
+}
+
 /// Prints one line per object and dataset, and what needs attention below.
-pub fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
+fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
     let mut rows = Vec::new();
     for record in records {
         let status = match record.status {

@@ -13,7 +13,7 @@ use tarn_core::{Error, ErrorKind, Result, layout, quarantine};
 use tarn_ingest::{Rehearsal, ingest_as, is_unfinished, moved, rehearse};
 
 use crate::cli::{BackfillArgs, Global, ReplayArgs};
-use crate::commands::ingest::{exit_code, print};
+use crate::commands::ingest::{exit_code, report};
 use crate::setting::{Setting, open};
 use crate::terminal::{Terminal, count, plural};
 
@@ -292,12 +292,8 @@ async fn again(
         records.push(ingest_as(&setting.lake, key, kind).await?);
     }
     drop(progress);
-    if terminal.is_json() {
-        records
-            .iter()
-            .try_for_each(|record| terminal.json(record))?;
-    } else {
-        print(&records, terminal)?;
+    report(&records, terminal)?;
+    if !terminal.is_json() {
         terminal.note("Bring the KPI tables up to date with: tarn marts");
     }
     Ok(exit_code(&records))

@@ -61,12 +61,8 @@ pub async fn run(global: &Global, args: &StreamArgs, terminal: &Terminal) -> Res
         }
     };
     drop(progress);
-    if terminal.is_json() {
-        records
-            .iter()
-            .try_for_each(|record| terminal.json(record))?;
-    } else {
-        ingest::print(&records, terminal)?;
+    ingest::report(&records, terminal)?;
+    if !terminal.is_json() {
         terminal.note(&format!("{} sent", plural(sent, "event")));
     }
     Ok(ingest::exit_code(&records))

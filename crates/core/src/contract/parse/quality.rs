@@ -38,7 +38,8 @@ const KEYS: &[&str] = &[
     "mustNotBeBetween",
 ];
 
-const COMPARISONS: [&str; 8] = [
+/// The comparisons of ODCS, of which a rule has one.
+pub(in crate::contract) const COMPARISONS: [&str; 8] = [
     "mustBe",
     "mustNotBe",
     "mustBeGreaterThan",

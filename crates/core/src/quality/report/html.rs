@@ -10,7 +10,7 @@ use crate::quality::monitor::{Anomaly, Per, Status};
 use crate::quality::promise::{PromiseState, duration};
 use crate::quality::result::{DRIFT, Sample};
 use crate::quality::score::{is_about_rows, percent};
-use crate::quality::text::{count, number};
+use crate::quality::text::{count, number, plural};
 
 /// The page.
 pub fn html(report: &Report) -> String {
@@ -61,14 +61,6 @@ fn instant(at: DateTime<Utc>) -> String {
 /// Keeps a number and its sign of per cent on one line.
 fn unbroken(text: &str) -> String {
     text.replace(" %", "\u{a0}%")
-}
-
-fn plural(number: u64, noun: &str) -> String {
-    format!(
-        "{} {noun}{}",
-        count(number),
-        if number == 1 { "" } else { "s" }
-    )
 }
 
 /// A part of a whole: `0.4 %`; a part that is not 0 is never shown as 0.

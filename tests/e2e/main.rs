@@ -4,8 +4,10 @@
 mod bad_input;
 mod canary;
 mod contract_diff;
+mod contract_test;
 mod contracts;
 mod crash;
+mod damage;
 mod database;
 mod demo;
 mod drift;

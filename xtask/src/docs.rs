@@ -36,6 +36,7 @@ const COMMANDS: &[&[&str]] = &[
     &["contract", "lint"],
     &["contract", "infer"],
     &["contract", "diff"],
+    &["contract", "test"],
     &["completions"],
 ];
 

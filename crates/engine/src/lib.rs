@@ -9,6 +9,7 @@ pub mod check;
 pub mod column;
 pub mod dedup;
 pub mod drift;
+pub mod examples;
 mod frame;
 pub mod infer;
 pub mod ingest;

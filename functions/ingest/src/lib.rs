@@ -30,7 +30,7 @@ use tracing::Instrument;
 
 pub use batch::{Batch, Bounds, Ingested, ingest_batch};
 pub use notification::{Noticed, noticed};
-pub use rehearsal::{Rehearsal, moved, rehearse};
+pub use rehearsal::{Rehearsal, moved, rehearse, rehearse_file};
 
 /// What a run works with.
 pub(crate) struct Run<'a> {

@@ -1,17 +1,21 @@
 //! What a replay of an object would do, without doing it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::Utc;
 use tarn_core::contract::{Contract, Format};
+use tarn_core::ports::{LocalCopy, ObjectInfo};
 use tarn_core::quarantine;
 use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::{ColumnType, TableField, TableName, TableSpec};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::batch::Reader;
 use tarn_engine::check::Survey;
+use tarn_engine::examples::{self, Example};
 use tarn_engine::ingest::{Job, Staged};
+use tarn_engine::parquet::ParquetFile;
 use tarn_engine::source::{self, sqlite::Database};
 use tarn_engine::totals::{self, Totals};
 use tarn_lake::{Lake, blocking, new_run_id};
@@ -20,6 +24,9 @@ use tarn_table::{FileFilter, VersionRef};
 use crate::append::existing_of;
 use crate::rules::{Tables, ordered};
 use crate::{Run, missing};
+
+/// Rejected rows of each rule that are shown.
+const EXAMPLES: usize = 3;
 
 /// What would become of one dataset's rows of one object.
 #[derive(Debug)]
@@ -30,6 +37,8 @@ pub struct Rehearsal {
     pub in_quarantine: u64,
     /// What reading the object again finds.
     pub outcome: DatasetOutcome,
+    /// Some of the rows that would be rejected.
+    pub examples: Vec<Example>,
     /// The object's rows in the table as they are: for a database, all rows of the table.
     pub before: Totals,
     /// The same as they would be.
@@ -41,6 +50,37 @@ pub struct Rehearsal {
 /// # Errors
 /// Those that would fail a run.
 pub async fn rehearse(lake: &Lake, key: &str) -> Result<Vec<Rehearsal>> {
+    let info = match lake.objects.head(key).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing(key)),
+        other => other?,
+    };
+    of_object(lake, info, None).await
+}
+
+/// Reads a file as if it were the object `key`, and commits nothing.
+///
+/// # Errors
+/// Those that would fail a run.
+pub async fn rehearse_file(lake: &Lake, key: &str, path: &Path) -> Result<Vec<Rehearsal>> {
+    let size = std::fs::metadata(path)
+        .map_err(|error| {
+            let message = format!("{} cannot be read", path.display());
+            Error::new(ErrorKind::BadRequest, message).with_source(error)
+        })?
+        .len();
+    let info = ObjectInfo {
+        key: key.to_owned(),
+        size,
+        version: String::new(),
+        sequencer: String::new(),
+        last_modified: Utc::now(),
+    };
+    of_object(lake, info, Some(path)).await
+}
+
+/// The object's content is that of the file where one is given.
+async fn of_object(lake: &Lake, info: ObjectInfo, file: Option<&Path>) -> Result<Vec<Rehearsal>> {
+    let key = &info.key;
     let contracts: Vec<Contract> = lake.contracts.claiming(key).into_iter().cloned().collect();
     if contracts.is_empty() {
         return Err(Error::new(
@@ -48,10 +88,6 @@ pub async fn rehearse(lake: &Lake, key: &str) -> Result<Vec<Rehearsal>> {
             format!("no contract claims {key}"),
         ));
     }
-    let info = match lake.objects.head(key).await {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing(key)),
-        other => other?,
-    };
     let id = new_run_id();
     let run = Run {
         lake,
@@ -66,7 +102,7 @@ pub async fn rehearse(lake: &Lake, key: &str) -> Result<Vec<Rehearsal>> {
     let mut rehearsals = Vec::new();
     for contract in contracts {
         let rehearsal;
-        (rehearsal, tables) = of_dataset(&run, contract, tables).await?;
+        (rehearsal, tables) = of_dataset(&run, contract, tables, file).await?;
         rehearsals.push(rehearsal);
     }
     Ok(rehearsals)
@@ -77,19 +113,19 @@ async fn of_dataset(
     run: &Run<'_>,
     contract: Arc<Contract>,
     tables: Tables,
+    file: Option<&Path>,
 ) -> Result<(Rehearsal, Tables)> {
     let spec = contract.table_spec();
     let fields = numbered(&spec);
-    let (staged, tables) = stage(run, &contract, fields.clone(), tables).await?;
-    let paths: Vec<PathBuf> = staged
-        .accepted
-        .iter()
-        .map(|file| file.path.clone())
-        .collect();
-    let after = {
-        let fields = fields.clone();
-        blocking(move || totals::of_files(&fields, &paths, None)).await?
-    };
+    let (staged, tables) = stage(run, &contract, fields.clone(), tables, file).await?;
+    let rejected_fields = numbered(&quarantine::table_spec(&contract));
+    let (accepted, rejected) = (paths(&staged.accepted), paths(&staged.rejected));
+    let (after, examples) = blocking(move || {
+        let after = totals::of_files(&fields, &accepted, None)?;
+        let examples = examples::of_files(&rejected_fields, &rejected, EXAMPLES)?;
+        Ok((after, examples))
+    })
+    .await?;
     // A database is the whole of its tables, any other object a part.
     let source = (contract.format != Format::Sqlite).then(|| run.uri.clone());
     let before = of_table(run, &spec.name, source).await?;
@@ -103,6 +139,7 @@ async fn of_dataset(
         dataset: contract.dataset.clone(),
         in_quarantine: in_quarantine.rows,
         outcome: staged.outcome,
+        examples,
         before,
         after,
     };
@@ -121,6 +158,10 @@ pub(crate) fn numbered(spec: &TableSpec) -> Vec<TableField> {
             element_id: (field.ty == ColumnType::StringList).then(&mut id),
         })
         .collect()
+}
+
+fn paths(files: &[ParquetFile]) -> Vec<PathBuf> {
+    files.iter().map(|file| file.path.clone()).collect()
 }
 
 async fn of_table(run: &Run<'_>, name: &TableName, source: Option<String>) -> Result<Totals> {
@@ -147,6 +188,7 @@ async fn stage(
     contract: &Arc<Contract>,
     fields: Vec<TableField>,
     mut tables: Tables,
+    file: Option<&Path>,
 ) -> Result<(Staged, Tables)> {
     let existing = match (
         &contract.deduplication,
@@ -155,7 +197,10 @@ async fn stage(
         (Some(_), Some(table)) => Some(crate::append::existing(run, &table).await?),
         _ => None,
     };
-    let copy = run.lake.objects.fetch_version(&run.info).await?;
+    let copy = match file {
+        Some(path) => LocalCopy::in_place(path.to_owned()),
+        None => run.lake.objects.fetch_version(&run.info).await?,
+    };
     let spec = quarantine::table_spec(contract);
     let (contract, stamp) = (contract.clone(), run.stamp(&contract.version));
     let (key, bytes) = (run.key(&contract).await?, run.info.size);

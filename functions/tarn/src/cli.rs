@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 /// A data lake for an online shop, in a folder or on AWS.
@@ -468,6 +468,9 @@ pub enum ContractCommand {
     /// List what changed between two versions of contracts, and whom it breaks
     #[command(after_long_help = DIFF_HELP)]
     Diff(DiffArgs),
+    /// Say what the contracts would reject of files or raw objects, and why, without writing
+    #[command(after_long_help = TEST_HELP)]
+    Test(ContractTestArgs),
 }
 
 /// `tarn contract lint`
@@ -490,6 +493,37 @@ pub struct InferArgs {
     /// Name of the source in raw/<source>/… [default: from the file's name]
     #[arg(long)]
     pub source: Option<String>,
+}
+
+const TEST_HELP: &str = "\
+Files are read as if they were ingested now, against the tables of the lake; without a lake, against \
+empty tables. The exit code is 1 where a row would be rejected, a run would fail, or a rule that does not \
+only warn is broken.
+
+Examples:
+  tarn contract test shop.sqlite
+  tarn --contracts ./changed contract test --from 2026-01-01 --to 2026-01-31 --dataset orders";
+
+/// `tarn contract test`
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("subject").args(["files", "from"]).required(true).multiple(false))]
+pub struct ContractTestArgs {
+    /// Files or folders
+    #[arg(value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    pub files: Vec<PathBuf>,
+    /// Instead of files, the objects of the raw zone from this day on (their ingest_date) …
+    #[arg(long, value_name = "DATE", requires = "to")]
+    pub from: Option<NaiveDate>,
+    /// … to this day
+    #[arg(long, value_name = "DATE", requires = "from")]
+    pub to: Option<NaiveDate>,
+    /// Verdicts on this dataset only
+    #[arg(long)]
+    pub dataset: Option<String>,
+    /// Source and dataset of the files in the raw zone, where their content does not show it, for
+    /// example web/access_logs
+    #[arg(long = "as", value_name = "SOURCE/DATASET", conflicts_with = "from")]
+    pub to_folder: Option<String>,
 }
 
 const DIFF_HELP: &str = "\

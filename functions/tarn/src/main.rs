@@ -84,6 +84,9 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitCode> {
             commands::contract::lint(&global, &args, terminal)
         }
         Command::Contract(ContractCommand::Diff(args)) => commands::contract::diff(&args, terminal),
+        Command::Contract(ContractCommand::Test(args)) => {
+            commands::contract_test::run(&global, &args, terminal).await
+        }
         Command::Contract(ContractCommand::Infer(args)) => {
             commands::contract::infer(&args, terminal)
         }

@@ -7,6 +7,7 @@ use tarn_core::contract::{Contracts, Diagnostic, load_dir, load_texts};
 use tarn_core::{Error, ErrorKind, Result, layout};
 use tarn_lake::Lake;
 use tarn_local::LocalLake;
+use tempfile::TempDir;
 
 use crate::cli::Global;
 use crate::cloud::{self, Cloud};
@@ -152,6 +153,15 @@ pub async fn create(global: &Global) -> Result<Setting> {
     }
     let contracts = contracts(global)?;
     Ok(in_folder(LocalLake::create(&global.lake)?, contracts))
+}
+
+/// An empty lake in a temporary folder, which is there as long as the folder is held.
+pub fn scratch(global: &Global) -> Result<(Setting, TempDir)> {
+    let folder = tempfile::tempdir().map_err(|error| {
+        Error::new(ErrorKind::Storage, "a temporary folder cannot be made").with_source(error)
+    })?;
+    let local = LocalLake::create(folder.path())?;
+    Ok((in_folder(local, contracts(global)?), folder))
 }
 
 /// The lake in a folder, made where it does not exist.

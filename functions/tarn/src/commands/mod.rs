@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod contract;
+pub mod contract_test;
 pub mod demo;
 pub mod generate;
 pub mod ingest;

@@ -88,17 +88,19 @@ pub async fn backfill(
 }
 
 /// The day in a key of the raw zone.
-fn ingest_date(key: &str) -> Option<NaiveDate> {
+pub fn ingest_date(key: &str) -> Option<NaiveDate> {
     let (_, rest) = key.split_once("/ingest_date=")?;
     rest.get(..10)?.parse().ok()
 }
 
-fn claims(setting: &Setting, dataset: Option<&str>, key: &str) -> bool {
+/// Whether a contract claims the object, that of the dataset where one is named.
+pub fn claims(setting: &Setting, dataset: Option<&str>, key: &str) -> bool {
     let mut claiming = setting.lake.contracts.claiming(key).into_iter();
     claiming.any(|contract| dataset.is_none_or(|dataset| contract.dataset == dataset))
 }
 
-fn check_dataset(setting: &Setting, dataset: Option<&str>) -> Result<()> {
+/// Refuses a dataset that no contract describes.
+pub fn check_dataset(setting: &Setting, dataset: Option<&str>) -> Result<()> {
     match dataset {
         Some(dataset) if setting.lake.contracts.get(dataset).is_none() => Err(bad(format!(
             "no contract describes {dataset}; there are {}",

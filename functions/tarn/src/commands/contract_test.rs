@@ -1,0 +1,262 @@
+//! `tarn contract test`: what the contracts would make of files or raw objects, with nothing written.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use chrono::Utc;
+use serde_json::json;
+use tarn_core::contract::Severity;
+use tarn_core::run::{CheckResult, DatasetOutcome};
+use tarn_core::{Error, ErrorKind, Result, layout};
+use tarn_engine::examples::Example;
+use tarn_ingest::{Rehearsal, rehearse, rehearse_file};
+
+use crate::cli::{ContractTestArgs, Global};
+use crate::commands::replay::{check_dataset, claims, ingest_date};
+use crate::land::{Place, plan};
+use crate::setting::{Setting, open, scratch};
+use crate::terminal::{Terminal, count, plural};
+
+/// What is tested.
+enum Subject {
+    /// A file, as if it were an object of this key.
+    File(PathBuf, String),
+    /// An object of the raw zone.
+    Object(String),
+}
+
+impl Subject {
+    fn name(&self) -> String {
+        match self {
+            Subject::File(path, _) => path.display().to_string(),
+            Subject::Object(key) => key.clone(),
+        }
+    }
+
+    fn key(&self) -> &str {
+        match self {
+            Subject::File(_, key) | Subject::Object(key) => key,
+        }
+    }
+}
+
+/// Reads files or objects under the contracts and says what would be rejected, and why. The exit code
+/// is 1 where a row would be rejected, a run would fail, or a rule that does not only warn is broken.
+pub async fn run(
+    global: &Global,
+    args: &ContractTestArgs,
+    terminal: &Terminal,
+) -> Result<ExitCode> {
+    // Files are tested against the tables of the lake, or without any where there is no lake.
+    let (setting, _scratch) = match open(global).await {
+        Err(error) if error.kind() == ErrorKind::NotFound && !args.files.is_empty() => {
+            let (setting, folder) = scratch(global)?;
+            (setting, Some(folder))
+        }
+        other => (other?, None),
+    };
+    check_dataset(&setting, args.dataset.as_deref())?;
+    let subjects = subjects(&setting, args).await?;
+    if subjects.is_empty() {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            "no object of these days is claimed by a contract; list what there is with: tarn runs",
+        ));
+    }
+    let progress = terminal.progress();
+    let mut findings = Findings::default();
+    let mut lines = Vec::new();
+    for (number, subject) in subjects.iter().enumerate() {
+        let name = subject.name();
+        progress.step(format!("{}/{} {name}", number + 1, subjects.len()));
+        let rehearsed = match subject {
+            Subject::File(_, key) if !claims(&setting, None, key) => Err(Error::new(
+                ErrorKind::BadContract,
+                "no contract claims it; say which one it is for with --as source/dataset",
+            )),
+            Subject::File(path, key) => rehearse_file(&setting.lake, key, path).await,
+            Subject::Object(key) => rehearse(&setting.lake, key).await,
+        };
+        match rehearsed {
+            Ok(rehearsals) => {
+                for rehearsal in rehearsals {
+                    if args
+                        .dataset
+                        .as_ref()
+                        .is_some_and(|wanted| *wanted != rehearsal.dataset)
+                    {
+                        continue;
+                    }
+                    if terminal.is_json() {
+                        terminal.json(&json!({
+                            "object": name,
+                            "key": subject.key(),
+                            "passed": is_passed(&rehearsal.outcome),
+                            "outcome": rehearsal.outcome,
+                            "examples": rehearsal.examples,
+                        }))?;
+                    }
+                    lines.push(vec![
+                        name.clone(),
+                        rehearsal.dataset.clone(),
+                        count(rehearsal.outcome.received),
+                        count(rehearsal.outcome.accepted),
+                        count(rehearsal.outcome.rejected),
+                    ]);
+                    findings.add(rehearsal);
+                }
+            }
+            // Another try may do better: this says nothing of the contract.
+            Err(error) if error.is_retryable() => return Err(error),
+            Err(error) => {
+                if terminal.is_json() {
+                    terminal.json(&json!({
+                        "object": name,
+                        "key": subject.key(),
+                        "passed": false,
+                        "error_kind": error.kind().as_str(),
+                        "reason": error.to_string(),
+                    }))?;
+                }
+                findings.failed.push((name, error.to_string()));
+            }
+        }
+    }
+    drop(progress);
+    if !terminal.is_json() {
+        let numbers = ["received", "would pass", "would be rejected"];
+        let mut head = vec!["object", "dataset"];
+        head.extend(numbers);
+        terminal.table(&head, &numbers, lines)?;
+        findings.print(terminal)?;
+    }
+    Ok(if findings.broken || !findings.failed.is_empty() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+async fn subjects(setting: &Setting, args: &ContractTestArgs) -> Result<Vec<Subject>> {
+    let mut subjects = Vec::new();
+    for path in &args.files {
+        for landing in plan(setting, path, args.to_folder.as_deref())? {
+            subjects.push(match landing.place {
+                Place::Here(key) => Subject::Object(key),
+                Place::Folder {
+                    source,
+                    dataset,
+                    name,
+                } => {
+                    let key = layout::raw_key(&source, &dataset, Utc::now(), &name);
+                    Subject::File(landing.path, key)
+                }
+            });
+        }
+    }
+    if let (Some(from), Some(to)) = (args.from, args.to) {
+        for object in setting.lake.objects.list(layout::RAW).await? {
+            let in_range = ingest_date(&object.key).is_some_and(|day| (from..=to).contains(&day));
+            if in_range && claims(setting, args.dataset.as_deref(), &object.key) {
+                subjects.push(Subject::Object(object.key));
+            }
+        }
+    }
+    Ok(subjects)
+}
+
+fn is_passed(outcome: &DatasetOutcome) -> bool {
+    outcome.rejected == 0 && !outcome.checks.iter().any(is_broken)
+}
+
+/// Whether a rule that does more than warn does not hold.
+fn is_broken(check: &CheckResult) -> bool {
+    !check.passed && check.severity != Severity::Warn.as_str()
+}
+
+/// What was found of a rule in all objects of a dataset.
+#[derive(Default)]
+struct Finding {
+    severity: String,
+    rows: u64,
+    text: String,
+}
+
+#[derive(Default)]
+struct Findings {
+    rules: BTreeMap<(String, String), Finding>,
+    /// Objects and the reasons why their runs would fail.
+    failed: Vec<(String, String)>,
+    broken: bool,
+}
+
+impl Findings {
+    fn add(&mut self, rehearsal: Rehearsal) {
+        let outcome = rehearsal.outcome;
+        self.broken |= !is_passed(&outcome);
+        for (rule, rows) in &outcome.rejected_by {
+            let example = rehearsal.examples.iter().find(|one| one.rule == *rule);
+            let found = self.rule(&outcome.dataset, rule);
+            found.severity = Severity::Reject.as_str().to_owned();
+            found.rows += rows;
+            if let Some(example) = example.filter(|_| found.text.is_empty()) {
+                found.text = shown(example);
+            }
+        }
+        for check in outcome.checks.iter().filter(|check| !check.passed) {
+            if outcome.rejected_by.contains_key(&check.id) {
+                continue;
+            }
+            let found = self.rule(&outcome.dataset, &check.id);
+            found.severity.clone_from(&check.severity);
+            found.rows += check.failed;
+            found.text = match check.value {
+                Some(value) => format!("{}, but found {value}", check.rule),
+                None => check.rule.clone(),
+            };
+        }
+    }
+
+    fn rule(&mut self, dataset: &str, rule: &str) -> &mut Finding {
+        self.rules
+            .entry((dataset.to_owned(), rule.to_owned()))
+            .or_default()
+    }
+
+    fn print(&self, terminal: &Terminal) -> Result<()> {
+        for (name, reason) in &self.failed {
+            terminal.fail(&format!("{name}: the run would fail: {reason}"));
+        }
+        if self.rules.is_empty() {
+            terminal.note("Every rule holds. Nothing was written.");
+            return Ok(());
+        }
+        let rows = self.rules.iter().map(|((dataset, rule), found)| {
+            vec![
+                dataset.clone(),
+                rule.clone(),
+                found.severity.clone(),
+                count(found.rows),
+                found.text.clone(),
+            ]
+        });
+        terminal.table(
+            &["dataset", "rule", "severity", "rows", "found"],
+            &["rows"],
+            rows.collect(),
+        )?;
+        terminal.note(&format!(
+            "{} broken. Nothing was written.",
+            plural(self.rules.len() as u64, "rule")
+        ));
+        Ok(())
+    }
+}
+
+fn shown(example: &Example) -> String {
+    match example.line {
+        Some(line) => format!("line {line}: {}", example.reason),
+        None => example.reason.clone(),
+    }
+}

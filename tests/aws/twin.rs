@@ -73,6 +73,27 @@ pub fn contents_equal_those_of_a_folder(lake: &Deployment, shop: &Shop, stream: 
         }
     });
     the_api_agrees_with_pyiceberg(lake, &found);
+    columns_and_comments_are_those_of_the_contracts(lake);
+}
+
+/// As Glue shows them, and with it Athena.
+fn columns_and_comments_are_those_of_the_contracts(lake: &Deployment) {
+    let request = json!({
+        "contracts": root().join("contracts"),
+        "glue": {
+            "endpoint": lake.emulator.endpoint,
+            "region": lake.output("region"),
+            "database": lake.output("curated_database"),
+        },
+    });
+    let answer = succeed(
+        Command::new(required("TARN_PYTHON"))
+            .arg(root().join("tests/readers/contract_schema.py"))
+            .arg(request.to_string()),
+    );
+    let found: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(found["different"], json!([]));
+    assert_eq!(found["compared"].as_object().unwrap().len(), 9, "{found}");
 }
 
 /// Gives a lake in a folder the keys of the deployed one: the same people have the same pseudonyms.

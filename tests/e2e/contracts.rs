@@ -19,6 +19,34 @@ pub fn shop(lake: &Lake, change: impl Fn(&str, String) -> String) -> PathBuf {
 }
 
 #[test]
+fn pages_of_datasets_are_written_for_the_contracts_that_are_named() {
+    let mut lake = Lake::new();
+    let out = lake.scratch().join("pages");
+    lake.ok(&["contract", "docs", out.to_str().unwrap()]);
+    let count = || std::fs::read_dir(&out).unwrap().count();
+    assert_eq!(count(), 10, "nine datasets and the list of them");
+    let page = std::fs::read_to_string(out.join("orders.md")).unwrap();
+    for part in [
+        "`curated.orders`",
+        "`quality.quarantine_orders`",
+        "| `total` | decimal(12,2) |",
+    ] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    std::fs::remove_dir_all(&out).unwrap();
+    let folder = lake.scratch().join("one");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(
+        root().join("contracts/products.odcs.yaml"),
+        folder.join("products.odcs.yaml"),
+    )
+    .unwrap();
+    lake.contracts = Some(folder);
+    lake.ok(&["contract", "docs", out.to_str().unwrap()]);
+    assert_eq!(count(), 2);
+}
+
+#[test]
 fn a_contract_with_a_mistake_is_refused_at_start_with_file_line_and_remedy() {
     let mut lake = Lake::new();
     let folder = shop(&lake, |name, text| match name {

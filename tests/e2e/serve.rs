@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::lake::Lake;
+use crate::lake::{Lake, root};
 
 struct Server {
     child: Child,
@@ -122,6 +122,32 @@ fn the_api_answers_health_tables_schema_versions_and_queries() {
         (&cut["row_count"], &cut["truncated"]),
         (&json!(1), &json!(true))
     );
+}
+
+#[test]
+#[ignore = "needs Python: cargo xtask test runs it"]
+fn the_schemas_of_the_api_are_those_of_the_contracts() {
+    let lake = Lake::new();
+    lake.ok(&["demo", "--scale", "0.05"]);
+    let server = Server::start(&lake);
+    let request = json!({
+        "contracts": root().join("contracts"),
+        "api": format!("http://{}", server.address),
+    });
+    let python = std::env::var("TARN_PYTHON").expect("run cargo xtask test: it names a Python");
+    let output = std::process::Command::new(python)
+        .arg(root().join("tests/readers/contract_schema.py"))
+        .arg(request.to_string())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["different"], json!([]));
+    assert_eq!(found["compared"].as_object().unwrap().len(), 9, "{found}");
 }
 
 #[test]

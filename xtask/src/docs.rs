@@ -1,7 +1,10 @@
 //! The reference pages that are generated from the program itself.
 
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 use std::process::Command;
+
+use tarn_core::contract::load_dir;
 
 use crate::{Outcome, root, tarn};
 
@@ -37,6 +40,7 @@ const COMMANDS: &[&[&str]] = &[
     &["contract", "infer"],
     &["contract", "diff"],
     &["contract", "test"],
+    &["contract", "docs"],
     &["completions"],
 ];
 
@@ -86,20 +90,49 @@ fn command_line() -> Outcome<String> {
     Ok(page)
 }
 
-/// Writes the pages, or checks that they are what would be written.
+/// Writes the pages, or checks that they are what would be written, and that there are no others.
 pub fn run(check: bool) -> Outcome {
-    let pages = [
-        ("command-line.md", command_line()?),
-        ("rules.md", tarn_core::contract::kinds::page()),
-    ];
     let folder = root().join("docs/reference");
-    for (name, page) in pages {
-        let path = folder.join(name);
+    let mut pages = vec![
+        (folder.join("command-line.md"), command_line()?),
+        (folder.join("rules.md"), tarn_core::contract::kinds::page()),
+    ];
+    let datasets = folder.join("datasets");
+    let contracts = load_dir(&root().join("contracts")).map_err(|faults| {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        faults.join("\n")
+    })?;
+    pages.extend(
+        tarn_core::contract::pages(&contracts)
+            .into_iter()
+            .map(|(name, page)| (datasets.join(name), page)),
+    );
+    if !check {
+        // Pages of contracts that are gone go, too.
+        match std::fs::remove_dir_all(&datasets) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(format!("{}: {error}", datasets.display()));
+            }
+            _ => std::fs::create_dir_all(&datasets)
+                .map_err(|error| format!("{}: {error}", datasets.display()))?,
+        }
+    }
+    for (path, page) in &pages {
         if !check {
-            std::fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))?;
-        } else if std::fs::read_to_string(&path).unwrap_or_default() != page {
+            std::fs::write(path, page).map_err(|error| format!("{}: {error}", path.display()))?;
+        } else if std::fs::read_to_string(path).unwrap_or_default() != *page {
             return Err(format!(
                 "{} is out of date; run cargo xtask docs",
+                path.display()
+            ));
+        }
+    }
+    let there = std::fs::read_dir(&datasets).map_err(|error| error.to_string())?;
+    for entry in there {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        if !pages.iter().any(|(page, _)| *page == path) {
+            return Err(format!(
+                "{} is a page of no contract; run cargo xtask docs",
                 path.display()
             ));
         }

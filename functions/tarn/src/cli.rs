@@ -471,6 +471,16 @@ pub enum ContractCommand {
     /// Say what the contracts would reject of files or raw objects, and why, without writing
     #[command(after_long_help = TEST_HELP)]
     Test(ContractTestArgs),
+    /// Write a page per dataset for those who query it, as Markdown
+    Docs(ContractDocsArgs),
+}
+
+/// `tarn contract docs`
+#[derive(Debug, Args)]
+pub struct ContractDocsArgs {
+    /// Folder to write the pages and their README.md to; pages that are there are replaced
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
 }
 
 /// `tarn contract lint`

@@ -87,6 +87,9 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitCode> {
         Command::Contract(ContractCommand::Test(args)) => {
             commands::contract_test::run(&global, &args, terminal).await
         }
+        Command::Contract(ContractCommand::Docs(args)) => {
+            commands::contract::docs(&global, &args, terminal)
+        }
         Command::Contract(ContractCommand::Infer(args)) => {
             commands::contract::infer(&args, terminal)
         }

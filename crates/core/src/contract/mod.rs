@@ -7,6 +7,7 @@ mod draft;
 mod key_pattern;
 pub mod kinds;
 mod natural;
+mod page;
 mod parse;
 pub mod rule;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use diff::{Change, Diff, Direction, Impact, Party, diff, outline};
 pub use draft::{Draft, DraftColumn, snake_case};
 pub use key_pattern::KeyPattern;
 pub use natural::{ACCESS_LOG, NaturalColumn, SOCIAL_POSTS, natural_columns};
+pub use page::pages;
 pub use parse::{EXTENSION, load_dir, load_texts, parse_file, parse_str};
 pub use rule::{
     Bound, Check, ColumnMeasure, ColumnRef, Comparison, Missing, ObjectMeasure, Operator, Outlier,
@@ -138,6 +140,8 @@ pub struct Contract {
     pub version: String,
     /// What the table holds.
     pub description: String,
+    /// What it is used for.
+    pub usage: Option<String>,
     /// Source format.
     pub format: Format,
     /// Which raw keys belong to the dataset.

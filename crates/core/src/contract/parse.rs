@@ -376,6 +376,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         file: outcome.file.clone(),
         version: version?.value.to_owned(),
         description: purpose?,
+        usage: usage(&map, faults),
         format: source.format?,
         key_pattern: source.key_pattern?.value,
         source_table: (source.format == Some(Format::Sqlite))
@@ -473,6 +474,13 @@ fn description(map: &Map<'_>, object: Option<&Map<'_>>, faults: &mut Faults) -> 
         );
     }
     text
+}
+
+/// `description.usage`.
+fn usage(map: &Map<'_>, faults: &mut Faults) -> Option<String> {
+    let description = Map::of(map.get("description")?, "description", faults)?;
+    let usage = description.text("usage", faults)?.value.trim();
+    (!usage.is_empty()).then(|| usage.to_owned())
 }
 
 /// The team's name, or its member whose role names an owner. Both forms of ODCS are read.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::run::{DatasetOutcome, RunRecord};
+use crate::run::{DatasetOutcome, RunKind, RunRecord};
 
 /// A metric of a dataset.
 #[derive(Debug, Clone, PartialEq)]
@@ -195,7 +195,8 @@ pub fn measured(run: &RunRecord, outcome: &DatasetOutcome) -> Vec<Measured> {
         let seconds = (arrived - begin_of_day).num_seconds() as f64;
         found.push(all(Metric::ArrivalSecondsOfDay, received, 0, seconds));
     }
-    if let (Some(put), Some(ended)) = (run.put_at, run.ended_at) {
+    // What is read again was in the table before: it says nothing of how soon it came.
+    if let (RunKind::Ingest, Some(put), Some(ended)) = (run.kind, run.put_at, run.ended_at) {
         let seconds = (ended - put).num_milliseconds() as f64 / 1000.0;
         found.push(all(Metric::LatencySeconds, received, 0, seconds.max(0.0)));
     }

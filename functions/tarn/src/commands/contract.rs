@@ -1,4 +1,4 @@
-//! `tarn contract lint`, `tarn contract infer` and `tarn contract diff`
+//! `tarn contract lint`, `infer`, `diff` and `docs`
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use tarn_core::contract::{
-    Diagnostic, Diff, EXTENSION, Impact, Party, diff as compare, load_dir, outline, parse_file,
-    snake_case,
+    Diagnostic, Diff, EXTENSION, Impact, Party, diff as compare, load_dir, outline, pages,
+    parse_file, snake_case,
 };
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::infer::drafts;
 
-use crate::cli::{DiffArgs, Global, InferArgs, LintArgs, PartyArg};
+use crate::cli::{ContractDocsArgs, DiffArgs, Global, InferArgs, LintArgs, PartyArg};
 use crate::setting::{contracts, shown};
 use crate::terminal::{Terminal, plural};
 
@@ -103,6 +103,26 @@ pub fn infer(args: &InferArgs, terminal: &Terminal) -> Result<ExitCode> {
         terminal.line(shown(&path))?;
     }
     terminal.note("Read the drafts, decide what their comments ask, then: tarn contract lint");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the pages of the datasets.
+pub fn docs(global: &Global, args: &ContractDocsArgs, terminal: &Terminal) -> Result<ExitCode> {
+    let pages = pages(&contracts(global)?);
+    let unwritable = |path: &Path, error: std::io::Error| {
+        let message = format!("{} cannot be written", path.display());
+        Error::new(ErrorKind::BadRequest, message).with_source(error)
+    };
+    std::fs::create_dir_all(&args.dir).map_err(|error| unwritable(&args.dir, error))?;
+    for (name, text) in &pages {
+        let path = args.dir.join(name);
+        std::fs::write(&path, text).map_err(|error| unwritable(&path, error))?;
+    }
+    terminal.note(&format!(
+        "{} in {}",
+        plural(pages.len() as u64, "page"),
+        shown(&args.dir)
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

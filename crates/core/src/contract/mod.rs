@@ -8,6 +8,7 @@ mod key_pattern;
 pub mod kinds;
 mod natural;
 mod parse;
+pub mod propose;
 pub mod rule;
 #[cfg(test)]
 mod rule_tests;

@@ -72,6 +72,14 @@ impl<'a> Profiler<'a> {
         &self.columns[index]
     }
 
+    /// How often each value of each column occurs, where it was asked for.
+    pub(crate) fn into_frequencies(self) -> Vec<Frequencies> {
+        self.columns
+            .into_iter()
+            .map(|column| column.frequencies)
+            .collect()
+    }
+
     /// The profile of each column.
     pub fn finish(&self) -> Vec<ColumnProfile> {
         self.contract

@@ -301,7 +301,8 @@ fn personal(
             .kept_type(&column.ty)
             .map(|_| Protection::Pseudonymise);
     }
-    if evidence.reference.is_some() || evidence.referred {
+    let is_judged = |reference: &Reference| reference.without_rule.is_none();
+    if evidence.reference.as_ref().is_some_and(is_judged) || evidence.referred {
         protection = None;
         why += " No protection: rows of other tables are found by it.";
     } else if by_key.is_some() && by_name.is_none() && by_value.is_none() {
@@ -456,6 +457,7 @@ fn lengths(found: &mut Proposals, evidence: &Evidence) {
 fn list(found: &mut Proposals, name: &str, evidence: &Evidence, values: u64) {
     let categories = &evidence.profile.categories;
     let few = !categories.is_empty()
+        && evidence.texts.personal.is_empty()
         && categories.len() <= MOST_LISTED
         && values >= ROWS_PER_LISTED * categories.len() as u64
         && evidence.texts.longest <= LONGEST_LISTED;

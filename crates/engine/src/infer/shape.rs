@@ -54,6 +54,7 @@ impl Class {
 
     fn pattern(self) -> String {
         match self {
+            Class::Literal(b'-') => "-".to_owned(),
             Class::Literal(literal) => regex::escape(&char::from(literal).to_string()),
             Class::Digit => "[0-9]".to_owned(),
             Class::Upper => "[A-Z]".to_owned(),
@@ -99,7 +100,7 @@ impl Shape {
     }
 
     /// The regular expression, where the texts are codes. Of many distinct ones a place where all have
-    /// the same letter or digit keeps it; of few only codes such as `DE` and `EUR` are told.
+    /// the same letter keeps it; of few only codes such as `DE` and `EUR` are told.
     pub fn pattern(&self, distinct: u64) -> Option<String> {
         let Shape::Known(classes) = self else {
             return None;
@@ -126,6 +127,9 @@ impl Shape {
         let hexadecimal = classes.contains(&Class::Hexadecimal);
         let class_at = |class: Class| match class {
             Class::Digit | Class::LowerHexadecimal if hexadecimal => Class::Hexadecimal,
+            // Numbers that are counted up begin alike for a while.
+            Class::Literal(b'0'..=b'9') if hexadecimal => Class::Hexadecimal,
+            Class::Literal(b'0'..=b'9') => Class::Digit,
             class => class,
         };
         let mut pattern = String::from("^");
@@ -170,7 +174,7 @@ mod tests {
             (
                 &["SKU-0001", "SKU-1234", "SKU-0987"],
                 300,
-                Some("^SKU\\-[0-9]{4}$"),
+                Some("^SKU-[0-9]{4}$"),
             ),
             (&["SKU-0001", "SKU-1234"], 2, None),
             (
@@ -178,6 +182,8 @@ mod tests {
                 100,
                 Some("^[0-9a-f]{4}$"),
             ),
+            (&["2440", "2441"], 100, Some("^[0-9]{4}$")),
+            (&["a.1", "a.2"], 100, Some("^a\\.[0-9]$")),
             (&["red", "tan"], 100, None),
             (&["web", "store"], 2, None),
             (&["A1", "1A"], 100, None),

@@ -353,7 +353,9 @@ impl Named<'_> {
 }
 
 fn write_rule(rule: &ProposedRule, lines: &mut Lines) {
-    lines.comment(5, &rule.evidence);
+    if !rule.evidence.is_empty() {
+        lines.comment(5, &rule.evidence);
+    }
     let custom = |lines: &mut Lines, kind: &str| {
         lines.line(5, format_args!("- type: custom"));
         lines.line(6, format_args!("engine: tarn"));

@@ -100,7 +100,7 @@ pub struct Personal {
 /// A rule and why it is proposed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProposedRule {
-    /// What speaks for it.
+    /// What speaks for it; empty where that is said elsewhere.
     pub evidence: String,
     /// What it asks.
     pub asks: Asks,
@@ -159,11 +159,11 @@ pub fn propose(column: &DraftColumn, table: &str, evidence: &Evidence) -> Propos
     let values = profile.rows.saturating_sub(profile.nulls);
     let name = snake_case(&column.source_name);
     let mut found = Proposals::default();
-    found.notes.push(summary(evidence, values));
+    found.notes.push(summary(column, evidence, values));
+    found.personal = personal(column, &name, &snake_case(table), evidence, values);
     if values == 0 {
         return found;
     }
-    found.personal = personal(column, &name, &snake_case(table), evidence, values);
     completeness(&mut found, column, evidence);
     uniqueness(&mut found, column, &name, evidence, values);
     if let Some(reference) = &evidence.reference {
@@ -193,6 +193,7 @@ pub fn propose(column: &DraftColumn, table: &str, evidence: &Evidence) -> Propos
     if is_number
         && values >= LEAST_VALUES
         && !names::is_signed(&name)
+        && !names::is_key(&name)
         && profile.min.is_some_and(|least| least >= 0.0)
     {
         found.rules.push(ProposedRule {
@@ -204,7 +205,7 @@ pub fn propose(column: &DraftColumn, table: &str, evidence: &Evidence) -> Propos
     found
 }
 
-fn summary(evidence: &Evidence, values: u64) -> String {
+fn summary(column: &DraftColumn, evidence: &Evidence, values: u64) -> String {
     let profile = &evidence.profile;
     let mut text = format!(
         "{} of {}{} have a value",
@@ -212,7 +213,9 @@ fn summary(evidence: &Evidence, values: u64) -> String {
         if evidence.partial { "the first " } else { "" },
         plural(profile.rows, "row"),
     );
-    if let Some(distinct) = profile.distinct.filter(|_| values > 0) {
+    // Lists are not counted.
+    let counted = values > 0 && column.ty != ColumnType::StringList;
+    if let Some(distinct) = profile.distinct.filter(|_| counted) {
         let about = if profile.estimated { "about " } else { "" };
         text += &format!(", {about}{}", plural(distinct, "distinct value"));
     }
@@ -252,7 +255,7 @@ fn personal(
         .texts
         .personal
         .iter()
-        .map(|&(pattern, rows)| (pattern, rows, rows as f64 / values as f64))
+        .map(|&(pattern, rows)| (pattern, rows, rows as f64 / values.max(1) as f64))
         .filter(|&(pattern, rows, share)| {
             rows > 0 && (pattern != PersonalPattern::Card || share >= CARD_BY_CHANCE)
         })
@@ -284,9 +287,13 @@ fn personal(
         (None, Some(by_value)) => by_value,
         (None, None) => by_key?,
     };
+    let by = match column.personal {
+        Some(_) => "Personal by the format",
+        None => "Personal by its name",
+    };
     let mut why = match (by_name.is_some(), looks) {
-        (true, Some(looks)) => format!("Personal by its name; {looks}."),
-        (true, None) => "Personal by its name.".to_owned(),
+        (true, Some(looks)) => format!("{by}; {looks}."),
+        (true, None) => format!("{by}."),
         (false, Some(looks)) => format!("Personal: {looks}."),
         (false, None) => "Stands for a person.".to_owned(),
     };
@@ -353,7 +360,7 @@ fn completeness(found: &mut Proposals, column: &DraftColumn, evidence: &Evidence
     };
     found.rules.push(ProposedRule {
         evidence: format!(
-            "{} of {} lack a value ({}).",
+            "Without a value: {} of {} ({}).",
             count(missing),
             plural(rows, "row"),
             percent(missing, rows)
@@ -387,6 +394,7 @@ fn uniqueness(
             ColumnType::String | ColumnType::Int | ColumnType::Long
         )
         && values >= LEAST_VALUES
+        && profile.nulls == 0
         && !profile.estimated
         && profile.distinct == Some(values)
     {
@@ -421,7 +429,8 @@ fn refer(found: &mut Proposals, reference: &Reference) {
     match &reference.without_rule {
         Some(reason) => why += &format!(" {reason}"),
         None => found.rules.push(ProposedRule {
-            evidence: why.clone(),
+            // It stands at the relationship, right above.
+            evidence: String::new(),
             asks: Asks::Reference,
             severity: match reference.declared && strange == 0 {
                 true => Severity::Reject,
@@ -456,7 +465,7 @@ fn lengths(found: &mut Proposals, evidence: &Evidence) {
 
 fn list(found: &mut Proposals, name: &str, evidence: &Evidence, values: u64) {
     let categories = &evidence.profile.categories;
-    let few = !categories.is_empty()
+    let few = categories.len() > 1
         && evidence.texts.personal.is_empty()
         && categories.len() <= MOST_LISTED
         && values >= ROWS_PER_LISTED * categories.len() as u64

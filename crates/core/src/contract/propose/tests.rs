@@ -82,7 +82,7 @@ fn what_is_missing_is_bounded_with_three_standard_errors_to_spare() {
     assert_eq!(asked(&found), [(&Asks::Complete(87), Severity::Warn)]);
     assert_eq!(
         found.rules[0].evidence,
-        "90 of 900 rows lack a value (10.0 per cent)."
+        "Without a value: 90 of 900 rows (10.0 per cent)."
     );
     let mut evidence = of(900, 45, 500);
     evidence.profile.sentinels = 45;

@@ -316,3 +316,6 @@ fn json_objects(path: &Path, limit: u64, mut each: impl FnMut(Map<String, Value>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,48 @@ pub struct ColumnProfile {
     pub estimated: bool,
 }
 
+/// How many values are missing in each partition that the rows of an object belong to. All rows are in
+/// one of them: the counts add up to those of the profile.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionProfiles {
+    /// The column that the table is partitioned by.
+    pub column: String,
+    /// The partitions with the most rows, at most [`MOST_PARTITIONS`], in order; behind them the rows
+    /// without a partition, and those of the partitions left out.
+    pub partitions: Vec<PartitionProfile>,
+    /// Partitions that the last entry sums up.
+    #[serde(default)]
+    pub left_out: u64,
+}
+
+/// Partitions of an object are told apart up to so many.
+pub const MOST_PARTITIONS: usize = 32;
+
+/// What is missing in a partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionProfile {
+    /// The day or month, `2026-01-31` or `2026-01`; `null` of rows without a time, and `other` of the
+    /// partitions left out.
+    pub partition: String,
+    /// Rows.
+    pub rows: u64,
+    /// Columns with missing values.
+    pub missing: Vec<MissingCounts>,
+}
+
+/// Missing values of a column.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingCounts {
+    /// The column.
+    pub column: String,
+    /// Rows without a value.
+    pub nulls: u64,
+    /// Texts that are empty or hold white space alone.
+    pub blanks: u64,
+    /// Texts that stand for a missing value.
+    pub sentinels: u64,
+}
+
 /// A quantile of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Quantile {

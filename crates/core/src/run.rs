@@ -6,7 +6,7 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::profile::ColumnProfile;
+use crate::profile::{ColumnProfile, PartitionProfiles};
 
 /// The state of a source object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,6 +167,9 @@ pub struct DatasetOutcome {
     /// What the values of each column look like.
     #[serde(default)]
     pub profile: Vec<ColumnProfile>,
+    /// What is missing by partition; None where the table has no partitions.
+    #[serde(default)]
+    pub partitions: Option<PartitionProfiles>,
 }
 
 /// How a source differs from its contract.

@@ -5,7 +5,7 @@
 mod columns;
 mod measure;
 mod outlier;
-mod personal;
+pub(crate) mod personal;
 mod reference;
 pub mod tables;
 #[cfg(test)]
@@ -331,7 +331,7 @@ fn personal_rows(
 }
 
 /// Counts the values of several columns together; rows with a null in one of them are left out.
-fn count_values(
+pub(crate) fn count_values(
     contract: &Contract,
     columns: &[usize],
     batch: &Batch,

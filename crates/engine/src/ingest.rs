@@ -211,6 +211,7 @@ pub fn run(reader: &mut dyn Reader, job: &Job<'_>) -> Result<Staged> {
         put_at: job.put_at,
     })?;
     sink.outcome.profile = profiler.finish();
+    sink.outcome.partitions = profiler.partitions();
     sink.finish()
 }
 

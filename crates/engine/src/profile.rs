@@ -2,24 +2,29 @@
 
 mod frequencies;
 mod numbers;
+mod partitions;
 mod sample;
 
 use tarn_core::contract::{Column, Contract};
-use tarn_core::profile::{Category, ColumnProfile, Measures, Quantile, is_blank, is_sentinel};
+use tarn_core::profile::{
+    Category, ColumnProfile, Measures, PartitionProfiles, Quantile, is_blank, is_sentinel,
+};
 use tarn_core::schema::ColumnType;
 
 use crate::batch::Batch;
-use crate::column::{ColumnData, TextColumn};
+use crate::column::ColumnData;
 use crate::render;
 
 pub use frequencies::{DISTINCT_LIMIT, Frequencies};
 pub use numbers::Numbers;
+use partitions::{Counts, Partitions, Split};
 pub use sample::{SAMPLE_LIMIT, Sample};
 
 /// Measures every column of a contract over the rows it is shown.
 pub struct Profiler<'a> {
     contract: &'a Contract,
     columns: Vec<ColumnProfiler>,
+    partitions: Option<Partitions>,
 }
 
 /// The measures of one column so far.
@@ -27,9 +32,7 @@ pub struct Profiler<'a> {
 pub(crate) struct ColumnProfiler {
     measures: Measures,
     rows: u64,
-    nulls: u64,
-    blanks: u64,
-    sentinels: u64,
+    missing: Counts,
     pub numbers: Numbers,
     pub frequencies: Frequencies,
     pub sample: Sample,
@@ -44,6 +47,7 @@ impl<'a> Profiler<'a> {
     pub fn new(contract: &'a Contract, measures: Vec<Measures>) -> Self {
         Profiler {
             contract,
+            partitions: Partitions::new(contract),
             columns: measures
                 .into_iter()
                 .map(|measures| ColumnProfiler {
@@ -56,20 +60,48 @@ impl<'a> Profiler<'a> {
 
     /// Takes the rows of a batch into account.
     pub fn add(&mut self, batch: &Batch) {
-        for ((column, profiler), data) in self
-            .contract
-            .columns
-            .iter()
-            .zip(&mut self.columns)
-            .zip(&batch.columns)
-        {
+        let mut partitions = self.partitions.as_mut();
+        let split = partitions
+            .as_mut()
+            .map(|partitions| partitions.split(&batch.columns));
+        let columns = self.contract.columns.iter().zip(&mut self.columns);
+        for (index, ((column, profiler), data)) in columns.zip(&batch.columns).enumerate() {
             profiler.add(&column.ty, data);
+            match (&split, &mut partitions) {
+                (Some(Split::One(place)), Some(partitions)) => {
+                    let found = missing_of(data, NOBODY);
+                    partitions.counts(*place, index).add(found);
+                    profiler.missing.add(found);
+                }
+                (Some(Split::Each(places)), Some(partitions)) => {
+                    let each = |row: usize, one| {
+                        partitions.counts(places[row] as usize, index).add(one);
+                    };
+                    let found = missing_of(data, Some(each));
+                    profiler.missing.add(found);
+                }
+                _ => profiler.missing.add(missing_of(data, NOBODY)),
+            }
         }
+    }
+
+    /// What is missing by partition; None where the contract's table has none.
+    pub fn partitions(&self) -> Option<PartitionProfiles> {
+        let partitions = self.partitions.as_ref()?;
+        Some(partitions.finish(self.contract))
     }
 
     /// The measures of a column so far.
     pub(crate) fn column(&self, index: usize) -> &ColumnProfiler {
         &self.columns[index]
+    }
+
+    /// How often each value of each column occurs, where it was asked for.
+    pub(crate) fn into_frequencies(self) -> Vec<Frequencies> {
+        self.columns
+            .into_iter()
+            .map(|column| column.frequencies)
+            .collect()
     }
 
     /// The profile of each column.
@@ -86,43 +118,12 @@ impl<'a> Profiler<'a> {
 impl ColumnProfiler {
     fn add(&mut self, ty: &ColumnType, data: &ColumnData) {
         self.rows += data.len() as u64;
-        self.nulls += data.validity().nulls() as u64;
-        if let ColumnData::Text(text) = data {
-            self.count_missing(text);
-        }
         self.numbers.add(ty, data, self.measures.spread);
         if self.measures.distinct || self.measures.frequencies {
             self.frequencies.add(data);
         }
         if !self.measures.quantiles.is_empty() {
             self.sample.add(ty, data);
-        }
-    }
-
-    fn count_missing(&mut self, column: &TextColumn) {
-        let texts = 0..column.texts.len();
-        let kind = |text: &[u8]| (is_blank(text), is_sentinel(text));
-        if column.interned {
-            let kinds: Vec<(bool, bool)> = texts.map(|text| kind(column.texts.get(text))).collect();
-            if !kinds.iter().any(|&(blank, sentinel)| blank || sentinel) {
-                return;
-            }
-            for (row, &key) in column.keys.iter().enumerate() {
-                if let Some(&(blank, sentinel)) = kinds.get(key as usize)
-                    && column.validity.get(row)
-                {
-                    self.blanks += u64::from(blank);
-                    self.sentinels += u64::from(sentinel);
-                }
-            }
-            return;
-        }
-        for row in texts {
-            let (blank, sentinel) = kind(column.texts.get(row));
-            if (blank || sentinel) && column.validity.get(row) {
-                self.blanks += u64::from(blank);
-                self.sentinels += u64::from(sentinel);
-            }
         }
     }
 
@@ -141,9 +142,9 @@ impl ColumnProfiler {
         ColumnProfile {
             column: column.name.clone(),
             rows: self.rows,
-            nulls: self.nulls,
-            blanks: self.blanks,
-            sentinels: self.sentinels,
+            nulls: self.missing.nulls,
+            blanks: self.missing.blanks,
+            sentinels: self.missing.sentinels,
             distinct: counted.then(|| self.frequencies.distinct()),
             min: self.numbers.min().filter(|_| !personal),
             max: self.numbers.max().filter(|_| !personal),
@@ -179,4 +180,54 @@ impl ColumnProfiler {
         categories.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.value.cmp(&b.value)));
         categories
     }
+}
+
+const NOBODY: Option<fn(usize, Counts)> = None;
+
+/// Counts the missing values of a column, and shows each with its row where somebody looks.
+fn missing_of(data: &ColumnData, mut each: Option<impl FnMut(usize, Counts)>) -> Counts {
+    let mut found = Counts::default();
+    let validity = data.validity();
+    if validity.nulls() > 0 {
+        found.nulls = validity.nulls() as u64;
+        let null = Counts {
+            nulls: 1,
+            ..Counts::default()
+        };
+        if let Some(each) = &mut each {
+            (0..data.len())
+                .filter(|&row| !validity.get(row))
+                .for_each(|row| each(row, null));
+        }
+    }
+    let ColumnData::Text(column) = data else {
+        return found;
+    };
+    let kind = |text: &[u8]| Counts {
+        nulls: 0,
+        blanks: u64::from(is_blank(text)),
+        sentinels: u64::from(is_sentinel(text)),
+    };
+    let mut add = |row, kind: Counts| {
+        if kind != Counts::default() && column.validity.get(row) {
+            found.add(kind);
+            if let Some(each) = &mut each {
+                each(row, kind);
+            }
+        }
+    };
+    let texts = 0..column.texts.len();
+    if !column.interned {
+        texts.for_each(|row| add(row, kind(column.texts.get(row))));
+        return found;
+    }
+    let kinds: Vec<Counts> = texts.map(|text| kind(column.texts.get(text))).collect();
+    if kinds.iter().any(|kind| *kind != Counts::default()) {
+        for (row, &key) in column.keys.iter().enumerate() {
+            if let Some(&kind) = kinds.get(key as usize) {
+                add(row, kind);
+            }
+        }
+    }
+    found
 }

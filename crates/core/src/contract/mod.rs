@@ -9,6 +9,7 @@ pub mod kinds;
 mod natural;
 mod page;
 mod parse;
+pub mod propose;
 pub mod rule;
 #[cfg(test)]
 mod rule_tests;

@@ -1,6 +1,8 @@
 //! The columns that the formats with a shape of their own provide.
 
 use super::Format;
+use super::propose::names::Identifies;
+use crate::privacy::Protection;
 use crate::schema::ColumnType;
 
 /// A column that a format provides; a contract picks from them by name.
@@ -179,4 +181,23 @@ pub fn natural_columns(format: Format) -> Option<&'static [NaturalColumn]> {
         Format::SocialPosts => Some(SOCIAL_POSTS),
         Format::JsonLines | Format::Sqlite => None,
     }
+}
+
+/// Whom the values of a column that a format provides point to, and how they are best protected.
+pub(super) fn personal(name: &str) -> Option<(Identifies, Protection)> {
+    use Identifies::{Directly, Indirectly};
+    use Protection::{Drop, Generalise, Pseudonymise, Redact};
+    Some(match name {
+        "client_ip" => (Directly, Generalise),
+        "remote_user" | "author_handle" | "author_name" => (Directly, Pseudonymise),
+        "ident" | "author_id" | "author_location" | "mentions" | "mention_ids" | "url" => {
+            (Indirectly, Pseudonymise)
+        }
+        "path" | "query" | "raw_request" | "referer" | "user_agent" | "text" => {
+            (Indirectly, Redact)
+        }
+        // Names of people stand in it at any place.
+        "latitude" | "longitude" | "raw_json" => (Indirectly, Drop),
+        _ => return None,
+    })
 }

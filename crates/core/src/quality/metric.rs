@@ -243,15 +243,48 @@ pub fn measured(run: &RunRecord, outcome: &DatasetOutcome) -> Vec<Measured> {
             });
         }
     }
+    found.extend(of_partitions(outcome));
     found.retain(|measured| measured.value.is_finite());
     found
+}
+
+/// Rows per partition, and the completeness of the columns of which values are missing there: of the
+/// other columns it is 1.
+fn of_partitions(outcome: &DatasetOutcome) -> Vec<Measured> {
+    let Some(found) = &outcome.partitions else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for part in &found.partitions {
+        let mut add = |metric, counted, value| {
+            all.push(Measured {
+                metric,
+                segment: Some(format!("{}={}", found.column, part.partition)),
+                rows: part.rows,
+                counted,
+                value,
+            });
+        };
+        add(Metric::RowCount, 0, part.rows as f64);
+        for one in &part.missing {
+            let missing = one.nulls + one.blanks + one.sentinels;
+            add(
+                Metric::Completeness(one.column.clone()),
+                missing,
+                1.0 - share(missing, part.rows),
+            );
+        }
+    }
+    all
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::profile::{Category, ColumnProfile};
+    use crate::profile::{
+        Category, ColumnProfile, MissingCounts, PartitionProfile, PartitionProfiles,
+    };
 
     #[test]
     fn a_metric_is_read_from_the_name_that_it_writes() {
@@ -309,6 +342,23 @@ mod tests {
             ..DatasetOutcome::default()
         };
         let run = RunRecord::begin("1".to_owned(), "raw/a/b/x", chrono::Utc::now());
+        let outcome = DatasetOutcome {
+            partitions: Some(PartitionProfiles {
+                column: "order_time".to_owned(),
+                partitions: vec![PartitionProfile {
+                    partition: "2026-01".to_owned(),
+                    rows: 8,
+                    missing: vec![MissingCounts {
+                        column: "channel".to_owned(),
+                        nulls: 1,
+                        blanks: 0,
+                        sentinels: 1,
+                    }],
+                }],
+                left_out: 0,
+            }),
+            ..outcome
+        };
         let found = measured(&run, &outcome);
         let value = |name: &str, segment: Option<&str>| {
             found
@@ -319,6 +369,9 @@ mod tests {
         assert_eq!(value("row_count", None), Some((10, 0, 10.0)));
         assert_eq!(value("rejected_share", None), Some((10, 2, 0.2)));
         assert_eq!(value("completeness:channel", None), Some((10, 4, 0.6)));
+        let month = Some("order_time=2026-01");
+        assert_eq!(value("row_count", month), Some((8, 0, 8.0)));
+        assert_eq!(value("completeness:channel", month), Some((8, 2, 0.75)));
         assert_eq!(value("sum:channel", None), Some((9, 0, 12.5)));
         assert_eq!(value("share:channel=web", None), Some((10, 5, 0.5)));
         assert_eq!(value("row_count", Some("channel=web")), Some((5, 0, 5.0)));

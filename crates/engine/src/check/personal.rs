@@ -35,7 +35,7 @@ static IBAN: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// Whether a text holds one of the patterns.
-pub(super) fn found(text: &[u8], patterns: &[PersonalPattern]) -> bool {
+pub(crate) fn found(text: &[u8], patterns: &[PersonalPattern]) -> bool {
     // Most texts lack the signs that a pattern cannot do without.
     let (mut digits, mut colons, mut dots, mut at, mut plus) = (0_u32, 0_u32, 0_u32, false, false);
     for &byte in text {

@@ -1,6 +1,6 @@
 //! Parquet files as Iceberg wants them: field ids, zstd, statistics, one file per partition.
 
 mod compress;
-mod writer;
+pub(crate) mod writer;
 
 pub use writer::{ParquetFile, PartitionedWriter, WriterOptions};

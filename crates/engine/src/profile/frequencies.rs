@@ -125,6 +125,22 @@ impl Frequencies {
         (self.counts.len() as u64) << self.level
     }
 
+    /// How many of the distinct values another column has, and of how many: of all, or where either
+    /// is sampled, of those that both keep.
+    pub fn found_in(&self, other: &Frequencies) -> (u64, u64) {
+        let level = self.level.max(other.level);
+        let looked_for = self
+            .counts
+            .keys()
+            .filter(|hash| hash.leading_zeros() >= level);
+        let (mut all, mut found) = (0, 0);
+        for hash in looked_for {
+            all += 1;
+            found += u64::from(other.counts.contains_key(hash));
+        }
+        (found, all)
+    }
+
     /// Values beyond the first of each kind.
     pub fn repeated(&self) -> u64 {
         self.total.saturating_sub(self.distinct())
@@ -186,6 +202,21 @@ mod tests {
         // Shares 1/4, 1/4, 1/2.
         assert!((found.entropy() - 1.5).abs() < 1e-12);
         assert!(!found.estimated());
+    }
+
+    #[test]
+    fn values_are_looked_for_among_those_of_another_column() {
+        let mut parent = Frequencies::default();
+        parent.add(&longs(0..1000));
+        let mut child = Frequencies::default();
+        child.add(&longs((0..500).chain(0..500)));
+        assert_eq!(child.found_in(&parent), (500, 500));
+        assert_eq!(parent.found_in(&child), (500, 1000));
+        let mut many = Frequencies::default();
+        many.add(&longs(0..2 * DISTINCT_LIMIT as i64));
+        let (found, looked_for) = parent.found_in(&many);
+        assert_eq!(found, looked_for);
+        assert!(looked_for > 100, "{looked_for}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ pub mod archive;
 pub mod bytes;
 pub(crate) mod json;
 pub mod json_lines;
-mod lines;
+pub(crate) mod lines;
 pub(crate) mod sniff;
 pub mod social;
 pub mod sqlite;

@@ -81,13 +81,22 @@ fn format_of_text(head: &[u8], contracts: &[&Contract]) -> Option<Format> {
                 Ok(Value::Object(object)) => Some(object.into_iter().map(|(key, _)| key).collect()),
                 _ => None,
             };
+            let has = |name: &str| keys.iter().flatten().any(|key| *key == name);
             let is_event = |contract: &&&Contract| {
+                let mut needed = contract
+                    .columns
+                    .iter()
+                    .filter(|column| column.required && column.default.is_none())
+                    .peekable();
                 contract.format == Format::JsonLines
-                    && contract
-                        .columns
-                        .iter()
-                        .filter(|column| column.required && column.default.is_none())
-                        .all(|column| keys.iter().flatten().any(|key| *key == column.source_name))
+                    && match needed.peek() {
+                        Some(_) => needed.all(|column| has(&column.source_name)),
+                        // A contract that needs nothing would take anything.
+                        None => keys.iter().flatten().all(|key| {
+                            let mut columns = contract.columns.iter();
+                            columns.any(|column| column.source_name == *key)
+                        }),
+                    }
             };
             let event = keys.is_some() && contracts.iter().any(|contract| is_event(&contract));
             Some(if event {

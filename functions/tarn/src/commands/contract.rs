@@ -10,7 +10,7 @@ use tarn_core::contract::{
     parse_file, snake_case,
 };
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::infer::drafts;
+use tarn_engine::infer::{ROW_LIMIT, drafts};
 
 use crate::cli::{ContractDocsArgs, DiffArgs, Global, InferArgs, LintArgs, PartyArg};
 use crate::setting::{contracts, shown};
@@ -79,7 +79,7 @@ pub fn infer(args: &InferArgs, terminal: &Terminal) -> Result<ExitCode> {
             snake_case(&stem.unwrap_or_default())
         }
     };
-    let drafts = drafts(&args.file, &source)?;
+    let drafts = drafts(&args.file, &source, ROW_LIMIT)?;
     let Some(folder) = &args.out else {
         for (index, draft) in drafts.iter().enumerate() {
             if index > 0 {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::{
-    DatasetReport, FailedRun, Finding, Gravity, MissingValues, Report, RuleReport, SCHEMA_VERSION,
-    Scope, Totals, TrendDay,
+    DatasetReport, FailedRun, Finding, Gravity, MissingInPartition, MissingValues, Report,
+    RuleReport, SCHEMA_VERSION, Scope, Totals, TrendDay,
 };
 use crate::contract::Contracts;
 use crate::quality::feedback::{self, Feedback};
@@ -334,29 +334,85 @@ fn dataset(
     }
 }
 
+/// Partitions of a column with missing values.
+const PARTITIONS: usize = 3;
+
+/// Rows, and of them those without a value.
+type Counts = (u64, u64);
+
+fn share((rows, missing): Counts) -> f64 {
+    missing as f64 / rows.max(1) as f64
+}
+
 fn missing(rows: &[&ResultRow]) -> Vec<MissingValues> {
-    let mut columns: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    let mut columns: BTreeMap<&str, Counts> = BTreeMap::new();
+    let mut in_partitions: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.kind == Kind::Metric) {
-        if let Some(Metric::Completeness(_)) = Metric::parse(&row.name)
-            && let Some(column) = &row.column_name
-        {
-            let sum = columns.entry(column).or_default();
-            *sum = (sum.0 + row.checked, sum.1 + row.failed);
+        let (Some(Metric::Completeness(_)), Some(column)) =
+            (Metric::parse(&row.name), &row.column_name)
+        else {
+            continue;
+        };
+        match &row.segment {
+            None => {
+                let sum = columns.entry(column).or_default();
+                *sum = (sum.0 + row.checked, sum.1 + row.failed);
+            }
+            Some(segment) => *in_partitions.entry((column, segment)).or_default() += row.failed,
+        }
+    }
+    // A column of which nothing is missing in a partition has no row there: the partition's rows are
+    // those of the dataset.
+    let segments: BTreeSet<&str> = in_partitions.keys().map(|(_, segment)| *segment).collect();
+    let mut of_partitions: BTreeMap<&str, u64> = BTreeMap::new();
+    let by_column = segments
+        .iter()
+        .next()
+        .and_then(|segment| segment.split_once('='))
+        .map_or("", |(column, _)| column);
+    for row in rows.iter().filter(|row| row.name == "row_count") {
+        let segment = row.segment.as_deref().filter(|segment| {
+            let column = segment.split_once('=').map(|(column, _)| column);
+            column == Some(by_column)
+        });
+        if let Some(segment) = segment {
+            *of_partitions.entry(segment).or_default() += row.checked;
         }
     }
     let mut found: Vec<MissingValues> = columns
         .into_iter()
         .filter(|(_, (_, missing))| *missing > 0)
-        .map(|(column, (rows, missing))| MissingValues {
-            column: column.to_owned(),
-            rows,
-            missing,
+        .map(|(column, (rows, missing))| {
+            let mut partitions: Vec<MissingInPartition> = of_partitions
+                .iter()
+                .filter(|_| of_partitions.len() > 1)
+                .filter_map(|(segment, &rows)| {
+                    let missing = *in_partitions.get(&(column, *segment))?;
+                    let (_, partition) = segment.split_once('=')?;
+                    (missing > 0).then(|| MissingInPartition {
+                        partition: partition.to_owned(),
+                        rows,
+                        missing,
+                    })
+                })
+                .collect();
+            partitions.sort_by(|a, b| {
+                share((b.rows, b.missing))
+                    .total_cmp(&share((a.rows, a.missing)))
+                    .then_with(|| b.partition.cmp(&a.partition))
+            });
+            partitions.truncate(PARTITIONS);
+            MissingValues {
+                column: column.to_owned(),
+                rows,
+                missing,
+                partitions,
+            }
         })
         .collect();
-    let share = |one: &MissingValues| one.missing as f64 / one.rows.max(1) as f64;
     found.sort_by(|a, b| {
-        share(b)
-            .total_cmp(&share(a))
+        share((b.rows, b.missing))
+            .total_cmp(&share((a.rows, a.missing)))
             .then_with(|| a.column.cmp(&b.column))
     });
     found

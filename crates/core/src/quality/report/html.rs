@@ -517,6 +517,7 @@ fn sample_line(sample: &Sample) -> Markup {
 
 fn missing(dataset: &DatasetReport) -> Markup {
     let label = format!("Missing values of {}", dataset.dataset);
+    let by_partition = dataset.missing.iter().any(|one| !one.partitions.is_empty());
     html! {
         div.scroll role="region" tabindex="0" aria-label=(label) {
             table {
@@ -527,6 +528,7 @@ fn missing(dataset: &DatasetReport) -> Markup {
                         th.n scope="col" { "Missing" }
                         th.n scope="col" { "Of rows" }
                         th scope="col" { "Share" }
+                        @if by_partition { th scope="col" { "Most in" } }
                     }
                 }
                 tbody {
@@ -538,6 +540,14 @@ fn missing(dataset: &DatasetReport) -> Markup {
                             td {
                                 (part(one.missing, one.rows))
                                 (meter(one.missing as f64 / one.rows.max(1) as f64, "meter gap"))
+                            }
+                            @if by_partition {
+                                td {
+                                    @for (index, place) in one.partitions.iter().enumerate() {
+                                        @if index > 0 { ", " }
+                                        (place.partition) " " small { (unbroken(&part(place.missing, place.rows))) }
+                                    }
+                                }
                             }
                         }
                     }

@@ -160,6 +160,22 @@ pub struct MissingValues {
     pub rows: u64,
     /// Rows without a value, or with a blank or a sentinel such as `N/A`.
     pub missing: u64,
+    /// The partitions with the highest shares of missing values, at most three; none where the rows are
+    /// of one partition.
+    #[serde(default)]
+    pub partitions: Vec<MissingInPartition>,
+}
+
+/// Missing values of a column in a partition of its table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingInPartition {
+    /// The day or month: `2026-01-31` or `2026-01`; `null` of rows without a time, `other` of
+    /// partitions that were not told apart.
+    pub partition: String,
+    /// Rows of the partition.
+    pub rows: u64,
+    /// Rows whose value is missing.
+    pub missing: u64,
 }
 
 /// A broken rule.

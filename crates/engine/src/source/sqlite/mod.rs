@@ -15,6 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hashbrown::HashSet;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Map, Value};
 use tarn_core::contract::{Contract, SchemaDrift};
@@ -226,6 +227,68 @@ impl Database {
         found.collect::<Result<_, _>>().map_err(source_error)
     }
 
+    /// Shows the stored values of the first rows of a table, each with the index of its column in
+    /// [`Database::columns`].
+    pub fn scan(
+        &self,
+        table: &str,
+        columns: &[TableColumn],
+        rows: u64,
+        mut each: impl FnMut(usize, ValueRef<'_>),
+    ) -> Result<()> {
+        let list: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
+        let list = list.join(", ");
+        let sql = format!("SELECT {list} FROM {} LIMIT {rows}", quoted(table));
+        let mut statement = self.connection.prepare(&sql).map_err(source_error)?;
+        let mut found = statement.query([]).map_err(source_error)?;
+        while let Some(row) = found.next().map_err(source_error)? {
+            for index in 0..columns.len() {
+                each(index, row.get_ref(index).map_err(source_error)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The columns of a table that the database keeps unique, each by itself.
+    pub fn unique_columns(&self, table: &str) -> Result<Vec<String>> {
+        self.names(
+            "SELECT min(info.name) FROM pragma_index_list(?1) AS list, pragma_index_info(list.name) AS info \
+             WHERE list.\"unique\" = 1 AND list.partial = 0 GROUP BY list.name HAVING count(*) = 1",
+            table,
+        )
+    }
+
+    /// The foreign keys of one column that a table declares.
+    pub fn foreign_keys(&self, table: &str) -> Result<Vec<ForeignKey>> {
+        let mut statement = self
+            .connection
+            .prepare(
+                "SELECT min(\"from\"), \"table\", min(\"to\") FROM pragma_foreign_key_list(?1) \
+                 GROUP BY id, \"table\" HAVING count(*) = 1 ORDER BY id DESC",
+            )
+            .map_err(source_error)?;
+        let keys = statement
+            .query_map([table], |row| {
+                Ok(ForeignKey {
+                    column: row.get(0)?,
+                    table: row.get(1)?,
+                    key: row.get(2)?,
+                })
+            })
+            .map_err(source_error)?;
+        keys.collect::<Result<_, _>>().map_err(source_error)
+    }
+
+    fn names(&self, sql: &str, table: &str) -> Result<Vec<String>> {
+        let mut statement = self.connection.prepare(sql).map_err(source_error)?;
+        let names = statement
+            .query_map([table], |row| row.get::<_, Option<String>>(0))
+            .map_err(source_error)?;
+        let names: Vec<Option<String>> = names.collect::<Result<_, _>>().map_err(source_error)?;
+        // An index of an expression has no column.
+        Ok(names.into_iter().flatten().collect())
+    }
+
     /// The row count of a contract's table by the database's own word, and a reader of its rows.
     ///
     /// # Errors
@@ -311,6 +374,17 @@ pub struct TableColumn {
     pub key: i64,
     /// Whether it is declared NOT NULL.
     pub required: bool,
+}
+
+/// A column whose values are in a column of another table, as a database declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The column.
+    pub column: String,
+    /// The other table.
+    pub table: String,
+    /// Its column; None for its primary key.
+    pub key: Option<String>,
 }
 
 /// Reads the rows of one table.

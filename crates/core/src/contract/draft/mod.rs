@@ -1,10 +1,16 @@
 //! Draft contracts: what a file shows of itself, written so that people can finish it.
 
-use std::collections::HashSet;
-use std::fmt::Write as _;
+mod yaml;
 
+use std::collections::HashSet;
+
+use super::natural::personal as natural_personal;
+use super::propose::names::Identifies;
+use super::propose::{Asks, Proposals, ProposedRule};
 use super::{Encoding, Format, natural_columns};
+use crate::privacy::Protection;
 use crate::schema::ColumnType;
+use yaml::{Lines, list, scalar};
 
 /// A contract to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +23,8 @@ pub struct Draft {
     pub source_table: Option<String>,
     /// `raw/<source>/<dataset>`: the folder whose files the contract claims, all of them.
     pub key_folder: String,
+    /// What was read, and what the rows are as a whole: comments at its begin.
+    pub notes: Vec<String>,
     /// At least one. For the formats with columns of their own, others are left out.
     pub columns: Vec<DraftColumn>,
 }
@@ -38,6 +46,27 @@ pub struct DraftColumn {
     pub encoding: Encoding,
     /// What the user has to decide, written as a comment above the column.
     pub comment: Option<String>,
+    /// Whom its values point to and how they are to be protected, where the format says so.
+    pub personal: Option<(Identifies, Protection)>,
+    /// What its values speak for.
+    pub proposals: Proposals,
+}
+
+impl DraftColumn {
+    /// An optional column of this name, at the source too.
+    pub fn new(name: &str, ty: ColumnType, encoding: Encoding) -> Self {
+        DraftColumn {
+            name: name.to_owned(),
+            source_name: name.to_owned(),
+            ty,
+            required: false,
+            primary_key: false,
+            encoding,
+            comment: None,
+            personal: None,
+            proposals: Proposals::default(),
+        }
+    }
 }
 
 impl Draft {
@@ -47,13 +76,9 @@ impl Draft {
         let columns = natural_columns(format)?
             .iter()
             .map(|column| DraftColumn {
-                name: column.name.to_owned(),
-                source_name: column.name.to_owned(),
-                ty: column.ty.clone(),
                 required: column.required,
-                primary_key: false,
-                encoding: Encoding::Natural,
-                comment: None,
+                personal: natural_personal(column.name),
+                ..DraftColumn::new(column.name, column.ty.clone(), Encoding::Natural)
             })
             .collect();
         Some(Draft {
@@ -61,6 +86,7 @@ impl Draft {
             format,
             source_table: None,
             key_folder: key_folder.to_owned(),
+            notes: Vec::new(),
             columns,
         })
     }
@@ -73,6 +99,9 @@ impl Draft {
             0,
             "A draft. Look at the comments, the types and the descriptions before you use it.",
         );
+        for note in &self.notes {
+            lines.comment(0, note);
+        }
         for (key, value) in [
             ("apiVersion", "v3.1.0"),
             ("kind", "DataContract"),
@@ -231,7 +260,8 @@ struct Named<'a> {
 impl Named<'_> {
     fn write(&self, position: usize, format: Format, lines: &mut Lines) {
         let column = self.column;
-        for note in self.notes.iter().chain(&column.comment) {
+        let found = &column.proposals.notes;
+        for note in self.notes.iter().chain(&column.comment).chain(found) {
             lines.comment(3, note);
         }
         // A database has no lists: whatever was taken for one is text there.
@@ -260,21 +290,123 @@ impl Named<'_> {
             lines.line(4, format_args!("primaryKey: true"));
             lines.line(4, format_args!("primaryKeyPosition: {position}"));
         }
-        if natural_columns(format).is_some() {
+        let proposals = &column.proposals;
+        if let Some(evidence) = &proposals.unique {
+            lines.comment(4, evidence);
+            lines.line(4, format_args!("unique: true"));
+        }
+        if let Some(personal) = &proposals.personal {
+            lines.comment(4, &personal.evidence);
+            let (class, tag) = match personal.identifies {
+                Identifies::Directly => ("restricted", "pii:direct"),
+                Identifies::Indirectly => ("confidential", "pii:indirect"),
+            };
+            lines.line(4, format_args!("classification: {class}"));
+            // A column that identifies a person by itself is refused without a protection.
+            if personal.identifies == Identifies::Indirectly || personal.protection.is_some() {
+                lines.line(4, format_args!("tags: [{}]", scalar(tag)));
+            }
+        }
+        if let Some((length, evidence)) = &proposals.max_length {
+            lines.comment(4, evidence);
+            lines.line(4, format_args!("logicalTypeOptions:"));
+            lines.line(5, format_args!("maxLength: {length}"));
+        }
+        if let Some((to, evidence)) = &proposals.relationship {
+            lines.comment(4, evidence);
+            lines.line(4, format_args!("relationships:"));
+            lines.line(5, format_args!("- to: {to}"));
+        }
+        if !proposals.rules.is_empty() {
+            lines.line(4, format_args!("quality:"));
+            for rule in &proposals.rules {
+                write_rule(rule, lines);
+            }
+        }
+        self.write_custom(ty, format, lines);
+    }
+
+    fn write_custom(&self, ty: &ColumnType, format: Format, lines: &mut Lines) {
+        let column = self.column;
+        let own = natural_columns(format).is_none();
+        let encoding = encoding(ty, column.encoding).filter(|_| own);
+        let renamed = own && column.source_name != self.name;
+        let protection = column
+            .proposals
+            .personal
+            .as_ref()
+            .and_then(|personal| personal.protection);
+        if !renamed && encoding.is_none() && protection.is_none() {
             return;
         }
-        let encoding = encoding(ty, column.encoding);
-        let renamed = column.source_name != self.name;
-        if renamed || encoding.is_some() {
-            lines.line(4, format_args!("customProperties:"));
-            if renamed {
-                lines.custom(5, "sourceName", &column.source_name);
-            }
-            if let Some(encoding) = encoding {
-                lines.custom(5, "encoding", &encoding);
-            }
+        lines.line(4, format_args!("customProperties:"));
+        if renamed {
+            lines.custom(5, "sourceName", &column.source_name);
+        }
+        if let Some(encoding) = encoding {
+            lines.custom(5, "encoding", &encoding);
+        }
+        if let Some(protection) = protection {
+            lines.custom(5, "protection", protection.as_str());
         }
     }
+}
+
+fn write_rule(rule: &ProposedRule, lines: &mut Lines) {
+    if !rule.evidence.is_empty() {
+        lines.comment(5, &rule.evidence);
+    }
+    let custom = |lines: &mut Lines, kind: &str| {
+        lines.line(5, format_args!("- type: custom"));
+        lines.line(6, format_args!("engine: tarn"));
+        lines.line(6, format_args!("implementation: {{ kind: {kind} }}"));
+    };
+    let none = |lines: &mut Lines| lines.line(6, format_args!("mustBe: 0"));
+    match &rule.asks {
+        Asks::NoNulls => {
+            lines.line(5, format_args!("- metric: nullValues"));
+            none(lines);
+        }
+        Asks::Missing(texts, most) => {
+            lines.line(5, format_args!("- metric: missingValues"));
+            if !texts.is_empty() {
+                let texts = list(texts);
+                lines.line(6, format_args!("arguments:"));
+                lines.line(7, format_args!("missingValues: [null, {texts}]"));
+            }
+            lines.line(6, format_args!("mustBeLessOrEqualTo: {most}"));
+            lines.line(6, format_args!("unit: percent"));
+        }
+        Asks::Complete(least) => {
+            custom(lines, "completeness");
+            lines.line(6, format_args!("mustBeGreaterOrEqualTo: {least}"));
+        }
+        Asks::Unique => {
+            lines.line(5, format_args!("- metric: duplicateValues"));
+            none(lines);
+        }
+        Asks::OneOf(values) => {
+            lines.line(5, format_args!("- metric: invalidValues"));
+            lines.line(6, format_args!("arguments:"));
+            lines.line(7, format_args!("validValues: [{}]", list(values)));
+            none(lines);
+        }
+        Asks::Pattern(pattern) => {
+            lines.line(5, format_args!("- metric: invalidValues"));
+            lines.line(6, format_args!("arguments:"));
+            lines.line(7, format_args!("pattern: {}", scalar(pattern)));
+            none(lines);
+        }
+        Asks::NotNegative => {
+            custom(lines, "min");
+            lines.line(6, format_args!("mustBeGreaterOrEqualTo: 0"));
+        }
+        Asks::Reference => {
+            custom(lines, "reference");
+            none(lines);
+        }
+    }
+    lines.line(6, format_args!("severity: {}", rule.severity.as_str()));
 }
 
 /// The encoding as contracts write it; None where it goes without saying or does not fit.
@@ -290,34 +422,6 @@ fn encoding(ty: &ColumnType, encoding: Encoding) -> Option<String> {
         (Encoding::EpochMillis, ColumnType::Timestamp) => Some("epochMillis".to_owned()),
         (Encoding::ZeroOne, ColumnType::Boolean) => Some("zeroOne".to_owned()),
         _ => None,
-    }
-}
-
-/// The YAML under construction, two spaces a level.
-#[derive(Default)]
-struct Lines {
-    text: String,
-}
-
-impl Lines {
-    fn line(&mut self, level: usize, line: std::fmt::Arguments<'_>) {
-        // Writing to a String cannot fail.
-        if writeln!(self.text, "{:width$}{line}", "", width = level * 2).is_err() {
-            debug_assert!(false, "a String refused text");
-        }
-    }
-
-    fn comment(&mut self, level: usize, comment: &str) {
-        let printable: String = comment
-            .chars()
-            .map(|c| if is_printable(c) { c } else { ' ' })
-            .collect();
-        self.line(level, format_args!("# {}", printable.trim()));
-    }
-
-    fn custom(&mut self, level: usize, property: &str, value: &str) {
-        self.line(level, format_args!("- property: {property}"));
-        self.line(level + 1, format_args!("value: {}", scalar(value)));
     }
 }
 
@@ -360,203 +464,5 @@ pub fn snake_case(name: &str) -> String {
     }
 }
 
-/// A text as a YAML scalar that both YAML 1.1 and 1.2 read as that text.
-fn scalar(text: &str) -> String {
-    // `no`, `on` and the like are booleans in YAML 1.1.
-    const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
-    let is_word = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && !WORDS.contains(&text.to_ascii_lowercase().as_str());
-    if is_word {
-        return text.to_owned();
-    }
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            c if is_printable(c) => quoted.push(c),
-            c => {
-                let code = u32::from(c);
-                let escape = match code {
-                    0..=0xff => format!("\\x{code:02x}"),
-                    0x100..=0xffff => format!("\\u{code:04x}"),
-                    _ => format!("\\U{code:08x}"),
-                };
-                quoted.push_str(&escape);
-            }
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// Whether every YAML reader takes the character as it is and on one line.
-fn is_printable(c: char) -> bool {
-    matches!(c, ' '..='~' | '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
-
-    use proptest::prelude::*;
-
-    use super::super::{Diagnostic, parse_str};
-    use super::*;
-
-    fn shown(faults: &[Diagnostic]) -> String {
-        faults.iter().map(|fault| format!("{fault}\n")).collect()
-    }
-
-    fn any_type() -> impl Strategy<Value = ColumnType> {
-        prop_oneof![
-            Just(ColumnType::String),
-            Just(ColumnType::Int),
-            Just(ColumnType::Long),
-            Just(ColumnType::Double),
-            Just(ColumnType::Boolean),
-            Just(ColumnType::Date),
-            Just(ColumnType::Timestamp),
-            Just(ColumnType::StringList),
-            (1_u8..=18)
-                .prop_flat_map(|precision| (Just(precision), 0..=precision))
-                .prop_map(|(precision, scale)| ColumnType::Decimal { precision, scale }),
-        ]
-    }
-
-    fn any_encoding() -> impl Strategy<Value = Encoding> {
-        prop_oneof![
-            Just(Encoding::Natural),
-            (0_u8..20).prop_map(Encoding::MinorUnits),
-            Just(Encoding::Real),
-            Just(Encoding::EpochSeconds),
-            Just(Encoding::EpochMillis),
-            Just(Encoding::ZeroOne),
-        ]
-    }
-
-    fn any_column() -> impl Strategy<Value = DraftColumn> {
-        let name = prop_oneof![
-            "[a-zA-Z0-9_ ]{0,8}",
-            ".{0,8}",
-            "(no|on|null|true|y|1e3|0x1|~)",
-            any::<String>()
-        ];
-        let comment = proptest::option::of(any::<String>());
-        (
-            name.clone(),
-            name,
-            any_type(),
-            any::<bool>(),
-            any::<bool>(),
-            any_encoding(),
-            comment,
-        )
-            .prop_map(
-                |(name, source_name, ty, required, primary_key, encoding, comment)| DraftColumn {
-                    name,
-                    source_name,
-                    ty,
-                    required,
-                    primary_key,
-                    encoding,
-                    comment,
-                },
-            )
-    }
-
-    proptest! {
-        #[test]
-        fn a_draft_is_a_contract_that_is_read_at_once(
-            dataset in any::<String>(),
-            table in proptest::option::of(any::<String>()),
-            sqlite in any::<bool>(),
-            columns in prop::collection::vec(any_column(), 1..8),
-        ) {
-            let format = if sqlite { Format::Sqlite } else { Format::JsonLines };
-            let draft = Draft { dataset, format, source_table: table, key_folder: "raw/a b+é/c".to_owned(), columns };
-            let yaml = draft.to_yaml();
-            let kept: Vec<&DraftColumn> = draft.columns.iter().filter(|column| !column.source_name.starts_with('$')).collect();
-            let has_key = !sqlite || kept.iter().any(|column| !matches!(column.ty, ColumnType::Double | ColumnType::StringList));
-            prop_assume!(!kept.is_empty() && has_key);
-            let contract = match parse_str("draft", &yaml) {
-                Ok(contract) => contract,
-                Err(faults) => return Err(TestCaseError::fail(format!("{}\n{yaml}", shown(&faults)))),
-            };
-            prop_assert_eq!(contract.dataset, snake_case(&draft.dataset));
-            prop_assert_eq!(contract.columns.len(), kept.len());
-            for (column, drafted) in contract.columns.iter().zip(kept) {
-                prop_assert_eq!(&column.source_name, &drafted.source_name);
-                prop_assert!(column.ty == drafted.ty || sqlite);
-                prop_assert!(column.required || !drafted.required);
-            }
-            if let (true, Some(table)) = (sqlite, &draft.source_table) {
-                prop_assert_eq!(contract.source_table.as_ref(), Some(table));
-            }
-        }
-    }
-
-    #[test]
-    fn a_natural_draft_holds_every_column_of_its_format_and_leaves_out_others() {
-        for format in [Format::AccessLog, Format::SocialPosts] {
-            let mut draft = Draft::natural("My Logs", format, "raw/web/logs/").unwrap();
-            let columns = draft.columns.len();
-            draft.columns.push(DraftColumn {
-                name: "colour".to_owned(),
-                source_name: "colour".to_owned(),
-                ty: ColumnType::String,
-                required: false,
-                primary_key: false,
-                encoding: Encoding::Natural,
-                comment: None,
-            });
-            let contract = parse_str("x", &draft.to_yaml())
-                .map_err(|faults| shown(&faults))
-                .unwrap();
-            assert_eq!(
-                (contract.dataset.as_str(), contract.columns.len()),
-                ("my_logs", columns)
-            );
-            assert!(draft.to_yaml().contains("# Left out: 'colour'"));
-        }
-        assert!(Draft::natural("x", Format::Sqlite, "raw/a/b").is_none());
-    }
-
-    #[test]
-    fn a_table_without_a_primary_key_gets_one_to_decide_on() {
-        let column = |name: &str, ty| DraftColumn {
-            name: name.to_owned(),
-            source_name: name.to_owned(),
-            ty,
-            required: false,
-            primary_key: false,
-            encoding: Encoding::Natural,
-            comment: Some("Decide:\nis this money?".to_owned()),
-        };
-        let draft = Draft {
-            dataset: "PlaylistTrack".to_owned(),
-            format: Format::Sqlite,
-            source_table: Some("PlaylistTrack".to_owned()),
-            key_folder: "raw/music/database".to_owned(),
-            columns: vec![
-                column("Price", ColumnType::Double),
-                column("TrackId", ColumnType::Long),
-                column("track_id", ColumnType::Long),
-            ],
-        };
-        let yaml = draft.to_yaml();
-        assert!(yaml.contains("# Decide: the table has no primary key"));
-        assert!(yaml.contains("# Decide: is this money?"));
-        let contract = parse_str("x", &yaml)
-            .map_err(|faults| shown(&faults))
-            .unwrap();
-        assert_eq!(contract.primary_key, [1]);
-        let names: Vec<&str> = contract
-            .columns
-            .iter()
-            .map(|column| column.name.as_str())
-            .collect();
-        assert_eq!(names, ["price", "track_id", "track_id_2"]);
-    }
-}
+mod tests;

@@ -362,8 +362,9 @@ mod tests {
         let text = |text: &str| Stored::Text(text.to_owned());
         let int = Stored::Integer;
         let money = |precision, scale| ColumnType::Decimal { precision, scale };
+        type Found = Option<(ColumnType, Encoding)>;
         #[rustfmt::skip]
-        let cases: Vec<(&str, &str, Vec<Stored>, Option<(ColumnType, Encoding)>)> = vec![
+        let cases: Vec<(&str, &str, Vec<Stored>, Found)> = vec![
             ("n", "INTEGER", vec![int(1), int(-2)], Some((ColumnType::Long, Natural))),
             ("n", "INTEGER", vec![], Some((ColumnType::Long, Natural))),
             ("n", "", vec![Stored::Real(1.5)], Some((ColumnType::Double, Natural))),

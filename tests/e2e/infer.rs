@@ -53,7 +53,7 @@ fn sample(lake: &Lake, folder: &str) -> PathBuf {
     let shop = lake.scratch().join("sample");
     if !shop.exists() {
         let out = shop.to_str().unwrap();
-        lake.ok(&["generate", "--days", "6", "--scale", "0.3", "--out", out]);
+        lake.ok(&["generate", "--days", "10", "--scale", "0.6", "--out", out]);
     }
     let mut files: Vec<PathBuf> = std::fs::read_dir(shop.join(folder))
         .unwrap()
@@ -297,7 +297,8 @@ fn people(lake: &Lake) -> (PathBuf, Vec<String>) {
     let database = Connection::open(&path).unwrap();
     database
         .execute_batch(
-            "CREATE TABLE members(
+            "PRAGMA foreign_keys = OFF;
+             CREATE TABLE members(
                  id INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE, label VARCHAR(12), grade TEXT,
                  reachable_by TEXT, talk TEXT, origin TEXT, account TEXT, name TEXT
              );

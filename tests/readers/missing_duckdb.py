@@ -17,15 +17,15 @@ db.execute("SET TimeZone = 'UTC'")
 db.execute(f"CREATE VIEW t AS SELECT * FROM read_parquet('{folder}/**/*.parquet', hive_partitioning=false)")
 columns = {name: kind for name, kind, *_ in db.execute("DESCRIBE t").fetchall() if not name.startswith("_")}
 form = {"day": "%Y-%m-%d", "month": "%Y-%m"}[unit]
-partition = f"coalesce(strftime({by}, '{form}'), 'null')"
+partition = f"coalesce(strftime(\"{by}\", '{form}'), 'null')"
 found = {}
 for part, rows in db.execute(f"SELECT {partition}, count(*) FROM t GROUP BY ALL").fetchall():
     found[part] = {"rows": rows, "missing": {}}
 for name, kind in columns.items():
-    missing = f"{name} IS NULL"
+    missing = f'"{name}" IS NULL'
     if kind == "VARCHAR":
         listed = ", ".join(f"'{text}'" for text in SENTINELS)
-        missing += f" OR regexp_full_match({name}, '\\s*') OR lower(trim({name})) IN ({listed})"
+        missing += f" OR regexp_full_match(\"{name}\", '\\s*') OR lower(trim(\"{name}\")) IN ({listed})"
     query = f"SELECT {partition}, count(*) FILTER ({missing}) FROM t GROUP BY ALL"
     for part, count in db.execute(query).fetchall():
         if count:

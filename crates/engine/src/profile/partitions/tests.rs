@@ -11,6 +11,7 @@ use crate::profile::Profiler;
 fn contract(unit: &str) -> Contract {
     let yaml = format!(
         "apiVersion: v3.1.0\nkind: DataContract\nid: x\nname: x\nversion: 1.0.0\nstatus: active\n\
+         description: {{ purpose: Rows. }}\n\
          customProperties:\n  - {{ property: sourceFormat, value: jsonLines }}\n  - {{ property: keyPattern, value: raw/a/x/** }}\n\
          schema:\n  - name: x\n    logicalType: object\n    physicalType: table\n    properties:\n\
          \x20     - {{ name: at, logicalType: timestamp, physicalType: timestamptz, partitioned: true, customProperties: [{{ property: partitionUnit, value: {unit} }}] }}\n\

@@ -362,88 +362,23 @@ mod tests {
         let text = |text: &str| Stored::Text(text.to_owned());
         let int = Stored::Integer;
         let money = |precision, scale| ColumnType::Decimal { precision, scale };
+        type Found = Option<(ColumnType, Encoding)>;
         #[rustfmt::skip]
-        type Case<'a> = (&'a str, &'a str, Vec<Stored>, Option<(ColumnType, Encoding)>);
-        let cases: Vec<Case<'_>> = vec![
-            (
-                "n",
-                "INTEGER",
-                vec![int(1), int(-2)],
-                Some((ColumnType::Long, Natural)),
-            ),
+        let cases: Vec<(&str, &str, Vec<Stored>, Found)> = vec![
+            ("n", "INTEGER", vec![int(1), int(-2)], Some((ColumnType::Long, Natural))),
             ("n", "INTEGER", vec![], Some((ColumnType::Long, Natural))),
-            (
-                "n",
-                "",
-                vec![Stored::Real(1.5)],
-                Some((ColumnType::Double, Natural)),
-            ),
-            (
-                "amount",
-                "REAL",
-                vec![Stored::Real(1.5)],
-                Some((money(18, 2), Real)),
-            ),
-            (
-                "amount",
-                "TEXT",
-                vec![text("1.5"), text("-2.125")],
-                Some((money(18, 3), Natural)),
-            ),
-            (
-                "zip",
-                "TEXT",
-                vec![text("10115"), text("20095")],
-                Some((ColumnType::String, Natural)),
-            ),
-            (
-                "price_cents",
-                "INTEGER",
-                vec![int(5)],
-                Some((money(18, 2), MinorUnits(2))),
-            ),
-            (
-                "price",
-                "NUMERIC(10,2)",
-                vec![Stored::Real(0.99)],
-                Some((money(10, 2), Real)),
-            ),
-            (
-                "active",
-                "INTEGER",
-                vec![int(0), int(1)],
-                Some((ColumnType::Boolean, ZeroOne)),
-            ),
-            (
-                "active",
-                "INTEGER",
-                vec![int(0), int(2)],
-                Some((ColumnType::Long, Natural)),
-            ),
-            (
-                "day",
-                "TEXT",
-                vec![text("2026-01-31")],
-                Some((ColumnType::Date, Natural)),
-            ),
-            (
-                "at",
-                "TEXT",
-                vec![text("2026-01-31 10:00:00"), text("2026-02-01")],
-                Some((ColumnType::Timestamp, Natural)),
-            ),
-            (
-                "paid_at",
-                "INTEGER",
-                vec![int(1_700_000_000)],
-                Some((ColumnType::Timestamp, EpochSeconds)),
-            ),
-            (
-                "at",
-                "TEXT",
-                vec![text("2026-01-31"), text("soon")],
-                Some((ColumnType::String, Natural)),
-            ),
+            ("n", "", vec![Stored::Real(1.5)], Some((ColumnType::Double, Natural))),
+            ("amount", "REAL", vec![Stored::Real(1.5)], Some((money(18, 2), Real))),
+            ("amount", "TEXT", vec![text("1.5"), text("-2.125")], Some((money(18, 3), Natural))),
+            ("zip", "TEXT", vec![text("10115"), text("20095")], Some((ColumnType::String, Natural))),
+            ("price_cents", "INTEGER", vec![int(5)], Some((money(18, 2), MinorUnits(2)))),
+            ("price", "NUMERIC(10,2)", vec![Stored::Real(0.99)], Some((money(10, 2), Real))),
+            ("active", "INTEGER", vec![int(0), int(1)], Some((ColumnType::Boolean, ZeroOne))),
+            ("active", "INTEGER", vec![int(0), int(2)], Some((ColumnType::Long, Natural))),
+            ("day", "TEXT", vec![text("2026-01-31")], Some((ColumnType::Date, Natural))),
+            ("at", "TEXT", vec![text("2026-01-31 10:00:00"), text("2026-02-01")], Some((ColumnType::Timestamp, Natural))),
+            ("paid_at", "INTEGER", vec![int(1_700_000_000)], Some((ColumnType::Timestamp, EpochSeconds))),
+            ("at", "TEXT", vec![text("2026-01-31"), text("soon")], Some((ColumnType::String, Natural))),
             ("photo", "BLOB", vec![], None),
             ("photo", "", vec![Stored::Blob(vec![1])], None),
         ];

@@ -466,11 +466,17 @@ impl TextColumn {
         self.interned = false;
     }
 
-    /// The rows with every text exchanged for another, which must be valid UTF-8; each distinct text is
-    /// asked for once where texts are interned.
-    pub fn map(&self, mut change: impl FnMut(&[u8]) -> Vec<u8>) -> Self {
+    /// The rows with every text exchanged for what `change` appends to its second argument, which must
+    /// be valid UTF-8; each distinct text is asked for once where texts are interned.
+    pub fn map(&self, mut change: impl FnMut(&[u8], &mut Vec<u8>)) -> Self {
         let mut changed = TextColumn::new(self.interned);
         changed.reserve(self.len());
+        let mut text = Vec::new();
+        let mut push = |changed: &mut TextColumn, from: &[u8]| {
+            text.clear();
+            change(from, &mut text);
+            changed.push(&text);
+        };
         let distinct = if self.interned { self.texts.len() } else { 0 };
         let mut known: Vec<Option<NonZeroU32>> = vec![None; distinct];
         for row in 0..self.len() {
@@ -479,7 +485,7 @@ impl TextColumn {
                 continue;
             }
             if !self.interned {
-                changed.push(&change(self.texts.get(row)));
+                push(&mut changed, self.texts.get(row));
                 continue;
             }
             let key = self.keys[row] as usize;
@@ -489,7 +495,7 @@ impl TextColumn {
                     changed.keys.push(after.get() - 1);
                 }
                 _ => {
-                    changed.push(&change(self.texts.get(key)));
+                    push(&mut changed, self.texts.get(key));
                     known[key] = changed
                         .keys
                         .last()

@@ -150,8 +150,10 @@ impl Deduplicator {
     /// Whether each event, in order, is certainly new, and then it is remembered; the others are
     /// suspects, for `resolve`. An event without an identity has nothing to compare and is let through.
     pub fn admit(&mut self, events: &[Option<Identity>]) -> Result<Vec<bool>> {
+        let mut last = None;
         for event in events.iter().flatten() {
-            if self.loaded.insert(event.day) {
+            // Neighbouring events are mostly of one day.
+            if last.replace(event.day) != Some(event.day) && self.loaded.insert(event.day) {
                 self.load_around(event.day)?;
             }
         }

@@ -48,7 +48,7 @@ impl Imputer {
         if self.columns.is_empty() {
             return;
         }
-        let mut marks: Vec<Vec<&str>> = Vec::new();
+        let mut filled = Vec::new();
         for imputed in &self.columns {
             let Some(data) = batch.columns.get_mut(imputed.index) else {
                 continue;
@@ -58,21 +58,21 @@ impl Imputer {
                 continue;
             }
             fill(data, &rows, &imputed.default);
-            marks.resize(batch.offsets.len(), Vec::new());
-            for row in rows {
-                marks[row].push(&imputed.name);
-            }
+            filled.push((imputed.name.as_bytes(), rows.into_iter().peekable()));
         }
         let mut column = ListColumn::new();
         for row in 0..batch.offsets.len() {
-            match marks.get(row).map(Vec::as_slice) {
-                None | Some([]) => column.push_null(),
-                Some(names) => {
-                    names
-                        .iter()
-                        .for_each(|name| column.push_item(name.as_bytes()));
-                    column.finish_row();
+            let mut any = false;
+            for (name, rows) in &mut filled {
+                if rows.next_if_eq(&row).is_some() {
+                    column.push_item(name);
+                    any = true;
                 }
+            }
+            if any {
+                column.finish_row();
+            } else {
+                column.push_null();
             }
         }
         batch.columns.push(ColumnData::List(column));
@@ -93,6 +93,10 @@ fn fill(data: &mut ColumnData, rows: &[usize], default: &ColumnData) {
             let Some(default) = default.get(0) else {
                 return;
             };
+            if rows.len() == column.len() {
+                *column = TextColumn::constant(default, rows.len());
+                return;
+            }
             let mut filled = TextColumn::new(column.interned);
             let mut rows = rows.iter().copied().peekable();
             for row in 0..column.len() {

@@ -1,7 +1,8 @@
 //! Protects personal columns: the values as received become the values that the tables keep. What is
 //! done to a text is done once per distinct text where a column interns its texts.
 
-use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::Write;
 
 use tarn_core::contract::{Column, Contract};
 use tarn_core::privacy::{MASK, Protection, PseudonymKey, network, redacted, year};
@@ -9,7 +10,7 @@ use tarn_core::schema::ColumnType;
 use tarn_core::{Error, Result};
 
 use crate::batch::Batch;
-use crate::column::{ColumnData, ListColumn, Plain, TextColumn};
+use crate::column::{ColumnData, ListColumn, Plain, TextColumn, Validity};
 
 /// The protection of one contract's columns.
 pub struct Protector<'a> {
@@ -90,6 +91,11 @@ impl<'a> Protector<'a> {
             .collect();
         let version = i32::try_from(key.version()).unwrap_or(i32::MAX);
         let mut versions = Plain::new();
+        if pseudonyms.iter().any(|data| data.validity().nulls() == 0) {
+            versions.values = vec![version; rows];
+            versions.validity = Validity::all_valid(rows);
+            return Some(ColumnData::Int(versions));
+        }
         for row in 0..rows {
             if also(row) || pseudonyms.iter().any(|data| data.validity().get(row)) {
                 versions.push(version);
@@ -121,24 +127,17 @@ fn protected(
         (0..data.len()).for_each(|_| nulls.push_null());
         return Ok(nulls);
     }
-    let change = |text: &[u8]| -> Vec<u8> {
-        match protection {
-            Protection::Pseudonymise => key.pseudonym(text).to_vec(),
-            Protection::Redact => {
-                // Texts are valid UTF-8.
-                let text = String::from_utf8_lossy(text);
-                match redacted(&text) {
-                    Cow::Borrowed(_) => text.into_owned().into_bytes(),
-                    Cow::Owned(text) => text.into_bytes(),
-                }
-            }
-            Protection::Generalise => std::str::from_utf8(text)
-                .ok()
-                .and_then(network)
-                .unwrap_or_else(|| MASK.to_owned())
-                .into_bytes(),
-            Protection::Mask | Protection::Drop => MASK.as_bytes().to_vec(),
+    let change = |text: &[u8], kept: &mut Vec<u8>| match protection {
+        Protection::Pseudonymise => kept.extend_from_slice(&key.pseudonym(text)),
+        // Texts are valid UTF-8.
+        Protection::Redact => {
+            kept.extend_from_slice(redacted(&String::from_utf8_lossy(text)).as_bytes());
         }
+        Protection::Generalise => {
+            let network = std::str::from_utf8(text).ok().and_then(network);
+            kept.extend_from_slice(network.as_deref().unwrap_or(MASK).as_bytes());
+        }
+        Protection::Mask | Protection::Drop => kept.extend_from_slice(MASK.as_bytes()),
     };
     Ok(match (data, protection) {
         (ColumnData::Text(texts), _) => ColumnData::Text(texts.map(change)),
@@ -156,8 +155,8 @@ fn protected(
             }
             ColumnData::Int(years)
         }
-        (ColumnData::Int(numbers), Protection::Pseudonymise) => digits(&numbers, key),
-        (ColumnData::Long(numbers), Protection::Pseudonymise) => digits(&numbers, key),
+        (ColumnData::Int(numbers), Protection::Pseudonymise) => digits(&numbers, key)?,
+        (ColumnData::Long(numbers), Protection::Pseudonymise) => digits(&numbers, key)?,
         _ => {
             return Err(Error::internal(format!(
                 "column {} cannot be protected by {}",
@@ -169,15 +168,24 @@ fn protected(
 }
 
 /// Pseudonyms of numbers: of their decimal digits, so that a number and its text have the same one.
-fn digits<T: Copy + Default + ToString>(numbers: &Plain<T>, key: &PseudonymKey) -> ColumnData {
+fn digits<T: Copy + Default + Display>(
+    numbers: &Plain<T>,
+    key: &PseudonymKey,
+) -> Result<ColumnData> {
     let mut texts = TextColumn::new(true);
+    let mut written = Vec::new();
     for row in 0..numbers.values.len() {
-        match numbers.get(row) {
-            Some(number) => texts.push(&key.pseudonym(number.to_string().as_bytes())),
-            None => texts.push_null(),
-        }
+        let Some(number) = numbers.get(row) else {
+            texts.push_null();
+            continue;
+        };
+        written.clear();
+        write!(written, "{number}").map_err(|error| {
+            Error::internal("a number cannot be written as text").with_source(error)
+        })?;
+        texts.push(&key.pseudonym(&written));
     }
-    ColumnData::Text(texts)
+    Ok(ColumnData::Text(texts))
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ fn numbered<T: NativeType>(
     let rows = array.len();
     let hasher = hashbrown::DefaultHashBuilder::default();
     // A bit pattern and its number.
-    let mut table: HashTable<(u64, u32)> = HashTable::new();
+    let mut table: HashTable<(u64, u32)> = HashTable::with_capacity(rows.min(TRIAL_ROWS));
     let mut distinct: Vec<T> = Vec::new();
     let mut keys: Vec<u32> = Vec::with_capacity(rows);
     // A dictionary of more values costs more bytes than it saves.

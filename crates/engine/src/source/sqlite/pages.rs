@@ -52,13 +52,13 @@ pub(super) struct Pages<'a> {
     record: (usize, usize),
     is_spilled: bool,
     spilled: Vec<u8>,
-    /// Serial type and place of each column of the record.
+    /// Serial type and place of each column of the record, of which there are `filled`.
     slots: Vec<(u64, usize)>,
+    filled: usize,
     /// For each column asked for, its place in the table and whether it is real; None for the rowid.
     wanted: Vec<Option<(usize, bool)>>,
     /// A record of fewer columns lacks one whose default only SQLite knows.
     least_columns: usize,
-    columns: usize,
 }
 
 impl<'a> Pages<'a> {
@@ -116,13 +116,13 @@ impl<'a> Pages<'a> {
             record: (0, 0),
             is_spilled: false,
             spilled: Vec::new(),
-            slots: Vec::with_capacity(columns.len()),
+            slots: vec![(0, 0); columns.len()],
+            filled: 0,
             wanted,
             least_columns: columns
                 .iter()
                 .rposition(|column| column.has_default)
                 .map_or(0, |place| place + 1),
-            columns: columns.len(),
         };
         Ok(pages.descend(root).is_ok().then_some(pages))
     }
@@ -142,14 +142,15 @@ impl<'a> Pages<'a> {
     }
 
     /// A column of the current row.
-    #[inline]
+    // Inlined, a value needs no place in memory between here and its column.
+    #[inline(always)]
     pub(super) fn value(&self, index: usize) -> Stored<'_> {
         let (place, real) = match self.wanted.get(index) {
             Some(Some(column)) => *column,
             Some(None) => return Stored::Integer(self.rowid),
             None => return Stored::Null,
         };
-        let Some(&(serial, at)) = self.slots.get(place) else {
+        let Some(&(serial, at)) = self.slots.get(place).filter(|_| place < self.filled) else {
             return Stored::Null;
         };
         let record = if self.is_spilled {
@@ -252,22 +253,18 @@ impl<'a> Pages<'a> {
         let header = usize::try_from(varint(record, &mut at)?).map_err(|_| Doubt)?;
         let types = record.get(..header).ok_or(Doubt)?;
         let mut body = header;
-        self.slots.clear();
+        self.filled = 0;
         while at < header {
-            let serial = match types.get(at) {
-                Some(&byte) if byte < 0x80 => {
-                    at += 1;
-                    u64::from(byte)
-                }
-                _ => varint(types, &mut at)?,
-            };
-            self.slots.push((serial, body));
+            let serial = varint(types, &mut at)?;
+            *self.slots.get_mut(self.filled).ok_or(Doubt)? = (serial, body);
+            self.filled += 1;
             body = body.checked_add(length_of(serial)?).ok_or(Doubt)?;
         }
-        let sound = body == record.len()
-            && self.slots.len() >= self.least_columns
-            && self.slots.len() <= self.columns;
-        if sound { Ok(()) } else { Err(Doubt) }
+        if body == record.len() && self.filled >= self.least_columns {
+            Ok(())
+        } else {
+            Err(Doubt)
+        }
     }
 }
 
@@ -284,7 +281,7 @@ fn length_of(serial: u64) -> Sure<usize> {
     })
 }
 
-#[inline]
+#[inline(always)]
 fn stored(serial: u64, bytes: &[u8], real: bool) -> Option<Stored<'_>> {
     let integer = match serial {
         0 => return Some(Stored::Null),
@@ -347,8 +344,18 @@ fn cell_at(page: &[u8], header: usize, index: usize, cells: usize, usable: usize
 }
 
 /// Seven bits per byte, most significant first, while the highest bit is set; a ninth byte has eight.
-#[inline]
+#[inline(always)]
 fn varint(bytes: &[u8], at: &mut usize) -> Sure<u64> {
+    match bytes.get(*at) {
+        Some(&byte) if byte < 0x80 => {
+            *at += 1;
+            Ok(u64::from(byte))
+        }
+        _ => long_varint(bytes, at),
+    }
+}
+
+fn long_varint(bytes: &[u8], at: &mut usize) -> Sure<u64> {
     let mut value = 0;
     for _ in 0..8 {
         let byte = *bytes.get(*at).ok_or(Doubt)?;

@@ -105,6 +105,7 @@ impl<'a> TableReader<'a> {
                     decoder.push_missing(data);
                     continue;
                 }
+                Stored::Integer(value) if decoder.push_integer(value, data) => continue,
                 Stored::Integer(value) => Scalar::Integer(value),
                 Stored::Real(value) => Scalar::Real(value),
                 Stored::Text(bytes) if is_utf8(bytes) => Scalar::Text(bytes),
@@ -217,6 +218,9 @@ impl Reader for TableReader<'_> {
 
     fn next_batch(&mut self) -> Result<Option<Batch>> {
         let mut batch = Batch::new(self.contract);
+        for column in &mut batch.columns {
+            column.reserve(BATCH_ROWS);
+        }
         let mut bytes = 0;
         while batch.rows() < BATCH_ROWS && bytes < BATCH_BYTES {
             if !self.rows.step().map_err(source_error)? {

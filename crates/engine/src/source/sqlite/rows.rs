@@ -70,7 +70,7 @@ impl<'a> Rows<'a> {
     }
 
     /// A column of the current row. The value lives until the next step, which needs the rows for itself.
-    #[inline]
+    #[inline(always)]
     pub(super) fn value(&self, index: usize) -> Stored<'_> {
         match &self.from {
             From::Pages(pages) => pages.value(index),

@@ -758,6 +758,18 @@ impl ColumnData {
         }
     }
 
+    /// Makes room for so many more rows.
+    pub fn reserve(&mut self, rows: usize) {
+        match self {
+            ColumnData::Text(column) => column.reserve(rows),
+            ColumnData::Int(column) => column.values.reserve(rows),
+            ColumnData::Long(column) => column.values.reserve(rows),
+            ColumnData::Double(column) => column.values.reserve(rows),
+            ColumnData::Boolean(column) => column.values.reserve(rows),
+            ColumnData::List(column) => column.ends.reserve(rows),
+        }
+    }
+
     /// Bytes held, roughly: what decides when a buffer is written.
     pub fn memory(&self) -> usize {
         match self {

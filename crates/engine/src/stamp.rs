@@ -3,7 +3,7 @@
 use tarn_core::schema::{TableField, system};
 use tarn_core::{Error, Result};
 
-use crate::column::{ColumnData, Plain, TextColumn};
+use crate::column::{ColumnData, Plain, TextColumn, Validity};
 
 /// What all rows of one run and object have in common.
 #[derive(Debug, Clone)]
@@ -49,16 +49,14 @@ pub fn table_columns(
             system::SOURCE_URI => constant(&stamp.source_uri, rows),
             system::SOURCE_VERSION => constant(&stamp.source_version, rows),
             system::CONTRACT_VERSION => constant(&stamp.contract_version, rows),
-            system::SOURCE_OFFSET => {
-                let mut column = Plain::new();
-                offsets.iter().for_each(|&offset| column.push(offset));
-                ColumnData::Long(column)
-            }
-            system::INGESTED_AT => {
-                let mut column = Plain::new();
-                (0..rows).for_each(|_| column.push(stamp.ingested_at));
-                ColumnData::Long(column)
-            }
+            system::SOURCE_OFFSET => ColumnData::Long(Plain {
+                values: offsets.to_vec(),
+                validity: Validity::all_valid(rows),
+            }),
+            system::INGESTED_AT => ColumnData::Long(Plain {
+                values: vec![stamp.ingested_at; rows],
+                validity: Validity::all_valid(rows),
+            }),
             _ if field.field.required => {
                 return Err(Error::internal(format!(
                     "nothing fills the required column {name}"

@@ -19,6 +19,7 @@ use tarn_core::{Error, ErrorKind, Result};
 use crate::arrow;
 use crate::column::ColumnData;
 use crate::parquet::compress::PageCompressor;
+use crate::parquet::numbers;
 
 /// A finished file in the staging folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,8 +147,9 @@ fn write_options(field: &TableField) -> WriteOptions {
 /// Level 1 costs a third of level 3 for about 5 % more bytes.
 const ZSTD_LEVEL: i32 = 1;
 
-fn encoding(column: &ColumnData, field: &TableField) -> Encoding {
-    match column {
+/// The encoding of a column; None where its numbers decide.
+fn encoding(column: &ColumnData, field: &TableField) -> Option<Encoding> {
+    Some(match column {
         ColumnData::Text(text) if text.interned => Encoding::RleDictionary,
         // Offsets and instants mostly grow row by row: their differences are small.
         ColumnData::Long(_)
@@ -157,9 +159,9 @@ fn encoding(column: &ColumnData, field: &TableField) -> Encoding {
             Encoding::DeltaBinaryPacked
         }
         ColumnData::List(list) if list.items.interned => Encoding::RleDictionary,
-        ColumnData::Int(_) | ColumnData::Long(_) | ColumnData::Double(_) => Encoding::RleDictionary,
+        ColumnData::Int(_) | ColumnData::Long(_) | ColumnData::Double(_) => return None,
         _ => Encoding::Plain,
-    }
+    })
 }
 
 impl PartitionedWriter {
@@ -342,6 +344,10 @@ impl PartitionedWriter {
         // Each column is encoded when the file takes it: one column's pages are in memory at a time.
         let compressor = self.compressor.clone();
         let row_group = DynIter::new(pages.into_iter().map(move |(array, type_, options, encoding)| {
+            let (array, encoding) = match encoding {
+                Some(encoding) => (array, encoding),
+                None => numbers::encoded(array)?,
+            };
             let mut columns = array_to_columns(array, type_, options, &[encoding])?;
             let pages = columns.pop().ok_or_else(|| {
                 PolarsError::ComputeError("a column without pages".into())

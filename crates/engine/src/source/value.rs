@@ -256,6 +256,24 @@ impl Decoder {
         Ok(())
     }
 
+    /// Appends a whole number to the column that the decoder was made for, where it is taken as it is:
+    /// most values of a database. False where it is for [`Decoder::push`], and nothing was appended.
+    #[inline(always)]
+    pub fn push_integer(&self, value: i64, data: &mut ColumnData) -> bool {
+        let taken = match self.kind {
+            Kind::Long { .. } => true,
+            Kind::Minor { unit, scale, limit } => unit == scale && value.unsigned_abs() < limit,
+            _ => false,
+        };
+        match data {
+            ColumnData::Long(data) if taken => {
+                data.push(value);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Appends what stands for a value that the source does not have: a null. What becomes of it is for
     /// the contract to say.
     #[inline]

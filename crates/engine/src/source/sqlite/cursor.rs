@@ -86,25 +86,24 @@ impl<'a> Cursor<'a> {
             Ok(index) if self.on_row && index < self.columns => index,
             _ => return Stored::Null,
         };
-        // SAFETY: the cursor is on a row and the column exists. Text and blob pointers stay valid until
-        // the next step or a type conversion, and nothing here converts: each column is asked for the
-        // type it has. Their length is asked for after the pointer, as SQLite requires.
+        // SAFETY: the cursor is on a row and the column exists. The value is asked for once and looked at
+        // without a lock: its connection has none (SQLITE_OPEN_NO_MUTEX) and is used by one thread. Text
+        // and blob pointers stay valid until the next step or a type conversion, and nothing here
+        // converts: each value is asked for the type it has. Their length is asked for after the
+        // pointer, as SQLite requires.
         unsafe {
-            match ffi::sqlite3_column_type(self.statement, index) {
-                ffi::SQLITE_INTEGER => {
-                    Stored::Integer(ffi::sqlite3_column_int64(self.statement, index))
-                }
-                ffi::SQLITE_FLOAT => {
-                    Stored::Real(ffi::sqlite3_column_double(self.statement, index))
-                }
+            let value = ffi::sqlite3_column_value(self.statement, index);
+            match ffi::sqlite3_value_type(value) {
+                ffi::SQLITE_INTEGER => Stored::Integer(ffi::sqlite3_value_int64(value)),
+                ffi::SQLITE_FLOAT => Stored::Real(ffi::sqlite3_value_double(value)),
                 ffi::SQLITE_TEXT => {
-                    let text = ffi::sqlite3_column_text(self.statement, index);
-                    let bytes = ffi::sqlite3_column_bytes(self.statement, index);
+                    let text = ffi::sqlite3_value_text(value);
+                    let bytes = ffi::sqlite3_value_bytes(value);
                     Stored::Text(bytes_at(text, bytes))
                 }
                 ffi::SQLITE_BLOB => {
-                    let blob = ffi::sqlite3_column_blob(self.statement, index);
-                    let bytes = ffi::sqlite3_column_bytes(self.statement, index);
+                    let blob = ffi::sqlite3_value_blob(value);
+                    let bytes = ffi::sqlite3_value_bytes(value);
                     Stored::Blob(bytes_at(blob.cast(), bytes))
                 }
                 _ => Stored::Null,

@@ -6,32 +6,27 @@
 //! The header is described at <https://www.sqlite.org/fileformat.html#the_database_header>.
 
 mod cursor;
+mod pages;
+mod reader;
+mod rows;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use hashbrown::HashSet;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
-use serde_json::{Map, Value};
-use tarn_core::contract::{Contract, SchemaDrift};
+use tarn_core::contract::{Column, Contract, SchemaDrift};
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::batch::{Batch, Reader, Rejected};
 use crate::drift::{self, NewColumn};
-use crate::source::sqlite::cursor::{Cursor, Stored};
-use crate::source::value::{Decoder, Scalar};
+
+pub use reader::TableReader;
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
 const HEADER_BYTES: usize = 100;
-
-/// A batch ends after so many rows or so many bytes of text.
-const BATCH_ROWS: usize = 64 * 1024;
-const BATCH_BYTES: usize = 16 << 20;
 
 /// Rows by which the type of a column is guessed that no contract knows.
 const SAMPLE_ROWS: u32 = 1000;
@@ -258,6 +253,29 @@ impl Database {
         )
     }
 
+    /// The contract's column that is another name of the rowid: the table's INTEGER PRIMARY KEY, unless
+    /// it has an index of its own, as one that is declared DESC has
+    /// (<https://www.sqlite.org/lang_createtable.html#rowids_and_the_integer_primary_key>).
+    fn rowid_column(
+        &self,
+        contract: &Contract,
+        table: &str,
+        columns: &[TableColumn],
+    ) -> Result<Option<usize>> {
+        let Some(key) = integer_key(columns) else {
+            return Ok(None);
+        };
+        let indexes = self.names(
+            "SELECT name FROM pragma_index_list(?1) WHERE origin = 'pk'",
+            table,
+        )?;
+        let is_key = |column: &Column| column.source_name.eq_ignore_ascii_case(&key.name);
+        Ok(match indexes.is_empty() {
+            true => contract.columns.iter().position(is_key),
+            false => None,
+        })
+    }
+
     /// The foreign keys of one column that a table declares.
     pub fn foreign_keys(&self, table: &str) -> Result<Vec<ForeignKey>> {
         let mut statement = self
@@ -387,240 +405,11 @@ pub struct ForeignKey {
     pub key: Option<String>,
 }
 
-/// Reads the rows of one table.
-pub struct TableReader<'a> {
-    contract: &'a Contract,
-    cursor: Cursor<'a>,
-    decoders: Vec<Decoder>,
-    /// Names of the table's columns.
-    source_columns: Vec<String>,
-    /// Whether the first column of the cursor is the rowid.
-    has_rowid: bool,
-    row: i64,
-    /// Primary keys seen so far, where the database does not keep them unique itself.
-    keys: Option<Keys>,
-    new_columns: Vec<NewColumn>,
-}
-
-struct Keys {
-    seen: HashSet<u128>,
-    hashers: [RandomState; 2],
-}
-
-impl<'a> TableReader<'a> {
-    fn new(
-        database: &'a Database,
-        contract: &'a Contract,
-        table: &str,
-        columns: &[TableColumn],
-    ) -> Result<Self> {
-        let list: Vec<String> = contract
-            .columns
-            .iter()
-            .map(|column| quoted(&column.source_name))
-            .collect();
-        let (list, table) = (list.join(", "), quoted(table));
-        let with_rowid = format!("SELECT _rowid_, {list} FROM {table}");
-        // Tables made WITHOUT ROWID have none.
-        let (cursor, has_rowid) = match Cursor::open(&database.connection, &with_rowid) {
-            Ok(cursor) => (cursor, true),
-            Err(_) => {
-                let sql = format!("SELECT {list} FROM {table}");
-                (
-                    Cursor::open(&database.connection, &sql).map_err(source_error)?,
-                    false,
-                )
-            }
-        };
-        let decoders = contract
-            .columns
-            .iter()
-            .map(Decoder::new)
-            .collect::<Result<_>>()?;
-        Ok(TableReader {
-            contract,
-            cursor,
-            decoders,
-            source_columns: columns.iter().map(|column| column.name.clone()).collect(),
-            has_rowid,
-            row: 0,
-            keys: (!is_rowid_key(contract, columns)).then(|| Keys {
-                seen: HashSet::new(),
-                hashers: [RandomState::new(), RandomState::new()],
-            }),
-            new_columns: Vec::new(),
-        })
-    }
-
-    /// Reads the row under the cursor into the batch, or says why it is rejected: rule, column, reason.
-    fn read_row(
-        &mut self,
-        batch: &mut Batch,
-        first: usize,
-    ) -> Result<(), (String, String, String)> {
-        if self.contract.schema_drift == SchemaDrift::Quarantine
-            && let Some(new) = self.new_columns.first()
-        {
-            let column = new.drift.column.clone();
-            let reason = format!("the contract knows no column {column}");
-            return Err((drift::RULE.to_owned(), column, reason));
-        }
-        for (index, (column, decoder)) in
-            self.contract.columns.iter().zip(&self.decoders).enumerate()
-        {
-            let data = &mut batch.columns[index];
-            let scalar = match self.cursor.value(first + index) {
-                Stored::Null => {
-                    decoder.push_missing(data);
-                    continue;
-                }
-                Stored::Integer(value) => Scalar::Integer(value),
-                Stored::Real(value) => Scalar::Real(value),
-                Stored::Text(bytes) if simdutf8::basic::from_utf8(bytes).is_ok() => {
-                    Scalar::Text(bytes)
-                }
-                Stored::Text(_) => {
-                    return Err(type_fault(
-                        &column.name,
-                        "text that is not UTF-8".to_owned(),
-                    ));
-                }
-                Stored::Blob(bytes) => {
-                    let found = format!(
-                        "a blob of {} bytes; expected {}",
-                        bytes.len(),
-                        decoder.expected()
-                    );
-                    return Err(type_fault(&column.name, found));
-                }
-            };
-            decoder
-                .push(scalar, data)
-                .map_err(|reason| type_fault(&column.name, reason.into_owned()))?;
-        }
-        if let Some(keys) = &mut self.keys
-            && !keys.insert(&self.cursor, first, &self.contract.primary_key)
-        {
-            let names: Vec<&str> = self
-                .contract
-                .primary_key
-                .iter()
-                .map(|&index| self.contract.columns[index].name.as_str())
-                .collect();
-            let names = names.join(", ");
-            let reason = format!("the primary key ({names}) was seen before in this table");
-            return Err((crate::ingest::DUPLICATE.to_owned(), names, reason));
-        }
-        Ok(())
-    }
-
-    /// The row as it is stored, as JSON.
-    fn payload(&self, first: usize) -> String {
-        let object: Map<String, Value> = self
-            .contract
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(index, column)| {
-                let value = match self.cursor.value(first + index) {
-                    Stored::Null => Value::Null,
-                    Stored::Integer(value) => Value::from(value),
-                    Stored::Real(value) => Value::from(value),
-                    Stored::Text(bytes) => Value::from(crate::quarantine::payload_text(bytes).0),
-                    Stored::Blob(bytes) => Value::from(
-                        bytes
-                            .iter()
-                            .map(|byte| format!("{byte:02x}"))
-                            .collect::<String>(),
-                    ),
-                };
-                (column.source_name.clone(), value)
-            })
-            .collect();
-        Value::Object(object).to_string()
-    }
-}
-
-fn type_fault(column: &str, reason: String) -> (String, String, String) {
-    (format!("{column}.type"), column.to_owned(), reason)
-}
-
-/// Whether the primary key is the table's INTEGER PRIMARY KEY, which SQLite keeps unique by itself.
-fn is_rowid_key(contract: &Contract, columns: &[TableColumn]) -> bool {
-    let [key] = contract.primary_key.as_slice() else {
-        return contract.primary_key.is_empty();
-    };
+/// The one column of the primary key, where it is declared INTEGER.
+fn integer_key(columns: &[TableColumn]) -> Option<&TableColumn> {
     let keys: Vec<&TableColumn> = columns.iter().filter(|column| column.key > 0).collect();
-    matches!(keys.as_slice(), [only] if only.declared.eq_ignore_ascii_case("INTEGER")
-        && only.name.eq_ignore_ascii_case(&contract.columns[*key].source_name))
-}
-
-impl Keys {
-    fn insert(&mut self, cursor: &Cursor<'_>, first: usize, key: &[usize]) -> bool {
-        let mut bytes = Vec::with_capacity(16);
-        for &index in key {
-            match cursor.value(first + index) {
-                // A key without a value is for the checks to reject.
-                Stored::Null => return true,
-                Stored::Integer(value) => bytes.extend_from_slice(value.to_string().as_bytes()),
-                Stored::Real(value) => bytes.extend_from_slice(value.to_string().as_bytes()),
-                Stored::Text(text) | Stored::Blob(text) => bytes.extend_from_slice(text),
-            }
-            bytes.push(0);
-        }
-        let [low, high] = &self.hashers;
-        self.seen
-            .insert(u128::from(high.hash_one(&bytes)) << 64 | u128::from(low.hash_one(&bytes)))
-    }
-}
-
-impl Reader for TableReader<'_> {
-    fn source_columns(&self) -> Option<Vec<String>> {
-        Some(self.source_columns.clone())
-    }
-
-    fn next_batch(&mut self) -> Result<Option<Batch>> {
-        let mut batch = Batch::new(self.contract);
-        let first = usize::from(self.has_rowid);
-        let mut bytes = 0;
-        while batch.rows() < BATCH_ROWS && bytes < BATCH_BYTES {
-            if !self.cursor.step().map_err(source_error)? {
-                break;
-            }
-            self.row += 1;
-            let offset = match self.cursor.value(0) {
-                Stored::Integer(rowid) if self.has_rowid => rowid,
-                _ => self.row,
-            };
-            let rows = batch.rows();
-            match self.read_row(&mut batch, first) {
-                Ok(()) => batch.offsets.push(offset),
-                Err((rule, column, reason)) => {
-                    batch
-                        .columns
-                        .iter_mut()
-                        .for_each(|column| column.truncate(rows));
-                    let payload = self.payload(first);
-                    bytes += payload.len();
-                    batch.rejected.push(Rejected::new(
-                        rule,
-                        Some(&column),
-                        reason,
-                        None,
-                        offset,
-                        payload.as_bytes(),
-                    ));
-                }
-            }
-            // Measuring is not free: once in a while is enough for a bound.
-            if rows.is_multiple_of(4096) {
-                bytes = bytes.max(batch.columns.iter().map(|column| column.memory()).sum());
-            }
-        }
-        Ok((batch.rows() > 0 || !batch.rejected.is_empty()).then_some(batch))
-    }
-
-    fn new_columns(&self) -> Vec<NewColumn> {
-        self.new_columns.clone()
+    match keys.as_slice() {
+        [only] if only.declared.eq_ignore_ascii_case("INTEGER") => Some(only),
+        _ => None,
     }
 }

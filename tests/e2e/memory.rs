@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::contracts::shop;
 use crate::lake::Lake;
 
 /// The most memory that a command held, in KiB (`VmHWM` of proc(5), read until the process ends).
@@ -52,14 +53,17 @@ fn big_file(
 }
 
 fn grows_by_at_most_64_mib(name: &str, line: impl Fn(usize) -> String) {
-    let lake = Lake::new();
+    grows_by_at_most_64_mib_in(&Lake::new(), name, line);
+}
+
+fn grows_by_at_most_64_mib_in(lake: &Lake, name: &str, line: impl Fn(usize) -> String) {
     let small = lake.file(
         &format!("small-{name}"),
         (0..10).map(&line).collect::<String>(),
     );
-    let idle = peak(&lake, &["ingest"], &small);
-    let big = big_file(&lake, name, 256, line);
-    let busy = peak(&lake, &["ingest"], &big);
+    let idle = peak(lake, &["ingest"], &small);
+    let big = big_file(lake, name, 256, line);
+    let busy = peak(lake, &["ingest"], &big);
     eprintln!("{name}: {idle} KiB for ten lines, {busy} KiB for 256 MiB");
     assert!(
         busy < idle + 64 * 1024,
@@ -86,6 +90,93 @@ fn an_access_log_of_any_size_takes_at_most_64_mib_more_than_a_small_one() {
             line % 900
         )
     });
+}
+
+/// A rule of each kind that has to know more than one row: samples, counts of distinct values, the
+/// identities of all rows, and a first reading of the object.
+fn with_rules_that_remember(name: &str, text: String) -> String {
+    if name != "web_requests.odcs.yaml" {
+        return text;
+    }
+    let rules = [
+        (
+            "bytes",
+            "{ kind: quantile, p: 0.95 }, mustBeLessThan: 1",
+            "",
+        ),
+        (
+            "bytes",
+            "{ kind: outlier, method: mad, limit: 3.5 }, mustBe: 0",
+            "",
+        ),
+        ("path", "{ kind: distinctCount }, mustBe: 1", ""),
+        ("referer", "{ kind: entropy }, mustBe: 0", ""),
+        (
+            "vhost",
+            "{ kind: distinctCount }, mustBe: 1",
+            "        unique: true\n",
+        ),
+    ];
+    let mut text = text;
+    for column in ["bytes", "path", "referer", "vhost"] {
+        let own = rules.iter().filter(|(name, ..)| *name == column);
+        let list: String = own
+            .clone()
+            .map(|(_, rule, _)| {
+                format!(
+                    "          - {{ type: custom, engine: tarn, implementation: {rule}, severity: warn }}\n"
+                )
+            })
+            .collect();
+        let keys: String = own.map(|(.., keys)| *keys).collect();
+        let head = format!("      - name: {column}\n");
+        assert_eq!(text.matches(&head).count(), 1, "{column}");
+        text = text.replace(&head, &format!("{head}{keys}        quality:\n{list}"));
+    }
+    text
+}
+
+#[test]
+fn an_access_log_whose_rules_remember_rows_takes_at_most_64_mib_more_than_a_small_one() {
+    let mut lake = Lake::new();
+    lake.contracts = Some(shop(&lake, with_rules_that_remember));
+    grows_by_at_most_64_mib_in(&lake, "ruled.log", |line| {
+        // Every host is another one, but that one in fifty repeats one of long before.
+        let number = if line % 50 == 49 { line / 2 } else { line };
+        format!(
+            "v{number}.example:443 10.0.{}.{} - - [{:02}/Jan/2026:{:02}:{:02}:{:02} +0000] \"GET /product/{} HTTP/1.1\" 200 {} \"https://example.com/{}\" \"Mozilla/5.0 ({})\"\n",
+            line / 7 % 256,
+            line / 3 % 256,
+            1 + line / 200_000 % 28,
+            line / 8000 % 24,
+            line / 130 % 60,
+            line / 2 % 60,
+            line % 400_000,
+            line * 7919 % 900_000,
+            line % 500_000,
+            line % 900
+        )
+    });
+    let runs = crate::lake::lines(&lake.ok(&["--json", "runs"]));
+    let outcome = &runs[0]["datasets"][0];
+    let ids: Vec<&str> = outcome["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| check["id"].as_str().unwrap())
+        .collect();
+    for rule in [
+        "bytes.quantile",
+        "bytes.outlier",
+        "path.distinctCount",
+        "referer.entropy",
+        "vhost.distinctCount",
+        "vhost.unique",
+    ] {
+        assert!(ids.contains(&rule), "{rule} is not among {ids:?}");
+    }
+    assert!(outcome["rejected_by"]["vhost.unique"].as_u64().unwrap() > 10_000);
+    assert!(outcome["accepted"].as_u64().unwrap() > 1_000_000);
 }
 
 #[test]

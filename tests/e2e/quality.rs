@@ -2,7 +2,6 @@
 //! judged, and the page is one that a browser likes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -17,168 +16,40 @@ fn day(number: u32) -> String {
     format!("2026-03-{:02}", FIRST + number)
 }
 
-const CUSTOMERS: &str = r#"
-apiVersion: v3.1.0
-kind: DataContract
-id: test-customers
-name: customers
-version: 1.0.0
-status: active
-description: { purpose: Customers. }
-team: { name: sales-data }
-customProperties:
-  - { property: sourceFormat, value: jsonLines }
-  - { property: keyPattern, value: "raw/shop/customers/**" }
-schema:
-  - name: customers
-    properties:
-      - { name: id, logicalType: integer, physicalType: bigint, required: true, classification: internal }
-"#;
-
-const SALES: &str = r#"
-apiVersion: v3.1.0
-kind: DataContract
-id: test-sales
-name: sales
-version: 1.4.0
-status: active
-description: { purpose: Sales. }
-team: { name: sales-data }
-slaProperties:
-  - { property: frequency, value: 10, unit: d }
-customProperties:
-  - { property: sourceFormat, value: jsonLines }
-  - { property: keyPattern, value: "raw/shop/sales/**" }
-  - { property: deduplicateBy, value: sale_id }
-  - { property: deduplicationWindowDays, value: 2 }
-  - { property: schemaDrift, value: warn }
-  - { property: rowsPerDay, value: 50 }
-schema:
-  - name: sales
-    properties:
-      - { name: sale_id, logicalType: string, physicalType: string, required: true, classification: internal }
-      - name: sale_time
-        logicalType: timestamp
-        physicalType: timestamptz
-        required: true
-        partitioned: true
-        partitionKeyPosition: 1
-        classification: internal
-        customProperties:
-          - { property: partitionUnit, value: day }
-      - { name: channel, logicalType: string, physicalType: string, classification: internal }
-      - name: customer_id
-        logicalType: integer
-        physicalType: bigint
-        classification: internal
-        quality:
-          - { type: custom, engine: tarn, implementation: { kind: reference, to: customers.id }, mustBe: 0 }
-      - name: price
-        logicalType: integer
-        physicalType: bigint
-        required: true
-        classification: internal
-        logicalTypeOptions: { minimum: 0 }
-"#;
-
-/// What is wrong with a day.
-#[derive(Clone, Copy, PartialEq)]
-enum Fault {
-    Nulls,
-    Duplicates,
-    OutOfRange,
-    Orphans,
-    DroppedDay,
-    VolumeSpike,
-    DriftedType,
-    NewColumn,
-}
-
-/// The seeded faults by day, and what the day's report has to name: that and nothing else.
-const FAULTS: [(u32, Fault, &[&str]); 8] = [
-    (12, Fault::Nulls, &["sales/completeness:channel/DAY"]),
-    (14, Fault::Duplicates, &["duplicate"]),
-    (16, Fault::OutOfRange, &["price.minimum"]),
-    (18, Fault::Orphans, &["customer_id.reference"]),
-    (
-        20,
-        Fault::DroppedDay,
-        &["rows_per_day", "sales/row_count/DAY"],
-    ),
-    (22, Fault::VolumeSpike, &["sales/row_count/DAY"]),
-    (
-        24,
-        Fault::DriftedType,
-        &["price.drift", "price.type", "sales/rejected_share/DAY"],
-    ),
-    (26, Fault::NewColumn, &["coupon.drift"]),
-];
-
-fn sales(number: u32, fault: Option<Fault>) -> Option<String> {
-    let rows = match fault {
-        Some(Fault::DroppedDay) => return None,
-        Some(Fault::VolumeSpike) => 900,
-        _ => 200 + number * 37 % 17,
-    };
-    let mut text = String::new();
-    for row in 0..rows {
-        let at = format!("{}T{:02}:{:02}:00Z", day(number), row % 24, row % 60);
-        let channel = ["web", "app", "store"][row as usize % 3];
-        let mut sale = json!({
-            "sale_id": format!("{number}-{row}"),
-            "sale_time": at,
-            "channel": channel,
-            "customer_id": row % 50,
-            "price": 100 + row,
-        });
-        match fault {
-            Some(Fault::Nulls) if row % 3 == 0 => sale["channel"] = Value::Null,
-            Some(Fault::OutOfRange) if row < 3 => sale["price"] = json!(-5),
-            Some(Fault::Orphans) if row < 3 => sale["customer_id"] = json!(9_999),
-            Some(Fault::DriftedType) if row % 4 != 0 => sale["price"] = json!("12 EUR"),
-            Some(Fault::NewColumn) => sale["coupon"] = json!("SPRING"),
-            _ => {}
-        }
-        writeln!(text, "{sale}").unwrap();
-        if fault == Some(Fault::Duplicates) && row < 3 {
-            writeln!(text, "{sale}").unwrap();
-        }
-    }
-    Some(text)
+/// The lake of `tarn demo --faults`, with these faults, and what the demo printed.
+fn demo(faults: &str) -> (Lake, Value) {
+    let mut lake = Lake::new();
+    let text = lake.ok(&["--json", "demo", &format!("--faults={faults}")]);
+    lake.contracts = Some(lake.path().join("contracts"));
+    (lake, serde_json::from_str(&text).unwrap())
 }
 
 /// A lake of 28 days with the seeded faults, or with none.
 fn seeded(faulty: bool) -> Lake {
-    let mut lake = Lake::new();
-    let contracts = lake.scratch().join("contracts");
-    std::fs::create_dir_all(&contracts).unwrap();
-    std::fs::write(contracts.join("customers.odcs.yaml"), CUSTOMERS).unwrap();
-    std::fs::write(contracts.join("sales.odcs.yaml"), SALES).unwrap();
-    lake.contracts = Some(contracts);
-    let put = |key: String, text: String| {
-        let path = lake.path().join(key);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    };
-    let customers: String = (0..50).map(|id| format!("{{\"id\": {id}}}\n")).collect();
-    let key = format!("raw/shop/customers/ingest_date={}/c.jsonl", day(0));
-    put(key, customers);
-    for number in 0..28 {
-        let fault = FAULTS
-            .iter()
-            .find(|(day, ..)| faulty && *day == number)
-            .map(|(_, fault, _)| *fault);
-        if let Some(text) = sales(number, fault) {
-            let key = format!("raw/shop/sales/ingest_date={}/s.jsonl", day(number));
-            put(key, text);
-        }
-    }
-    for source in ["customers", "sales"] {
-        for run in lake.ingest(&[&lake.path().join("raw/shop").join(source)]) {
-            assert_eq!(run["status"], "succeeded", "{run}");
-        }
-    }
-    lake
+    demo(if faulty { "all" } else { "none" }).0
+}
+
+/// The demo once more on its lake; its exit code and what it printed.
+fn again(lake: &Lake, faults: &str) -> (Option<i32>, Value) {
+    let output = Command::new(crate::lake::binary())
+        .env_remove("TARN_CONTRACTS")
+        .arg("--lake")
+        .arg(lake.path())
+        .args(["--json", "demo", &format!("--faults={faults}")])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    (
+        output.status.code(),
+        serde_json::from_str(&text).unwrap_or(Value::Null),
+    )
+}
+
+/// The sales of a day after the demo's last one.
+fn one_day_more(lake: &Lake) -> String {
+    let key = format!("raw/shop/sales/ingest_date={}/sales.jsonl", day(27));
+    let text = std::fs::read_to_string(lake.path().join(key)).unwrap();
+    text.replace(&day(27), &day(28)).replace("\"27-", "\"28-")
 }
 
 fn report(lake: &Lake, number: u32) -> Value {
@@ -195,12 +66,37 @@ fn found(report: &Value) -> BTreeSet<String> {
         .collect()
 }
 
+/// What the report of each day with a seeded fault has to name: that and nothing else.
+const FINDINGS: [(u32, &str, &[&str]); 8] = [
+    (12, "nulls", &["sales/completeness:channel/DAY"]),
+    (14, "duplicates", &["duplicate"]),
+    (16, "out-of-range", &["price.minimum"]),
+    (18, "orphans", &["customer_id.reference"]),
+    (20, "dropped-day", &["rows_per_day", "sales/row_count/DAY"]),
+    (22, "volume-spike", &["sales/row_count/DAY"]),
+    (
+        24,
+        "drifted-type",
+        &["price.drift", "price.type", "sales/rejected_share/DAY"],
+    ),
+    (26, "new-column", &["coupon.drift"]),
+];
+
 #[test]
 fn each_seeded_fault_is_named_in_the_report_of_its_day_and_nothing_else_is() {
-    let lake = seeded(true);
-    lake.ok(&["quality"]);
+    let (lake, outcome) = demo("all");
+    assert_eq!(outcome["passed"], true, "{outcome:#}");
+    assert_eq!(outcome["unexpected"], json!([]));
+    let faults = outcome["faults"].as_array().unwrap();
+    assert_eq!(faults.len(), FINDINGS.len());
+    for (fault, (number, name, _)) in faults.iter().zip(FINDINGS) {
+        assert_eq!(fault["fault"], name);
+        assert_eq!(fault["day"], day(number).as_str());
+        assert_eq!(fault["missed"], json!([]), "{fault}");
+    }
+    // What the demo says is what the reports say.
     for number in 0..28 {
-        let expected: BTreeSet<String> = FAULTS
+        let expected: BTreeSet<String> = FINDINGS
             .iter()
             .filter(|(day, ..)| *day == number)
             .flat_map(|(.., names)| names.iter())
@@ -215,7 +111,11 @@ fn each_seeded_fault_is_named_in_the_report_of_its_day_and_nothing_else_is() {
             report["findings"]
         );
     }
-    let quiet = seeded(false);
+    let (quiet, outcome) = demo("none");
+    assert_eq!(
+        (&outcome["passed"], &outcome["faults"]),
+        (&json!(true), &json!([]))
+    );
     for number in 0..28 {
         assert_eq!(
             found(&report(&quiet, number)),
@@ -224,6 +124,41 @@ fn each_seeded_fault_is_named_in_the_report_of_its_day_and_nothing_else_is() {
             day(number)
         );
     }
+}
+
+#[test]
+fn the_demo_of_faults_fails_where_a_fault_is_missed_or_something_else_is_flagged() {
+    let (lake, _) = demo("volume-spike,orphans");
+    assert_eq!(again(&lake, "volume-spike,orphans").0, Some(0));
+    // An anomaly that somebody dismissed is no finding any more.
+    let spike = format!("sales/row_count/{}", day(22));
+    lake.ok(&["quality", "dismiss", &spike]);
+    let (code, outcome) = again(&lake, "orphans,volume-spike");
+    assert_eq!((code, &outcome["passed"]), (Some(1), &json!(false)));
+    assert_eq!(outcome["faults"][1]["missed"], json!([spike]));
+    assert_eq!(outcome["unexpected"], json!([]));
+    lake.ok(&["quality", "confirm", &spike]);
+    assert_eq!(again(&lake, "volume-spike,orphans").0, Some(0));
+    // A fault that the demo did not seed.
+    let sale = json!({
+        "sale_id": "another", "sale_time": format!("{}T00:00:00Z", day(5)), "channel": "web",
+        "customer_id": 1, "price": -1,
+    });
+    let key = format!("raw/shop/sales/ingest_date={}/more.jsonl", day(5));
+    let path = lake.path().join(key);
+    std::fs::write(&path, format!("{sale}\n")).unwrap();
+    lake.ingest(&[&path]);
+    let (code, outcome) = again(&lake, "volume-spike,orphans");
+    assert_eq!(code, Some(1));
+    let names: Vec<&str> = outcome["unexpected"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["name"].as_str().unwrap())
+        .collect();
+    assert!(names.contains(&"price.minimum"), "{outcome:#}");
+    // Another choice of faults needs another lake.
+    assert_eq!(again(&lake, "none"), (Some(1), Value::Null));
 }
 
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -236,7 +171,6 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn a_report_is_made_again_bit_for_bit_from_the_table_of_results_alone() {
     let lake = seeded(true);
-    lake.ok(&["quality"]);
     let reports = lake.path().join("results/reports");
     let runs = lines(&lake.ok(&["--json", "runs"]));
     // As they were written for every run and every day.
@@ -292,14 +226,13 @@ fn a_report_is_made_again_bit_for_bit_from_the_table_of_results_alone() {
 #[test]
 fn results_are_recorded_once_and_a_new_run_adds_its_own() {
     let lake = seeded(false);
-    lake.ok(&["quality"]);
     let count = "SELECT COUNT(*) AS n FROM quality.results";
     let runs = "SELECT COUNT(DISTINCT run_id) AS n FROM quality.results";
     let before = (lake.value(count), lake.value(runs));
     assert_eq!(before.1, 29);
     lake.ok(&["quality"]);
     assert_eq!((lake.value(count), lake.value(runs)), before);
-    let more = lake.file("more.jsonl", sales(28, None).unwrap());
+    let more = lake.file("more.jsonl", one_day_more(&lake));
     lake.ok(&["ingest", "--to", "shop/sales", more.to_str().unwrap()]);
     lake.ok(&["quality"]);
     assert_eq!(lake.value(runs), 30);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::contracts::shop;
@@ -237,6 +238,100 @@ fn a_rotated_key_gives_new_rows_new_pseudonyms_and_a_snapshot_moves_over() {
         lake.value("SELECT COUNT(*) AS n FROM customers WHERE _deleted_at IS NULL"),
         2
     );
+}
+
+#[test]
+fn lost_keys_are_an_error_and_are_never_replaced_in_silence() {
+    let lake = Lake::new();
+    let reason = |record: &Value| record["reason"].as_str().unwrap_or_default().to_owned();
+    let snapshot = |number: usize| {
+        let change = format!("UPDATE products SET active = {}", number % 2);
+        database(&lake, &format!("shop-{number}.sqlite"), &change)
+    };
+    let refused = |args: &[&str]| {
+        let output = lake.run(args);
+        assert!(!output.status.success(), "{args:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    lake.ingest(&[&snapshot(0)]);
+    lake.ok(&["keys", "rotate"]);
+    let old = std::fs::read(lake.path().join(".tarn/keys/pseudonym.json")).unwrap();
+    lake.ok(&["keys", "rotate"]);
+    lake.ingest(&[&snapshot(1)]);
+    let version =
+        "SELECT DISTINCT _key_version AS version FROM customers WHERE _deleted_at IS NULL";
+    assert_eq!(lake.value(version), 3);
+    let keys = lake.path().join(".tarn/keys/pseudonym.json");
+    let saved = std::fs::read(&keys).unwrap();
+    assert!(refused(&["keys", "rotate", "--lost"]).contains("no key is lost"));
+    let ann = "SELECT email FROM customers WHERE customer_id = 1 AND _deleted_at IS NULL";
+    let before = lake.value(ann);
+
+    std::fs::remove_file(&keys).unwrap();
+    let record = &lake.ingest(&[&snapshot(2)])[0];
+    assert_eq!(record["status"], "failed", "{record}");
+    let text = reason(record);
+    for part in [
+        "keys of pseudonyms are lost",
+        "version 3",
+        "restore them from a backup",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(!keys.exists(), "no key is made in silence");
+    assert!(refused(&["keys", "rotate"]).contains("restore them from a backup"));
+    assert!(!keys.exists());
+    assert_eq!(lake.value(ann), before);
+
+    // Keys from before the last rotation are no better than none.
+    write_secret(&keys, &old);
+    let record = &lake.ingest(&[&snapshot(3)])[0];
+    assert!(reason(record).contains("end at version 2"), "{record}");
+
+    // From the right backup all goes on.
+    write_secret(&keys, &saved);
+    let records = lake.ingest(&[&lake.path().join("raw")]);
+    assert!(
+        records.iter().all(|one| one["status"] != "failed"),
+        "{records:?}"
+    );
+    assert_eq!(lake.value(ann), before);
+
+    // Without one a new key is made on demand, and no version comes twice.
+    std::fs::remove_file(&keys).unwrap();
+    let added = lines(&lake.ok(&["--json", "keys", "rotate", "--lost"]));
+    assert_eq!(added[0]["version"], 4);
+    let record = &lake.ingest(&[&snapshot(4)])[0];
+    assert_eq!(record["status"], "succeeded", "{record}");
+    assert_eq!(lake.value(version), 4);
+    assert_ne!(lake.value(ann), before);
+}
+
+/// A file that its owner alone can read.
+fn write_secret(path: &std::path::Path, text: &[u8]) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn a_lake_from_before_the_ledger_knew_of_keys_tells_by_its_tables_that_one_is_lost() {
+    let lake = Lake::new();
+    lake.ingest(&[&database(&lake, "shop-0.sqlite", "")]);
+    let state = Connection::open(lake.path().join(".tarn/lake.sqlite")).unwrap();
+    let forgotten = state.execute("DELETE FROM ledger_state WHERE name LIKE 'keys/%'", []);
+    assert_eq!(forgotten.unwrap(), 1);
+    std::fs::remove_file(lake.path().join(".tarn/keys/pseudonym.json")).unwrap();
+    let again = database(&lake, "shop-1.sqlite", "UPDATE products SET active = 0");
+    let record = &lake.ingest(&[&again])[0];
+    assert_eq!(record["status"], "failed", "{record}");
+    assert!(
+        record["reason"].as_str().unwrap().contains("are lost"),
+        "{record}"
+    );
+    let added = lines(&lake.ok(&["--json", "keys", "rotate", "--lost"]));
+    assert_eq!(added[0]["version"], 2);
+    assert_eq!(lake.ingest(&[&again])[0]["status"], "succeeded");
 }
 
 #[test]

@@ -94,8 +94,26 @@ fn the_api_answers_health_tables_schema_versions_and_queries() {
         (&column["type"], &column["required"]),
         (&json!("timestamptz"), &json!(true))
     );
+    // What the contract says of the table and its columns.
+    assert_eq!(
+        schema["contract"],
+        json!({ "name": "web_requests", "version": "2.0.0" })
+    );
+    let said = |schema: &Value, name: &str| {
+        let columns = schema["columns"].as_array().unwrap();
+        let column = columns.iter().find(|one| one["name"] == name).unwrap();
+        ["primary_key", "classification", "protection"].map(|key| column[key].clone())
+    };
+    assert_eq!(
+        said(&schema, "client_ip"),
+        [json!(false), json!("restricted"), json!("generalise")]
+    );
+    let nothing = [json!(false), Value::Null, Value::Null];
+    assert_eq!(said(&schema, "_run_id"), nothing);
     let (_, versions) = server.json("GET", "/tables/curated.web_requests/versions", None);
     assert_eq!(versions["versions"][0]["rows"], 1);
+    let (_, schema) = server.json("GET", "/tables/quarantine_web_requests", None);
+    assert_eq!(schema["contract"], Value::Null);
     let (status, answer) = server.json(
         "POST",
         "/query",

@@ -4,8 +4,6 @@ use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::process::Command;
 
-use tarn_core::contract::load_dir;
-
 use crate::{Outcome, root, tarn};
 
 /// Every command, as one names it.
@@ -90,6 +88,29 @@ fn command_line() -> Outcome<String> {
     Ok(page)
 }
 
+/// The pages of the shop's datasets, as the program writes them: it knows the marts that read them.
+fn dataset_pages() -> Outcome<Vec<(String, String)>> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let output = Command::new(tarn()?)
+        .arg("--contracts")
+        .arg(root().join("contracts"))
+        .args(["contract", "docs"])
+        .arg(folder.path())
+        .output()
+        .map_err(|error| format!("tarn contract docs: {error}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let mut pages = Vec::new();
+    for entry in std::fs::read_dir(folder.path()).map_err(|error| error.to_string())? {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+        pages.push((name.into_owned(), text));
+    }
+    Ok(pages)
+}
+
 /// Writes the pages, or checks that they are what would be written, and that there are no others.
 pub fn run(check: bool) -> Outcome {
     let folder = root().join("docs/reference");
@@ -98,12 +119,8 @@ pub fn run(check: bool) -> Outcome {
         (folder.join("rules.md"), tarn_core::contract::kinds::page()),
     ];
     let datasets = folder.join("datasets");
-    let contracts = load_dir(&root().join("contracts")).map_err(|faults| {
-        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        faults.join("\n")
-    })?;
     pages.extend(
-        tarn_core::contract::pages(&contracts)
+        dataset_pages()?
             .into_iter()
             .map(|(name, page)| (datasets.join(name), page)),
     );

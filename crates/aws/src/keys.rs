@@ -87,13 +87,13 @@ impl SecretKeys {
         }
     }
 
-    /// The stored ring, with a first key where there is none.
-    async fn ring(&self) -> Result<KeyRing> {
+    /// The stored ring, with a first key after version `above` where there is none.
+    async fn ring(&self, above: u32) -> Result<KeyRing> {
         if let Some(ring) = self.read().await? {
             return Ok(ring);
         }
-        let ring = KeyRing::first(Utc::now())?;
-        match self.put(&ring, 1).await? {
+        let ring = KeyRing::first(Utc::now(), above)?;
+        match self.put(&ring, above.saturating_add(1)).await? {
             Put::Done => Ok(ring),
             Put::Taken => self.read().await?.ok_or_else(|| {
                 Error::new(
@@ -112,14 +112,27 @@ fn empty() -> Error {
 
 #[async_trait]
 impl Keys for SecretKeys {
-    async fn newest(&self) -> Result<PseudonymKey> {
+    async fn current(&self) -> Result<Option<PseudonymKey>> {
         let mut known = self.known.lock().await;
         if let Some((read_at, key)) = known.as_ref()
             && read_at.elapsed() < FRESH
         {
-            return Ok(key.clone());
+            return Ok(Some(key.clone()));
         }
-        let key = self.ring().await?.newest().ok_or_else(empty)?;
+        let Some(ring) = self.read().await? else {
+            return Ok(None);
+        };
+        let key = ring.newest().ok_or_else(empty)?;
+        *known = Some((Instant::now(), key.clone()));
+        Ok(Some(key))
+    }
+
+    async fn newest(&self) -> Result<PseudonymKey> {
+        if let Some(key) = self.current().await? {
+            return Ok(key);
+        }
+        let mut known = self.known.lock().await;
+        let key = self.ring(0).await?.newest().ok_or_else(empty)?;
         *known = Some((Instant::now(), key.clone()));
         Ok(key)
     }
@@ -132,15 +145,15 @@ impl Keys for SecretKeys {
             .unwrap_or_default())
     }
 
-    async fn rotate(&self) -> Result<KeyInfo> {
+    async fn rotate(&self, above: u32) -> Result<KeyInfo> {
         let mut ring = match self.read().await? {
             Some(ring) => ring,
             None => {
-                let infos = self.ring().await?.infos();
+                let infos = self.ring(above).await?.infos();
                 return infos.into_iter().next_back().ok_or_else(empty);
             }
         };
-        let info = ring.rotate(Utc::now())?;
+        let info = ring.rotate(Utc::now(), above)?;
         match self.put(&ring, info.version).await? {
             Put::Done => {
                 *self.known.lock().await = None;

@@ -190,13 +190,18 @@ pub trait Ledger: Send + Sync {
 /// The keys of pseudonyms.
 #[async_trait]
 pub trait Keys: Send + Sync {
+    /// The newest key; None where there is none. It may be some minutes behind a rotation.
+    async fn current(&self) -> Result<Option<PseudonymKey>>;
+
     /// The newest key; the first one is made where there is none. Callers at the same moment get the
-    /// same one.
+    /// same one. Only for a lake that never had a key: [`Keys::current`] tells a lost one.
     async fn newest(&self) -> Result<PseudonymKey>;
 
     /// What may be known of the keys, oldest first.
     async fn list(&self) -> Result<Vec<KeyInfo>>;
 
-    /// Adds a key, which is the newest from now on. `Conflict` where somebody else does at the moment.
-    async fn rotate(&self) -> Result<KeyInfo>;
+    /// Adds a key, which is the newest from now on. Its version is greater than all others and than
+    /// `above`, the last version known to have been used. `Conflict` where somebody else does at the
+    /// moment.
+    async fn rotate(&self, above: u32) -> Result<KeyInfo>;
 }

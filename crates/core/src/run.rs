@@ -199,6 +199,10 @@ pub struct Drift {
     pub place: Option<String>,
     /// Rows that have it; 0 where they were not counted.
     pub rows: u64,
+    /// Why a new column looks personal, where it does: the contract may say that new columns are added,
+    /// and this one was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub personal: Option<String>,
 }
 
 impl fmt::Display for Drift {
@@ -220,10 +224,18 @@ impl fmt::Display for Drift {
             write!(f, " ({place})")?;
         }
         match self.rows {
-            0 => Ok(()),
-            1 => f.write_str(", in 1 row"),
-            rows => write!(f, ", in {rows} rows"),
+            0 => {}
+            1 => f.write_str(", in 1 row")?,
+            rows => write!(f, ", in {rows} rows")?,
         }
+        if let Some(personal) = &self.personal {
+            write!(
+                f,
+                "; {personal}: it is left out until the contract declares it with a protection, or without one \
+                 where nobody can be told by it"
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 use rusqlite::types::Value as Stored;
 use serde_json::Value;
-use tarn_core::contract::{Column, Contract, DraftColumn, MissingPolicy, SchemaDrift, snake_case};
+use tarn_core::contract::propose::names;
+use tarn_core::contract::{
+    Column, Contract, DraftColumn, MissingPolicy, PersonalPattern, SchemaDrift, snake_case,
+};
 use tarn_core::privacy::redacted;
 use tarn_core::run::{Drift, DriftKind};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::batch::Rejected;
+use crate::check::personal;
 use crate::infer;
 use crate::render::shortened;
 use crate::source::json::row::UnknownKey;
@@ -53,7 +57,38 @@ pub(crate) fn of_key(key: &str, unknown: &UnknownKey) -> NewColumn {
     let place = unknown
         .place
         .map(|(line, offset)| format!("line {line}, byte {offset}"));
-    new_column(key, draft, found, sample, place, unknown.count)
+    new_column(key, draft, found, sample, place, unknown.count).with_personal(unknown.personal)
+}
+
+/// What of the texts in a JSON value looks personal. Numbers are left to the name of their key: some of
+/// those with as many digits as a card number have the right check digit by chance.
+pub(crate) fn personal_in_json(value: &[u8]) -> Option<&'static str> {
+    match value.first()? {
+        b'"' | b'[' | b'{' if value.contains(&b'\\') => {
+            // Escapes hide what they stand for.
+            let value: Value = serde_json::from_slice(value).ok()?;
+            personal_in_texts(&value)
+        }
+        b'"' | b'[' | b'{' => personal_in_text(value),
+        _ => None,
+    }
+}
+
+fn personal_in_texts(value: &Value) -> Option<&'static str> {
+    match value {
+        Value::String(text) => personal_in_text(text.as_bytes()),
+        Value::Array(items) => items.iter().find_map(personal_in_texts),
+        Value::Object(fields) => fields.values().find_map(personal_in_texts),
+        _ => None,
+    }
+}
+
+/// The name of a pattern of personal data that a text holds.
+pub(crate) fn personal_in_text(text: &[u8]) -> Option<&'static str> {
+    let found = PersonalPattern::ALL
+        .into_iter()
+        .find(|(_, pattern)| personal::found(text, &[*pattern]));
+    found.map(|(name, _)| name)
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -120,7 +155,29 @@ fn new_column(
             sample: sample.map(|sample| shortened(&redacted(&sample), SAMPLE)),
             place,
             rows,
+            personal: None,
         },
+    }
+}
+
+impl NewColumn {
+    /// The same column, of which a value looks personal.
+    pub(crate) fn with_personal(mut self, pattern: Option<&str>) -> Self {
+        self.drift.personal =
+            pattern.map(|pattern| format!("its values look personal ({pattern})"));
+        self
+    }
+
+    /// Takes the name into account. What looks personal has no sample in a record.
+    fn judge_name(&mut self, contract: &Contract) {
+        let name = snake_case(&self.drift.column);
+        if names::personal(&name, &contract.dataset).is_some() {
+            let why = "its name is one of personal data".to_owned();
+            self.drift.personal.get_or_insert(why);
+        }
+        if self.drift.personal.is_some() {
+            self.drift.sample = None;
+        }
     }
 }
 
@@ -155,6 +212,7 @@ impl TypeFaults {
                 None => format!("row {}", row.offset),
             }),
             rows: 0,
+            personal: None,
         };
         self.columns.insert(column.name.clone(), (1, drift));
     }
@@ -175,12 +233,20 @@ impl TypeFaults {
 /// `BadSource` with every difference, where the contract says that the run is to fail.
 pub(crate) fn decide(
     contract: &Contract,
-    new: Vec<NewColumn>,
+    mut new: Vec<NewColumn>,
     types: TypeFaults,
     received: u64,
 ) -> Result<(Vec<Drift>, Vec<Column>)> {
     if contract.schema_drift == SchemaDrift::Ignore {
         return Ok((Vec::new(), Vec::new()));
+    }
+    let evolves = contract.schema_drift == SchemaDrift::Evolve;
+    for new in &mut new {
+        new.judge_name(contract);
+        if !evolves {
+            // It would not have been added in any case.
+            new.drift.personal = None;
+        }
     }
     let mut drifts: Vec<Drift> = new.iter().map(|column| column.drift.clone()).collect();
     if contract.is_personal() {
@@ -200,8 +266,13 @@ pub(crate) fn decide(
         ));
     }
     let mut added: Vec<Column> = Vec::new();
-    if contract.schema_drift == SchemaDrift::Evolve {
-        for column in new.into_iter().filter_map(|new| new.column) {
+    if evolves {
+        // Nobody has said how a column that looks personal is to be protected.
+        let addable = new
+            .into_iter()
+            .filter(|new| new.drift.personal.is_none())
+            .filter_map(|new| new.column);
+        for column in addable {
             let taken = contract.column(&column.name).is_some()
                 || column.name.starts_with('_')
                 || added.iter().any(|other| other.name == column.name);

@@ -122,6 +122,11 @@ fn newest(ring: &KeyRing) -> Result<PseudonymKey> {
 
 #[async_trait]
 impl Keys for FileKeys {
+    async fn current(&self) -> Result<Option<PseudonymKey>> {
+        let keys = self.clone();
+        files::blocking(move || keys.read()?.as_ref().map(newest).transpose()).await
+    }
+
     async fn newest(&self) -> Result<PseudonymKey> {
         let keys = self.clone();
         files::blocking(move || {
@@ -131,7 +136,7 @@ impl Keys for FileKeys {
             keys.changed(|ring| match ring {
                 Some(ring) => Ok((None, newest(&ring)?)),
                 None => {
-                    let ring = KeyRing::first(Utc::now())?;
+                    let ring = KeyRing::first(Utc::now(), 0)?;
                     let key = newest(&ring)?;
                     Ok((Some(ring), key))
                 }
@@ -145,17 +150,17 @@ impl Keys for FileKeys {
         files::blocking(move || Ok(keys.read()?.map(|ring| ring.infos()).unwrap_or_default())).await
     }
 
-    async fn rotate(&self) -> Result<KeyInfo> {
+    async fn rotate(&self, above: u32) -> Result<KeyInfo> {
         let keys = self.clone();
         files::blocking(move || {
             keys.changed(|ring| {
                 let (ring, info) = match ring {
                     Some(mut ring) => {
-                        let info = ring.rotate(Utc::now())?;
+                        let info = ring.rotate(Utc::now(), above)?;
                         (ring, info)
                     }
                     None => {
-                        let ring = KeyRing::first(Utc::now())?;
+                        let ring = KeyRing::first(Utc::now(), above)?;
                         let infos = ring.infos();
                         let info = infos.into_iter().next_back();
                         (

@@ -11,6 +11,9 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tarn_core::contract::Contract;
+use tarn_core::privacy::Protection;
+use tarn_core::schema::Zone;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::sql::{Answer, OutputFormat};
 use tarn_lake::{Lake, blocking};
@@ -117,15 +120,23 @@ async fn tables(State(service): Shared) -> Answered<Json<Value>> {
 async fn schema(State(service): Shared, Path(name): Path<String>) -> Answered<Json<Value>> {
     let name = service.lake.find_table(&name).await?;
     let table = service.lake.table(&name).await?;
+    let contract = (name.zone == Zone::Curated)
+        .then(|| service.lake.contracts.get(&name.name))
+        .flatten();
     let columns: Vec<Value> = table
         .fields()
         .into_iter()
         .map(|field| {
+            let name = &field.field.name;
+            let known = contract.and_then(|contract| contract.column(name));
             json!({
-                "name": field.field.name,
+                "name": name,
                 "type": field.field.ty.to_string(),
                 "required": field.field.required,
                 "description": field.field.doc,
+                "primary_key": contract.is_some_and(|contract| is_key(contract, name)),
+                "classification": known.and_then(|column| column.classification.as_ref()),
+                "protection": known.and_then(|column| column.protection).map(Protection::as_str),
             })
         })
         .collect();
@@ -134,8 +145,20 @@ async fn schema(State(service): Shared, Path(name): Path<String>) -> Answered<Js
         "table": name.to_string(),
         "columns": columns,
         "partitioned_by": partitioning,
+        "contract": contract.map(|contract| json!({
+            "name": contract.name,
+            "version": contract.version,
+        })),
         "metadata_location": table.metadata_location(),
     })))
+}
+
+/// Whether a column is one of the contract's primary key.
+fn is_key(contract: &Contract, name: &str) -> bool {
+    let columns = contract.primary_key.iter();
+    columns
+        .filter_map(|&index| contract.columns.get(index))
+        .any(|column| column.name == name)
 }
 
 async fn versions(State(service): Shared, Path(name): Path<String>) -> Answered<Json<Value>> {

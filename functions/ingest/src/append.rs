@@ -15,7 +15,7 @@ use tarn_engine::{replace, source};
 use tarn_lake::{LocalFiles, blocking, source_version, staged_files};
 use tarn_table::{Base, Change, Committed, FileFilter, SourceRef, Table, VersionRef};
 
-use crate::evolve::evolved;
+use crate::evolve::{evolved, prepend};
 use crate::quarantine::Quarantine;
 use crate::rules::Tables;
 use crate::{ATTEMPTS, Run, back_off};
@@ -48,7 +48,7 @@ pub(crate) async fn ingest(run: &Run<'_>, mut contract: Arc<Contract>) -> Result
             contract = evolved(run, &contract, staged.new_columns).await?;
             continue;
         }
-        staged.outcome.drift.splice(0..0, drift.clone());
+        prepend(&drift, &mut staged.outcome.drift);
         quarantine.commit(run, &staged.rejected).await?;
         let marks = Marks {
             unless_committed: !run.again,

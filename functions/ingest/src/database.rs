@@ -17,7 +17,7 @@ use tarn_engine::stamp::Stamp;
 use tarn_lake::{blocking, source_version, staged_files};
 use tarn_table::{Base, Change, Committed, SourceRef, Table, VersionRef};
 
-use crate::evolve::evolved;
+use crate::evolve::{evolved, prepend};
 use crate::quarantine::Quarantine;
 use crate::rules::{Tables, ordered};
 use crate::{ATTEMPTS, Run, back_off};
@@ -78,7 +78,7 @@ pub(crate) async fn ingest(
     *unclaimed_tables = unclaimed;
     for table in &mut staged {
         let before = drift.remove(&table.contract.dataset).unwrap_or_default();
-        table.staged.outcome.drift.splice(0..0, before);
+        prepend(&before, &mut table.staged.outcome.drift);
     }
     for table in &staged {
         table.quarantine.commit(run, &table.staged.rejected).await?;

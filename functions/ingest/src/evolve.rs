@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tarn_core::Result;
 use tarn_core::contract::{Column, Contract, Encoding};
+use tarn_core::run::Drift;
 
 use crate::Run;
 
@@ -28,4 +29,15 @@ pub(crate) async fn evolved(
         }
     }
     Ok(Arc::new(contract.evolved(found)))
+}
+
+/// Puts the drift that the first reading found before that of the second, which names again what was
+/// not added.
+pub(crate) fn prepend(first: &[Drift], second: &mut Vec<Drift>) {
+    second.retain(|drift| {
+        !first
+            .iter()
+            .any(|known| known.kind == drift.kind && known.column == drift.column)
+    });
+    second.splice(0..0, first.iter().cloned());
 }

@@ -65,7 +65,7 @@ impl Run<'_> {
         if !contract.is_personal() {
             return Ok(None);
         }
-        self.lake.keys.newest().await.map(Some)
+        self.lake.pseudonym_key().await.map(Some)
     }
 
     /// What its snapshots say of it.

@@ -1,11 +1,20 @@
-//! A lake whose caller has no business with the keys of pseudonyms.
+//! The key that personal columns are protected with, and what the lake knows of keys that are gone.
+//!
+//! The ledger keeps the last version of the key that was used. A lake that has used one and finds none
+//! must not make another in silence: the same person would get another pseudonym from then on.
 
 use async_trait::async_trait;
 use tarn_core::ports::Keys;
 use tarn_core::privacy::{KeyInfo, PseudonymKey};
-use tarn_core::{Error, ErrorKind, Result};
+use tarn_core::schema::system;
+use tarn_core::{Error, ErrorKind, Result, quarantine};
 
-/// No keys: whoever asks is refused.
+use crate::Lake;
+
+/// The name of the ledger's value: the last version of the key that was used.
+const USED: &str = "keys/pseudonym/used";
+
+/// No keys, for callers who have no business with them: whoever asks is refused.
 pub(crate) struct NoKeys;
 
 fn refused() -> Error {
@@ -17,6 +26,10 @@ fn refused() -> Error {
 
 #[async_trait]
 impl Keys for NoKeys {
+    async fn current(&self) -> Result<Option<PseudonymKey>> {
+        Err(refused())
+    }
+
     async fn newest(&self) -> Result<PseudonymKey> {
         Err(refused())
     }
@@ -25,7 +38,143 @@ impl Keys for NoKeys {
         Err(refused())
     }
 
-    async fn rotate(&self) -> Result<KeyInfo> {
+    async fn rotate(&self, _above: u32) -> Result<KeyInfo> {
         Err(refused())
+    }
+}
+
+/// What remains of a key that rows were made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsedKey {
+    /// No row was.
+    None,
+    /// The last version, as the ledger says.
+    Version(u32),
+    /// Tables have pseudonyms from before the ledger kept the version.
+    Unknown,
+}
+
+fn lost(used: UsedKey, newest: Option<u32>) -> Error {
+    let rows = match used {
+        UsedKey::Version(version) => format!("version {version} of the key"),
+        _ => "a key".to_owned(),
+    };
+    let found = match newest {
+        Some(newest) => format!("the keys that are there end at version {newest}"),
+        None => "there is no key".to_owned(),
+    };
+    Error::new(
+        ErrorKind::Storage,
+        format!(
+            "the keys of pseudonyms are lost: rows of this lake were made with {rows}, and {found}; restore \
+             them from a backup. Where there is none, tarn keys rotate --lost makes a new key: the same \
+             people then have other pseudonyms than before"
+        ),
+    )
+}
+
+impl Lake {
+    /// The last version of the key that rows were made with.
+    ///
+    /// # Errors
+    /// Where the ledger or the catalog does not answer.
+    pub async fn used_key(&self) -> Result<UsedKey> {
+        if let Some(version) = self.ledger.state(USED).await? {
+            return version.parse().map(UsedKey::Version).map_err(|error| {
+                Error::internal(format!("the ledger's value {USED} is no version"))
+                    .with_source(error)
+            });
+        }
+        for contract in self.contracts.iter().filter(|one| one.is_personal()) {
+            for table in [contract.table(), quarantine::table(&contract.dataset)] {
+                let Some(table) = self.tables.load(&table).await? else {
+                    continue;
+                };
+                // A run makes its tables before it asks for a key; only then has one rows.
+                let mut fields = table.fields().into_iter();
+                if table.current_snapshot_id().is_some()
+                    && fields.any(|field| field.field.name == system::KEY_VERSION)
+                {
+                    return Ok(UsedKey::Unknown);
+                }
+            }
+        }
+        Ok(UsedKey::None)
+    }
+
+    /// The key that new rows are protected with; the first one is made where the lake never had any.
+    /// From here on the lake knows that it was used.
+    ///
+    /// # Errors
+    /// `Storage` where keys that rows were made with are gone.
+    pub async fn pseudonym_key(&self) -> Result<PseudonymKey> {
+        // Before the key is looked for: a version that is known as used had its key by then.
+        let used = self.used_key().await?;
+        let key = match (self.keys.current().await?, used) {
+            (Some(key), UsedKey::Version(version)) if key.version() < version => {
+                // It may be behind a rotation; the ring itself is not.
+                let newest = self.keys.list().await?.last().map(|info| info.version);
+                if newest.is_none_or(|newest| newest < version) {
+                    return Err(lost(used, newest));
+                }
+                return Ok(key);
+            }
+            (Some(key), _) => key,
+            (None, UsedKey::None) => self.keys.newest().await?,
+            (None, UsedKey::Version(_)) => return Err(lost(used, None)),
+            // Another run may have made the first key and its table meanwhile.
+            (None, UsedKey::Unknown) => {
+                self.keys.current().await?.ok_or_else(|| lost(used, None))?
+            }
+        };
+        if used != UsedKey::Version(key.version()) {
+            self.ledger
+                .put_state(USED, &key.version().to_string())
+                .await?;
+        }
+        Ok(key)
+    }
+
+    /// Adds a key that new rows use from now on.
+    ///
+    /// # Errors
+    /// `Storage` where keys that rows were made with are gone; `Conflict` where somebody else adds one at
+    /// the moment.
+    pub async fn rotate_key(&self) -> Result<KeyInfo> {
+        let used = self.used_key().await?;
+        let newest = self.keys.list().await?.last().map(|info| info.version);
+        if is_lost(used, newest) {
+            return Err(lost(used, newest));
+        }
+        self.keys.rotate(0).await
+    }
+
+    /// Makes a new key in the place of lost ones. `seen` is the greatest version that the rows of the
+    /// tables name, where the ledger does not know it.
+    ///
+    /// # Errors
+    /// `BadRequest` where no key is lost.
+    pub async fn replace_lost_key(&self, seen: u32) -> Result<KeyInfo> {
+        let used = self.used_key().await?;
+        let newest = self.keys.list().await?.last().map(|info| info.version);
+        if !is_lost(used, newest) {
+            return Err(Error::new(
+                ErrorKind::BadRequest,
+                "no key is lost; leave --lost out to add a new one beside those that are there",
+            ));
+        }
+        let above = match used {
+            UsedKey::Version(version) => version.max(seen),
+            _ => seen,
+        };
+        self.keys.rotate(above).await
+    }
+}
+
+fn is_lost(used: UsedKey, newest: Option<u32>) -> bool {
+    match used {
+        UsedKey::None => false,
+        UsedKey::Version(version) => newest.is_none_or(|newest| newest < version),
+        UsedKey::Unknown => newest.is_none(),
     }
 }

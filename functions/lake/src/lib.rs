@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 pub use commit::{source_version, staged_files, version_parts};
 pub use files::LocalFiles;
+pub use keys::UsedKey;
 pub use relation::{Opened, TableInfo, resolve};
 
 /// The key of the quality summary: a JSON array with one object per dataset.

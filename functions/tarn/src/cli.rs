@@ -6,6 +6,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use crate::generate::faults::Faults;
+
 /// A data lake for an online shop, in a folder or on AWS.
 #[derive(Debug, Parser)]
 #[command(name = "tarn", version, max_term_width = 100, propagate_version = true)]
@@ -19,9 +21,9 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Folder of the lake; it is made when something is first put into it
-    #[arg(long, global = true, env = "TARN_LAKE", default_value = "./lake", value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub lake: PathBuf,
+    /// Folder of the lake; it is made when something is first put into it [default: ./lake]
+    #[arg(long, global = true, env = "TARN_LAKE", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub lake: Option<PathBuf>,
     /// Work on the lake on AWS that the TARN_* variables name, instead of a folder
     #[arg(long, global = true)]
     pub aws: bool,
@@ -40,6 +42,11 @@ pub struct Global {
 }
 
 impl Global {
+    /// The folder of the lake.
+    pub fn lake(&self) -> PathBuf {
+        self.lake.clone().unwrap_or_else(|| "./lake".into())
+    }
+
     /// Whether the lake on AWS is meant.
     pub fn is_on_aws(&self) -> bool {
         self.aws || self.env.is_some()
@@ -50,6 +57,7 @@ impl Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Generate a small shop, ingest it, build marts and show what came of it
+    #[command(after_long_help = DEMO_HELP)]
     Demo(DemoArgs),
     /// Write sample data of every kind of source
     Generate(GenerateArgs),
@@ -97,6 +105,21 @@ pub enum Command {
     /// Print a script that completes this command line in a shell
     Completions(CompletionsArgs),
 }
+
+const DEMO_HELP: &str = "\
+With --faults the demo is another one: four weeks of sales with a fault on each of some days, in a lake \
+of its own (default ./lake-faults) with contracts of its own. The reports of all days are made, and the \
+demo says which finding named each fault and whether anything else was flagged. The exit code is 0 only \
+if every fault was found and nothing else was flagged.
+
+Faults: nulls, duplicates, out-of-range, orphans, dropped-day, volume-spike, drifted-type, new-column; \
+all (what --faults alone means), or none.
+
+Examples:
+  tarn demo
+  tarn demo --faults
+  tarn demo --faults=orphans,volume-spike --lake ./two-faults
+  tarn demo --faults=none --lake ./no-faults";
 
 const INGEST_HELP: &str = "\
 A file keeps its name and goes to raw/<source>/<dataset>/ingest_date=<today>/<name>. Which source and \
@@ -153,6 +176,16 @@ pub struct DemoArgs {
     /// Size of the shop: 1 is about 4,000 orders and 40,000 log lines
     #[arg(long, default_value_t = 1.0, value_parser = scale)]
     pub scale: f64,
+    /// Seed faults in four weeks of sales instead, and show that each is found and nothing else flagged
+    #[arg(
+        long,
+        value_name = "FAULT,…",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all",
+        conflicts_with_all = ["seed", "days", "scale"]
+    )]
+    pub faults: Option<Faults>,
 }
 
 /// `tarn generate`
@@ -455,7 +488,15 @@ pub enum KeysCommand {
     /// List the versions of the key; the keys themselves are never shown
     List,
     /// Add a new key, which all new rows use; pseudonyms of the same value differ from those before
-    Rotate,
+    Rotate(RotateArgs),
+}
+
+/// `tarn keys rotate`
+#[derive(Debug, Args)]
+pub struct RotateArgs {
+    /// Go on without the keys that rows were made with, where they are lost and no backup has them
+    #[arg(long)]
+    pub lost: bool,
 }
 
 /// `tarn contract`

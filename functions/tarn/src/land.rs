@@ -1,5 +1,7 @@
 //! Puts local files into the raw zone under keys that contracts claim.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -214,52 +216,86 @@ pub struct Landed {
     pub put: bool,
 }
 
-/// Puts a file into the raw zone. A file whose content is there under the same name already, perhaps
-/// since an earlier day, stays the one object that it is.
-///
-/// # Errors
-/// `BadSource` where the file is a database that another process is writing.
-pub async fn land(setting: &Setting, landing: &Landing) -> Result<Landed> {
-    let objects = &setting.lake.objects;
-    let there = |info| Landed { info, put: false };
-    let (source, dataset, name) = match &landing.place {
-        Place::Here(key) => return objects.head(key).await.map(there),
-        Place::Folder {
-            source,
-            dataset,
-            name,
-        } => (source, dataset, name),
-    };
-    let size = std::fs::metadata(&landing.path)
-        .map_err(|error| {
-            bad(format!("{} cannot be read", landing.path.display())).with_source(error)
-        })?
-        .len();
-    let prefix = format!("{}{source}/{dataset}/", layout::RAW);
-    for info in objects.list(&prefix).await? {
-        let rest = &info.key[prefix.len()..];
-        let same_name = rest.split_once('/').is_some_and(|(_, rest)| rest == name);
-        if info.size != size || !same_name {
-            continue;
-        }
-        let copy = objects.fetch_version(&info).await?;
-        if same_content(&landing.path, copy.path())? {
-            return Ok(there(info));
+/// The raw zone as the files of one command come into it: each of its folders is listed once, however
+/// many files go there.
+pub struct RawZone<'a> {
+    setting: &'a Setting,
+    /// What is there, by folder and then by the name behind `ingest_date=…/`.
+    folders: HashMap<String, HashMap<String, Vec<ObjectInfo>>>,
+}
+
+impl<'a> RawZone<'a> {
+    /// Nothing is listed yet.
+    pub fn new(setting: &'a Setting) -> Self {
+        RawZone {
+            setting,
+            folders: HashMap::new(),
         }
     }
-    let key = layout::raw_key(source, dataset, Utc::now(), name);
-    // While the database is open for reading nobody can commit to it, so that the copy is whole.
-    let lock = Database::open(&landing.path);
-    if let Err(error) = &lock
-        && error.is_retryable()
-    {
-        return Err(Error::new(ErrorKind::BadSource, error.to_string()).retryable(true));
+
+    /// Puts a file into the raw zone. A file whose content is there under the same name already, perhaps
+    /// since an earlier day, stays the one object that it is.
+    ///
+    /// # Errors
+    /// `BadSource` where the file is a database that another process is writing.
+    pub async fn land(&mut self, landing: &Landing) -> Result<Landed> {
+        let objects = &self.setting.lake.objects;
+        let there = |info| Landed { info, put: false };
+        let (source, dataset, name) = match &landing.place {
+            Place::Here(key) => return objects.head(key).await.map(there),
+            Place::Folder {
+                source,
+                dataset,
+                name,
+            } => (source, dataset, name),
+        };
+        let size = std::fs::metadata(&landing.path)
+            .map_err(|error| {
+                bad(format!("{} cannot be read", landing.path.display())).with_source(error)
+            })?
+            .len();
+        let prefix = format!("{}{source}/{dataset}/", layout::RAW);
+        let known = match self.folders.entry(prefix) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let mut known: HashMap<String, Vec<ObjectInfo>> = HashMap::new();
+                for info in objects.list(unknown.key()).await? {
+                    let rest = info.key.strip_prefix(unknown.key()).unwrap_or_default();
+                    if let Some((_, name)) = rest.split_once('/') {
+                        known.entry(name.to_owned()).or_default().push(info);
+                    }
+                }
+                unknown.insert(known)
+            }
+        };
+        let same_name = known.entry(name.clone()).or_default();
+        for info in same_name.iter().filter(|info| info.size == size) {
+            let copy = match objects.fetch_version(info).await {
+                // Somebody has deleted it since the folder was listed.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                copy => copy?,
+            };
+            if same_content(&landing.path, copy.path())? {
+                return Ok(there(info.clone()));
+            }
+        }
+        let key = layout::raw_key(source, dataset, Utc::now(), name);
+        // While the database is open for reading nobody can commit to it, so that the copy is whole.
+        let lock = Database::open(&landing.path);
+        if let Err(error) = &lock
+            && error.is_retryable()
+        {
+            return Err(Error::new(ErrorKind::BadSource, error.to_string()).retryable(true));
+        }
+        let info = objects
+            .put_file(&key, &landing.path, PutMode::Overwrite, false)
+            .await?;
+        drop(lock);
+        // A later file of the command may be the same again.
+        same_name.retain(|former| former.key != info.key);
+        same_name.push(info.clone());
+        Ok(Landed { info, put: true })
     }
-    let info = objects
-        .put_file(&key, &landing.path, PutMode::Overwrite, false)
-        .await?;
-    drop(lock);
-    Ok(Landed { info, put: true })
 }
 
 fn same_content(a: &Path, b: &Path) -> Result<bool> {

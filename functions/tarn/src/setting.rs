@@ -143,7 +143,7 @@ pub async fn open(global: &Global) -> Result<Setting> {
         return on_aws(global).await;
     }
     let contracts = contracts(global)?;
-    Ok(in_folder(LocalLake::open(&global.lake)?, contracts))
+    Ok(in_folder(LocalLake::open(&global.lake())?, contracts))
 }
 
 /// Opens the lake; one in a folder is made where it does not exist.
@@ -152,7 +152,7 @@ pub async fn create(global: &Global) -> Result<Setting> {
         return on_aws(global).await;
     }
     let contracts = contracts(global)?;
-    Ok(in_folder(LocalLake::create(&global.lake)?, contracts))
+    Ok(in_folder(LocalLake::create(&global.lake())?, contracts))
 }
 
 /// An empty lake in a temporary folder, which is there as long as the folder is held.
@@ -176,7 +176,17 @@ pub fn create_folder(global: &Global, command: &str) -> Result<(Setting, LocalLa
         ));
     }
     let contracts = contracts(global)?;
-    let local = LocalLake::create(&global.lake)?;
+    let local = LocalLake::create(&global.lake())?;
+    Ok((in_folder(local.clone(), contracts), local))
+}
+
+/// The lake in a folder, made where it does not exist, with contracts that the program brings.
+///
+/// # Errors
+/// `BadContract` with every fault of the contracts; `Storage` where the folder cannot be made.
+pub fn create_with(folder: &Path, texts: &[(&str, &str)]) -> Result<(Setting, LocalLake)> {
+    let contracts = load_texts(texts).map_err(|faults| bad_contracts(&faults))?;
+    let local = LocalLake::create(folder)?;
     Ok((in_folder(local.clone(), contracts), local))
 }
 

@@ -57,14 +57,17 @@ async fn of_many_who_make_the_first_key_at_once_all_get_the_same() {
 
     let keys = aws(&server.url, "t").await.keys();
     let first = keys.newest().await.unwrap();
-    assert_eq!(keys.rotate().await.unwrap().version, 2);
+    assert_eq!(keys.rotate(0).await.unwrap().version, 2);
     assert_eq!(keys.list().await.unwrap().len(), 2);
     let second = keys.newest().await.unwrap();
     assert_eq!(second.version(), 2, "the one who rotates goes over at once");
     assert_ne!(second.pseudonym(b"ann"), first.pseudonym(b"ann"));
     // A rotation that somebody else has done meanwhile.
     secret.versions.lock().unwrap().1 = Some("tarn-pseudonym-key-version-00000001".to_owned());
-    assert_eq!(keys.rotate().await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(
+        keys.rotate(0).await.unwrap_err().kind(),
+        ErrorKind::Conflict
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Data contracts: one ODCS v3.1.0 YAML file per dataset, the source of truth for its schema,
 //! rules, PII, partitioning and source. This module is the parsed form; `parse` reads the files.
 
+pub mod check;
 mod diagnostic;
 mod diff;
 mod draft;
@@ -18,18 +19,18 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+pub use check::{
+    Bound, Check, ColumnMeasure, ColumnRef, Missing, ObjectMeasure, Operator, Outlier,
+    PersonalPattern, RowCheck, TableMeasure, TextFormat, ValueCheck,
+};
 pub use diagnostic::Diagnostic;
 pub use diff::{Change, Diff, Direction, Impact, Party, diff, outline};
 pub use draft::{Draft, DraftColumn, snake_case};
 pub use key_pattern::KeyPattern;
 pub use natural::{ACCESS_LOG, NaturalColumn, SOCIAL_POSTS, natural_columns};
-pub use page::pages;
+pub use page::{Reader, pages};
 pub use parse::{EXTENSION, load_dir, load_texts, parse_file, parse_str};
-pub use rule::{
-    Bound, Check, ColumnMeasure, ColumnRef, Comparison, Missing, ObjectMeasure, Operator, Outlier,
-    PersonalPattern, RowCheck, Rule, Severity, TableMeasure, TextFormat, Threshold, Unit,
-    ValueCheck,
-};
+pub use rule::{Comparison, Rule, Severity, Threshold, Unit};
 
 use crate::privacy::Protection;
 use crate::quality::monitor::Monitor;
@@ -135,6 +136,8 @@ pub struct Deduplication {
 pub struct Contract {
     /// The file it came from, for messages.
     pub file: String,
+    /// Its own name, which is the dataset's where it says none.
+    pub name: String,
     /// The dataset's and its curated table's name.
     pub dataset: String,
     /// The contract's version.
@@ -143,6 +146,8 @@ pub struct Contract {
     pub description: String,
     /// What it is used for.
     pub usage: Option<String>,
+    /// What one row stands for.
+    pub grain: Option<String>,
     /// Source format.
     pub format: Format,
     /// Which raw keys belong to the dataset.
@@ -171,8 +176,19 @@ pub struct Contract {
     pub promises: Vec<Promise>,
     /// What is watched for anomalies, beside the usual.
     pub monitors: Vec<Monitor>,
+    /// Columns that name rows of other datasets.
+    pub relationships: Vec<Relationship>,
     /// The owner, for people.
     pub owner: Option<String>,
+}
+
+/// A column that names rows of another dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relationship {
+    /// The column.
+    pub column: String,
+    /// The column that it is a value of.
+    pub to: ColumnRef,
 }
 
 /// A column of a contract.
@@ -296,6 +312,26 @@ impl Contract {
         self.columns
             .iter()
             .any(|column| column.missing.action == MissingAction::Default)
+    }
+
+    /// Which of its columns name rows of other datasets: by relationships, and by rules that look these
+    /// up.
+    pub fn related(&self) -> Vec<Relationship> {
+        let mut all = self.relationships.clone();
+        for rule in &self.rules {
+            if let (Check::Rows(RowCheck::Reference(to)), Some(column)) = (&rule.check, rule.column)
+                && let Some(column) = self.columns.get(column)
+            {
+                let found = Relationship {
+                    column: column.name.clone(),
+                    to: to.clone(),
+                };
+                if !all.contains(&found) {
+                    all.push(found);
+                }
+            }
+        }
+        all
     }
 
     /// Whether a column is personal.

@@ -8,6 +8,7 @@ mod promise;
 mod protection;
 mod quality;
 mod references;
+mod relationship;
 mod rule;
 mod table;
 mod types;
@@ -370,13 +371,20 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
     outcome.foreign = read.foreign;
 
     let promises = promise::of_contract(&map, &custom, faults);
+    let relationships = relationship::of_contract(&object, &properties);
+    let text = |map: &Map<'_>, key: &str| {
+        let text = map.get(key)?.string()?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    };
 
     let dataset = dataset?.value.to_owned();
     Some(Contract {
         file: outcome.file.clone(),
         version: version?.value.to_owned(),
         description: purpose?,
+        name: text(&map, "name").unwrap_or_else(|| dataset.clone()),
         usage: usage(&map, faults),
+        grain: text(&object, "dataGranularityDescription"),
         format: source.format?,
         key_pattern: source.key_pattern?.value,
         source_table: (source.format == Some(Format::Sqlite))
@@ -396,6 +404,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         rules,
         promises,
         monitors,
+        relationships,
         owner,
     })
 }

@@ -94,30 +94,36 @@ impl Drop for StoredKey {
 }
 
 impl KeyRing {
-    /// A ring with a first key.
+    /// A ring with a first key, whose version is the one after `above`: 0, or the last version of a
+    /// ring that was lost, so that `_key_version` tells the rows of both.
     ///
     /// # Errors
     /// `Internal` where the operating system has no randomness to give.
-    pub fn first(now: DateTime<Utc>) -> Result<Self> {
+    pub fn first(now: DateTime<Utc>, above: u32) -> Result<Self> {
         let mut ring = KeyRing {
             entries: Vec::new(),
         };
-        ring.rotate(now)?;
+        ring.rotate(now, above)?;
         Ok(ring)
     }
 
-    /// Adds a new key, which new rows use from now on.
+    /// Adds a new key, which new rows use from now on. Its version is greater than `above`.
     ///
     /// # Errors
     /// `Internal` where the operating system has no randomness to give.
-    pub fn rotate(&mut self, now: DateTime<Utc>) -> Result<KeyInfo> {
+    pub fn rotate(&mut self, now: DateTime<Utc>, above: u32) -> Result<KeyInfo> {
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         getrandom::fill(bytes.as_mut_slice()).map_err(|error| {
             Error::internal("the operating system gives no random bytes for a key")
                 .with_source(error.to_string())
         })?;
         let info = KeyInfo {
-            version: self.entries.last().map_or(1, |last| last.info.version + 1),
+            version: self
+                .entries
+                .last()
+                .map_or(above, |last| last.info.version.max(above))
+                .checked_add(1)
+                .ok_or_else(|| Error::internal("there is no version of the key left"))?,
             created_at: now,
         };
         self.entries.push(Entry {
@@ -144,8 +150,8 @@ impl KeyRing {
     /// Reads a stored ring.
     ///
     /// # Errors
-    /// `Storage` where the text is no ring of at least one key whose versions count from 1. The
-    /// message does not quote the text.
+    /// `Storage` where the text is no ring of at least one key whose versions are positive and grow.
+    /// The message does not quote the text.
     pub fn from_text(text: &str) -> Result<Self> {
         let bad = |what: &str| {
             Error::new(
@@ -157,10 +163,11 @@ impl KeyRing {
         };
         let stored: Stored =
             serde_json::from_str(text).map_err(|_| bad("they are no JSON of this form"))?;
-        let mut entries = Vec::new();
-        for (number, key) in (1..).zip(stored.keys) {
-            if key.info.version != number {
-                return Err(bad("their versions do not count from 1"));
+        let mut entries: Vec<Entry> = Vec::new();
+        for key in stored.keys {
+            let last = entries.last().map_or(0, |last| last.info.version);
+            if key.info.version <= last {
+                return Err(bad("their versions do not grow"));
             }
             let bytes =
                 from_hex(&key.key).ok_or_else(|| bad("a key is not 64 hexadecimal digits"))?;
@@ -232,9 +239,9 @@ mod tests {
 
     #[test]
     fn a_ring_is_read_as_it_was_written_and_grows_by_rotation() {
-        let mut ring = KeyRing::first(Utc::now()).unwrap();
+        let mut ring = KeyRing::first(Utc::now(), 0).unwrap();
         let first = ring.newest().unwrap();
-        assert_eq!(ring.rotate(Utc::now()).unwrap().version, 2);
+        assert_eq!(ring.rotate(Utc::now(), 0).unwrap().version, 2);
         let again = KeyRing::from_text(&ring.to_text().unwrap()).unwrap();
         assert_eq!(again.infos(), ring.infos());
         let (new, read) = (ring.newest().unwrap(), again.newest().unwrap());
@@ -242,11 +249,18 @@ mod tests {
         assert_eq!(new.pseudonym(b"x"), read.pseudonym(b"x"));
         assert_ne!(new.pseudonym(b"x"), first.pseudonym(b"x"));
         assert_ne!(new.pseudonym(b"x"), new.pseudonym(b"y"));
+        // After a loss no version comes twice.
+        assert_eq!(ring.rotate(Utc::now(), 5).unwrap().version, 6);
+        let anew = KeyRing::first(Utc::now(), 6).unwrap();
+        let read = KeyRing::from_text(&anew.to_text().unwrap()).unwrap();
+        assert_eq!(read.newest().unwrap().version(), 7);
     }
 
     #[test]
     fn a_damaged_ring_is_refused_and_not_quoted() {
-        let good = KeyRing::first(Utc::now()).unwrap().to_text().unwrap();
+        let mut ring = KeyRing::first(Utc::now(), 0).unwrap();
+        ring.rotate(Utc::now(), 0).unwrap();
+        let good = ring.to_text().unwrap();
         let key = good.split('"').find(|part| part.len() == 64).unwrap();
         for damaged in [
             "",
@@ -254,6 +268,7 @@ mod tests {
             "{\"keys\":[]}",
             &good[..good.len() / 2],
             &good.replace("\"version\": 1", "\"version\": 2"),
+            &good.replace("\"version\": 1", "\"version\": 0"),
             &good.replace(key, &key[1..]),
             &good.replace(key, &"g".repeat(64)),
         ] {

@@ -23,9 +23,7 @@ impl Score {
         self.total += weight;
         self.passed += if row.passed {
             weight
-        } else if row.checked == 0
-            || (row.value.is_some() && !is_about_rows(row.rule_kind.as_deref()))
-        {
+        } else if row.checked == 0 || is_about_a_number(row) {
             0.0
         } else {
             weight - row.failed.min(row.checked) as f64
@@ -36,6 +34,18 @@ impl Score {
     pub fn value(self) -> Option<f64> {
         (self.total > 0.0).then(|| self.passed / self.total)
     }
+}
+
+fn is_about_a_number(row: &ResultRow) -> bool {
+    let kind = row.rule_kind.as_deref();
+    is_of_a_number(kind) || (row.value.is_some() && !is_about_rows(kind))
+}
+
+/// Whether a rule of that kind compares a number, even where there was none or it is not told because
+/// its column is personal.
+pub(super) fn is_of_a_number(kind: Option<&str>) -> bool {
+    kind.and_then(kinds::kind)
+        .is_some_and(|kind| kind.scope != Scope::Row)
 }
 
 /// Whether a rule of that kind is kept or broken by each row.

@@ -55,6 +55,26 @@ pub(super) fn count(
     }
 }
 
+/// Whether a measure is a value of the column, or made of values: of a single row it is that row's.
+fn tells_values(measure: &ColumnMeasure) -> bool {
+    match measure {
+        ColumnMeasure::Min
+        | ColumnMeasure::Max
+        | ColumnMeasure::Mean
+        | ColumnMeasure::StandardDeviation
+        | ColumnMeasure::Sum
+        | ColumnMeasure::Quantile(_)
+        | ColumnMeasure::Freshness => true,
+        ColumnMeasure::Completeness(_)
+        | ColumnMeasure::DistinctCount
+        | ColumnMeasure::UniquenessRatio
+        | ColumnMeasure::Entropy
+        | ColumnMeasure::Distribution(_) => false,
+    }
+}
+
+/// The verdict on a column. Of a personal one the value is judged and not told where it is made of the
+/// column's values.
 pub(super) fn of_column(
     contract: &Contract,
     rule: &Rule,
@@ -120,6 +140,11 @@ pub(super) fn of_column(
         ColumnMeasure::Completeness(_) => tally.rows,
         _ => u64::from(!passed),
     };
+    let personal = contract
+        .columns
+        .get(index)
+        .is_some_and(|column| column.is_personal());
+    let value = value.filter(|_| !(personal && tells_values(measure)));
     CheckResult {
         checked: rows,
         failed,

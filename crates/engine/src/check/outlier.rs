@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use tarn_core::Result;
-use tarn_core::contract::rule::OUTLIER_LEAST;
+use tarn_core::contract::check::OUTLIER_LEAST;
 use tarn_core::contract::{Check, Contract, Outlier, RowCheck};
 use tarn_core::schema::ColumnType;
 

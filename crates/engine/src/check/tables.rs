@@ -8,6 +8,7 @@ use polars::prelude::{
     DataType, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, PolarsError, TimeUnit, TimeZone,
     UnionArgs, col, lit,
 };
+use tarn_core::contract::kinds::{self, Scope};
 use tarn_core::contract::{Bound, Contract, DeletedRows, Rule, Severity, TableMeasure, Unit};
 use tarn_core::run::CheckResult;
 use tarn_core::schema::{ColumnType, TableField, TableName, Zone, system};
@@ -329,10 +330,15 @@ pub fn aborted(dataset: &str, checks: &[CheckResult]) -> Option<Error> {
         .iter()
         .filter(|check| !check.passed && check.severity == Severity::Abort.as_str())
         .map(|check| {
-            let value = check.value.map_or_else(
-                || format!("{} of {} rows break it", check.failed, check.checked),
-                |value| format!("found {value}"),
-            );
+            let of_rows = kinds::kind(&check.kind).is_none_or(|kind| kind.scope == Scope::Row);
+            let value = match check.value {
+                Some(value) => format!("found {value}"),
+                None if of_rows => {
+                    format!("{} of {} rows break it", check.failed, check.checked)
+                }
+                // There was none, or it is made of personal ones.
+                None => "the value is not told".to_owned(),
+            };
             format!(
                 "{} ({}): {value}, expected {}",
                 check.id,

@@ -64,8 +64,10 @@ impl JsonLinesReader {
             .as_ref()
             .map(|partitioning| partitioning.column.as_str());
         let mut reader = Self::of_columns(input, &contract.columns, event_time, CHUNK_BYTES)?;
-        if contract.schema_drift == SchemaDrift::Quarantine {
-            reader.rows.refuse_unknown();
+        match contract.schema_drift {
+            SchemaDrift::Quarantine => reader.rows.refuse_unknown(),
+            SchemaDrift::Evolve => reader.rows.watch_unknown(),
+            SchemaDrift::Warn | SchemaDrift::Ignore | SchemaDrift::Fail => {}
         }
         Ok(reader)
     }

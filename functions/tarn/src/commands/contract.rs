@@ -6,11 +6,12 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use tarn_core::contract::{
-    Diagnostic, Diff, EXTENSION, Impact, Party, diff as compare, load_dir, outline, pages,
+    Diagnostic, Diff, EXTENSION, Impact, Party, Reader, diff as compare, load_dir, outline, pages,
     parse_file, snake_case,
 };
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::infer::{ROW_LIMIT, drafts};
+use tarn_engine::marts;
 
 use crate::cli::{ContractDocsArgs, DiffArgs, Global, InferArgs, LintArgs, PartyArg};
 use crate::setting::{contracts, shown};
@@ -108,7 +109,15 @@ pub fn infer(args: &InferArgs, terminal: &Terminal) -> Result<ExitCode> {
 
 /// Writes the pages of the datasets.
 pub fn docs(global: &Global, args: &ContractDocsArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let pages = pages(&contracts(global)?);
+    let readers: Vec<Reader> = marts::ALL
+        .iter()
+        .map(|mart| Reader {
+            table: mart.table_spec().name,
+            doc: mart.doc.to_owned(),
+            reads: mart.inputs.iter().map(|&input| input.to_owned()).collect(),
+        })
+        .collect();
+    let pages = pages(&contracts(global)?, &readers);
     let unwritable = |path: &Path, error: std::io::Error| {
         let message = format!("{} cannot be written", path.display());
         Error::new(ErrorKind::BadRequest, message).with_source(error)

@@ -16,7 +16,7 @@ use tarn_local::LocalLake;
 use tarn_marts::{MartOutcome, MartStatus, build_all};
 
 use crate::cli::{DemoArgs, Global};
-use crate::commands::{ingest, marts, quality, stream};
+use crate::commands::{demo_faults, ingest, marts, quality, stream};
 use crate::generate::{Plan, generate};
 use crate::land::plan;
 use crate::setting::{Setting, create_folder};
@@ -48,6 +48,9 @@ const QUESTIONS: [(&str, &str); 3] = [
 
 /// Generates a shop, ingests it, builds marts and prints what came of it.
 pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Result<ExitCode> {
+    if let Some(faults) = &args.faults {
+        return demo_faults::run(global, faults, terminal).await;
+    }
     let started = Instant::now();
     let (setting, local) = create_folder(global, "demo")?;
     let folder = tempfile::tempdir().map_err(|error| {

@@ -10,7 +10,7 @@ use tarn_local::LocalLake;
 
 use crate::cli::{Global, IngestArgs};
 use crate::commands::upload::{follow, list, upload};
-use crate::land::{Landing, Place, land, plan};
+use crate::land::{Landing, Place, RawZone, plan};
 use crate::setting::{Setting, create};
 use crate::terminal::{Progress, Terminal, bytes, count, plural};
 
@@ -49,6 +49,7 @@ pub async fn ingest_all(
     landings: &[Landing],
     progress: &Progress,
 ) -> Result<Vec<RunRecord>> {
+    let mut raw = RawZone::new(setting);
     let mut records = Vec::new();
     for (number, landing) in landings.iter().enumerate() {
         let name = landing
@@ -57,7 +58,7 @@ pub async fn ingest_all(
             .map(|name| name.to_string_lossy())
             .unwrap_or_default();
         progress.step(format!("{}/{} {name}: landing", number + 1, landings.len()));
-        let key = match land(setting, landing).await {
+        let key = match raw.land(landing).await {
             Ok(landed) => landed.info.key,
             Err(error) if error.is_retryable() => {
                 let record = not_landed(landing, &error);

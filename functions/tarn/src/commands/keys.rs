@@ -3,19 +3,56 @@
 use std::process::ExitCode;
 
 use chrono::SecondsFormat;
-use tarn_core::Result;
+use tarn_api::query::{QueryRequest, answer};
+use tarn_core::schema::system;
+use tarn_core::{Error, Result};
+use tarn_engine::sql::OutputFormat;
+use tarn_lake::{Lake, UsedKey};
 
 use crate::cli::{Global, KeysCommand};
 use crate::setting::{create, open};
 use crate::terminal::Terminal;
 
+/// The greatest version of a key that rows name, where the ledger does not know the last one used.
+async fn seen_version(lake: &Lake) -> Result<u32> {
+    let mut seen = 0;
+    if lake.used_key().await? != UsedKey::Unknown {
+        return Ok(seen);
+    }
+    let column = system::KEY_VERSION;
+    for contract in lake.contracts.iter() {
+        let table = contract.table();
+        let spec = lake.catalog.describe(&table).await?;
+        if !spec.is_some_and(|spec| spec.fields.iter().any(|field| field.name == column)) {
+            continue;
+        }
+        let request = QueryRequest {
+            sql: format!("SELECT MAX({column}) AS version FROM {table}"),
+            ..QueryRequest::default()
+        };
+        let mut text = Vec::new();
+        let mut found = answer(lake, request).await?;
+        found.write(OutputFormat::Json, &mut text)?;
+        let rows: serde_json::Value = serde_json::from_slice(&text).map_err(|error| {
+            Error::internal("the versions of keys cannot be read").with_source(error)
+        })?;
+        let version = rows[0]["version"].as_u64().unwrap_or_default();
+        seen = seen.max(u32::try_from(version).unwrap_or_default());
+    }
+    Ok(seen)
+}
+
 /// Lists the keys of pseudonyms or adds one.
 pub async fn run(global: &Global, command: &KeysCommand, terminal: &Terminal) -> Result<ExitCode> {
     match command {
-        KeysCommand::Rotate => {
+        KeysCommand::Rotate(args) => {
             // A lake may have its keys before its first rows.
-            let keys = create(global).await?.lake.keys;
-            let added = keys.rotate().await?;
+            let lake = create(global).await?.lake;
+            let added = if args.lost {
+                lake.replace_lost_key(seen_version(&lake).await?).await?
+            } else {
+                lake.rotate_key().await?
+            };
             if terminal.is_json() {
                 terminal.json(&added)?;
             } else {
@@ -26,15 +63,21 @@ pub async fn run(global: &Global, command: &KeysCommand, terminal: &Terminal) ->
             }
         }
         KeysCommand::List => {
-            let keys = open(global).await?.lake.keys;
-            let infos = keys.list().await?;
+            let lake = open(global).await?.lake;
+            let infos = lake.keys.list().await?;
             if terminal.is_json() {
                 infos.iter().try_for_each(|info| terminal.json(info))?;
                 return Ok(ExitCode::SUCCESS);
             }
             if infos.is_empty() {
-                terminal
-                    .note("There is no key yet; the first is made when personal data is ingested.");
+                terminal.note(match lake.used_key().await? {
+                    UsedKey::None => {
+                        "There is no key yet; the first is made when personal data is ingested."
+                    }
+                    _ => {
+                        "The keys that rows of this lake were made with are lost: restore them from a backup."
+                    }
+                });
                 return Ok(ExitCode::SUCCESS);
             }
             let newest = infos.iter().map(|info| info.version).max();

@@ -4,6 +4,7 @@ pub mod completions;
 pub mod contract;
 pub mod contract_test;
 pub mod demo;
+pub mod demo_faults;
 pub mod generate;
 pub mod ingest;
 pub mod keys;

@@ -9,7 +9,7 @@ use tarn_core::ports::{ObjectInfo, PutMode};
 use tarn_core::run::{ObjectRecord, ObjectState, RunRecord, RunStatus};
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::land::{Landed, Landing, land};
+use crate::land::{Landed, Landing, RawZone};
 use crate::setting::Setting;
 use crate::terminal::{Progress, Terminal, bytes};
 
@@ -26,6 +26,7 @@ pub async fn upload(
     landings: &[Landing],
     progress: &Progress,
 ) -> Result<Vec<Landed>> {
+    let mut raw = RawZone::new(setting);
     let mut landed = Vec::new();
     for (number, landing) in landings.iter().enumerate() {
         let name = landing.path.file_name().unwrap_or_default();
@@ -35,7 +36,7 @@ pub async fn upload(
             landings.len(),
             name.to_string_lossy()
         ));
-        let mut object = land(setting, landing).await?;
+        let mut object = raw.land(landing).await?;
         if !object.put && failed_before(setting, &object.info).await? {
             // A new version of it tells the function, which hears of puts alone.
             object.info = setting

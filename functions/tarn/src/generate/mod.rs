@@ -10,6 +10,7 @@ mod ads;
 mod campaigns;
 mod database;
 mod dice;
+pub mod faults;
 mod orders;
 mod output;
 mod shop;

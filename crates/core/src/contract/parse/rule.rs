@@ -1,11 +1,13 @@
 //! Rules: `required`, `unique`, `missing`, `logicalTypeOptions` and `quality`, once every column is
 //! known.
 
+mod argument;
 mod custom;
+mod custom_table;
 mod options;
 mod value;
 
-pub(super) use self::custom::comparable;
+pub(super) use self::argument::comparable;
 use std::collections::HashSet;
 
 use super::column::{Property, texts};

@@ -5,7 +5,8 @@
 
 pub mod names;
 
-use super::rule::{PersonalPattern, Severity};
+use super::check::PersonalPattern;
+use super::rule::Severity;
 use super::{DraftColumn, snake_case};
 use crate::privacy::Protection;
 use crate::profile::ColumnProfile;

@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use super::TrendDay;
-use super::collect::shown;
+use super::finding::shown;
 use crate::quality::monitor::Anomaly;
 use crate::quality::score::percent;
 use crate::quality::text::count;

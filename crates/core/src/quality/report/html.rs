@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::collect::sentence;
+use super::finding::sentence;
 use super::style::STYLE;
 use super::{DatasetReport, Finding, Gravity, Report, RuleReport, Scope, chart};
 use crate::quality::monitor::{Anomaly, Per, Status};
 use crate::quality::promise::{PromiseState, duration};
 use crate::quality::result::{DRIFT, Sample};
-use crate::quality::score::{is_about_rows, percent};
+use crate::quality::score::{is_about_rows, is_of_a_number, percent};
 use crate::quality::text::{count, number, plural};
 
 /// The page.
@@ -477,6 +477,10 @@ fn broken_rule(rule: &RuleReport) -> Markup {
                     (rule.value, &rule.expected, is_about_rows(rule.kind.as_deref()))
                 {
                     " (found " (number(value)) ", expected " (expected) ")"
+                } @else if let (None, Some(expected), true) =
+                    (rule.value, &rule.expected, is_of_a_number(rule.kind.as_deref()))
+                {
+                    " (expected " (expected) ")"
                 }
                 @if rule.name != rule.text { " " code { (rule.name) } }
                 @if !rule.samples.is_empty() {

@@ -3,13 +3,15 @@
 
 mod chart;
 mod collect;
+mod finding;
 mod html;
 mod style;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use self::collect::{Input, broken_rules, day, run, sentence as anomaly_sentence, watch_all};
+pub use self::collect::{Input, broken_rules, day, run, watch_all};
+pub use self::finding::sentence as anomaly_sentence;
 pub use self::html::html;
 use super::monitor::Anomaly;
 use super::promise::PromiseState;

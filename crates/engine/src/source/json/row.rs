@@ -5,6 +5,7 @@ use tarn_core::schema::ColumnType;
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::column::ColumnData;
+use crate::drift;
 use crate::source::json::cursor::{Cursor, JsonError};
 use crate::source::json::keys::{KeyError, KeyTable, Member};
 use crate::source::time::{MICROS, MICROS_PER_DAY};
@@ -62,6 +63,7 @@ pub struct RowReader {
     unnamed: bool,
     /// Whether an object with a key that no column is filled from is no row.
     refuse_unknown: bool,
+    watch_unknown: bool,
     /// Whether the first value of an unknown key was kept and its place is not known yet.
     unplaced: bool,
     /// Whether some object had every known key.
@@ -124,6 +126,7 @@ impl RowReader {
             unknown: Vec::new(),
             unnamed: false,
             refuse_unknown: false,
+            watch_unknown: false,
             unplaced: false,
             complete: false,
             scratch: Vec::new(),
@@ -206,6 +209,9 @@ impl RowReader {
         }
         let unknown = &mut self.unknown[number];
         unknown.count += 1;
+        if self.watch_unknown && unknown.personal.is_none() {
+            unknown.personal = drift::personal_in_json(value);
+        }
         // A null says nothing of a column, and a long value is no sample.
         if unknown.values.len() < UNKNOWN_VALUES
             && value.len() <= UNKNOWN_VALUE_BYTES
@@ -219,6 +225,12 @@ impl RowReader {
     /// From now on an object with a key that no column is filled from is no row.
     pub fn refuse_unknown(&mut self) {
         self.refuse_unknown = true;
+    }
+
+    /// From now on every value of a key that no column is filled from is looked at: it may become a
+    /// column.
+    pub fn watch_unknown(&mut self) {
+        self.watch_unknown = true;
     }
 
     /// Says where the object was that was read last, for keys that were seen for the first time.
@@ -310,6 +322,8 @@ pub struct UnknownKey {
     pub values: Vec<Vec<u8>>,
     /// Line and offset of the object that has the first of these values.
     pub place: Option<(u64, i64)>,
+    /// The first pattern of personal data that one of all its values holds.
+    pub personal: Option<&'static str>,
 }
 
 fn check_envelope_column(column: &Column) -> Result<()> {

@@ -366,9 +366,20 @@ impl Database {
             return Ok(Vec::new());
         }
         let rows = self.sample(table, SAMPLE_ROWS)?;
-        let found = new.into_iter().map(|(index, column)| {
+        let mut personal = vec![None; new.len()];
+        if contract.schema_drift == SchemaDrift::Evolve {
+            // They may be added: every value counts.
+            let columns: Vec<TableColumn> = new.iter().map(|(_, one)| (*one).clone()).collect();
+            self.scan(table, &columns, i64::MAX as u64, |index, value| {
+                if let (ValueRef::Text(text), None) = (value, personal[index]) {
+                    personal[index] = drift::personal_in_text(text);
+                }
+            })?;
+        }
+        let found = new.into_iter().zip(personal);
+        let found = found.map(|((index, column), personal)| {
             let values: Vec<_> = rows.iter().filter_map(|row| row.get(index)).collect();
-            drift::of_table_column(table, column, &values)
+            drift::of_table_column(table, column, &values).with_personal(personal)
         });
         Ok(found.collect())
     }

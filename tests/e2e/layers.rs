@@ -9,7 +9,8 @@ use crate::lake::root;
 
 fn metadata() -> Value {
     let output = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
-        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        // Packages for other systems may have to be fetched for it.
+        .args(["metadata", "--format-version", "1", "--locked"])
         .current_dir(root())
         .output()
         .unwrap();

@@ -27,7 +27,7 @@ def of_api(url):
 
     def read(dataset):
         table = get(f"/tables/curated.{dataset}")
-        return described[f"curated.{dataset}"], table["columns"]
+        return described[f"curated.{dataset}"], table["columns"], table["contract"]
 
     return read
 
@@ -45,16 +45,17 @@ def of_glue(endpoint, region, database):
             {"name": each["Name"], "type": each["Type"], "description": each.get("Comment", "")}
             for each in table["StorageDescriptor"]["Columns"]
         ]
-        return table.get("Description", ""), columns
+        return table.get("Description", ""), columns, None
 
     return read
 
 
-def is_protected(column):
-    return any(each["property"] == "protection" for each in column.get("customProperties", []))
+def protection(column):
+    custom = column.get("customProperties", [])
+    return next((each["value"] for each in custom if each["property"] == "protection"), None)
 
 
-def compare(contract, described, columns, types):
+def compare(contract, described, columns, stated, types):
     """What differs, and how many columns were looked at."""
     different = []
 
@@ -62,19 +63,29 @@ def compare(contract, described, columns, types):
         if found != expected:
             different.append(f"{contract['name']}: {what} is {found!r}, not {expected!r}")
 
+    if stated is not None:
+        expect("the contract", stated, {key: contract[key] for key in ("name", "version")})
     schema = contract["schema"][0]
     expect("the description", described, contract["description"]["purpose"])
     names = [column["name"] for column in schema["properties"]]
     expect("the columns", [column["name"] for column in columns][: len(names)], names)
-    rest = [column["name"] for column in columns][len(names) :]
-    expect("every column behind them a system column", [name for name in rest if name[0] != "_"], [])
+    rest = columns[len(names) :]
+    expect("every column behind them a system column", [each for each in rest if each["name"][0] != "_"], [])
+    for column in rest:
+        if stated is not None:
+            said = [column[key] for key in ("primary_key", "classification", "protection")]
+            expect(f"what is said of {column['name']}", said, [False, None, None])
     for wanted, column in zip(schema["properties"], columns):
         name = wanted["name"]
         expect(f"the description of {name}", column["description"], wanted["description"])
         if "required" in column:
             expect(f"required of {name}", column["required"], wanted.get("required", False))
+        if stated is not None:
+            expect(f"the class of {name}", column["classification"], wanted.get("classification"))
+            expect(f"the protection of {name}", column["protection"], protection(wanted))
+            expect(f"the key with {name}", column["primary_key"], wanted.get("primaryKey", False))
         # A protection may change the type: an address becomes a pseudonym, a day its year.
-        if not is_protected(wanted):
+        if protection(wanted) is None:
             physical = wanted["physicalType"]
             expect(f"the type of {name}", column["type"], types.get(physical, physical))
     return different, len(names)

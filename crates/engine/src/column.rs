@@ -558,6 +558,14 @@ impl<T: Copy + Default> Plain<T> {
         }
     }
 
+    /// A column of these values, one per row.
+    pub fn of(values: Vec<T>) -> Self {
+        Plain {
+            validity: Validity::all_valid(values.len()),
+            values,
+        }
+    }
+
     /// Appends a value.
     #[inline]
     pub fn push(&mut self, value: T) {

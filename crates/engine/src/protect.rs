@@ -10,7 +10,7 @@ use tarn_core::schema::ColumnType;
 use tarn_core::{Error, Result};
 
 use crate::batch::Batch;
-use crate::column::{ColumnData, ListColumn, Plain, TextColumn, Validity};
+use crate::column::{ColumnData, ListColumn, Plain, TextColumn};
 
 /// The protection of one contract's columns.
 pub struct Protector<'a> {
@@ -90,12 +90,10 @@ impl<'a> Protector<'a> {
             .map(|(_, data)| data)
             .collect();
         let version = i32::try_from(key.version()).unwrap_or(i32::MAX);
-        let mut versions = Plain::new();
         if pseudonyms.iter().any(|data| data.validity().nulls() == 0) {
-            versions.values = vec![version; rows];
-            versions.validity = Validity::all_valid(rows);
-            return Some(ColumnData::Int(versions));
+            return Some(ColumnData::Int(Plain::of(vec![version; rows])));
         }
+        let mut versions = Plain::new();
         for row in 0..rows {
             if also(row) || pseudonyms.iter().any(|data| data.validity().get(row)) {
                 versions.push(version);

@@ -3,7 +3,7 @@
 use tarn_core::schema::{TableField, system};
 use tarn_core::{Error, Result};
 
-use crate::column::{ColumnData, Plain, TextColumn, Validity};
+use crate::column::{ColumnData, Plain, TextColumn};
 
 /// What all rows of one run and object have in common.
 #[derive(Debug, Clone)]
@@ -49,14 +49,8 @@ pub fn table_columns(
             system::SOURCE_URI => constant(&stamp.source_uri, rows),
             system::SOURCE_VERSION => constant(&stamp.source_version, rows),
             system::CONTRACT_VERSION => constant(&stamp.contract_version, rows),
-            system::SOURCE_OFFSET => ColumnData::Long(Plain {
-                values: offsets.to_vec(),
-                validity: Validity::all_valid(rows),
-            }),
-            system::INGESTED_AT => ColumnData::Long(Plain {
-                values: vec![stamp.ingested_at; rows],
-                validity: Validity::all_valid(rows),
-            }),
+            system::SOURCE_OFFSET => ColumnData::Long(Plain::of(offsets.to_vec())),
+            system::INGESTED_AT => ColumnData::Long(Plain::of(vec![stamp.ingested_at; rows])),
             _ if field.field.required => {
                 return Err(Error::internal(format!(
                     "nothing fills the required column {name}"

@@ -9,20 +9,9 @@ use crate::quality::metric::Metric;
 use crate::quality::monitor::Monitor;
 use crate::schema::ColumnType;
 
-/// The value of a mapping's key.
-fn value<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
-    match &node.value {
-        Value::Map(entries) => entries
-            .iter()
-            .find(|entry| entry.key == key)
-            .map(|entry| &*entry.value),
-        _ => None,
-    }
-}
-
 /// The `anomaly` mapping of a rule; None where the rule is another.
 pub(super) fn mapping(rule: &Node) -> Option<&Node> {
-    value(value(rule, "implementation")?, "anomaly")
+    rule.get("implementation")?.get("anomaly")
 }
 
 fn json(node: &Node) -> Json {

@@ -9,8 +9,8 @@ use crate::contract::{ColumnRef, Relationship};
 pub(super) fn of_contract(object: &Map<'_>, properties: &[Property]) -> Vec<Relationship> {
     let mut found = Vec::new();
     for property in properties {
-        for entry in entries(field(&property.node, "relationships")) {
-            let to = field(entry, "to").and_then(column_ref);
+        for entry in entries(property.node.get("relationships")) {
+            let to = entry.get("to").and_then(column_ref);
             found.extend(to.map(|to| Relationship {
                 column: property.name.value.clone(),
                 to,
@@ -18,7 +18,7 @@ pub(super) fn of_contract(object: &Map<'_>, properties: &[Property]) -> Vec<Rela
         }
     }
     for entry in entries(object.get("relationships")) {
-        let (from, to) = (names(field(entry, "from")), names(field(entry, "to")));
+        let (from, to) = (names(entry.get("from")), names(entry.get("to")));
         for (from, to) in from.into_iter().zip(to) {
             // The dataset in front of its own column says nothing new.
             let column = from.rsplit('.').next().unwrap_or(from).to_owned();
@@ -34,16 +34,6 @@ fn entries(list: Option<&Node>) -> impl Iterator<Item = &Node> {
         _ => &[],
     };
     items.iter().map(|item| &**item)
-}
-
-fn field<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
-    match &node.value {
-        Value::Map(entries) => entries
-            .iter()
-            .find(|entry| entry.key == key)
-            .map(|entry| &*entry.value),
-        _ => None,
-    }
 }
 
 /// One name, or a list of them.

@@ -553,4 +553,18 @@ impl<'a> Rules<'a> {
     fn note_foreign(&mut self, foreign: Foreign, at: Place) {
         self.foreign.push(Spanned { value: foreign, at });
     }
+
+    /// A rule of another dataset's table, whichever columns it looks at.
+    fn note_foreign_table(&mut self, dataset: &str, at: Place) {
+        let to = ColumnRef {
+            dataset: dataset.to_owned(),
+            column: String::new(),
+        };
+        let foreign = Foreign {
+            to,
+            ty: None,
+            row: false,
+        };
+        self.note_foreign(foreign, at);
+    }
 }

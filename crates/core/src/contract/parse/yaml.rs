@@ -98,6 +98,17 @@ impl Node {
         }
     }
 
+    /// The value of a mapping's key, even where it is null; None for anything but a mapping.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        match &self.value {
+            Value::Map(entries) => entries
+                .iter()
+                .find(|entry| entry.key == key)
+                .map(|entry| &*entry.value),
+            Value::Scalar { .. } | Value::List(_) => None,
+        }
+    }
+
     /// Whether the value is null or left out.
     pub fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))

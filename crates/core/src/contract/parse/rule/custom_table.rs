@@ -3,9 +3,9 @@
 use super::super::quality::Quality;
 use super::super::yaml::{Faults, Node};
 use super::argument::patterns;
-use super::{Asked, Foreign, Rules, Subject, texts};
+use super::{Asked, Rules, Subject, texts};
 use crate::contract::kinds;
-use crate::contract::{Check, ColumnRef, Format, ObjectMeasure, RowCheck, TableMeasure};
+use crate::contract::{Check, Format, ObjectMeasure, RowCheck, TableMeasure};
 use crate::schema::{ColumnType, TableName, Zone};
 use crate::sql::Query;
 use crate::{Error, ErrorKind};
@@ -85,18 +85,7 @@ impl<'a> Rules<'a> {
                     faults.add(node.at, "dataset must be a name", "name the other dataset");
                     return None;
                 };
-                let to = ColumnRef {
-                    dataset: dataset.to_owned(),
-                    column: String::new(),
-                };
-                self.note_foreign(
-                    Foreign {
-                        to,
-                        ty: None,
-                        row: false,
-                    },
-                    node.at,
-                );
+                self.note_foreign_table(dataset, node.at);
                 (
                     Check::Table(TableMeasure::RowCountMatch(dataset.to_owned())),
                     format!("rows more than {dataset} has"),
@@ -212,18 +201,7 @@ impl<'a> Rules<'a> {
         };
         for table in query.tables() {
             if table.name != self.context.dataset {
-                let to = ColumnRef {
-                    dataset: table.name.clone(),
-                    column: String::new(),
-                };
-                self.note_foreign(
-                    Foreign {
-                        to,
-                        ty: None,
-                        row: false,
-                    },
-                    text.at,
-                );
+                self.note_foreign_table(&table.name, text.at);
             }
         }
         if let Some(threshold) = quality.threshold(kind, faults) {

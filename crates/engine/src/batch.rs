@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::column::ColumnData;
+use crate::column::{ColumnData, Rows};
 use crate::drift::NewColumn;
 use tarn_core::contract::{Column, Contract};
 
@@ -126,7 +126,7 @@ impl Batch {
         }
         let place = self.turned_away.first().map_or(0, ColumnData::len);
         for (to, from) in self.turned_away.iter_mut().zip(&self.columns) {
-            to.append_rows(from, &[row as u32]);
+            to.append(from, &Rows::one(row));
         }
         let payload = self.payload(row).unwrap_or_default();
         Rejected {
@@ -152,9 +152,10 @@ impl Batch {
         if rows.len() == self.rows() {
             return;
         }
+        let runs = Rows::new(rows);
         for column in &mut self.columns {
             let mut rest = column.empty_like();
-            rest.append_rows(column, rows);
+            rest.append(column, &runs);
             *column = rest;
         }
         kept(&mut self.offsets, rows);
@@ -172,6 +173,8 @@ impl Batch {
 /// last batch is not interned in the next ones, and tried again now and then.
 pub struct EmptyColumns {
     columns: Vec<ColumnData>,
+    /// Rows of the last batch: the next one has about as many.
+    rows: usize,
     batches: u32,
 }
 
@@ -185,23 +188,34 @@ impl EmptyColumns {
                 .iter()
                 .map(|column| ColumnData::new(&column.ty))
                 .collect(),
+            rows: 0,
             batches: 0,
         }
     }
 
-    /// Columns like those of the last batch, in the beginning and every 16 batches of the contract's
-    /// types alone.
-    pub fn next(&mut self, columns: &[Column]) -> Vec<ColumnData> {
+    /// A batch of columns like those of the last one, in the beginning and every 16 batches of the
+    /// contract's types alone.
+    pub fn next(&mut self, columns: &[Column]) -> Batch {
         self.batches += 1;
         if self.batches.is_multiple_of(Self::TRIED_AGAIN) {
             self.columns = EmptyColumns::new(columns).columns;
         }
-        self.columns.clone()
+        let mut batch = Batch {
+            columns: self.columns.clone(),
+            ..Batch::default()
+        };
+        let rows = self.rows + self.rows / 32;
+        batch.columns.iter_mut().for_each(|data| data.reserve(rows));
+        batch.offsets.reserve(rows);
+        batch.lines.reserve(rows);
+        batch.spans.reserve(rows);
+        batch
     }
 
     /// Takes note of a filled batch.
-    pub fn learn(&mut self, filled: &[ColumnData]) {
-        self.columns = filled.iter().map(ColumnData::empty_like).collect();
+    pub fn learn(&mut self, filled: &Batch) {
+        self.columns = filled.columns.iter().map(ColumnData::empty_like).collect();
+        self.rows = filled.rows();
     }
 }
 

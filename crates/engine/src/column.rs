@@ -86,6 +86,16 @@ impl Validity {
         }
     }
 
+    /// Appends rows without a value.
+    fn extend_null(&mut self, rows: usize) {
+        if rows > 0 {
+            self.push(false);
+            self.nulls += rows - 1;
+            self.len += rows - 1;
+            self.bits.resize(self.len.div_ceil(8), 0);
+        }
+    }
+
     /// Cuts to `len` rows.
     pub fn truncate(&mut self, len: usize) {
         if len >= self.len {
@@ -393,20 +403,21 @@ impl TextColumn {
         }
     }
 
-    /// Appends some rows of another column, given in order.
-    fn append_rows(&mut self, other: &TextColumn, rows: &[u32]) {
+    /// Appends some rows of another column.
+    fn append(&mut self, other: &TextColumn, rows: &Rows) {
+        self.reserve(rows.count());
         match (self.interned, other.interned) {
             (false, false) => {
-                for run in runs(rows) {
+                for run in rows.runs() {
                     self.texts.extend(&other.texts, run.clone());
                     self.validity.extend(&other.validity, run);
                 }
             }
             // Each distinct text is looked up once, where there are enough rows to pay for the list.
-            (true, true) if rows.len() * 2 >= other.texts.len() => self.append_keys(other, rows),
+            (true, true) if rows.count() * 2 >= other.texts.len() => self.append_keys(other, rows),
             _ => {
-                for &row in rows {
-                    match other.get(row as usize) {
+                for row in rows.iter() {
+                    match other.get(row) {
                         Some(text) => self.push(text),
                         None => self.push_null(),
                     }
@@ -415,10 +426,9 @@ impl TextColumn {
         }
     }
 
-    fn append_keys(&mut self, other: &TextColumn, rows: &[u32]) {
+    fn append_keys(&mut self, other: &TextColumn, rows: &Rows) {
         let mut known: Vec<Option<NonZeroU32>> = vec![None; other.texts.len()];
-        for &row in rows {
-            let row = row as usize;
+        for row in rows.iter() {
             if !other.validity.get(row) {
                 self.push_null();
                 continue;
@@ -534,17 +544,57 @@ pub struct Plain<T> {
     pub validity: Validity,
 }
 
-/// The runs of neighbouring rows in rows that are given in order.
-fn runs(rows: &[u32]) -> impl Iterator<Item = Range<usize>> {
-    rows.chunk_by(|before, after| before + 1 == *after)
-        .filter_map(|run| Some(*run.first()? as usize..*run.last()? as usize + 1))
+/// Some rows of a batch, in order: as runs of neighbours, since most are.
+#[derive(Debug, Clone)]
+pub enum Rows {
+    /// One run.
+    Run(Range<usize>),
+    /// Several, and the number of their rows.
+    Runs(Vec<Range<usize>>, usize),
+}
+
+impl Rows {
+    /// The rows with these numbers, which are in order.
+    pub fn new(rows: &[u32]) -> Self {
+        let runs = rows
+            .chunk_by(|before, after| before + 1 == *after)
+            .filter_map(|run| Some(*run.first()? as usize..*run.last()? as usize + 1));
+        Rows::Runs(runs.collect(), rows.len())
+    }
+
+    /// One row.
+    pub fn one(row: usize) -> Self {
+        Rows::Run(row..row + 1)
+    }
+
+    /// Number of rows.
+    pub fn count(&self) -> usize {
+        match self {
+            Rows::Run(run) => run.len(),
+            Rows::Runs(_, count) => *count,
+        }
+    }
+
+    fn runs(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        match self {
+            Rows::Run(run) => std::slice::from_ref(run),
+            Rows::Runs(runs, _) => runs,
+        }
+        .iter()
+        .cloned()
+    }
+
+    /// Their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.runs().flatten()
+    }
 }
 
 impl<T: Copy + Default> Plain<T> {
-    /// Appends some rows of another column, given in order.
-    fn append_rows(&mut self, other: &Plain<T>, rows: &[u32]) {
-        self.values.reserve(rows.len());
-        for run in runs(rows) {
+    /// Appends some rows of another column.
+    fn append(&mut self, other: &Plain<T>, rows: &Rows) {
+        self.values.reserve(rows.count());
+        for run in rows.runs() {
             self.values.extend_from_slice(&other.values[run.clone()]);
             self.validity.extend(&other.validity, run);
         }
@@ -620,6 +670,27 @@ impl ListColumn {
         }
     }
 
+    /// A column of the same list in every row.
+    pub fn constant(list: &[&[u8]], rows: usize) -> Self {
+        let mut column = ListColumn::new();
+        list.iter().for_each(|item| column.push_item(item));
+        if let (1.., Some(more)) = (list.len(), rows.checked_sub(1)) {
+            column.items.keys = column.items.keys.repeat(1 + more);
+            column.items.validity = Validity::all_valid(column.items.keys.len());
+        }
+        column.ends = (1..=rows).map(|row| (row * list.len()) as i64).collect();
+        column.validity = Validity::all_valid(rows);
+        column
+    }
+
+    /// A column without a list in any row.
+    pub fn nulls(rows: usize) -> Self {
+        let mut column = ListColumn::new();
+        column.ends = vec![0; rows];
+        column.validity.extend_null(rows);
+        column
+    }
+
     /// Appends an item to the row being filled.
     #[inline]
     pub fn push_item(&mut self, text: &[u8]) {
@@ -638,6 +709,23 @@ impl ListColumn {
     pub fn push_null(&mut self) {
         self.ends.push(self.items.len() as i64);
         self.validity.push(false);
+    }
+
+    /// Appends some rows of another column.
+    fn append(&mut self, other: &ListColumn, rows: &Rows) {
+        let place = |row: usize| match row {
+            0 => 0,
+            _ => other.ends[row - 1] as usize,
+        };
+        self.ends.reserve(rows.count());
+        for run in rows.runs() {
+            let items = place(run.start)..place(run.end);
+            let shift = self.items.len() as i64 - items.start as i64;
+            self.items.append(&other.items, &Rows::Run(items));
+            let ends = &other.ends[run.clone()];
+            self.ends.extend(ends.iter().map(|end| end + shift));
+            self.validity.extend(&other.validity, run);
+        }
     }
 
     /// Cuts to `len` finished rows and takes back the items of an unfinished one.
@@ -735,33 +823,16 @@ impl ColumnData {
         }
     }
 
-    /// Appends some rows of another column of the same type, given in order; a column of another type
-    /// is ignored in release builds, since the caller made both from one contract.
-    pub fn append_rows(&mut self, other: &ColumnData, rows: &[u32]) {
+    /// Appends some rows of another column of the same type; a column of another type is ignored in
+    /// release builds, since the caller made both from one contract.
+    pub fn append(&mut self, other: &ColumnData, rows: &Rows) {
         match (self, other) {
-            (ColumnData::Text(to), ColumnData::Text(from)) => to.append_rows(from, rows),
-            (ColumnData::Int(to), ColumnData::Int(from)) => to.append_rows(from, rows),
-            (ColumnData::Long(to), ColumnData::Long(from)) => to.append_rows(from, rows),
-            (ColumnData::Double(to), ColumnData::Double(from)) => to.append_rows(from, rows),
-            (ColumnData::Boolean(to), ColumnData::Boolean(from)) => to.append_rows(from, rows),
-            (ColumnData::List(to), ColumnData::List(from)) => {
-                for &row in rows {
-                    let row = row as usize;
-                    if !from.validity.get(row) {
-                        to.push_null();
-                        continue;
-                    }
-                    let begin = if row == 0 {
-                        0
-                    } else {
-                        from.ends[row - 1] as usize
-                    };
-                    for item in begin..from.ends[row] as usize {
-                        to.push_item(from.items.get(item).unwrap_or_default());
-                    }
-                    to.finish_row();
-                }
-            }
+            (ColumnData::Text(to), ColumnData::Text(from)) => to.append(from, rows),
+            (ColumnData::Int(to), ColumnData::Int(from)) => to.append(from, rows),
+            (ColumnData::Long(to), ColumnData::Long(from)) => to.append(from, rows),
+            (ColumnData::Double(to), ColumnData::Double(from)) => to.append(from, rows),
+            (ColumnData::Boolean(to), ColumnData::Boolean(from)) => to.append(from, rows),
+            (ColumnData::List(to), ColumnData::List(from)) => to.append(from, rows),
             _ => debug_assert!(false, "columns of different types"),
         }
     }
@@ -854,8 +925,8 @@ mod tests {
             }
             let picked: Vec<u32> = picked.into_iter().filter(|&row| row < rows.len()).map(|row| row as u32).collect();
             expected.extend(picked.iter().map(|&row| rows[row as usize].as_deref()));
-            to.append_rows(&from, &picked);
-            numbers.1.append_rows(&numbers.0, &picked);
+            to.append(&from, &Rows::new(&picked));
+            numbers.1.append(&numbers.0, &Rows::new(&picked));
             prop_assert_eq!(to.len(), expected.len());
             for (row, expected) in expected.into_iter().enumerate() {
                 prop_assert_eq!(to.get(row), expected.map(str::as_bytes));

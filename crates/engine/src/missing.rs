@@ -60,6 +60,15 @@ impl Imputer {
             fill(data, &rows, &imputed.default);
             filled.push((imputed.name.as_bytes(), rows.into_iter().peekable()));
         }
+        let rows = batch.offsets.len();
+        if filled.iter().all(|(_, filled)| filled.len() == rows) {
+            let names: Vec<&[u8]> = filled.iter().map(|(name, _)| *name).collect();
+            batch.columns.push(ColumnData::List(match names.is_empty() {
+                true => ListColumn::nulls(rows),
+                false => ListColumn::constant(&names, rows),
+            }));
+            return;
+        }
         let mut column = ListColumn::new();
         for row in 0..batch.offsets.len() {
             let mut any = false;

@@ -7,7 +7,7 @@ use tarn_core::quarantine::{self as table, Encoding};
 use tarn_core::schema::system;
 
 use crate::batch::Rejected;
-use crate::column::{ColumnData, Plain, TextColumn};
+use crate::column::{ColumnData, Plain, Rows, TextColumn};
 use crate::protect::Protector;
 use crate::render;
 
@@ -81,7 +81,7 @@ pub fn columns<'a>(
         let mut data = ColumnData::new(&column.kept_type());
         for row in rejected {
             match (row.row, turned_away.get(index)) {
-                (Some(row), Some(from)) => data.append_rows(from, &[row as u32]),
+                (Some(row), Some(from)) => data.append(from, &Rows::one(row)),
                 _ => data.push_null(),
             }
         }

@@ -7,7 +7,7 @@ use tarn_core::schema::system;
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::batch::Batch;
-use crate::column::ColumnData;
+use crate::column::{ColumnData, Rows};
 use crate::dedup::{Deduplicator, ExistingFile, Identity, Suspect};
 use crate::ingest::{DUPLICATE, Job, Sink};
 use crate::render;
@@ -202,8 +202,9 @@ impl<'a> DuplicateFilter<'a> {
         if aside.is_empty() {
             return Ok(());
         }
+        let runs = Rows::new(&aside);
         for (to, from) in self.pending.columns.iter_mut().zip(&batch.columns) {
-            to.append_rows(from, &aside);
+            to.append(from, &runs);
         }
         let mut text = std::sync::Arc::unwrap_or_clone(std::mem::take(&mut self.pending.text));
         for &row in &aside {

@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::column::{ColumnData, ListColumn, TextColumn};
+use crate::column::{ColumnData, ListColumn, Rows, TextColumn};
 
 /// Distinct values are counted exactly up to so many (about 9 MiB), told apart by hashes of 64 bits.
 /// Of more, only values whose hash begins with enough zero bits are kept, each with its exact count
@@ -103,9 +103,9 @@ impl Frequencies {
             return;
         }
         if before < NAMED
-            && let (Some(names), Ok(row)) = (&mut self.names, u32::try_from(row))
+            && let Some(names) = &mut self.names
         {
-            names.append_rows(data, &[row]);
+            names.append(data, &Rows::one(row));
             self.named.push(hash);
         }
         while self.counts.len() > DISTINCT_LIMIT {

@@ -314,12 +314,8 @@ impl Reader for JsonLinesReader {
 
     fn next_batch(&mut self) -> Result<Option<Batch>> {
         let columns = self.columns.clone();
-        let batch = Batch {
-            columns: self.empty.next(&columns),
-            ..Batch::default()
-        };
         let mut filling = Filling {
-            batch,
+            batch: self.empty.next(&columns),
             columns: &columns,
             rejected_bytes: 0,
         };
@@ -343,7 +339,7 @@ impl Reader for JsonLinesReader {
             self.current = (!ended).then_some(place);
             break;
         }
-        self.empty.learn(&filling.batch.columns);
+        self.empty.learn(&filling.batch);
         Ok(Some(filling.batch))
     }
 

@@ -13,6 +13,7 @@ const FIRST_INSTANT: i64 = days_from_civil(1, 1, 1) as i64 * MICROS_PER_DAY;
 const AFTER_LAST_INSTANT: i64 = days_from_civil(10_000, 1, 1) as i64 * MICROS_PER_DAY;
 
 /// An instant in microseconds if its year is 1 to 9999, as in ISO 8601.
+#[inline]
 pub fn in_range(micros: i64) -> Option<i64> {
     (FIRST_INSTANT..AFTER_LAST_INSTANT)
         .contains(&micros)

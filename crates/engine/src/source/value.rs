@@ -256,17 +256,20 @@ impl Decoder {
         Ok(())
     }
 
-    /// Appends a whole number to the column that the decoder was made for, where it is taken as it is:
-    /// most values of a database. False where it is for [`Decoder::push`], and nothing was appended.
+    /// Appends a whole number to the column that the decoder was made for, in the common cases. False
+    /// where it is for [`Decoder::push`] to judge, and nothing was appended.
     #[inline(always)]
     pub fn push_integer(&self, value: i64, data: &mut ColumnData) -> bool {
-        let taken = match self.kind {
-            Kind::Long { .. } => true,
-            Kind::Minor { unit, scale, limit } => unit == scale && value.unsigned_abs() < limit,
-            _ => false,
+        let value = match self.kind {
+            Kind::Long { .. } => Some(value),
+            Kind::Minor { unit, scale, limit } if unit == scale => {
+                Some(value).filter(|value| value.unsigned_abs() < limit)
+            }
+            Kind::Epoch { digits: 3 } => value.checked_mul(1000).and_then(time::in_range),
+            _ => None,
         };
-        match data {
-            ColumnData::Long(data) if taken => {
+        match (value, data) {
+            (Some(value), ColumnData::Long(data)) => {
                 data.push(value);
                 true
             }

@@ -247,6 +247,22 @@ impl<'a> Cursor<'a> {
         found
     }
 
+    /// Takes what usually stands before a key: the comma where `first` is false, and one space. True
+    /// where a quote comes next.
+    #[inline(always)]
+    pub(super) fn key_begins(&mut self, first: bool) -> bool {
+        let comma = self.bytes.get(self.at) == Some(&b',');
+        self.at += usize::from(comma);
+        self.at += usize::from(self.bytes.get(self.at) == Some(&b' '));
+        comma != first && self.bytes.get(self.at) == Some(&b'"')
+    }
+
+    /// Moves back to a place where the cursor was before.
+    #[inline]
+    pub(super) fn go_back(&mut self, position: usize) {
+        self.at = position;
+    }
+
     /// Moves over bytes that the caller has compared.
     #[inline]
     pub(super) fn advance(&mut self, length: usize) {
@@ -330,9 +346,50 @@ impl<'a> Cursor<'a> {
         Ok(key)
     }
 
+    /// Takes a string without escapes if one comes next, with no white space before it; takes nothing
+    /// otherwise. Most strings are such, and two words are returned in registers.
+    #[inline(always)]
+    pub fn plain_string(&mut self) -> Option<&'a [u8]> {
+        let (b'"', text) = self.rest().split_first()? else {
+            return None;
+        };
+        let mut length = 0;
+        let mut rest = text;
+        while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
+            let marks = marks(u64::from_le_bytes(*chunk));
+            if marks != 0 {
+                length += (marks.trailing_zeros() / 8) as usize;
+                break;
+            }
+            length += 8;
+            rest = behind;
+        }
+        // The mark that was found, or one of fewer than eight bytes that are left.
+        loop {
+            match text.get(length)? {
+                b'"' => break,
+                b'\\' | 0..0x20 => return None,
+                _ => length += 1,
+            }
+        }
+        self.at += length + 2;
+        text.get(..length)
+    }
+
     /// Takes a string.
     #[inline]
     pub fn string(&mut self) -> Result<Str<'a>> {
+        match self.plain_string() {
+            Some(raw) => Ok(Str {
+                raw,
+                escaped: false,
+            }),
+            None => self.any_string(),
+        }
+    }
+
+    #[inline(never)]
+    fn any_string(&mut self) -> Result<Str<'a>> {
         self.expect(b'"', "a string")?;
         let begin = self.at;
         let mut escaped = false;
@@ -423,7 +480,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a whole number of at most 18 digits if one comes next; takes nothing otherwise.
-    #[inline]
+    #[inline(always)]
     pub fn small_whole(&mut self) -> Option<(i64, &'a [u8])> {
         self.peek();
         let rest = self.rest();

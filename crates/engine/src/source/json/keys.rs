@@ -45,39 +45,54 @@ struct Key {
     next: usize,
 }
 
-/// A text that is compared with what comes next; its first bytes at once, without a call.
+/// A text that is compared with what comes next, without a call where it is short.
 #[derive(Debug, Clone)]
 struct Literal {
     bytes: Box<[u8]>,
+    /// The first 16 bytes, and which of them count.
     head: u128,
     mask: u128,
+    /// The last 16 bytes of a longer text.
+    tail: u128,
 }
 
 impl Literal {
+    const WORD: usize = size_of::<u128>();
+
     fn new(bytes: Box<[u8]>) -> Self {
-        let mut head = [0; 16];
-        let mut mask = [0; 16];
-        for (at, &byte) in bytes.iter().take(16).enumerate() {
+        let mut head = [0; Self::WORD];
+        let mut mask = [0; Self::WORD];
+        for (at, &byte) in bytes.iter().take(Self::WORD).enumerate() {
             (head[at], mask[at]) = (byte, 0xff);
         }
         Literal {
-            bytes,
             head: u128::from_le_bytes(head),
             mask: u128::from_le_bytes(mask),
+            tail: bytes
+                .last_chunk()
+                .map_or(0, |tail| u128::from_le_bytes(*tail)),
+            bytes,
         }
     }
 
     /// Takes the literal if it is what comes next.
-    #[inline]
+    #[inline(always)]
     fn take(&self, cursor: &mut Cursor<'_>) -> bool {
-        match cursor.rest().first_chunk::<16>() {
-            Some(chunk) if u128::from_le_bytes(*chunk) & self.mask != self.head => false,
-            Some(_) if self.bytes.len() <= 16 => {
-                cursor.advance(self.bytes.len());
-                true
-            }
-            _ => cursor.take(&self.bytes),
+        let rest = cursor.rest();
+        let length = self.bytes.len();
+        let same = match rest.first_chunk() {
+            Some(head) if u128::from_le_bytes(*head) & self.mask != self.head => false,
+            Some(_) if length <= Self::WORD => true,
+            Some(_) if length <= 2 * Self::WORD => rest
+                .get(length - Self::WORD..)
+                .and_then(|tail| tail.first_chunk())
+                .is_some_and(|tail| u128::from_le_bytes(*tail) == self.tail),
+            _ => rest.starts_with(&self.bytes),
+        };
+        if same {
+            cursor.advance(length);
         }
+        same
     }
 }
 
@@ -91,6 +106,7 @@ pub struct KeyTable {
     by_name: HashMap<Box<[u8]>, usize>,
     object: u32,
     previous: usize,
+    /// The key that was first in the last object.
     first: usize,
     others: HashMap<Box<[u8]>, ()>,
     scratch: Vec<u8>,
@@ -150,23 +166,20 @@ impl KeyTable {
     }
 
     /// Takes the next key and its colon, or the object's end.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<Member, KeyError> {
-        if !cursor.next_member(self.previous == NONE)? {
-            return Ok(Member::End);
-        }
         let guess = match self.keys.get(self.previous) {
             Some(key) => key.next,
             None => self.first,
         };
+        let before = cursor.position();
         let index = match self.keys.get(guess) {
-            Some(key) if key.literal.take(cursor) => guess,
-            _ => match self.look_up(cursor)? {
-                Some(index) => index,
-                None => {
-                    self.previous = self.keys.len();
-                    return Ok(Member::Other);
-                }
+            Some(key) if cursor.key_begins(self.previous == NONE) && key.literal.take(cursor) => {
+                guess
+            }
+            _ => match self.look_up(cursor, before)? {
+                Member::Key(index) => index,
+                member => return Ok(member),
             },
         };
         self.previous = index;
@@ -180,27 +193,34 @@ impl KeyTable {
     }
 
     /// The key by its name, remembered as the one that follows the key before.
-    fn look_up(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<usize>, KeyError> {
+    #[inline(never)]
+    fn look_up(&mut self, cursor: &mut Cursor<'_>, begin: usize) -> Result<Member, KeyError> {
+        cursor.go_back(begin);
+        if !cursor.next_member(self.previous == NONE)? {
+            return Ok(Member::End);
+        }
         let key = cursor.key()?;
         let mut scratch = std::mem::take(&mut self.scratch);
         let text = key.text(&mut scratch);
         let found = match self.by_name.get(text) {
-            Some(&index) => Ok(Some(index)),
+            Some(&index) => Ok(Member::Key(index)),
             None if self.keys.len() < self.known + UNKNOWN_LIMIT => {
-                Ok(Some(self.add(&String::from_utf8_lossy(text))))
+                Ok(Member::Key(self.add(&String::from_utf8_lossy(text))))
             }
             None if self.others.insert(text.into(), ()).is_some() => Err(KeyError::Duplicate(
                 String::from_utf8_lossy(text).into_owned(),
             )),
-            None => Ok(None),
+            None => Ok(Member::Other),
         };
         self.scratch = scratch;
-        if let Ok(Some(index)) = found {
-            match self.keys.get_mut(self.previous) {
+        match found {
+            Ok(Member::Key(index)) => match self.keys.get_mut(self.previous) {
                 Some(previous) => previous.next = index,
                 None if self.previous == NONE => self.first = index,
                 None => {}
-            }
+            },
+            Ok(Member::Other) => self.previous = self.keys.len(),
+            Ok(Member::End) | Err(_) => {}
         }
         found
     }

@@ -41,7 +41,7 @@ fn eight_digits(word: u64) -> u64 {
 
 /// Reads digits from `at`; returns where they end and the value so far, which wraps around where
 /// there are too many. Eight bytes at a time, without a branch per digit: numbers differ in length.
-#[inline]
+#[inline(always)]
 fn digits(bytes: &[u8], mut at: usize, mut value: u64) -> (usize, u64) {
     const THREES: u64 = 0x3030_3030_3030_3030;
     const HIGH: u64 = 0xF0F0_F0F0_F0F0_F0F0;
@@ -76,7 +76,7 @@ fn digits(bytes: &[u8], mut at: usize, mut value: u64) -> (usize, u64) {
 impl<'a> Number<'a> {
     /// Reads the number at the start of `bytes`. The error is the place of the first byte that
     /// does not fit the grammar.
-    #[inline]
+    #[inline(always)]
     pub fn read(bytes: &'a [u8]) -> Result<Number<'a>, usize> {
         let negative = bytes.first() == Some(&b'-');
         let begin = usize::from(negative);
@@ -253,7 +253,7 @@ impl<'a> Number<'a> {
 
 /// The whole number at the start of `bytes` and its length, where it has at most 18 digits, no
 /// fraction and no exponent: what most numbers are. None for anything else.
-#[inline]
+#[inline(always)]
 pub(crate) fn small_whole(bytes: &[u8]) -> Option<(i64, usize)> {
     let negative = bytes.first() == Some(&b'-');
     let begin = usize::from(negative);

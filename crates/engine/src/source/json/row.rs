@@ -181,11 +181,9 @@ impl RowReader {
                 continue;
             };
             filled += 1;
-            let begin = cursor.clone();
-            for (number, &index) in targets.iter().enumerate() {
-                if number > 0 {
-                    cursor = begin.clone();
-                }
+            let begin = cursor.position();
+            for &index in targets {
+                cursor.go_back(begin);
                 if let (Some(Some(decoder)), Some(data)) =
                     (self.decoders.get(index), columns.get_mut(index))
                 {
@@ -363,7 +361,10 @@ fn read_value(
 ) -> Result<(), RowFault> {
     let value = match cursor.peek() {
         b'"' => {
-            let text = cursor.string()?.text(scratch);
+            let text = match cursor.plain_string() {
+                Some(text) => text,
+                None => cursor.string()?.text(scratch),
+            };
             if decoder.is_text()
                 && let ColumnData::Text(data) = data
             {
@@ -372,7 +373,16 @@ fn read_value(
             }
             Scalar::Text(text)
         }
-        b'-' | b'0'..=b'9' => Scalar::Number(cursor.number()?),
+        b'-' | b'0'..=b'9' => {
+            let before = cursor.position();
+            if let Some((whole, _)) = cursor.small_whole() {
+                if decoder.push_integer(whole, data) {
+                    return Ok(());
+                }
+                cursor.go_back(before);
+            }
+            Scalar::Number(cursor.number()?)
+        }
         b't' | b'f' => Scalar::Boolean(cursor.boolean()?),
         b'n' => {
             cursor.null()?;

@@ -351,12 +351,8 @@ impl Filling<'_> {
 
 impl Reader for SocialReader {
     fn next_batch(&mut self) -> Result<Option<Batch>> {
-        let batch = Batch {
-            columns: self.empty.next(&self.columns),
-            ..Batch::default()
-        };
         let mut filling = Filling {
-            batch,
+            batch: self.empty.next(&self.columns),
             columns: &self.columns,
             fields: &mut self.fields,
             plain: &mut self.plain,
@@ -410,7 +406,7 @@ impl Reader for SocialReader {
             }
         }
         let batch = filling.batch;
-        self.empty.learn(&batch.columns);
+        self.empty.learn(&batch);
         Ok(Some(batch))
     }
 }

@@ -146,8 +146,9 @@ impl Texts {
         &self.bytes[begin..self.ends[index] as usize]
     }
 
+    /// Appends a text, which must be valid UTF-8.
     #[inline]
-    fn push(&mut self, text: &[u8]) {
+    pub fn push(&mut self, text: &[u8]) {
         self.bytes.extend_from_slice(text);
         self.ends.push(self.bytes.len() as i64);
     }
@@ -166,7 +167,8 @@ impl Texts {
             .extend(other.ends[range].iter().map(|end| end + shift));
     }
 
-    fn truncate(&mut self, len: usize) {
+    /// Cuts to `len` texts.
+    pub fn truncate(&mut self, len: usize) {
         self.ends.truncate(len);
         self.bytes
             .truncate(self.ends.last().copied().unwrap_or(0) as usize);

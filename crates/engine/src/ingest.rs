@@ -94,7 +94,7 @@ impl<'a> Sink<'a> {
                 quarantine_fields.clone(),
                 quarantine_partitioning.as_ref(),
                 WriterOptions {
-                    partition_bytes: 4 << 20,
+                    group_bytes: 4 << 20,
                     ..WriterOptions::default()
                 },
             )?,

@@ -5,7 +5,7 @@ mod check_digits;
 mod keys;
 mod redact;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 pub use check_digits::{is_iban, is_luhn};
 pub use keys::{KEY_BYTES, KeyInfo, KeyRing, PseudonymKey};
@@ -84,14 +84,15 @@ pub const MASK: &str = "***";
 /// of an IPv6 one (`2001:db8:1::/48`). An IPv4 address written as IPv6 is one. None for any other
 /// text, a host name for example.
 pub fn network(text: &str) -> Option<String> {
-    let v4 = |address: Ipv4Addr| {
-        let [a, b, c, _] = address.octets();
-        format!("{a}.{b}.{c}.0/24")
+    // An IPv4 address has one text only, so the network's is its beginning.
+    let v4 = |address: &str| {
+        let (network, _) = address.rsplit_once('.')?;
+        Some([network, ".0/24"].concat())
     };
     match text.parse::<IpAddr>().ok()? {
-        IpAddr::V4(address) => Some(v4(address)),
+        IpAddr::V4(_) => v4(text),
         IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(mapped) => Some(v4(mapped)),
+            Some(mapped) => v4(&mapped.to_string()),
             None => {
                 let [a, b, c, ..] = address.segments();
                 Some(format!("{}/48", Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0)))

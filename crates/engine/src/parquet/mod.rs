@@ -1,7 +1,9 @@
 //! Parquet files as Iceberg wants them: field ids, zstd, statistics, one file per partition.
 
+mod chunk;
 mod compress;
-mod numbers;
+mod dictionary;
+mod page;
 pub(crate) mod writer;
 
 pub use writer::{ParquetFile, PartitionedWriter, WriterOptions};

@@ -8,18 +8,17 @@ use std::path::{Path, PathBuf};
 use polars::error::PolarsError;
 use polars_arrow::datatypes::ArrowSchema;
 use polars_parquet::write::{
-    CompressionOptions, DynIter, DynStreamingIterator, Encoding, FileWriter, StatisticsOptions,
-    Version, WriteOptions, array_to_columns,
+    CompressedPage, CompressionOptions, DynIter, DynStreamingIterator, FallibleStreamingIterator,
+    FileWriter, StatisticsOptions, Version, WriteOptions,
 };
-use tarn_core::schema::{
-    ColumnType, PartitionUnit, PartitionValue, Partitioning, TableField, system,
-};
+use tarn_core::schema::{PartitionUnit, PartitionValue, Partitioning, TableField};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::arrow;
 use crate::column::{ColumnData, Rows};
+use crate::parquet::chunk::ColumnChunk;
 use crate::parquet::compress::PageCompressor;
-use crate::parquet::numbers;
+use crate::parquet::page::{Shape, unwritable};
 
 /// A finished file in the staging folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,11 +36,16 @@ pub struct ParquetFile {
 /// Bounds of a writer's memory.
 #[derive(Debug, Clone, Copy)]
 pub struct WriterOptions {
-    /// Part of a batch with at least so many rows becomes a row group at once.
-    pub direct_rows: usize,
-    /// Smaller parts are collected until a partition has so many bytes.
-    pub partition_bytes: usize,
-    /// All collected parts together hold at most so many bytes.
+    /// Part of a batch with at least so many rows becomes a page of each column at once.
+    pub page_rows: usize,
+    /// Smaller parts are collected until a partition has so many rows or bytes.
+    pub collected_rows: usize,
+    pub collected_bytes: usize,
+    /// A row group is written once it has so many rows or bytes: its compressed pages, and the
+    /// dictionaries of its columns.
+    pub group_rows: usize,
+    pub group_bytes: usize,
+    /// What all partitions have in memory is at most so many bytes.
     pub total_bytes: usize,
     /// At most so many files are open; one more closes the one that was written to longest ago.
     pub open_files: usize,
@@ -50,17 +54,43 @@ pub struct WriterOptions {
 impl Default for WriterOptions {
     fn default() -> Self {
         WriterOptions {
-            direct_rows: 16 * 1024,
-            partition_bytes: 8 << 20,
+            page_rows: 4 * 1024,
+            collected_rows: 16 * 1024,
+            collected_bytes: 4 << 20,
+            group_rows: 128 * 1024,
+            group_bytes: 10 << 20,
             total_bytes: 12 << 20,
             open_files: 64,
         }
     }
 }
 
+/// Rows of a partition that are too few for a page.
 struct Collected {
     columns: Vec<ColumnData>,
     rows: usize,
+}
+
+/// A row group that is being filled.
+struct RowGroup {
+    chunks: Vec<ColumnChunk>,
+    rows: usize,
+}
+
+/// What a partition has in memory.
+#[derive(Default)]
+struct Pending {
+    group: Option<RowGroup>,
+    collected: Option<Collected>,
+}
+
+impl Pending {
+    fn memory(&self) -> usize {
+        let collected = self.collected.iter().flat_map(|rows| &rows.columns);
+        let chunks = self.group.iter().flat_map(|group| &group.chunks);
+        collected.map(ColumnData::memory).sum::<usize>()
+            + chunks.map(ColumnChunk::memory).sum::<usize>()
+    }
 }
 
 struct OpenFile {
@@ -74,12 +104,12 @@ struct OpenFile {
 pub struct PartitionedWriter {
     folder: PathBuf,
     stem: String,
-    fields: Vec<TableField>,
+    shapes: Vec<Shape>,
     schema: ArrowSchema,
     /// The column that decides the partition, and the unit.
     partition: Option<(usize, PartitionUnit)>,
     options: WriterOptions,
-    collected: BTreeMap<PartitionValue, Collected>,
+    pending: BTreeMap<PartitionValue, Pending>,
     open: BTreeMap<PartitionValue, OpenFile>,
     finished: Vec<ParquetFile>,
     compressor: PageCompressor,
@@ -119,52 +149,13 @@ fn storage(message: String) -> impl FnOnce(std::io::Error) -> Error {
     move |error| Error::new(ErrorKind::Storage, message).with_source(error)
 }
 
-fn unwritable(error: PolarsError) -> Error {
-    Error::new(ErrorKind::Storage, "a Parquet file cannot be written").with_source(error)
-}
-
-fn write_options(field: &TableField) -> WriteOptions {
+fn file_options() -> WriteOptions {
     WriteOptions {
-        statistics: StatisticsOptions {
-            min_value: true,
-            max_value: true,
-            distinct_count: false,
-            null_count: true,
-            // Which files hold rows of a source object is answered from exact bounds.
-            binary_statistics_truncate_length: Some(if field.field.name == system::SOURCE_URI {
-                0
-            } else {
-                64
-            }),
-        },
+        statistics: StatisticsOptions::default(),
         version: Version::V1,
-        // Pages are compressed by `PageCompressor`.
         compression: CompressionOptions::Uncompressed,
         data_page_size: None,
     }
-}
-
-/// Level 1 costs a third of level 3 for about 5 % more bytes.
-const ZSTD_LEVEL: i32 = 1;
-
-/// The encoding of a column; None where its numbers decide.
-fn encoding(column: &ColumnData, field: &TableField) -> Option<Encoding> {
-    Some(match column {
-        ColumnData::Text(text) if text.interned => Encoding::RleDictionary,
-        // Texts that hardly repeat: their bytes end to end compress better and faster than with a length
-        // before each.
-        ColumnData::Text(_) => Encoding::DeltaLengthByteArray,
-        // Offsets and instants mostly grow row by row: their differences are small.
-        ColumnData::Long(_)
-            if field.field.ty == ColumnType::Timestamp
-                || field.field.name == system::SOURCE_OFFSET =>
-        {
-            Encoding::DeltaBinaryPacked
-        }
-        ColumnData::List(list) if list.items.interned => Encoding::RleDictionary,
-        ColumnData::Int(_) | ColumnData::Long(_) | ColumnData::Double(_) => return None,
-        _ => Encoding::Plain,
-    })
 }
 
 impl PartitionedWriter {
@@ -187,17 +178,24 @@ impl PartitionedWriter {
                     })
             })
             .transpose()?;
+        let schema = arrow::schema(&fields);
+        // What the types of the columns are in a file is told by one that is never written.
+        let types = FileWriter::try_new(std::io::sink(), schema.clone(), file_options())
+            .map_err(unwritable)?;
+        let types = types.parquet_schema().fields();
+        let shapes = fields.iter().zip(types);
+        let shapes = shapes.map(|(field, type_)| Shape::new(field, type_));
         Ok(PartitionedWriter {
             folder: folder.to_owned(),
             stem: stem.to_owned(),
-            schema: arrow::schema(&fields),
-            fields,
+            shapes: shapes.collect::<Result<_>>()?,
+            schema,
             partition,
             options,
-            collected: BTreeMap::new(),
+            pending: BTreeMap::new(),
             open: BTreeMap::new(),
             finished: Vec::new(),
-            compressor: PageCompressor::new(ZSTD_LEVEL)?,
+            compressor: PageCompressor::new()?,
             clock: 0,
         })
     }
@@ -208,31 +206,26 @@ impl PartitionedWriter {
             return Ok(());
         }
         match self.split(&columns, rows)? {
-            Split::One(partition) => {
-                if rows >= self.options.direct_rows && !self.collected.contains_key(&partition) {
-                    return self.write_row_group(partition, columns, rows);
-                }
-                self.collect(partition, &columns, &Rows::Run(0..rows))?;
-            }
+            Split::One(partition) => self.take(partition, columns, rows)?,
             Split::Many(parts) => {
                 for (partition, part) in parts {
-                    self.collect(partition, &columns, &Rows::new(&part))?;
+                    let mut own: Vec<ColumnData> =
+                        columns.iter().map(ColumnData::empty_like).collect();
+                    let part = Rows::new(&part);
+                    for (to, from) in own.iter_mut().zip(&columns) {
+                        to.append(from, &part);
+                    }
+                    self.take(partition, own, part.count())?;
                 }
             }
         }
-        while self
-            .collected
-            .values()
-            .map(Collected::memory)
-            .sum::<usize>()
-            > self.options.total_bytes
-        {
-            let Some(largest) = self
-                .collected
+        while self.pending.values().map(Pending::memory).sum::<usize>() > self.options.total_bytes {
+            let largest = self
+                .pending
                 .iter()
-                .max_by_key(|(_, collected)| collected.memory())
-                .map(|(&partition, _)| partition)
-            else {
+                .max_by_key(|(_, pending)| pending.memory())
+                .map(|(&partition, _)| partition);
+            let Some(largest) = largest else {
                 break;
             };
             self.flush(largest)?;
@@ -242,7 +235,7 @@ impl PartitionedWriter {
 
     /// Ends all files and gives them back in partition order.
     pub fn finish(mut self) -> Result<Vec<ParquetFile>> {
-        for partition in self.collected.keys().copied().collect::<Vec<_>>() {
+        for partition in self.pending.keys().copied().collect::<Vec<_>>() {
             self.flush(partition)?;
         }
         for partition in self.open.keys().copied().collect::<Vec<_>>() {
@@ -292,78 +285,101 @@ impl PartitionedWriter {
         Ok(Split::Many(by_day))
     }
 
-    fn collect(
-        &mut self,
-        partition: PartitionValue,
-        columns: &[ColumnData],
-        rows: &Rows,
-    ) -> Result<()> {
-        let collected = self
-            .collected
-            .entry(partition)
-            .or_insert_with(|| Collected {
-                columns: columns.iter().map(ColumnData::empty_like).collect(),
-                rows: 0,
-            });
-        for (to, from) in collected.columns.iter_mut().zip(columns) {
-            to.append(from, rows);
-        }
-        collected.rows += rows.count();
-        if collected.rows >= 4 * self.options.direct_rows
-            || collected.memory() >= self.options.partition_bytes
-        {
-            self.flush(partition)?;
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self, partition: PartitionValue) -> Result<()> {
-        match self.collected.remove(&partition) {
-            Some(collected) => self.write_row_group(partition, collected.columns, collected.rows),
-            None => Ok(()),
-        }
-    }
-
-    fn write_row_group(
+    /// Takes rows of one partition: as a page of each column, or to those that wait for more.
+    fn take(
         &mut self,
         partition: PartitionValue,
         columns: Vec<ColumnData>,
         rows: usize,
     ) -> Result<()> {
+        let options = self.options;
+        let pending = self.pending.entry(partition).or_default();
+        let (columns, rows) = match &mut pending.collected {
+            None if rows >= options.page_rows => (columns, rows),
+            None => {
+                pending.collected = Some(Collected { columns, rows });
+                return Ok(());
+            }
+            Some(collected) => {
+                for (to, from) in collected.columns.iter_mut().zip(&columns) {
+                    to.append(from, &Rows::Run(0..rows));
+                }
+                collected.rows += rows;
+                let bytes = collected.columns.iter().map(ColumnData::memory);
+                if collected.rows < options.collected_rows
+                    && bytes.sum::<usize>() < options.collected_bytes
+                {
+                    return Ok(());
+                }
+                let Some(collected) = pending.collected.take() else {
+                    return Ok(());
+                };
+                (collected.columns, collected.rows)
+            }
+        };
+        self.add_page(partition, columns, rows)
+    }
+
+    /// Appends rows to the row group of their partition, as a page of each column.
+    fn add_page(
+        &mut self,
+        partition: PartitionValue,
+        columns: Vec<ColumnData>,
+        rows: usize,
+    ) -> Result<()> {
+        let group = self
+            .pending
+            .entry(partition)
+            .or_default()
+            .group
+            .get_or_insert_with(|| RowGroup {
+                chunks: self.shapes.iter().map(ColumnChunk::new).collect(),
+                rows: 0,
+            });
+        let chunks = group.chunks.iter_mut().zip(&self.shapes);
+        for (column, (chunk, shape)) in columns.into_iter().zip(chunks) {
+            chunk.add(column, shape, &mut self.compressor)?;
+        }
+        group.rows += rows;
+        let bytes = group.chunks.iter().map(ColumnChunk::memory);
+        if group.rows >= self.options.group_rows || bytes.sum::<usize>() >= self.options.group_bytes
+        {
+            self.write_group(partition)?;
+        }
+        Ok(())
+    }
+
+    /// Writes everything that a partition has in memory.
+    fn flush(&mut self, partition: PartitionValue) -> Result<()> {
+        let pending = self.pending.get_mut(&partition);
+        if let Some(collected) = pending.and_then(|pending| pending.collected.take()) {
+            self.add_page(partition, collected.columns, collected.rows)?;
+        }
+        self.write_group(partition)?;
+        self.pending.remove(&partition);
+        Ok(())
+    }
+
+    /// Writes the row group of a partition, if it has rows.
+    fn write_group(&mut self, partition: PartitionValue) -> Result<()> {
+        let pending = self.pending.get_mut(&partition);
+        let Some(group) = pending.and_then(|pending| pending.group.take()) else {
+            return Ok(());
+        };
+        let mut columns = Vec::with_capacity(group.chunks.len());
+        for (chunk, shape) in group.chunks.into_iter().zip(&self.shapes) {
+            columns.push(chunk.finish(shape, &mut self.compressor)?);
+        }
         self.clock += 1;
         let clock = self.clock;
         let file = self.open_file(partition)?;
         file.used = clock;
-        file.rows += rows as u64;
-        let types = file.writer.parquet_schema().fields().to_vec();
-        let mut pages = Vec::with_capacity(columns.len());
-        for ((column, field), type_) in columns.into_iter().zip(&self.fields).zip(types) {
-            let options = write_options(field);
-            let encoding = encoding(&column, field);
-            let array = arrow::storage_array(column, field)?;
-            pages.push((array, type_, options, encoding));
-        }
-        // Each column is encoded when the file takes it: one column's pages are in memory at a time.
-        let compressor = self.compressor.clone();
-        let row_group = DynIter::new(pages.into_iter().map(move |(array, type_, options, encoding)| {
-            let (array, encoding) = match encoding {
-                Some(encoding) => (array, encoding),
-                None => numbers::encoded(array)?,
-            };
-            let mut columns = array_to_columns(array, type_, options, &[encoding])?;
-            let pages = columns.pop().ok_or_else(|| {
-                PolarsError::ComputeError("a column without pages".into())
-            })?;
-            Ok(DynStreamingIterator::new(
-                polars_parquet::write::fallible_streaming_iterator::FallibleStreamingIterator::map_err(
-                    compressor.pages(pages),
-                    PolarsError::from,
-                ),
-            ))
-        }));
-        let file = self.open_file(partition)?;
+        file.rows += group.rows as u64;
+        let columns = columns
+            .into_iter()
+            .map(|pages| Ok(DynStreamingIterator::new(Pages::new(pages))));
         file.writer
-            .write(rows as u64, row_group)
+            .write(group.rows as u64, DynIter::new(columns))
             .map_err(unwritable)
     }
 
@@ -384,14 +400,9 @@ impl PartitionedWriter {
                 .join(format!("{}-{number:05}.parquet", self.stem));
             let file = File::create(&path)
                 .map_err(storage(format!("{} cannot be created", path.display())))?;
-            let options = WriteOptions {
-                statistics: StatisticsOptions::default(),
-                version: Version::V1,
-                compression: CompressionOptions::Uncompressed,
-                data_page_size: None,
-            };
-            let writer = FileWriter::try_new(BufWriter::new(file), self.schema.clone(), options)
-                .map_err(unwritable)?;
+            let writer =
+                FileWriter::try_new(BufWriter::new(file), self.schema.clone(), file_options())
+                    .map_err(unwritable)?;
             self.open.insert(
                 partition,
                 OpenFile {
@@ -435,9 +446,32 @@ enum Split {
     Many(BTreeMap<PartitionValue, Vec<u32>>),
 }
 
-impl Collected {
-    fn memory(&self) -> usize {
-        self.columns.iter().map(ColumnData::memory).sum()
+/// The pages of a column, one by one as the library takes them.
+struct Pages {
+    left: std::vec::IntoIter<CompressedPage>,
+    current: Option<CompressedPage>,
+}
+
+impl Pages {
+    fn new(pages: Vec<CompressedPage>) -> Self {
+        Pages {
+            left: pages.into_iter(),
+            current: None,
+        }
+    }
+}
+
+impl FallibleStreamingIterator for Pages {
+    type Item = CompressedPage;
+    type Error = PolarsError;
+
+    fn advance(&mut self) -> std::result::Result<(), PolarsError> {
+        self.current = self.left.next();
+        Ok(())
+    }
+
+    fn get(&self) -> Option<&CompressedPage> {
+        self.current.as_ref()
     }
 }
 

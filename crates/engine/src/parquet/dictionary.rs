@@ -1,0 +1,251 @@
+//! The distinct values of a column in a row group, numbered as they come, for as long as that pays.
+
+use std::hash::{BuildHasher, Hash};
+
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use crate::column::{TextColumn, Texts};
+
+/// After so many values of a row group it is looked whether any came twice.
+const TRIAL_VALUES: usize = 1024;
+
+/// After so many values they must repeat clearly.
+const SETTLED_VALUES: usize = 32 * 1024;
+
+/// The texts of a dictionary have at most about so many bytes: a reader keeps them in memory.
+const LARGEST_BYTES: usize = 4 << 20;
+
+/// Texts of so many bytes and more are long: a number in their place saves much.
+const LONG_BYTES: usize = 32;
+
+/// Which part of the values may be distinct for a dictionary to pay.
+enum Worth {
+    /// Little is saved per value, since zstd finds the zeros of a whole number and the digits of an id,
+    /// and nothing in the number that stands for it: a quarter.
+    Whole,
+    /// Half.
+    Short,
+    /// Much is saved per value: three quarters, and nearly all in the beginning, since values from a
+    /// large stock repeat little there.
+    Long,
+}
+
+impl Worth {
+    fn pays(&self, distinct: usize, values: usize) -> bool {
+        distinct
+            <= match self {
+                Worth::Whole => values / 4,
+                Worth::Short => values / 2,
+                Worth::Long if values < SETTLED_VALUES => values - values / 16,
+                Worth::Long => values - values / 4,
+            }
+    }
+}
+
+/// Distinct values by their numbers.
+trait Store<V> {
+    fn has(&self, number: u32, value: V) -> bool;
+    fn add(&mut self, value: V);
+}
+
+impl Store<&[u8]> for Texts {
+    #[inline]
+    fn has(&self, number: u32, value: &[u8]) -> bool {
+        self.get(number as usize) == value
+    }
+
+    fn add(&mut self, value: &[u8]) {
+        self.push(value);
+    }
+}
+
+impl Store<u64> for Vec<u64> {
+    #[inline]
+    fn has(&self, number: u32, value: u64) -> bool {
+        self.get(number as usize) == Some(&value)
+    }
+
+    fn add(&mut self, value: u64) {
+        self.push(value);
+    }
+}
+
+/// Numbers the values of a column.
+#[derive(Default)]
+struct Numbering {
+    /// The hash of a value and its number.
+    table: HashTable<(u32, u32)>,
+    hasher: DefaultHashBuilder,
+    /// Values that were numbered, repeated ones each time.
+    values: usize,
+    distinct: u32,
+    closed: bool,
+}
+
+impl Numbering {
+    /// The number of a value among the distinct ones of `store`, where it is added if it is new.
+    #[inline]
+    fn number<V: Hash + Copy>(&mut self, value: V, store: &mut impl Store<V>) -> u32 {
+        let wide = |hash: u32| u64::from(hash) << 32 | u64::from(hash);
+        let hash = self.hasher.hash_one(value) as u32;
+        let entry = self.table.entry(
+            wide(hash),
+            |&(other, number)| other == hash && store.has(number, value),
+            |&(other, _)| wide(other),
+        );
+        match entry {
+            Entry::Occupied(entry) => entry.get().1,
+            Entry::Vacant(entry) => {
+                let number = self.distinct;
+                entry.insert((hash, number));
+                self.distinct += 1;
+                store.add(value);
+                number
+            }
+        }
+    }
+
+    /// Whether the first values of a row group, of which these have been numbered, were all distinct.
+    #[inline]
+    fn hopeless(&self, numbered: usize) -> bool {
+        self.values == 0 && numbered == TRIAL_VALUES && self.distinct as usize == TRIAL_VALUES
+    }
+
+    /// Takes a page's numbers, or forgets what it added and numbers nothing more.
+    fn settle(&mut self, worth: Worth, before: u32, numbers: Vec<u32>) -> Option<Vec<u32>> {
+        let values = self.values + numbers.len();
+        if worth.pays(self.distinct as usize, values) {
+            self.values = values;
+            return Some(numbers);
+        }
+        self.close(before);
+        None
+    }
+
+    fn close(&mut self, before: u32) {
+        self.closed = true;
+        self.distinct = before;
+        self.table = HashTable::new();
+    }
+
+    fn memory(&self) -> usize {
+        self.table.capacity() * size_of::<(u32, u32)>()
+    }
+}
+
+/// The dictionary of a column of texts.
+#[derive(Default)]
+pub(super) struct TextDictionary {
+    numbering: Numbering,
+    /// The distinct texts by their numbers.
+    pub texts: Texts,
+}
+
+impl TextDictionary {
+    /// The numbers of a page's texts without its nulls; None where they are to be stored as they are.
+    pub fn numbers(&mut self, column: &TextColumn) -> Option<Vec<u32>> {
+        if column.validity.nulls() == column.len() {
+            return Some(Vec::new());
+        }
+        if self.numbering.closed {
+            return None;
+        }
+        let before = self.numbering.distinct;
+        let mut numbers = Vec::with_capacity(column.len());
+        // The number of each distinct text of the column, from 1.
+        let mut known = vec![
+            0u32;
+            if column.interned {
+                column.texts.len()
+            } else {
+                0
+            }
+        ];
+        for row in 0..column.len() {
+            if !column.validity.get(row) {
+                continue;
+            }
+            if column.interned {
+                let key = column.keys[row] as usize;
+                if known[key] == 0 {
+                    let text = column.texts.get(key);
+                    known[key] = 1 + self.numbering.number(text, &mut self.texts);
+                }
+                numbers.push(known[key] - 1);
+                continue;
+            }
+            let text = column.texts.get(row);
+            let number = self.numbering.number(text, &mut self.texts);
+            numbers.push(number);
+            if self.numbering.hopeless(numbers.len()) {
+                self.close(before);
+                return None;
+            }
+        }
+        if self.texts.bytes.len() > LARGEST_BYTES {
+            self.close(before);
+            return None;
+        }
+        let worth = match self.texts.bytes.len() >= LONG_BYTES * self.texts.len() {
+            true => Worth::Long,
+            false => Worth::Short,
+        };
+        let settled = self.numbering.settle(worth, before, numbers);
+        self.texts.truncate(self.numbering.distinct as usize);
+        settled
+    }
+
+    fn close(&mut self, before: u32) {
+        self.numbering.close(before);
+        self.texts.truncate(before as usize);
+    }
+
+    /// Bytes held, roughly.
+    pub fn memory(&self) -> usize {
+        self.texts.bytes.len() + 8 * self.texts.len() + self.numbering.memory()
+    }
+}
+
+/// The dictionary of a column of numbers, by their bits: -0.0 stays what it is.
+#[derive(Default)]
+pub(super) struct NumberDictionary {
+    numbering: Numbering,
+    /// The distinct values by their numbers.
+    pub bits: Vec<u64>,
+}
+
+impl NumberDictionary {
+    /// The numbers of a page's values, which are not null; `whole` says whether they are whole numbers. None where they are to be stored as they are.
+    pub fn numbers(&mut self, values: impl Iterator<Item = u64>, whole: bool) -> Option<Vec<u32>> {
+        if self.numbering.closed {
+            return None;
+        }
+        let before = self.numbering.distinct;
+        let mut numbers = Vec::with_capacity(values.size_hint().0);
+        let mut last = None;
+        for value in values {
+            let number = match last {
+                Some((before, number)) if before == value => number,
+                _ => self.numbering.number(value, &mut self.bits),
+            };
+            last = Some((value, number));
+            numbers.push(number);
+            if self.numbering.hopeless(numbers.len()) {
+                self.numbering.close(before);
+                self.bits.truncate(before as usize);
+                return None;
+            }
+        }
+        // Nothing but a dictionary makes fractions smaller.
+        let worth = if whole { Worth::Whole } else { Worth::Long };
+        let settled = self.numbering.settle(worth, before, numbers);
+        self.bits.truncate(self.numbering.distinct as usize);
+        settled
+    }
+
+    /// Bytes held, roughly.
+    pub fn memory(&self) -> usize {
+        8 * self.bits.len() + self.numbering.memory()
+    }
+}

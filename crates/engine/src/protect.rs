@@ -2,8 +2,11 @@
 //! done to a text is done once per distinct text where a column interns its texts.
 
 use std::fmt::Display;
+use std::hash::Hash;
 use std::io::Write;
 
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use tarn_core::contract::{Column, Contract};
 use tarn_core::privacy::{MASK, Protection, PseudonymKey, network, redacted, year};
 use tarn_core::schema::ColumnType;
@@ -166,22 +169,29 @@ fn protected(
 }
 
 /// Pseudonyms of numbers: of their decimal digits, so that a number and its text have the same one.
-fn digits<T: Copy + Default + Display>(
+fn digits<T: Copy + Default + Display + Eq + Hash>(
     numbers: &Plain<T>,
     key: &PseudonymKey,
 ) -> Result<ColumnData> {
     let mut texts = TextColumn::new(true);
     let mut written = Vec::new();
+    let mut known = HashMap::new();
     for row in 0..numbers.values.len() {
         let Some(number) = numbers.get(row) else {
             texts.push_null();
             continue;
         };
-        written.clear();
-        write!(written, "{number}").map_err(|error| {
-            Error::internal("a number cannot be written as text").with_source(error)
-        })?;
-        texts.push(&key.pseudonym(&written));
+        let pseudonym = match known.entry(number) {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(entry) => {
+                written.clear();
+                write!(written, "{number}").map_err(|error| {
+                    Error::internal("a number cannot be written as text").with_source(error)
+                })?;
+                *entry.insert(key.pseudonym(&written))
+            }
+        };
+        texts.push(&pseudonym);
     }
     Ok(ColumnData::Text(texts))
 }

@@ -154,38 +154,34 @@ impl TextDictionary {
         let before = self.numbering.distinct;
         let mut numbers = Vec::with_capacity(column.len());
         // The number of each distinct text of the column, from 1.
-        let mut known = vec![
-            0u32;
-            if column.interned {
-                column.texts.len()
-            } else {
-                0
-            }
-        ];
+        let distinct = if column.interned {
+            column.texts.len()
+        } else {
+            0
+        };
+        let mut known = vec![0u32; distinct];
         for row in 0..column.len() {
             if !column.validity.get(row) {
                 continue;
             }
-            if column.interned {
-                let key = column.keys[row] as usize;
-                if known[key] == 0 {
-                    let text = column.texts.get(key);
-                    known[key] = 1 + self.numbering.number(text, &mut self.texts);
-                }
-                numbers.push(known[key] - 1);
-                continue;
+            let key = if column.interned {
+                column.keys[row] as usize
+            } else {
+                row
+            };
+            numbers.push(match known.get(key) {
+                Some(&number @ 1..) => number - 1,
+                _ => self
+                    .numbering
+                    .number(column.texts.get(key), &mut self.texts),
+            });
+            if let (Some(known), Some(number)) = (known.get_mut(key), numbers.last()) {
+                *known = number + 1;
             }
-            let text = column.texts.get(row);
-            let number = self.numbering.number(text, &mut self.texts);
-            numbers.push(number);
-            if self.numbering.hopeless(numbers.len()) {
+            if self.numbering.hopeless(numbers.len()) || self.texts.bytes.len() > LARGEST_BYTES {
                 self.close(before);
                 return None;
             }
-        }
-        if self.texts.bytes.len() > LARGEST_BYTES {
-            self.close(before);
-            return None;
         }
         let worth = match self.texts.bytes.len() >= LONG_BYTES * self.texts.len() {
             true => Worth::Long,
@@ -216,7 +212,8 @@ pub(super) struct NumberDictionary {
 }
 
 impl NumberDictionary {
-    /// The numbers of a page's values, which are not null; `whole` says whether they are whole numbers. None where they are to be stored as they are.
+    /// The numbers of a page's values, which are not null; None where they are to be stored as they are.
+    /// `whole` says whether they are whole numbers.
     pub fn numbers(&mut self, values: impl Iterator<Item = u64>, whole: bool) -> Option<Vec<u32>> {
         if self.numbering.closed {
             return None;

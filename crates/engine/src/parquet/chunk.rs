@@ -229,7 +229,9 @@ impl ColumnChunk {
                 Encoding::RleDictionary
             }
         };
-        self.first.get_or_insert(self.pages.len());
+        if encoding == Encoding::RleDictionary {
+            self.first.get_or_insert(self.pages.len());
+        }
         let levels = Levels { bytes, ..levels };
         self.push_page(encoding, levels, null_count(0), compressor)
     }

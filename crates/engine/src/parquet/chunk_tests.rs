@@ -71,7 +71,10 @@ fn kinds() -> impl Strategy<Value = Kind> {
 
 /// The whole number behind a value of a row, the same in every run.
 fn number(kind: Kind, row: u64) -> i64 {
-    let mixed = row.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
+    // The output function of SplitMix64.
+    let mixed = (row ^ (row >> 30)).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mixed = mixed.wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB) >> 31;
     match kind {
         Kind::Constant | Kind::Nulls => 7,
         Kind::Few => (mixed % 11) as i64 - 5,
@@ -82,7 +85,10 @@ fn number(kind: Kind, row: u64) -> i64 {
 
 fn text(kind: Kind, row: u64) -> String {
     match kind {
-        Kind::Prefixed => format!("https://shop.example.com/é/{}", number(kind, row) % 4000),
+        Kind::Prefixed => format!(
+            "https://shop.example.com/products/é/{}",
+            number(kind, row) % 4000
+        ),
         // A text that is the beginning of its neighbour, and an empty one.
         Kind::Ascending => "né".repeat((row % 5) as usize),
         _ => number(kind, row).to_string(),

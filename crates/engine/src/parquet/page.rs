@@ -84,6 +84,7 @@ pub(super) struct Levels {
     pub rows: usize,
 }
 
+/// The pages of an array, the dictionary first where it has one.
 pub(super) fn pages(
     array: Box<dyn Array>,
     encoding: Encoding,

@@ -1,0 +1,432 @@
+//! Texts laid end to end, interned while that pays.
+
+use std::hash::BuildHasher;
+use std::num::NonZeroU32;
+use std::ops::Range;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use super::{Rows, Validity};
+
+/// Texts laid end to end; text `i` is `bytes[ends[i - 1]..ends[i]]`.
+#[derive(Debug, Clone, Default)]
+pub struct Texts {
+    /// The bytes of all texts, valid UTF-8.
+    pub bytes: Vec<u8>,
+    /// Where each text ends.
+    pub ends: Vec<i64>,
+}
+
+impl Texts {
+    /// Number of texts.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Text `index`.
+    #[inline]
+    pub fn get(&self, index: usize) -> &[u8] {
+        let begin = if index == 0 {
+            0
+        } else {
+            self.ends[index - 1] as usize
+        };
+        &self.bytes[begin..self.ends[index] as usize]
+    }
+
+    /// Appends a text, which must be valid UTF-8.
+    #[inline]
+    pub fn push(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+        self.ends.push(self.bytes.len() as i64);
+    }
+
+    /// Appends some texts of another.
+    fn extend(&mut self, other: &Texts, range: Range<usize>) {
+        let place = |text: usize| match text {
+            0 => 0,
+            _ => other.ends[text - 1],
+        };
+        let (begin, end) = (place(range.start), place(range.end));
+        let shift = self.bytes.len() as i64 - begin;
+        self.bytes
+            .extend_from_slice(&other.bytes[begin as usize..end as usize]);
+        self.ends
+            .extend(other.ends[range].iter().map(|end| end + shift));
+    }
+
+    /// Cuts to `len` texts.
+    pub fn truncate(&mut self, len: usize) {
+        self.ends.truncate(len);
+        self.bytes
+            .truncate(self.ends.last().copied().unwrap_or(0) as usize);
+    }
+}
+
+/// After so many rows a text column decides whether interning pays.
+const INTERN_TRIAL_ROWS: usize = 2048;
+
+/// A text column: interned, or plain once that does not pay.
+#[derive(Debug, Clone)]
+pub struct TextColumn {
+    /// Distinct texts while interning, otherwise one text per row.
+    pub texts: Texts,
+    /// While interning: the text of each row (0 for a null). Empty once plain.
+    pub keys: Vec<u32>,
+    /// Which rows have a value.
+    pub validity: Validity,
+    /// Whether `keys` point into `texts`.
+    pub interned: bool,
+    table: HashTable<Slot>,
+    recent: Recent,
+    hasher: hashbrown::DefaultHashBuilder,
+    last: Option<u32>,
+}
+
+/// An interned text. Its hash and its place stand next to its key: a lookup touches the table and the
+/// text and nothing between them, and a growing table does not hash its texts again.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    hash: u32,
+    begin: u32,
+    len: u32,
+    key: u32,
+}
+
+impl Slot {
+    /// The table takes its group from the low bits of a hash and its tag from the high ones.
+    #[inline]
+    fn wide(hash: u32) -> u64 {
+        u64::from(hash) << 32 | u64::from(hash)
+    }
+}
+
+/// Short texts that were interned lately, found by their bytes without hashing: most columns of a
+/// shop's data have a handful of short values.
+#[derive(Debug, Clone, Default)]
+struct Recent {
+    /// Empty until the first short text.
+    entries: Vec<ShortText>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct ShortText {
+    bits: (u64, u64),
+    len: u32,
+    key: u32,
+}
+
+impl Recent {
+    const ENTRIES: usize = 64;
+    const LONGEST: usize = 16;
+    const NONE: ShortText = ShortText {
+        bits: (0, 0),
+        len: u32::MAX,
+        key: 0,
+    };
+
+    /// The bytes of a text of at most 16 bytes: two texts of one length are equal if these are.
+    #[inline]
+    fn bits(text: &[u8]) -> Option<(u64, u64)> {
+        if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            return (text.len() <= Self::LONGEST)
+                .then(|| (u64::from_le_bytes(*first), u64::from_le_bytes(*last)));
+        }
+        if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+            return Some((
+                u32::from_le_bytes(*first).into(),
+                u32::from_le_bytes(*last).into(),
+            ));
+        }
+        Some(match text {
+            [] => (0, 0),
+            [first, .., last] => (
+                u64::from(*first) << 8 | u64::from(*last),
+                text[text.len() / 2].into(),
+            ),
+            [only] => (u64::from(*only), 0),
+        })
+    }
+
+    #[inline]
+    fn place((first, last): (u64, u64), len: usize) -> usize {
+        let mixed = (first ^ last.rotate_left(29) ^ len as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> 58) as usize % Self::ENTRIES
+    }
+
+    #[inline]
+    fn find(&self, bits: (u64, u64), len: usize) -> Option<u32> {
+        let entry = self.entries.get(Self::place(bits, len))?;
+        (entry.bits == bits && entry.len as usize == len).then_some(entry.key)
+    }
+
+    #[inline]
+    fn insert(&mut self, bits: (u64, u64), len: usize, key: u32) {
+        if self.entries.is_empty() {
+            self.entries = vec![Self::NONE; Self::ENTRIES];
+        }
+        if let Some(entry) = self.entries.get_mut(Self::place(bits, len)) {
+            *entry = ShortText {
+                bits,
+                len: len as u32,
+                key,
+            };
+        }
+    }
+}
+
+impl TextColumn {
+    /// An empty column. `intern` says whether to try interning.
+    pub fn new(intern: bool) -> Self {
+        TextColumn {
+            texts: Texts::default(),
+            keys: Vec::new(),
+            validity: Validity::default(),
+            interned: intern,
+            table: HashTable::new(),
+            recent: Recent::default(),
+            hasher: hashbrown::DefaultHashBuilder::default(),
+            last: None,
+        }
+    }
+
+    /// A column of one text in every row.
+    pub fn constant(text: &[u8], rows: usize) -> Self {
+        let mut column = TextColumn::new(true);
+        if rows > 0 {
+            column.push(text);
+            column.keys.resize(rows, 0);
+            column.validity = Validity::all_valid(rows);
+        }
+        column
+    }
+
+    /// Rows.
+    pub fn len(&self) -> usize {
+        self.validity.len()
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Makes room for so many more rows.
+    pub fn reserve(&mut self, rows: usize) {
+        if self.interned {
+            self.keys.reserve(rows);
+        } else {
+            self.texts.ends.reserve(rows);
+        }
+    }
+
+    /// Appends a text, which must be valid UTF-8.
+    #[inline]
+    pub fn push(&mut self, text: &[u8]) {
+        debug_assert!(std::str::from_utf8(text).is_ok());
+        self.validity.push(true);
+        if !self.interned {
+            self.texts.push(text);
+            return;
+        }
+        let short = Recent::bits(text);
+        let known = match short {
+            Some(bits) => self.recent.find(bits, text.len()),
+            // Neighbouring rows often repeat a value: logs are bursts of one visitor.
+            None => self
+                .last
+                .filter(|&last| self.texts.get(last as usize) == text),
+        };
+        if let Some(key) = known {
+            self.keys.push(key);
+            return;
+        }
+        let begin = self.texts.bytes.len();
+        if begin + text.len() > u32::MAX as usize {
+            // Beyond what a slot can point to.
+            self.make_plain();
+            self.texts.push(text);
+            return;
+        }
+        let hash = self.hasher.hash_one(text) as u32;
+        let texts = &mut self.texts;
+        let key = match self.table.entry(
+            Slot::wide(hash),
+            |slot| {
+                slot.hash == hash
+                    && slot.len as usize == text.len()
+                    && texts.bytes[slot.begin as usize..][..text.len()] == *text
+            },
+            |slot| Slot::wide(slot.hash),
+        ) {
+            Entry::Occupied(entry) => entry.get().key,
+            Entry::Vacant(entry) => {
+                let key = texts.ends.len() as u32;
+                entry.insert(Slot {
+                    hash,
+                    begin: begin as u32,
+                    len: text.len() as u32,
+                    key,
+                });
+                texts.push(text);
+                key
+            }
+        };
+        match short {
+            Some(bits) => self.recent.insert(bits, text.len(), key),
+            None => self.last = Some(key),
+        }
+        self.keys.push(key);
+        if self.keys.len() <= INTERN_TRIAL_ROWS && self.texts.len() * 2 > INTERN_TRIAL_ROWS {
+            self.make_plain();
+        }
+    }
+
+    /// Appends a row without a value.
+    #[inline]
+    pub fn push_null(&mut self) {
+        self.validity.push(false);
+        if self.interned {
+            self.keys.push(0);
+        } else {
+            self.texts.push(b"");
+        }
+    }
+
+    /// Appends some rows of another column.
+    pub(super) fn append(&mut self, other: &TextColumn, rows: &Rows) {
+        self.reserve(rows.count());
+        match (self.interned, other.interned) {
+            (false, false) => {
+                for run in rows.runs() {
+                    self.texts.extend(&other.texts, run.clone());
+                    self.validity.extend(&other.validity, run);
+                }
+            }
+            // Each distinct text is looked up once, where there are enough rows to pay for the list.
+            (true, true) if rows.count() * 2 >= other.texts.len() => self.append_keys(other, rows),
+            _ => {
+                for row in rows.iter() {
+                    match other.get(row) {
+                        Some(text) => self.push(text),
+                        None => self.push_null(),
+                    }
+                }
+            }
+        }
+    }
+
+    fn append_keys(&mut self, other: &TextColumn, rows: &Rows) {
+        let mut known: Vec<Option<NonZeroU32>> = vec![None; other.texts.len()];
+        for row in rows.iter() {
+            if !other.validity.get(row) {
+                self.push_null();
+                continue;
+            }
+            let key = other.keys[row] as usize;
+            match known[key] {
+                Some(after) if self.interned => {
+                    self.validity.push(true);
+                    self.keys.push(after.get() - 1);
+                }
+                _ => {
+                    self.push(other.texts.get(key));
+                    known[key] = self.keys.last().and_then(|&key| NonZeroU32::new(key + 1));
+                }
+            }
+        }
+    }
+
+    /// The text of a row, None for a null.
+    #[inline]
+    pub fn get(&self, row: usize) -> Option<&[u8]> {
+        if !self.validity.get(row) {
+            return None;
+        }
+        Some(self.texts.get(if self.interned {
+            self.keys[row] as usize
+        } else {
+            row
+        }))
+    }
+
+    fn make_plain(&mut self) {
+        let mut plain = Texts::default();
+        for (row, &key) in self.keys.iter().enumerate() {
+            plain.push(if self.validity.get(row) {
+                self.texts.get(key as usize)
+            } else {
+                b""
+            });
+        }
+        self.texts = plain;
+        self.keys = Vec::new();
+        self.table = HashTable::new();
+        self.recent = Recent::default();
+        self.interned = false;
+    }
+
+    /// The rows with every text exchanged for what `change` appends to its second argument, which must
+    /// be valid UTF-8; each distinct text is asked for once where texts are interned.
+    pub fn map(&self, mut change: impl FnMut(&[u8], &mut Vec<u8>)) -> Self {
+        let mut changed = TextColumn::new(self.interned);
+        changed.reserve(self.len());
+        let mut text = Vec::new();
+        let mut push = |changed: &mut TextColumn, from: &[u8]| {
+            text.clear();
+            change(from, &mut text);
+            changed.push(&text);
+        };
+        let distinct = if self.interned { self.texts.len() } else { 0 };
+        let mut known: Vec<Option<NonZeroU32>> = vec![None; distinct];
+        for row in 0..self.len() {
+            if !self.validity.get(row) {
+                changed.push_null();
+                continue;
+            }
+            if !self.interned {
+                push(&mut changed, self.texts.get(row));
+                continue;
+            }
+            let key = self.keys[row] as usize;
+            match known[key] {
+                Some(after) if changed.interned => {
+                    changed.validity.push(true);
+                    changed.keys.push(after.get() - 1);
+                }
+                _ => {
+                    push(&mut changed, self.texts.get(key));
+                    known[key] = changed
+                        .keys
+                        .last()
+                        .and_then(|&key| NonZeroU32::new(key + 1));
+                }
+            }
+        }
+        changed
+    }
+
+    /// The same rows without interning.
+    pub fn into_plain(mut self) -> Self {
+        if self.interned {
+            self.make_plain();
+        }
+        self
+    }
+
+    /// Cuts to `len` rows: used to take back a row whose later column was bad.
+    pub fn truncate(&mut self, len: usize) {
+        self.validity.truncate(len);
+        if self.interned {
+            self.keys.truncate(len);
+        } else {
+            self.texts.truncate(len);
+        }
+    }
+}

@@ -16,8 +16,8 @@ const SETTLED_VALUES: usize = 32 * 1024;
 /// The texts of a dictionary have at most about so many bytes: a reader keeps them in memory.
 const LARGEST_BYTES: usize = 4 << 20;
 
-/// Texts of so many bytes and more are long: a number in their place saves much.
-const LONG_BYTES: usize = 32;
+/// Texts of so many bytes and more are long: a number in their place saves much. Pseudonyms are shorter.
+const LONG_BYTES: usize = 40;
 
 /// Which part of the values may be distinct for a dictionary to pay.
 enum Worth {

@@ -60,7 +60,7 @@ impl Imputer {
             fill(data, &rows, &imputed.default);
             filled.push((imputed.name.as_bytes(), rows.into_iter().peekable()));
         }
-        let rows = batch.offsets.len();
+        let rows = batch.rows();
         if filled.iter().all(|(_, filled)| filled.len() == rows) {
             let names: Vec<&[u8]> = filled.iter().map(|(name, _)| *name).collect();
             batch.columns.push(ColumnData::List(match names.is_empty() {
@@ -70,7 +70,7 @@ impl Imputer {
             return;
         }
         let mut column = ListColumn::new();
-        for row in 0..batch.offsets.len() {
+        for row in 0..rows {
             let mut any = false;
             for (name, rows) in &mut filled {
                 if rows.next_if_eq(&row).is_some() {

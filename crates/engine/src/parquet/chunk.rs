@@ -14,7 +14,9 @@ use polars_parquet::parquet::page::{
     CompressedDictPage, DataPageHeader, DataPageHeaderV1, DictPage,
 };
 use polars_parquet::parquet::statistics::ParquetStatistics;
-use polars_parquet::write::{CompressedDataPage, CompressedPage, Encoding, Page};
+use polars_parquet::write::{
+    CompressedDataPage, CompressedPage, Encoding, Page, StatisticsOptions,
+};
 use tarn_core::schema::ColumnType;
 use tarn_core::{Error, Result};
 
@@ -23,7 +25,7 @@ use crate::column::{ColumnData, ListColumn, Plain, TextColumn, Texts, Validity};
 use crate::parquet::compress::PageCompressor;
 use crate::parquet::dictionary::{NumberDictionary, TextDictionary};
 use crate::parquet::page::{
-    Levels, Shape, first_page, flat_levels, list_levels, null_count, pages, prefixes, put_numbers,
+    Body, Shape, first_page, flat_levels, list_levels, null_count, pages, prefixes, put_numbers,
     put_texts, unencodable, unwritable,
 };
 
@@ -88,8 +90,8 @@ impl ColumnChunk {
         match (column, &mut self.dictionary) {
             (ColumnData::Text(texts), Dictionary::Texts(dictionary)) => {
                 if let Some(numbers) = dictionary.numbers(&texts) {
-                    let levels = flat_levels(&texts.validity, shape)?;
-                    return self.add_numbered(levels, numbers, compressor);
+                    let page = flat_levels(&texts.validity, shape)?;
+                    return self.add_numbered(page, numbers, compressor);
                 }
                 let texts = texts.into_plain();
                 if let Some(prefixes) = prefixes(&texts) {
@@ -102,12 +104,14 @@ impl ColumnChunk {
                 self.add_plain(array, Encoding::DeltaLengthByteArray, shape, compressor)
             }
             (ColumnData::List(list), Dictionary::Texts(dictionary)) => {
+                let mut page = list_levels(&list, shape)?;
                 if let Some(numbers) = dictionary.numbers(&list.items) {
-                    let levels = list_levels(&list, shape)?;
-                    return self.add_numbered(levels, numbers, compressor);
+                    return self.add_numbered(page, numbers, compressor);
                 }
-                let levels = list_levels(&list, shape)?;
-                self.add_items(levels, list.items.into_plain(), shape, compressor)
+                // Items are never null.
+                let items = list.items.into_plain();
+                let bounds = put_texts(&mut page.bytes, items, shape, shape.options.statistics)?;
+                self.push_page(Encoding::DeltaLengthByteArray, page, bounds, compressor)
             }
             (column, Dictionary::Numbers(dictionary)) => {
                 let validity = column.validity().clone();
@@ -122,8 +126,8 @@ impl ColumnChunk {
                     }
                     Numbered::Numbers(numbers) => numbers,
                 };
-                let levels = flat_levels(&validity, shape)?;
-                self.add_numbered(levels, numbers, compressor)
+                let page = flat_levels(&validity, shape)?;
+                self.add_numbered(page, numbers, compressor)
             }
             (column, _) => {
                 let encoding = match column {
@@ -172,10 +176,9 @@ impl ColumnChunk {
         for (text, &prefix) in values.iter().zip(prefixes) {
             suffixes.push(text.get(prefix as usize..).unwrap_or_default());
         }
-        let levels = flat_levels(&texts.validity, shape)?;
-        let mut bytes = levels.bytes;
-        put_numbers(&mut bytes, prefixes)?;
-        put_texts(&mut bytes, suffixes, shape)?;
+        let mut page = flat_levels(&texts.validity, shape)?;
+        put_numbers(&mut page.bytes, prefixes)?;
+        put_texts(&mut page.bytes, suffixes, shape, StatisticsOptions::empty())?;
         let mut bounds = TextColumn::new(false);
         for bound in [values.iter().min(), values.iter().max()] {
             bounds.push(bound.copied().unwrap_or_default());
@@ -183,64 +186,37 @@ impl ColumnChunk {
         // The library knows how long a bound may be.
         let bounds = arrow::storage_array(ColumnData::Text(bounds), &shape.field)?;
         let (_, bounds) = first_page(bounds, Encoding::DeltaLengthByteArray, shape)?;
-        self.push_page(
-            Encoding::DeltaByteArray,
-            Levels { bytes, ..levels },
-            bounds,
-            compressor,
-        )
-    }
-
-    /// Appends a page of the items of lists, which are never null.
-    fn add_items(
-        &mut self,
-        levels: Levels,
-        items: TextColumn,
-        shape: &Shape,
-        compressor: &mut PageCompressor,
-    ) -> Result<()> {
-        let mut bytes = levels.bytes;
-        let bounds = put_texts(&mut bytes, items, shape)?;
-        self.push_page(
-            Encoding::DeltaLengthByteArray,
-            Levels { bytes, ..levels },
-            bounds,
-            compressor,
-        )
+        self.push_page(Encoding::DeltaByteArray, page, bounds, compressor)
     }
 
     /// Appends a page of values of the dictionary. The bounds of such pages are those of the dictionary:
     /// the first of them gets them once it is complete.
     fn add_numbered(
         &mut self,
-        levels: Levels,
+        mut page: Body,
         numbers: Vec<u32>,
         compressor: &mut PageCompressor,
     ) -> Result<()> {
-        let mut bytes = levels.bytes;
         // Of nulls alone there are only the levels: no dictionary is needed for them.
         let encoding = match numbers.iter().max() {
             None => Encoding::Plain,
             Some(greatest) => {
                 let width = u32::BITS - greatest.leading_zeros();
-                bytes.push(width as u8);
-                hybrid_rle::encode::<u32, _, _>(&mut bytes, numbers.into_iter(), width)
+                page.bytes.push(width as u8);
+                hybrid_rle::encode::<u32, _, _>(&mut page.bytes, numbers.into_iter(), width)
                     .map_err(unencodable)?;
+                self.first.get_or_insert(self.pages.len());
                 Encoding::RleDictionary
             }
         };
-        if encoding == Encoding::RleDictionary {
-            self.first.get_or_insert(self.pages.len());
-        }
-        let levels = Levels { bytes, ..levels };
-        self.push_page(encoding, levels, null_count(0), compressor)
+        self.push_page(encoding, page, null_count(0), compressor)
     }
 
-    /// Appends a page whose bytes are behind the levels.
+    /// Appends a page.
     fn push_page(
         &mut self,
         encoding: Encoding,
-        page: Levels,
+        page: Body,
         bounds: ParquetStatistics,
         compressor: &mut PageCompressor,
     ) -> Result<()> {
@@ -270,21 +246,16 @@ impl ColumnChunk {
         shape: &Shape,
         compressor: &mut PageCompressor,
     ) -> Result<Vec<CompressedPage>> {
-        let (dictionary, statistics) = self.dictionary_page(shape)?;
-        if let Some(DataPageHeader::V1(header)) = self
-            .first
-            .and_then(|first| self.pages.get_mut(first))
-            .map(|page| &mut page.header)
-            && let Some(statistics) = statistics
-        {
-            let null_count = header.statistics.take().and_then(|own| own.null_count);
-            header.statistics = Some(ParquetStatistics {
-                null_count,
-                ..statistics
-            });
-        }
         let mut pages = Vec::with_capacity(1 + self.pages.len());
-        if let Some(page) = dictionary {
+        if let Some((page, bounds)) = dictionary_page(self.dictionary, shape)? {
+            let first = self.first.and_then(|first| self.pages.get_mut(first));
+            if let Some(DataPageHeader::V1(header)) = first.map(|page| &mut page.header) {
+                let null_count = header.statistics.take().and_then(|own| own.null_count);
+                header.statistics = Some(ParquetStatistics {
+                    null_count,
+                    ..bounds
+                });
+            }
             pages.push(CompressedPage::Dict(CompressedDictPage::new(
                 CowBuffer::Owned(compressor.dictionary(&page.buffer)?),
                 Compression::Zstd,
@@ -309,35 +280,36 @@ impl ColumnChunk {
         }));
         Ok(pages)
     }
+}
 
-    /// The dictionary's page and the statistics of its values; None where it has none.
-    fn dictionary_page(
-        &mut self,
-        shape: &Shape,
-    ) -> Result<(Option<DictPage>, Option<ParquetStatistics>)> {
-        let array = match std::mem::replace(&mut self.dictionary, Dictionary::None) {
-            Dictionary::Texts(dictionary) if !dictionary.texts.is_empty() => {
-                let texts = one_of(dictionary.texts);
-                let column = match shape.field.field.ty {
-                    ColumnType::StringList => ColumnData::List(ListColumn {
-                        items: texts,
-                        ends: vec![1],
-                        validity: Validity::all_valid(1),
-                    }),
-                    _ => ColumnData::Text(texts),
-                };
-                arrow::storage_array(column, &shape.field)?
-            }
-            Dictionary::Numbers(dictionary) if !dictionary.bits.is_empty() => {
-                numbers_array(dictionary.bits, shape)?
-            }
-            _ => return Ok((None, None)),
-        };
-        // One row with a dictionary of all values: the library lays the dictionary out and finds its
-        // bounds.
-        let (dictionary, bounds) = first_page(array, Encoding::RleDictionary, shape)?;
-        Ok((dictionary, Some(bounds)))
-    }
+/// A dictionary's page and the statistics of its values; None where it has none.
+fn dictionary_page(
+    dictionary: Dictionary,
+    shape: &Shape,
+) -> Result<Option<(DictPage, ParquetStatistics)>> {
+    let array = match dictionary {
+        Dictionary::Texts(dictionary) if !dictionary.texts.is_empty() => {
+            let texts = one_of(dictionary.texts);
+            let column = match shape.field.field.ty {
+                ColumnType::StringList => ColumnData::List(ListColumn {
+                    items: texts,
+                    ends: vec![1],
+                    validity: Validity::all_valid(1),
+                }),
+                _ => ColumnData::Text(texts),
+            };
+            arrow::storage_array(column, &shape.field)?
+        }
+        Dictionary::Numbers(dictionary) if !dictionary.bits.is_empty() => {
+            numbers_array(dictionary.bits, shape)?
+        }
+        _ => return Ok(None),
+    };
+    // One row with a dictionary of all values: the library lays the dictionary out and finds its
+    // bounds.
+    let (page, bounds) = first_page(array, Encoding::RleDictionary, shape)?;
+    let page = page.ok_or_else(|| Error::internal("a dictionary without a page"))?;
+    Ok(Some((page, bounds)))
 }
 
 /// A row of the first of these texts.

@@ -3,8 +3,6 @@ use super::*;
 use crate::column::Rows;
 use crate::parquet::{PartitionedWriter, WriterOptions};
 use crate::{frame, render, scan};
-use polars_arrow::datatypes::ArrowSchema;
-use polars_parquet::write::{FileWriter, ParquetType, StatisticsOptions, Version, WriteOptions};
 use proptest::prelude::*;
 use tarn_core::schema::{Field, TableField};
 
@@ -119,16 +117,9 @@ fn push(data: &mut ColumnData, kind: Kind, required: bool, row: u64) {
 }
 
 fn shape_of(field: &TableField) -> Shape {
-    let schema: ArrowSchema = arrow::schema(std::slice::from_ref(field));
-    let options = WriteOptions {
-        statistics: StatisticsOptions::empty(),
-        version: Version::V1,
-        compression: polars_parquet::write::CompressionOptions::Uncompressed,
-        data_page_size: None,
-    };
-    let writer = FileWriter::try_new(std::io::sink(), schema, options).unwrap();
-    let types: &[ParquetType] = writer.parquet_schema().fields();
-    Shape::new(field, &types[0]).unwrap()
+    let fields = std::slice::from_ref(field);
+    let mut shapes = Shape::all(fields, &arrow::schema(fields)).unwrap();
+    shapes.pop().unwrap()
 }
 
 /// The encodings of the pages of a column of one kind, of so many rows each.

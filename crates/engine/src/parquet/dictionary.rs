@@ -169,15 +169,18 @@ impl TextDictionary {
             } else {
                 row
             };
-            numbers.push(match known.get(key) {
+            let number = match known.get(key) {
                 Some(&number @ 1..) => number - 1,
-                _ => self
-                    .numbering
-                    .number(column.texts.get(key), &mut self.texts),
-            });
-            if let (Some(known), Some(number)) = (known.get_mut(key), numbers.last()) {
-                *known = number + 1;
-            }
+                _ => {
+                    let text = column.texts.get(key);
+                    let number = self.numbering.number(text, &mut self.texts);
+                    if let Some(known) = known.get_mut(key) {
+                        *known = number + 1;
+                    }
+                    number
+                }
+            };
+            numbers.push(number);
             if self.numbering.hopeless(numbers.len()) || self.texts.bytes.len() > LARGEST_BYTES {
                 self.close(before);
                 return None;

@@ -2,14 +2,15 @@
 
 use polars::error::{PolarsError, PolarsResult};
 use polars_arrow::array::{Array, PrimitiveArray};
+use polars_arrow::datatypes::ArrowSchema;
 use polars_parquet::parquet::encoding::hybrid_rle;
 use polars_parquet::parquet::page::{DataPageHeader, DictPage};
 use polars_parquet::parquet::schema::Repetition;
 use polars_parquet::parquet::schema::types::{PhysicalType, PrimitiveType};
 use polars_parquet::parquet::statistics::ParquetStatistics;
 use polars_parquet::write::{
-    CompressionOptions, Encoding, Page, ParquetType, StatisticsOptions, Version, WriteOptions,
-    array_to_columns, to_parquet_leaves,
+    CompressionOptions, Encoding, FileWriter, Page, ParquetType, StatisticsOptions, Version,
+    WriteOptions, array_to_columns, to_parquet_leaves,
 };
 use tarn_core::schema::{ColumnType, TableField, system};
 use tarn_core::{Error, ErrorKind, Result};
@@ -26,14 +27,27 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    /// The shapes of a table's columns, whose files have this schema.
+    pub fn all(fields: &[TableField], schema: &ArrowSchema) -> Result<Vec<Self>> {
+        // What the types of the columns are in a file is told by one that is never written.
+        let options = options(StatisticsOptions::default());
+        let file = FileWriter::try_new(std::io::sink(), schema.clone(), options);
+        let file = file.map_err(unwritable)?;
+        let types = file.parquet_schema().fields();
+        let shapes = fields.iter().zip(types);
+        shapes
+            .map(|(field, type_)| Shape::new(field, type_))
+            .collect()
+    }
+
     /// The shape of a table's column, whose type in the file is `type_`.
-    pub fn new(field: &TableField, type_: &ParquetType) -> Result<Self> {
+    fn new(field: &TableField, type_: &ParquetType) -> Result<Self> {
         let leaf = to_parquet_leaves(type_.clone()).pop();
         Ok(Shape {
             field: field.clone(),
             type_: type_.clone(),
             leaf: leaf.ok_or_else(|| Error::internal("a column without values"))?,
-            options: write_options(field),
+            options: options(statistics(field)),
         })
     }
 
@@ -44,20 +58,25 @@ impl Shape {
     }
 }
 
-fn write_options(field: &TableField) -> WriteOptions {
+fn statistics(field: &TableField) -> StatisticsOptions {
+    StatisticsOptions {
+        min_value: true,
+        max_value: true,
+        distinct_count: false,
+        null_count: true,
+        // Which files hold rows of a source object is answered from exact bounds.
+        binary_statistics_truncate_length: Some(if field.field.name == system::SOURCE_URI {
+            0
+        } else {
+            64
+        }),
+    }
+}
+
+/// How the library is to write: everything but the statistics is the same everywhere.
+pub(super) fn options(statistics: StatisticsOptions) -> WriteOptions {
     WriteOptions {
-        statistics: StatisticsOptions {
-            min_value: true,
-            max_value: true,
-            distinct_count: false,
-            null_count: true,
-            // Which files hold rows of a source object is answered from exact bounds.
-            binary_statistics_truncate_length: Some(if field.field.name == system::SOURCE_URI {
-                0
-            } else {
-                64
-            }),
-        },
+        statistics,
         version: Version::V1,
         // Pages are compressed by `PageCompressor`.
         compression: CompressionOptions::Uncompressed,
@@ -73,9 +92,8 @@ pub(super) fn unencodable(error: std::io::Error) -> Error {
     Error::new(ErrorKind::Storage, "a Parquet page cannot be encoded").with_source(error)
 }
 
-/// Repetition and definition levels as they stand in a page, what they say, and what is put behind
-/// them.
-pub(super) struct Levels {
+/// What stands in a page: repetition and definition levels, and the values behind them.
+pub(super) struct Body {
     pub bytes: Vec<u8>,
     /// Entries, nulls and empty lists among them.
     pub values: usize,
@@ -151,29 +169,31 @@ fn put(
     }
 }
 
-/// Appends texts, their lengths first.
+/// Appends texts, their lengths first; gives the statistics that are asked for.
 pub(super) fn put_texts(
     bytes: &mut Vec<u8>,
     texts: TextColumn,
     shape: &Shape,
+    statistics: StatisticsOptions,
 ) -> Result<ParquetStatistics> {
     let mut field = shape.field.clone();
     (field.field.ty, field.field.required) = (ColumnType::String, true);
     let array = arrow::storage_array(ColumnData::Text(texts), &field)?;
     let encoding = Encoding::DeltaLengthByteArray;
-    put(bytes, array, shape.leaf.clone(), encoding, shape.options)
+    put(
+        bytes,
+        array,
+        shape.leaf.clone(),
+        encoding,
+        options(statistics),
+    )
 }
 
 /// Appends whole numbers as their differences.
 pub(super) fn put_numbers(bytes: &mut Vec<u8>, numbers: &[i64]) -> Result<ParquetStatistics> {
     let array = PrimitiveArray::from_vec(numbers.to_vec()).boxed();
     let leaf = PrimitiveType::from_physical("numbers".into(), PhysicalType::Int64);
-    let options = WriteOptions {
-        statistics: StatisticsOptions::empty(),
-        version: Version::V1,
-        compression: CompressionOptions::Uncompressed,
-        data_page_size: None,
-    };
+    let options = options(StatisticsOptions::empty());
     put(bytes, array, leaf, Encoding::DeltaBinaryPacked, options)
 }
 
@@ -251,7 +271,7 @@ fn put_levels(bytes: &mut Vec<u8>, levels: impl Iterator<Item = u32>, width: u32
     Ok(())
 }
 
-pub(super) fn flat_levels(validity: &Validity, shape: &Shape) -> Result<Levels> {
+pub(super) fn flat_levels(validity: &Validity, shape: &Shape) -> Result<Body> {
     let rows = validity.len();
     let mut bytes = Vec::new();
     if !shape.field.field.required {
@@ -261,7 +281,7 @@ pub(super) fn flat_levels(validity: &Validity, shape: &Shape) -> Result<Levels> 
             1,
         )?;
     }
-    Ok(Levels {
+    Ok(Body {
         bytes,
         values: rows,
         nulls: validity.nulls(),
@@ -271,7 +291,7 @@ pub(super) fn flat_levels(validity: &Validity, shape: &Shape) -> Result<Levels> 
 
 /// The levels of lists of texts that are not null: a null list is at level 0 where lists may be null,
 /// an empty one at the next level, an item at the one above.
-pub(super) fn list_levels(list: &ListColumn, shape: &Shape) -> Result<Levels> {
+pub(super) fn list_levels(list: &ListColumn, shape: &Shape) -> Result<Body> {
     let rows = list.validity.len();
     let empty = u32::from(!shape.field.field.required);
     let (mut repetition, mut definition) = (Vec::new(), Vec::new());
@@ -298,7 +318,7 @@ pub(super) fn list_levels(list: &ListColumn, shape: &Shape) -> Result<Levels> {
         definition.into_iter(),
         u32::BITS - (empty + 1).leading_zeros(),
     )?;
-    Ok(Levels {
+    Ok(Body {
         bytes,
         values,
         nulls,

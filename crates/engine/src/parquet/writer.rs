@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use polars::error::PolarsError;
 use polars_arrow::datatypes::ArrowSchema;
 use polars_parquet::write::{
-    CompressedPage, CompressionOptions, DynIter, DynStreamingIterator, FallibleStreamingIterator,
-    FileWriter, StatisticsOptions, Version, WriteOptions,
+    CompressedPage, DynIter, DynStreamingIterator, FallibleStreamingIterator, FileWriter,
+    StatisticsOptions,
 };
 use tarn_core::schema::{PartitionUnit, PartitionValue, Partitioning, TableField};
 use tarn_core::{Error, ErrorKind, Result};
@@ -18,7 +18,7 @@ use crate::arrow;
 use crate::column::{ColumnData, Rows};
 use crate::parquet::chunk::ColumnChunk;
 use crate::parquet::compress::PageCompressor;
-use crate::parquet::page::{Shape, unwritable};
+use crate::parquet::page::{Shape, options, unwritable};
 
 /// A finished file in the staging folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,10 +71,37 @@ struct Collected {
     rows: usize,
 }
 
+impl Collected {
+    /// No rows yet, of columns like these.
+    fn like(columns: &[ColumnData]) -> Self {
+        Collected {
+            columns: columns.iter().map(ColumnData::empty_like).collect(),
+            rows: 0,
+        }
+    }
+
+    fn append(&mut self, columns: &[ColumnData], rows: &Rows) {
+        for (to, from) in self.columns.iter_mut().zip(columns) {
+            to.append(from, rows);
+        }
+        self.rows += rows.count();
+    }
+
+    fn memory(&self) -> usize {
+        self.columns.iter().map(ColumnData::memory).sum()
+    }
+}
+
 /// A row group that is being filled.
 struct RowGroup {
     chunks: Vec<ColumnChunk>,
     rows: usize,
+}
+
+impl RowGroup {
+    fn memory(&self) -> usize {
+        self.chunks.iter().map(ColumnChunk::memory).sum()
+    }
 }
 
 /// What a partition has in memory.
@@ -86,10 +113,8 @@ struct Pending {
 
 impl Pending {
     fn memory(&self) -> usize {
-        let collected = self.collected.iter().flat_map(|rows| &rows.columns);
-        let chunks = self.group.iter().flat_map(|group| &group.chunks);
-        collected.map(ColumnData::memory).sum::<usize>()
-            + chunks.map(ColumnChunk::memory).sum::<usize>()
+        self.collected.as_ref().map_or(0, Collected::memory)
+            + self.group.as_ref().map_or(0, RowGroup::memory)
     }
 }
 
@@ -149,15 +174,6 @@ fn storage(message: String) -> impl FnOnce(std::io::Error) -> Error {
     move |error| Error::new(ErrorKind::Storage, message).with_source(error)
 }
 
-fn file_options() -> WriteOptions {
-    WriteOptions {
-        statistics: StatisticsOptions::default(),
-        version: Version::V1,
-        compression: CompressionOptions::Uncompressed,
-        data_page_size: None,
-    }
-}
-
 impl PartitionedWriter {
     /// A writer of files `<stem>-<n>.parquet` in `folder`, which exists.
     pub fn new(
@@ -179,16 +195,10 @@ impl PartitionedWriter {
             })
             .transpose()?;
         let schema = arrow::schema(&fields);
-        // What the types of the columns are in a file is told by one that is never written.
-        let types = FileWriter::try_new(std::io::sink(), schema.clone(), file_options())
-            .map_err(unwritable)?;
-        let types = types.parquet_schema().fields();
-        let shapes = fields.iter().zip(types);
-        let shapes = shapes.map(|(field, type_)| Shape::new(field, type_));
         Ok(PartitionedWriter {
             folder: folder.to_owned(),
             stem: stem.to_owned(),
-            shapes: shapes.collect::<Result<_>>()?,
+            shapes: Shape::all(&fields, &schema)?,
             schema,
             partition,
             options,
@@ -206,16 +216,23 @@ impl PartitionedWriter {
             return Ok(());
         }
         match self.split(&columns, rows)? {
-            Split::One(partition) => self.take(partition, columns, rows)?,
+            Split::One(partition) => {
+                let collected = &mut self.pending.entry(partition).or_default().collected;
+                let begun = collected.is_some();
+                match collected {
+                    Some(collected) => collected.append(&columns, &Rows::Run(0..rows)),
+                    None => *collected = Some(Collected { columns, rows }),
+                }
+                self.page_if_full(partition, begun)?;
+            }
             Split::Many(parts) => {
                 for (partition, part) in parts {
-                    let mut own: Vec<ColumnData> =
-                        columns.iter().map(ColumnData::empty_like).collect();
-                    let part = Rows::new(&part);
-                    for (to, from) in own.iter_mut().zip(&columns) {
-                        to.append(from, &part);
-                    }
-                    self.take(partition, own, part.count())?;
+                    let collected = &mut self.pending.entry(partition).or_default().collected;
+                    let begun = collected.is_some();
+                    collected
+                        .get_or_insert_with(|| Collected::like(&columns))
+                        .append(&columns, &Rows::new(&part));
+                    self.page_if_full(partition, begun)?;
                 }
             }
         }
@@ -285,48 +302,25 @@ impl PartitionedWriter {
         Ok(Split::Many(by_day))
     }
 
-    /// Takes rows of one partition: as a page of each column, or to those that wait for more.
-    fn take(
-        &mut self,
-        partition: PartitionValue,
-        columns: Vec<ColumnData>,
-        rows: usize,
-    ) -> Result<()> {
-        let options = self.options;
-        let pending = self.pending.entry(partition).or_default();
-        let (columns, rows) = match &mut pending.collected {
-            None if rows >= options.page_rows => (columns, rows),
-            None => {
-                pending.collected = Some(Collected { columns, rows });
-                return Ok(());
+    /// Makes a page of each column of what is collected, once that is enough. `begun` says whether some
+    /// of it has waited for more.
+    fn page_if_full(&mut self, partition: PartitionValue, begun: bool) -> Result<()> {
+        let (options, pending) = (self.options, self.pending.entry(partition).or_default());
+        let full = |collected: &mut Collected| match begun {
+            true => {
+                collected.rows >= options.collected_rows
+                    || collected.memory() >= options.collected_bytes
             }
-            Some(collected) => {
-                for (to, from) in collected.columns.iter_mut().zip(&columns) {
-                    to.append(from, &Rows::Run(0..rows));
-                }
-                collected.rows += rows;
-                let bytes = collected.columns.iter().map(ColumnData::memory);
-                if collected.rows < options.collected_rows
-                    && bytes.sum::<usize>() < options.collected_bytes
-                {
-                    return Ok(());
-                }
-                let Some(collected) = pending.collected.take() else {
-                    return Ok(());
-                };
-                (collected.columns, collected.rows)
-            }
+            false => collected.rows >= options.page_rows,
         };
-        self.add_page(partition, columns, rows)
+        match pending.collected.take_if(full) {
+            Some(collected) => self.add_page(partition, collected),
+            None => Ok(()),
+        }
     }
 
     /// Appends rows to the row group of their partition, as a page of each column.
-    fn add_page(
-        &mut self,
-        partition: PartitionValue,
-        columns: Vec<ColumnData>,
-        rows: usize,
-    ) -> Result<()> {
+    fn add_page(&mut self, partition: PartitionValue, collected: Collected) -> Result<()> {
         let group = self
             .pending
             .entry(partition)
@@ -337,13 +331,11 @@ impl PartitionedWriter {
                 rows: 0,
             });
         let chunks = group.chunks.iter_mut().zip(&self.shapes);
-        for (column, (chunk, shape)) in columns.into_iter().zip(chunks) {
+        for (column, (chunk, shape)) in collected.columns.into_iter().zip(chunks) {
             chunk.add(column, shape, &mut self.compressor)?;
         }
-        group.rows += rows;
-        let bytes = group.chunks.iter().map(ColumnChunk::memory);
-        if group.rows >= self.options.group_rows || bytes.sum::<usize>() >= self.options.group_bytes
-        {
+        group.rows += collected.rows;
+        if group.rows >= self.options.group_rows || group.memory() >= self.options.group_bytes {
             self.write_group(partition)?;
         }
         Ok(())
@@ -353,7 +345,7 @@ impl PartitionedWriter {
     fn flush(&mut self, partition: PartitionValue) -> Result<()> {
         let pending = self.pending.get_mut(&partition);
         if let Some(collected) = pending.and_then(|pending| pending.collected.take()) {
-            self.add_page(partition, collected.columns, collected.rows)?;
+            self.add_page(partition, collected)?;
         }
         self.write_group(partition)?;
         self.pending.remove(&partition);
@@ -400,9 +392,9 @@ impl PartitionedWriter {
                 .join(format!("{}-{number:05}.parquet", self.stem));
             let file = File::create(&path)
                 .map_err(storage(format!("{} cannot be created", path.display())))?;
-            let writer =
-                FileWriter::try_new(BufWriter::new(file), self.schema.clone(), file_options())
-                    .map_err(unwritable)?;
+            let options = options(StatisticsOptions::default());
+            let writer = FileWriter::try_new(BufWriter::new(file), self.schema.clone(), options)
+                .map_err(unwritable)?;
             self.open.insert(
                 partition,
                 OpenFile {

@@ -388,8 +388,9 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Takes a string that [`Cursor::plain_string`] did not take.
     #[inline(never)]
-    fn any_string(&mut self) -> Result<Str<'a>> {
+    pub(super) fn any_string(&mut self) -> Result<Str<'a>> {
         self.expect(b'"', "a string")?;
         let begin = self.at;
         let mut escaped = false;

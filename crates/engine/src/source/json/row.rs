@@ -363,7 +363,7 @@ fn read_value(
         b'"' => {
             let text = match cursor.plain_string() {
                 Some(text) => text,
-                None => cursor.string()?.text(scratch),
+                None => cursor.any_string()?.text(scratch),
             };
             if decoder.is_text()
                 && let ColumnData::Text(data) = data

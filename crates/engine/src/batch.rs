@@ -173,8 +173,9 @@ impl Batch {
 /// last batch is not interned in the next ones, and tried again now and then.
 pub struct EmptyColumns {
     columns: Vec<ColumnData>,
-    /// Rows of the last batch: the next one has about as many.
+    /// Rows of the last batch, and bytes of each of its columns' texts: the next one has about as many.
     rows: usize,
+    bytes: Vec<usize>,
     batches: u32,
 }
 
@@ -189,6 +190,7 @@ impl EmptyColumns {
                 .map(|column| ColumnData::new(&column.ty))
                 .collect(),
             rows: 0,
+            bytes: vec![0; columns.len()],
             batches: 0,
         }
     }
@@ -204,8 +206,11 @@ impl EmptyColumns {
             columns: self.columns.clone(),
             ..Batch::default()
         };
-        let rows = self.rows + self.rows / 32;
-        batch.columns.iter_mut().for_each(|data| data.reserve(rows));
+        let more = |last: usize| last + last / 32;
+        let rows = more(self.rows);
+        for (data, &bytes) in batch.columns.iter_mut().zip(&self.bytes) {
+            data.reserve(rows, more(bytes));
+        }
         batch.offsets.reserve(rows);
         batch.lines.reserve(rows);
         batch.spans.reserve(rows);
@@ -216,6 +221,7 @@ impl EmptyColumns {
     pub fn learn(&mut self, filled: &Batch) {
         self.columns = filled.columns.iter().map(ColumnData::empty_like).collect();
         self.rows = filled.rows();
+        self.bytes = filled.columns.iter().map(ColumnData::text_bytes).collect();
     }
 }
 

@@ -86,6 +86,15 @@ impl Validity {
         }
     }
 
+    /// Appends rows with a value.
+    fn extend_valid(&mut self, rows: usize) {
+        if self.nulls == 0 {
+            self.len += rows;
+        } else {
+            (0..rows).for_each(|_| self.push(true));
+        }
+    }
+
     /// Appends rows without a value.
     fn extend_null(&mut self, rows: usize) {
         if rows > 0 {
@@ -208,6 +217,15 @@ impl<T: Copy + Default> Plain<T> {
     pub fn push_null(&mut self) {
         self.values.push(T::default());
         self.validity.push(false);
+    }
+
+    /// Appends rows without a value up to so many rows.
+    #[inline]
+    pub fn pad(&mut self, rows: usize) {
+        if let Some(missing @ 1..) = rows.checked_sub(self.values.len()) {
+            self.values.resize(rows, T::default());
+            self.validity.extend_null(missing);
+        }
     }
 
     /// The value of a row, None for a null.
@@ -417,15 +435,23 @@ impl ColumnData {
         }
     }
 
-    /// Makes room for so many more rows.
-    pub fn reserve(&mut self, rows: usize) {
+    /// Makes room for so many more rows, and for so many bytes of texts where each row has its own.
+    pub fn reserve(&mut self, rows: usize, bytes: usize) {
         match self {
-            ColumnData::Text(column) => column.reserve(rows),
+            ColumnData::Text(column) => column.reserve(rows, bytes),
             ColumnData::Int(column) => column.values.reserve(rows),
             ColumnData::Long(column) => column.values.reserve(rows),
             ColumnData::Double(column) => column.values.reserve(rows),
             ColumnData::Boolean(column) => column.values.reserve(rows),
             ColumnData::List(column) => column.ends.reserve(rows),
+        }
+    }
+
+    /// Bytes of the texts.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            ColumnData::Text(column) => column.texts.bytes.len(),
+            _ => 0,
         }
     }
 

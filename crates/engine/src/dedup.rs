@@ -47,12 +47,27 @@ impl Bloom {
         }
     }
 
+    /// The place of a key's block.
+    #[inline]
+    fn place(&self, hash: u128) -> usize {
+        (((hash >> 64) * self.blocks.len() as u128) >> 64) as usize
+    }
+
+    /// Reads a key's block and does nothing with it. The filter is larger than the processor's caches:
+    /// a loop of nothing but such reads has many of them under way at once, and the block is near when
+    /// the key is inserted.
+    #[inline]
+    fn touch(&self, hash: u128) {
+        std::hint::black_box(self.blocks[self.place(hash)][0]);
+    }
+
     /// Inserts a key and tells whether it may have been there.
+    #[inline]
     fn insert(&mut self, hash: u128) -> bool {
-        let block = (((hash >> 64) * self.blocks.len() as u128) >> 64) as usize;
+        let place = self.place(hash);
         let mut bits = hash as u64;
         let mut seen = true;
-        for word in &mut self.blocks[block] {
+        for word in &mut self.blocks[place] {
             let bit = 1u64 << (bits & 63);
             bits >>= 6;
             seen &= *word & bit != 0;
@@ -102,6 +117,9 @@ fn storage(error: std::io::Error) -> Error {
 }
 
 const LOG_ENTRY: usize = 20;
+
+/// The filter's blocks of so many events are read before they are changed.
+const EVENTS_TOUCHED: usize = 64;
 
 impl Deduplicator {
     /// Looks for duplicates of `column` within `window_days` of an event's day among `existing`
@@ -157,13 +175,17 @@ impl Deduplicator {
                 self.load_around(event.day)?;
             }
         }
-        // The filter is larger than the processor's caches: a loop of nothing but look-ups has several
-        // of them under way at once.
         let bloom = &mut self.bloom;
-        let new: Vec<bool> = events
-            .iter()
-            .map(|event| event.is_none_or(|event| !bloom.insert(event.hash)))
-            .collect();
+        let mut new = Vec::with_capacity(events.len());
+        for events in events.chunks(EVENTS_TOUCHED) {
+            for event in events.iter().flatten() {
+                bloom.touch(event.hash);
+            }
+            let certain = events
+                .iter()
+                .map(|event| event.is_none_or(|event| !bloom.insert(event.hash)));
+            new.extend(certain);
+        }
         for (event, &new) in events.iter().zip(&new) {
             if let (Some(event), true) = (event, new) {
                 self.remember(*event)?;

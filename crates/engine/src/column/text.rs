@@ -199,12 +199,16 @@ impl TextColumn {
     /// A column of one text in every row.
     pub fn constant(text: &[u8], rows: usize) -> Self {
         let mut column = TextColumn::new(true);
-        if rows > 0 {
+        if let Some(more) = rows.checked_sub(1) {
             column.push(text);
-            column.keys.resize(rows, 0);
-            column.validity = Validity::all_valid(rows);
+            column.repeat(0, more);
         }
         column
+    }
+
+    /// Whether every row has the same text, as those have that say where a row came from.
+    pub fn is_constant(&self) -> bool {
+        self.interned && self.texts.len() == 1 && self.validity.nulls() == 0
     }
 
     /// Rows.
@@ -217,12 +221,13 @@ impl TextColumn {
         self.len() == 0
     }
 
-    /// Makes room for so many more rows.
-    pub fn reserve(&mut self, rows: usize) {
+    /// Makes room for so many more rows, and for so many bytes where each row has its own text.
+    pub fn reserve(&mut self, rows: usize, bytes: usize) {
         if self.interned {
             self.keys.reserve(rows);
         } else {
             self.texts.ends.reserve(rows);
+            self.texts.bytes.reserve(bytes);
         }
     }
 
@@ -301,7 +306,7 @@ impl TextColumn {
 
     /// Appends some rows of another column.
     pub(super) fn append(&mut self, other: &TextColumn, rows: &Rows) {
-        self.reserve(rows.count());
+        self.reserve(rows.count(), 0);
         match (self.interned, other.interned) {
             (false, false) => {
                 for run in rows.runs() {
@@ -322,9 +327,22 @@ impl TextColumn {
         }
     }
 
+    /// Appends so many rows of the text with this key, while texts are interned.
+    fn repeat(&mut self, key: u32, rows: usize) {
+        self.keys.resize(self.keys.len() + rows, key);
+        self.validity.extend_valid(rows);
+    }
+
     fn append_keys(&mut self, other: &TextColumn, rows: &Rows) {
         let mut known: Vec<Option<NonZeroU32>> = vec![None; other.texts.len()];
-        for row in rows.iter() {
+        let mut rows = rows.iter();
+        if other.is_constant() && rows.next().is_some() {
+            self.push(other.texts.get(0));
+            if let (true, Some(&key)) = (self.interned, self.keys.last()) {
+                return self.repeat(key, rows.count());
+            }
+        }
+        for row in rows {
             if !other.validity.get(row) {
                 self.push_null();
                 continue;
@@ -376,7 +394,7 @@ impl TextColumn {
     /// be valid UTF-8; each distinct text is asked for once where texts are interned.
     pub fn map(&self, mut change: impl FnMut(&[u8], &mut Vec<u8>)) -> Self {
         let mut changed = TextColumn::new(self.interned);
-        changed.reserve(self.len());
+        changed.reserve(self.len(), 0);
         let mut text = Vec::new();
         let mut push = |changed: &mut TextColumn, from: &[u8]| {
             text.clear();

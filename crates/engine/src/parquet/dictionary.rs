@@ -152,6 +152,10 @@ impl TextDictionary {
             return None;
         }
         let before = self.numbering.distinct;
+        if column.is_constant() {
+            let number = self.numbering.number(column.texts.get(0), &mut self.texts);
+            return self.settle(before, vec![number; column.len()]);
+        }
         let mut numbers = Vec::with_capacity(column.len());
         // The number of each distinct text of the column, from 1.
         let distinct = if column.interned {
@@ -185,6 +189,15 @@ impl TextDictionary {
                 self.close(before);
                 return None;
             }
+        }
+        self.settle(before, numbers)
+    }
+
+    /// Takes a page's numbers, or the texts are to be stored as they are.
+    fn settle(&mut self, before: u32, numbers: Vec<u32>) -> Option<Vec<u32>> {
+        if self.texts.bytes.len() > LARGEST_BYTES {
+            self.close(before);
+            return None;
         }
         let worth = match self.texts.bytes.len() >= LONG_BYTES * self.texts.len() {
             true => Worth::Long,

@@ -339,8 +339,11 @@ impl Reader for JsonLinesReader {
             self.current = (!ended).then_some(place);
             break;
         }
-        self.empty.learn(&filling.batch);
-        Ok(Some(filling.batch))
+        let mut batch = filling.batch;
+        let rows = batch.rows();
+        self.rows.finish(&mut batch.columns, rows);
+        self.empty.learn(&batch);
+        Ok(Some(batch))
     }
 
     fn new_columns(&self) -> Vec<NewColumn> {

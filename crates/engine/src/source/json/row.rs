@@ -134,7 +134,8 @@ impl RowReader {
     }
 
     /// Appends one row to `columns`, which hold `rows` rows; leaves them as they were where the
-    /// object is no row. `object` must be UTF-8; `arrival` is in microseconds.
+    /// object is no row. `object` must be UTF-8; `arrival` is in microseconds. The columns of the arrival
+    /// are complete after [`RowReader::finish`].
     #[inline]
     pub fn read(
         &mut self,
@@ -262,13 +263,14 @@ impl RowReader {
 
     #[inline]
     fn add_arrival(&self, arrival: Option<i64>, columns: &mut [ColumnData], row: usize) {
-        let push = |columns: &mut [ColumnData], index: Option<usize>, value: Option<i64>| match (
-            index.and_then(|index| columns.get_mut(index)),
-            value,
-        ) {
-            (Some(ColumnData::Long(data)), Some(value)) => data.push(value),
-            (Some(data), _) => data.push_null(),
-            (None, _) => {}
+        let Some(arrival) = arrival else {
+            return;
+        };
+        let push = |columns: &mut [ColumnData], index: Option<usize>, value: i64| {
+            if let Some(ColumnData::Long(data)) = index.and_then(|index| columns.get_mut(index)) {
+                data.pad(row);
+                data.push(value);
+            }
         };
         push(columns, self.arrival, arrival);
         if self.lateness.is_some() {
@@ -279,10 +281,19 @@ impl RowReader {
                 }
                 _ => None,
             };
-            let lateness = arrival
-                .zip(event_time)
-                .map(|(arrival, event)| ((arrival - event) / MICROS).max(0));
-            push(columns, self.lateness, lateness);
+            if let Some(event) = event_time {
+                push(columns, self.lateness, ((arrival - event) / MICROS).max(0));
+            }
+        }
+    }
+
+    /// Ends a batch of so many rows: those that did not say when they arrived have no arrival time and
+    /// no lateness.
+    pub fn finish(&self, columns: &mut [ColumnData], rows: usize) {
+        for index in [self.arrival, self.lateness].into_iter().flatten() {
+            if let Some(ColumnData::Long(data)) = columns.get_mut(index) {
+                data.pad(rows);
+            }
         }
     }
 

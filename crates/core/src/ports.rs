@@ -41,6 +41,15 @@ pub enum PutMode {
     IfAbsent,
 }
 
+/// What becomes of a local file after it was put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Original {
+    /// It may be changed: the store makes a copy.
+    Changes,
+    /// It stays as it is until it is removed: the store may give it a second name instead.
+    Final,
+}
+
 /// Object storage.
 #[async_trait]
 pub trait Objects: Send + Sync {
@@ -59,14 +68,13 @@ pub trait Objects: Send + Sync {
     /// Puts bytes.
     async fn put(&self, key: &str, body: Bytes, mode: PutMode) -> Result<ObjectInfo>;
 
-    /// Puts a local file; large files are never held in memory. `consume` lets the store move the
-    /// file instead of copying it.
+    /// Puts a local file, which stays where it is; large files are never held in memory.
     async fn put_file(
         &self,
         key: &str,
         path: &Path,
         mode: PutMode,
-        consume: bool,
+        original: Original,
     ) -> Result<ObjectInfo>;
 
     /// The object as a local file that stays readable while the returned value lives: the file

@@ -149,6 +149,26 @@ pub(crate) fn remove_leftover(path: &Path) {
     }
 }
 
+fn unfinished(staging: &Path) -> io::Result<Unfinished> {
+    std::fs::create_dir_all(staging)?;
+    let path = staging.join(format!("put-{}", Uuid::new_v4().simple()));
+    Ok(Unfinished { path, owned: true })
+}
+
+/// Gives a file a second name in staging and sees to it that its content is on the disk. None where
+/// that cannot be: staging is on another disk, or its file system has no hard links.
+pub(crate) fn share_staged(staging: &Path, file: &Path) -> io::Result<Option<Unfinished>> {
+    let shared = unfinished(staging)?;
+    match std::fs::hard_link(file, &shared.path) {
+        Ok(()) => {
+            File::open(&shared.path)?.sync_all()?;
+            Ok(Some(shared))
+        }
+        Err(error) if is_absent(&error) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
 /// Writes what `source` gives to a new file in staging and to the disk. The version is computed on
 /// the way where `hashed`.
 pub(crate) fn write_staged(
@@ -156,10 +176,8 @@ pub(crate) fn write_staged(
     source: &mut dyn Read,
     hashed: bool,
 ) -> io::Result<(Unfinished, Option<String>)> {
-    std::fs::create_dir_all(staging)?;
-    let path = staging.join(format!("put-{}", Uuid::new_v4().simple()));
-    let mut file = File::create_new(&path)?;
-    let unfinished = Unfinished { path, owned: true };
+    let unfinished = unfinished(staging)?;
+    let mut file = File::create_new(&unfinished.path)?;
     let mut hash = hashed.then(ContentHash::new);
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::params;
 use tarn_core::layout::RAW;
-use tarn_core::ports::{LocalCopy, ObjectInfo, Objects, PutMode};
+use tarn_core::ports::{LocalCopy, ObjectInfo, Objects, Original, PutMode};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::db::Durability;
@@ -255,7 +255,7 @@ impl FolderObjects {
         key: &str,
         path: &Path,
         mode: PutMode,
-        consume: bool,
+        original: Original,
     ) -> Result<ObjectInfo> {
         let target = self.path(key)?;
         let failed = |error| io_error(error, format!("cannot put {} as {key:?}", path.display()));
@@ -281,37 +281,22 @@ impl FolderObjects {
             // Copying a large file to find this out at the end would be a waste.
             return Err(exists(key));
         }
-        // A symbolic link is copied: what it points to is not the caller's to give away.
-        let (file, hash) = if consume && metadata.is_file() {
-            let hash = if is_hashed(key) {
-                let Some((version, _)) = files::hash_file(path).map_err(failed)? else {
-                    return Err(restless(&path.display().to_string()));
-                };
-                Some(version)
-            } else {
-                None
-            };
-            File::open(path)
-                .and_then(|file| file.sync_all())
-                .map_err(failed)?;
-            (
-                Unfinished {
-                    path: path.to_owned(),
-                    owned: false,
-                },
-                hash,
-            )
-        } else {
-            let mut source = File::open(path).map_err(failed)?;
-            files::write_staged(&self.store.staging(), &mut source, is_hashed(key))
-                .map_err(failed)?
+        // A symbolic link is copied: what it points to is not the caller's to call final.
+        let shared = match (original, mode) {
+            (Original::Final, PutMode::IfAbsent) if metadata.is_file() && !is_hashed(key) => {
+                files::share_staged(&self.store.staging(), path).map_err(failed)?
+            }
+            _ => None,
         };
-        let info = self.put_finished(key, file, hash, mode)?;
-        if consume {
-            // Gone already, unless the store had this content.
-            files::remove_leftover(path);
-        }
-        Ok(info)
+        let (file, hash) = match shared {
+            Some(file) => (file, None),
+            None => {
+                let mut source = File::open(path).map_err(failed)?;
+                files::write_staged(&self.store.staging(), &mut source, is_hashed(key))
+                    .map_err(failed)?
+            }
+        };
+        self.put_finished(key, file, hash, mode)
     }
 
     /// A file with the content of the version. What is current gets a second name, so that a put does
@@ -559,10 +544,10 @@ impl Objects for FolderObjects {
         key: &str,
         path: &Path,
         mode: PutMode,
-        consume: bool,
+        original: Original,
     ) -> Result<ObjectInfo> {
         let (key, path) = (key.to_owned(), path.to_owned());
-        self.run(move |this| this.put_file_now(&key, &path, mode, consume))
+        self.run(move |this| this.put_file_now(&key, &path, mode, original))
             .await
     }
 

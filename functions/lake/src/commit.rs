@@ -1,7 +1,7 @@
 //! From staged files to a commit.
 
 use tarn_core::layout;
-use tarn_core::ports::{ObjectInfo, PutMode};
+use tarn_core::ports::{ObjectInfo, Original, PutMode};
 use tarn_core::schema::{TableName, system};
 use tarn_core::{Error, Result};
 use tarn_engine::parquet::ParquetFile;
@@ -44,7 +44,7 @@ pub async fn staged_files(
             layout::data_prefix(table)
         );
         lake.objects
-            .put_file(&key, &file.path, PutMode::IfAbsent, false)
+            .put_file(&key, &file.path, PutMode::IfAbsent, Original::Final)
             .await?;
         uploaded.push(NewFile {
             key,

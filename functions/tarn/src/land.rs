@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use tarn_core::contract::Format;
-use tarn_core::ports::{ObjectInfo, PutMode};
+use tarn_core::ports::{ObjectInfo, Original, PutMode};
 use tarn_core::{Error, ErrorKind, Result, layout};
 use tarn_engine::source::{self, sqlite::Database};
 
@@ -288,7 +288,7 @@ impl<'a> RawZone<'a> {
             return Err(Error::new(ErrorKind::BadSource, error.to_string()).retryable(true));
         }
         let info = objects
-            .put_file(&key, &landing.path, PutMode::Overwrite, false)
+            .put_file(&key, &landing.path, PutMode::Overwrite, Original::Changes)
             .await?;
         drop(lock);
         // A later file of the command may be the same again.

@@ -35,7 +35,7 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tarn_core::layout::RAW;
-use tarn_core::ports::{LocalCopy, ObjectInfo, Objects, PutMode};
+use tarn_core::ports::{LocalCopy, ObjectInfo, Objects, Original, PutMode};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::failure::{code, failed, status};
@@ -260,14 +260,9 @@ impl Objects for S3Objects {
         key: &str,
         path: &Path,
         mode: PutMode,
-        consume: bool,
+        _original: Original,
     ) -> Result<ObjectInfo> {
-        let place = self.place(key)?;
-        let info = self.put_path(place, path, mode).await?;
-        if consume && let Err(error) = std::fs::remove_file(path) {
-            tracing::warn!(path = %path.display(), %error, "an uploaded file stays behind");
-        }
-        Ok(info)
+        self.put_path(self.place(key)?, path, mode).await
     }
 
     async fn fetch(&self, key: &str) -> Result<LocalCopy> {

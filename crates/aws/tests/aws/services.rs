@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use tarn_aws::StreamEntry;
 use tarn_core::ErrorKind;
-use tarn_core::ports::PutMode;
+use tarn_core::ports::{Original, PutMode};
 use tarn_core::run::{RunRecord, RunStatus};
 use tarn_core::schema::{ColumnType, Field, TableName, TableSpec, Zone};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,7 +39,7 @@ async fn a_large_file_goes_up_in_parts_and_comes_down_whole() {
     std::fs::write(&path, &content).unwrap();
     for key in ["raw/large/a", "curated/t/data/a"] {
         let info = objects
-            .put_file(key, &path, PutMode::IfAbsent, false)
+            .put_file(key, &path, PutMode::IfAbsent, Original::Changes)
             .await
             .unwrap();
         assert_eq!(info.size, content.len() as u64);
@@ -50,14 +50,14 @@ async fn a_large_file_goes_up_in_parts_and_comes_down_whole() {
         let middle = (17 << 20)..(17 << 20) + 5;
         let bytes = objects.get(key, Some(middle.clone())).await.unwrap();
         assert_eq!(bytes, content[middle.start as usize..middle.end as usize]);
-        let again = objects.put_file(key, &path, PutMode::IfAbsent, true).await;
-        assert_eq!(again.unwrap_err().kind(), ErrorKind::Conflict);
+        let again = objects.put_file(key, &path, PutMode::IfAbsent, Original::Final);
+        assert_eq!(again.await.unwrap_err().kind(), ErrorKind::Conflict);
     }
     objects
-        .put_file("raw/large/a", &path, PutMode::Overwrite, true)
+        .put_file("raw/large/a", &path, PutMode::Overwrite, Original::Final)
         .await
         .unwrap();
-    assert!(!path.exists(), "a file that may be consumed is");
+    assert!(path.exists(), "the file stays");
     let uploads = lake
         .s3()
         .list_multipart_uploads()
@@ -78,7 +78,7 @@ async fn an_upload_that_fails_leaves_no_parts() {
     let denied = crate::server::Answer::new(403, "<Error><Code>AccessDenied</Code></Error>");
     server.inject("PUT", vec![Fault::Answer(denied); 3]);
     let objects = aws(&server.url, &lake.prefix).await.objects();
-    let put = objects.put_file("raw/large", &path, PutMode::Overwrite, true);
+    let put = objects.put_file("raw/large", &path, PutMode::Overwrite, Original::Final);
     let error = put.await.unwrap_err();
     assert!(error.to_string().contains("s3:PutObject"), "{error}");
     assert!(path.exists(), "a file that was not put stays");

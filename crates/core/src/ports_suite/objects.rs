@@ -8,7 +8,7 @@ use futures::future::join_all;
 
 use super::{Verdict, done, fails, holds, same, unique};
 use crate::error::ErrorKind;
-use crate::ports::{ObjectInfo, Objects, PutMode};
+use crate::ports::{ObjectInfo, Objects, Original, PutMode};
 
 /// Keys that a store must take as they are.
 pub const ODD_NAMES: [&str; 12] = [
@@ -307,7 +307,7 @@ pub async fn odd_keys_are_kept_literally_and_uris_lead_back(store: Arc<dyn Objec
     )
 }
 
-/// A file is put like bytes, stays with its owner unless it may be consumed, and is fetched as a file.
+/// A file is put like bytes, stays with its owner, and is fetched as a file.
 pub async fn files_go_in_and_come_out(store: Arc<dyn Objects>) -> Verdict {
     let folder = folder();
     let local = TempFile::new(b"content of a file")?;
@@ -317,19 +317,19 @@ pub async fn files_go_in_and_come_out(store: Arc<dyn Objects>) -> Verdict {
                 &format!("{folder}/copy"),
                 &local.path,
                 PutMode::IfAbsent,
-                false,
+                Original::Changes,
             )
             .await,
         "put_file",
     )?;
     same(info.size, 17, "size")?;
-    holds(local.path.exists(), "a file that may not be consumed stays")?;
+    holds(local.path.exists(), "the file stays")?;
     let conflict = store
         .put_file(
             &format!("{folder}/copy"),
             &local.path,
             PutMode::IfAbsent,
-            true,
+            Original::Final,
         )
         .await;
     fails(
@@ -357,15 +357,16 @@ pub async fn files_go_in_and_come_out(store: Arc<dyn Objects>) -> Verdict {
     done(
         store
             .put_file(
-                &format!("{folder}/moved"),
+                &format!("{folder}/shared"),
                 &local.path,
-                PutMode::Overwrite,
-                true,
+                PutMode::IfAbsent,
+                Original::Final,
             )
             .await,
-        "put_file with consume",
+        "put_file of a final file",
     )?;
-    for name in ["copy", "moved"] {
+    std::fs::remove_file(&local.path).map_err(|error| format!("removal of the file: {error}"))?;
+    for name in ["copy", "shared"] {
         let key = format!("{folder}/{name}");
         let copy = done(store.fetch(&key).await, "fetch")?;
         let content = std::fs::read(copy.path())
@@ -382,7 +383,7 @@ pub async fn files_go_in_and_come_out(store: Arc<dyn Objects>) -> Verdict {
             &format!("{folder}/none"),
             &local.path.with_extension("none"),
             PutMode::Overwrite,
-            false,
+            Original::Changes,
         )
         .await;
     holds(missing.is_err(), "a file that does not exist cannot be put")?;
@@ -443,7 +444,7 @@ impl TempFile {
 
 impl Drop for TempFile {
     fn drop(&mut self) {
-        // The store may have consumed it.
+        // The test may have removed it.
         std::fs::remove_file(&self.path).unwrap_or_default();
     }
 }

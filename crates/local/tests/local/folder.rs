@@ -1,12 +1,13 @@
 //! What a folder does beyond what every store does.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use tarn_core::ErrorKind;
-use tarn_core::ports::PutMode;
+use tarn_core::ports::{Original, PutMode};
 use tarn_local::LocalLake;
 
 fn lake() -> (tempfile::TempDir, LocalLake) {
@@ -55,12 +56,11 @@ async fn the_same_raw_content_again_changes_nothing() {
     assert_eq!(first.version.len(), 32);
     let file = lake.staging_dir("run").unwrap().join("x");
     std::fs::write(&file, "one").unwrap();
-    let moved = objects
-        .put_file("raw/a", &file, PutMode::Overwrite, true)
+    let copied = objects
+        .put_file("raw/a", &file, PutMode::Overwrite, Original::Final)
         .await
         .unwrap();
-    assert_eq!(first, moved);
-    assert!(!file.exists());
+    assert_eq!(first, copied);
 }
 
 #[tokio::test]
@@ -321,7 +321,7 @@ async fn links_are_followed_and_circles_are_not() {
 }
 
 #[tokio::test]
-async fn a_consumed_file_is_moved_also_from_another_disk_and_a_link_is_copied() {
+async fn a_final_file_is_shared_on_one_disk_and_copied_from_another_or_behind_a_link() {
     let (_dir, lake) = lake();
     let objects = lake.objects();
     let mut places = vec![lake.staging_dir("run").unwrap()];
@@ -331,33 +331,29 @@ async fn a_consumed_file_is_moved_also_from_another_disk_and_a_link_is_copied() 
     places.extend(memory.as_ref().map(|dir| dir.path().to_owned()));
     for (index, place) in places.iter().enumerate() {
         let file = place.join("file");
+        let link = place.join("link");
         std::fs::write(&file, "content").unwrap();
-        for key in [format!("raw/{index}"), format!("curated/{index}")] {
-            std::fs::write(&file, "content").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let cases = [
+            (&file, format!("raw/{index}"), false),
+            (&file, format!("curated/{index}"), index == 0),
+            (&link, format!("curated/link{index}"), false),
+        ];
+        for (path, key, shared) in &cases {
             let info = objects
-                .put_file(&key, &file, PutMode::IfAbsent, true)
+                .put_file(key, path, PutMode::IfAbsent, Original::Final)
                 .await
                 .unwrap();
-            assert_eq!(info, objects.head(&key).await.unwrap());
-            assert_eq!(objects.get(&key, None).await.unwrap().as_ref(), b"content");
-            assert!(!file.exists());
+            assert_eq!(info, objects.head(key).await.unwrap());
+            let put = std::fs::symlink_metadata(lake.root().join(key)).unwrap();
+            assert!(put.is_file(), "{key}");
+            let same = put.ino() == std::fs::metadata(&file).unwrap().ino();
+            assert_eq!(same && put.nlink() > 1, *shared, "{key}");
         }
-        std::fs::write(&file, "content").unwrap();
-        let link = place.join("link");
-        std::os::unix::fs::symlink(&file, &link).unwrap();
-        objects
-            .put_file(&format!("raw/link{index}"), &link, PutMode::Overwrite, true)
-            .await
-            .unwrap();
-        assert!(file.exists());
-        assert_eq!(
-            objects
-                .get(&format!("raw/link{index}"), None)
-                .await
-                .unwrap()
-                .as_ref(),
-            b"content"
-        );
+        std::fs::remove_file(&file).unwrap();
+        for (_, key, _) in cases {
+            assert_eq!(objects.get(&key, None).await.unwrap().as_ref(), b"content");
+        }
     }
 }
 
@@ -374,7 +370,7 @@ async fn an_object_put_onto_itself_stays() {
             "curated/a",
             &dir.path().join("curated/a"),
             PutMode::Overwrite,
-            true,
+            Original::Final,
         )
         .await
         .unwrap();

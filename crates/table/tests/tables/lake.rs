@@ -18,7 +18,7 @@ use chrono::Utc;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use parquet::file::properties::WriterProperties;
-use tarn_core::ports::{Catalog, LocalCopy, ObjectInfo, Objects, PutMode, TablePointer};
+use tarn_core::ports::{Catalog, LocalCopy, ObjectInfo, Objects, Original, PutMode, TablePointer};
 use tarn_core::schema::{
     ColumnType, Field, PartitionUnit, PartitionValue, Partitioning, TableField, TableName,
     TableSpec, Zone, system,
@@ -93,7 +93,7 @@ impl Objects for Folder {
         key: &str,
         path: &Path,
         mode: PutMode,
-        _consume: bool,
+        _original: Original,
     ) -> Result<ObjectInfo> {
         self.put(key, std::fs::read(path).unwrap().into(), mode)
             .await
@@ -286,7 +286,7 @@ impl Lake {
             table.name().name
         );
         self.folder
-            .put_file(&key, &local, PutMode::IfAbsent, false)
+            .put_file(&key, &local, PutMode::IfAbsent, Original::Changes)
             .await
             .unwrap();
         NewFile {

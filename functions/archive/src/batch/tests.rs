@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tarn_core::contract::{Contracts, load_dir};
-use tarn_core::ports::{LocalCopy, ObjectInfo, Objects, PutMode};
+use tarn_core::ports::{LocalCopy, ObjectInfo, Objects, Original, PutMode};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_local::LocalLake;
 use tempfile::TempDir;
@@ -136,9 +136,9 @@ impl Objects for Refusing {
         key: &str,
         path: &Path,
         mode: PutMode,
-        consume: bool,
+        original: Original,
     ) -> Result<ObjectInfo> {
-        self.0.put_file(key, path, mode, consume).await
+        self.0.put_file(key, path, mode, original).await
     }
     async fn fetch(&self, key: &str) -> Result<LocalCopy> {
         self.0.fetch(key).await

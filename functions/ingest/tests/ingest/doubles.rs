@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tarn_core::ports::{Catalog, Ledger, LocalCopy, ObjectInfo, Objects, PutMode, TablePointer};
+use tarn_core::ports::{
+    Catalog, Ledger, LocalCopy, ObjectInfo, Objects, Original, PutMode, TablePointer,
+};
 use tarn_core::quality::feedback::Feedback;
 use tarn_core::run::{ObjectRecord, RunRecord};
 use tarn_core::schema::{TableName, TableSpec};
@@ -130,9 +132,9 @@ impl Objects for Gated<dyn Objects> {
         key: &str,
         path: &Path,
         mode: PutMode,
-        consume: bool,
+        original: Original,
     ) -> Result<ObjectInfo> {
-        let work = self.0.put_file(key, path, mode, consume);
+        let work = self.0.put_file(key, path, mode, original);
         self.1.write("put_file", work).await
     }
     async fn fetch(&self, key: &str) -> Result<LocalCopy> {
@@ -247,9 +249,9 @@ impl Objects for Copying {
         key: &str,
         path: &Path,
         mode: PutMode,
-        consume: bool,
+        original: Original,
     ) -> Result<ObjectInfo> {
-        self.0.put_file(key, path, mode, consume).await
+        self.0.put_file(key, path, mode, original).await
     }
     async fn fetch(&self, key: &str) -> Result<LocalCopy> {
         Ok(Copying::copy(&self.0.fetch(key).await?))

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tarn_core::ports::{ObjectInfo, PutMode};
+use tarn_core::ports::{ObjectInfo, Original, PutMode};
 use tarn_core::run::{ObjectRecord, ObjectState, RunRecord, RunStatus};
 use tarn_core::{Error, ErrorKind, Result};
 
@@ -42,7 +42,12 @@ pub async fn upload(
             object.info = setting
                 .lake
                 .objects
-                .put_file(&object.info.key, &landing.path, PutMode::Overwrite, false)
+                .put_file(
+                    &object.info.key,
+                    &landing.path,
+                    PutMode::Overwrite,
+                    Original::Changes,
+                )
                 .await?;
             object.put = true;
         }

@@ -204,3 +204,36 @@ fn errors_name_the_byte() {
         "the text ends unexpectedly at byte 4"
     );
 }
+
+#[test]
+fn a_plain_string_ends_at_its_quote_wherever_that_is() {
+    for length in 0..50 {
+        for filler in ["x", "~", "\u{7f}", "é", "\u{10ffff}"] {
+            for behind in ["", "}", ",\"next\":\"one\"}", "                 \\"] {
+                let text = filler.repeat(length);
+                let written = format!("\"{text}\"{behind}");
+                let mut cursor = Cursor::new(written.as_bytes());
+                assert_eq!(cursor.plain_string(), Some(text.as_bytes()), "{written}");
+                assert_eq!(cursor.rest(), behind.as_bytes());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_holds_an_escape_or_a_control_character_or_no_end_is_no_plain_string() {
+    for length in 0..50 {
+        let open = format!("\"{}", "é".repeat(length));
+        assert_eq!(Cursor::new(open.as_bytes()).plain_string(), None);
+        for place in 0..=length {
+            for mark in (0..0x20).chain([b'\\']) {
+                let mut written = vec![b'x'; length];
+                written.insert(place, mark);
+                let written = [b"\"", written.as_slice(), b"\", 12345678901234567890"].concat();
+                let mut cursor = Cursor::new(&written);
+                assert_eq!(cursor.plain_string(), None, "{written:?}");
+                assert_eq!(cursor.position(), 0);
+            }
+        }
+    }
+}

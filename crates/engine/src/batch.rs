@@ -209,7 +209,8 @@ impl EmptyColumns {
         let more = |last: usize| last + last / 32;
         let rows = more(self.rows);
         for (data, &bytes) in batch.columns.iter_mut().zip(&self.bytes) {
-            data.reserve(rows, more(bytes));
+            data.reserve(rows);
+            data.reserve_text_bytes(more(bytes));
         }
         batch.offsets.reserve(rows);
         batch.lines.reserve(rows);

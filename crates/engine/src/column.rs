@@ -79,8 +79,8 @@ impl Validity {
 
     /// Appends some rows of another.
     fn extend(&mut self, other: &Validity, rows: Range<usize>) {
-        if self.nulls == 0 && other.nulls == 0 {
-            self.len += rows.len();
+        if other.nulls == 0 {
+            self.extend_valid(rows.len());
         } else {
             rows.for_each(|row| self.push(other.get(row)));
         }
@@ -435,15 +435,23 @@ impl ColumnData {
         }
     }
 
-    /// Makes room for so many more rows, and for so many bytes of texts where each row has its own.
-    pub fn reserve(&mut self, rows: usize, bytes: usize) {
+    /// Makes room for so many more rows.
+    pub fn reserve(&mut self, rows: usize) {
         match self {
-            ColumnData::Text(column) => column.reserve(rows, bytes),
+            ColumnData::Text(column) => column.reserve(rows),
             ColumnData::Int(column) => column.values.reserve(rows),
             ColumnData::Long(column) => column.values.reserve(rows),
             ColumnData::Double(column) => column.values.reserve(rows),
             ColumnData::Boolean(column) => column.values.reserve(rows),
             ColumnData::List(column) => column.ends.reserve(rows),
+        }
+    }
+
+    /// Makes room for so many more bytes of texts, where each row has its own.
+    pub fn reserve_text_bytes(&mut self, bytes: usize) {
+        match self {
+            ColumnData::Text(column) if !column.interned => column.texts.bytes.reserve(bytes),
+            _ => {}
         }
     }
 

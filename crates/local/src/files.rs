@@ -149,24 +149,11 @@ pub(crate) fn remove_leftover(path: &Path) {
     }
 }
 
-fn unfinished(staging: &Path) -> io::Result<Unfinished> {
+/// A name in staging that no other file has.
+pub(crate) fn unfinished(staging: &Path, purpose: &str) -> io::Result<Unfinished> {
     std::fs::create_dir_all(staging)?;
-    let path = staging.join(format!("put-{}", Uuid::new_v4().simple()));
+    let path = staging.join(format!("{purpose}-{}", Uuid::new_v4().simple()));
     Ok(Unfinished { path, owned: true })
-}
-
-/// Gives a file a second name in staging and sees to it that its content is on the disk. None where
-/// that cannot be: staging is on another disk, or its file system has no hard links.
-pub(crate) fn share_staged(staging: &Path, file: &Path) -> io::Result<Option<Unfinished>> {
-    let shared = unfinished(staging)?;
-    match std::fs::hard_link(file, &shared.path) {
-        Ok(()) => {
-            File::open(&shared.path)?.sync_all()?;
-            Ok(Some(shared))
-        }
-        Err(error) if is_absent(&error) => Err(error),
-        Err(_) => Ok(None),
-    }
 }
 
 /// Writes what `source` gives to a new file in staging and to the disk. The version is computed on
@@ -176,7 +163,7 @@ pub(crate) fn write_staged(
     source: &mut dyn Read,
     hashed: bool,
 ) -> io::Result<(Unfinished, Option<String>)> {
-    let unfinished = unfinished(staging)?;
+    let unfinished = unfinished(staging, "put")?;
     let mut file = File::create_new(&unfinished.path)?;
     let mut hash = hashed.then(ContentHash::new);
     let mut buffer = vec![0; BUFFER_BYTES];

@@ -282,19 +282,20 @@ impl FolderObjects {
             return Err(exists(key));
         }
         // A symbolic link is copied: what it points to is not the caller's to call final.
-        let shared = match (original, mode) {
-            (Original::Final, PutMode::IfAbsent) if metadata.is_file() && !is_hashed(key) => {
-                files::share_staged(&self.store.staging(), path).map_err(failed)?
-            }
-            _ => None,
-        };
-        let (file, hash) = match shared {
-            Some(file) => (file, None),
-            None => {
-                let mut source = File::open(path).map_err(failed)?;
-                files::write_staged(&self.store.staging(), &mut source, is_hashed(key))
-                    .map_err(failed)?
-            }
+        let shared = original == Original::Final
+            && mode == PutMode::IfAbsent
+            && metadata.is_file()
+            && !is_hashed(key);
+        let staging = self.store.staging();
+        let (file, hash) = if shared {
+            let file = files::unfinished(&staging, "put").map_err(failed)?;
+            keep(path, &file.path)
+                .and_then(|()| File::open(&file.path)?.sync_all())
+                .map_err(failed)?;
+            (file, None)
+        } else {
+            let mut source = File::open(path).map_err(failed)?;
+            files::write_staged(&staging, &mut source, is_hashed(key)).map_err(failed)?
         };
         self.put_finished(key, file, hash, mode)
     }
@@ -307,13 +308,7 @@ impl FolderObjects {
         for _ in 0..ATTEMPTS {
             match self.look(&info.key)? {
                 Some(known) if known.version == info.version => {
-                    let staging = self.store.staging();
-                    std::fs::create_dir_all(&staging).map_err(failed)?;
-                    let name = format!("fetch-{}", uuid::Uuid::new_v4().simple());
-                    let held = Unfinished {
-                        path: staging.join(name),
-                        owned: true,
-                    };
+                    let held = files::unfinished(&self.store.staging(), "fetch").map_err(failed)?;
                     match keep(&path, &held.path) {
                         Err(error) if files::is_absent(&error) => continue,
                         result => result.map_err(failed)?,

@@ -221,13 +221,12 @@ impl TextColumn {
         self.len() == 0
     }
 
-    /// Makes room for so many more rows, and for so many bytes where each row has its own text.
-    pub fn reserve(&mut self, rows: usize, bytes: usize) {
+    /// Makes room for so many more rows.
+    pub fn reserve(&mut self, rows: usize) {
         if self.interned {
             self.keys.reserve(rows);
         } else {
             self.texts.ends.reserve(rows);
-            self.texts.bytes.reserve(bytes);
         }
     }
 
@@ -306,7 +305,7 @@ impl TextColumn {
 
     /// Appends some rows of another column.
     pub(super) fn append(&mut self, other: &TextColumn, rows: &Rows) {
-        self.reserve(rows.count(), 0);
+        self.reserve(rows.count());
         match (self.interned, other.interned) {
             (false, false) => {
                 for run in rows.runs() {
@@ -394,7 +393,7 @@ impl TextColumn {
     /// be valid UTF-8; each distinct text is asked for once where texts are interned.
     pub fn map(&self, mut change: impl FnMut(&[u8], &mut Vec<u8>)) -> Self {
         let mut changed = TextColumn::new(self.interned);
-        changed.reserve(self.len(), 0);
+        changed.reserve(self.len());
         let mut text = Vec::new();
         let mut push = |changed: &mut TextColumn, from: &[u8]| {
             text.clear();

@@ -136,7 +136,7 @@ fn bad(column: &Column, what: &str) -> Error {
 fn text(columns: &[Column], rows: usize, name: &str) -> Option<TextSlot> {
     let column = columns.iter().find(|column| field_of(column) == name)?;
     let mut texts = TextColumn::new(true);
-    texts.reserve(rows, 0);
+    texts.reserve(rows);
     let default = column
         .default
         .as_ref()

@@ -219,7 +219,7 @@ impl Reader for TableReader<'_> {
     fn next_batch(&mut self) -> Result<Option<Batch>> {
         let mut batch = Batch::new(self.contract);
         for column in &mut batch.columns {
-            column.reserve(BATCH_ROWS, 0);
+            column.reserve(BATCH_ROWS);
         }
         let mut bytes = 0;
         while batch.rows() < BATCH_ROWS && bytes < BATCH_BYTES {

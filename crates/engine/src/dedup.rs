@@ -32,8 +32,13 @@ pub struct ExistingFile {
 
 /// A set of hashes that answers "certainly new" or "perhaps seen" in one cache line.
 struct Bloom {
-    blocks: Vec<[u64; 8]>,
+    blocks: Vec<Block>,
 }
+
+/// A cache line of bits. Where it lay across two lines, its end would be fetched when it is used.
+#[derive(Clone)]
+#[repr(align(64))]
+struct Block([u64; 8]);
 
 const SMALLEST_BLOOM: u64 = 64 << 10;
 const LARGEST_BLOOM: u64 = 16 << 20;
@@ -43,7 +48,7 @@ impl Bloom {
         // Two bytes a key keep false alarms below one in a thousand.
         let bytes = (keys * 2).clamp(SMALLEST_BLOOM, LARGEST_BLOOM);
         Bloom {
-            blocks: vec![[0; 8]; (bytes / 64) as usize],
+            blocks: vec![Block([0; 8]); (bytes / 64) as usize],
         }
     }
 
@@ -58,7 +63,7 @@ impl Bloom {
     /// the key is inserted.
     #[inline]
     fn touch(&self, hash: u128) {
-        std::hint::black_box(self.blocks[self.place(hash)][0]);
+        std::hint::black_box(self.blocks[self.place(hash)].0[0]);
     }
 
     /// Inserts a key and tells whether it may have been there.
@@ -67,7 +72,7 @@ impl Bloom {
         let place = self.place(hash);
         let mut bits = hash as u64;
         let mut seen = true;
-        for word in &mut self.blocks[place] {
+        for word in &mut self.blocks[place].0 {
             let bit = 1u64 << (bits & 63);
             bits >>= 6;
             seen &= *word & bit != 0;

@@ -1,7 +1,5 @@
 //! Takes rows whose key or whose unique values an earlier row has out of the batches.
 
-use std::borrow::Cow;
-
 use tarn_core::contract::{Check, Contract, Deduplication, Format, RowCheck};
 use tarn_core::schema::system;
 use tarn_core::{Error, ErrorKind, Result};
@@ -180,10 +178,11 @@ impl<'a> DuplicateFilter<'a> {
 
     /// Leaves the certainly new rows in the batch and sets the others aside.
     fn apply(&mut self, batch: &mut Batch) -> Result<()> {
+        let mut joined = Vec::new();
         let identities: Vec<Option<Identity>> = (0..batch.rows())
             .map(|row| {
-                let (id, day) = self.identity(batch, row)?;
-                Some(self.deduplicator.identity(&id, day))
+                let (id, day) = self.identity(batch, row, &mut joined)?;
+                Some(self.deduplicator.identity(id, day))
             })
             .collect();
         let admitted = self.deduplicator.admit(&identities)?;
@@ -221,8 +220,14 @@ impl<'a> DuplicateFilter<'a> {
         Ok(())
     }
 
-    /// The key and the day of a row; None where a part of the key has no value.
-    fn identity<'b>(&self, batch: &'b Batch, row: usize) -> Option<(Cow<'b, [u8]>, i32)> {
+    /// The key and the day of a row; None where a part of the key has no value. A key of several parts
+    /// is put together in `joined`.
+    fn identity<'b>(
+        &self,
+        batch: &'b Batch,
+        row: usize,
+        joined: &'b mut Vec<u8>,
+    ) -> Option<(&'b [u8], i32)> {
         let day = match self.time.map(|time| &batch.columns[time]) {
             None => 0,
             Some(ColumnData::Long(column)) => column.get(row)?.div_euclid(MICROS_PER_DAY) as i32,
@@ -232,24 +237,24 @@ impl<'a> DuplicateFilter<'a> {
         if let [only] = self.key.as_slice()
             && let ColumnData::Text(column) = &batch.columns[*only]
         {
-            return Some((Cow::Borrowed(column.get(row)?), day));
+            return Some((column.get(row)?, day));
         }
-        let mut id = Vec::new();
+        joined.clear();
         for (place, &column) in self.key.iter().enumerate() {
             if place > 0 {
                 // No UTF-8 text holds this byte, so parts cannot run into each other.
-                id.push(0xff);
+                joined.push(0xff);
             }
             match &batch.columns[column] {
-                ColumnData::Text(data) => id.extend_from_slice(data.get(row)?),
+                ColumnData::Text(data) => joined.extend_from_slice(data.get(row)?),
                 data if !data.validity().get(row) => return None,
                 data => {
                     let ty = self.contract.columns[column].kept_type();
-                    id.extend_from_slice(render::value(data, row, &ty).as_bytes());
+                    joined.extend_from_slice(render::value(data, row, &ty).as_bytes());
                 }
             }
         }
-        Some((Cow::Owned(id), day))
+        Some((joined, day))
     }
 
     fn is_full(&self) -> bool {

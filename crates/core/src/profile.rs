@@ -146,7 +146,16 @@ pub const SENTINELS: [&str; 12] = [
 pub const LONGEST_SENTINEL: usize = 7;
 
 /// Whether a text stands for a missing value by the usual list.
+#[inline]
 pub fn is_sentinel(text: &[u8]) -> bool {
+    // Most texts are longer, and no white space can be trimmed off them.
+    if text.len() > LONGEST_SENTINEL
+        && let [first, .., last] = text
+        && first.is_ascii_graphic()
+        && last.is_ascii_graphic()
+    {
+        return false;
+    }
     let text = text.trim_ascii();
     text.len() <= LONGEST_SENTINEL
         && SENTINELS
@@ -155,6 +164,7 @@ pub fn is_sentinel(text: &[u8]) -> bool {
 }
 
 /// Whether a text is empty or white space alone (Unicode's `White_Space`).
+#[inline]
 pub fn is_blank(text: &[u8]) -> bool {
     match text.first() {
         None => true,

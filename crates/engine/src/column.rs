@@ -5,124 +5,12 @@
 //! interning, because then the table costs more than it saves.
 
 mod text;
+mod validity;
 
 use std::ops::Range;
 
 pub use text::{TextColumn, Texts};
-
-/// Which rows have a value. Costs nothing while every row has one.
-#[derive(Debug, Clone, Default)]
-pub struct Validity {
-    bits: Vec<u8>,
-    len: usize,
-    nulls: usize,
-}
-
-impl Validity {
-    /// Rows that all have a value.
-    pub fn all_valid(len: usize) -> Self {
-        Validity {
-            len,
-            ..Validity::default()
-        }
-    }
-
-    /// Appends a row.
-    #[inline]
-    pub fn push(&mut self, valid: bool) {
-        if !valid && self.nulls == 0 {
-            // The first null: every row so far had a value.
-            self.bits = vec![0xff; self.len.div_ceil(8)];
-            if let (Some(last), used @ 1..) = (self.bits.last_mut(), self.len % 8) {
-                *last &= (1 << used) - 1;
-            }
-        }
-        if !valid {
-            self.nulls += 1;
-        }
-        if self.nulls > 0 {
-            if self.len.is_multiple_of(8) {
-                self.bits.push(0);
-            }
-            if valid && let Some(last) = self.bits.last_mut() {
-                *last |= 1 << (self.len % 8);
-            }
-        }
-        self.len += 1;
-    }
-
-    /// Whether row `index` has a value.
-    #[inline]
-    pub fn get(&self, index: usize) -> bool {
-        self.nulls == 0 || self.bits[index / 8] >> (index % 8) & 1 == 1
-    }
-
-    /// Rows without a value.
-    pub fn nulls(&self) -> usize {
-        self.nulls
-    }
-
-    /// Rows.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there are no rows.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// The bits, least significant first; None where every row has a value.
-    pub fn into_bits(self) -> Option<(Vec<u8>, usize)> {
-        (self.nulls > 0).then_some((self.bits, self.len))
-    }
-
-    /// Appends some rows of another.
-    fn extend(&mut self, other: &Validity, rows: Range<usize>) {
-        if other.nulls == 0 {
-            self.extend_valid(rows.len());
-        } else {
-            rows.for_each(|row| self.push(other.get(row)));
-        }
-    }
-
-    /// Appends rows with a value.
-    fn extend_valid(&mut self, rows: usize) {
-        if self.nulls == 0 {
-            self.len += rows;
-        } else {
-            (0..rows).for_each(|_| self.push(true));
-        }
-    }
-
-    /// Appends rows without a value.
-    fn extend_null(&mut self, rows: usize) {
-        if rows > 0 {
-            self.push(false);
-            self.nulls += rows - 1;
-            self.len += rows - 1;
-            self.bits.resize(self.len.div_ceil(8), 0);
-        }
-    }
-
-    /// Cuts to `len` rows.
-    pub fn truncate(&mut self, len: usize) {
-        if len >= self.len {
-            return;
-        }
-        if self.nulls > 0 {
-            self.nulls -= (len..self.len).filter(|&index| !self.get(index)).count();
-            self.bits.truncate(len.div_ceil(8));
-            if let (Some(last), used @ 1..) = (self.bits.last_mut(), len % 8) {
-                *last &= (1 << used) - 1;
-            }
-            if self.nulls == 0 {
-                self.bits.clear();
-            }
-        }
-        self.len = len;
-    }
-}
+pub use validity::Validity;
 
 /// A column of numbers or booleans.
 #[derive(Debug, Clone)]
@@ -281,12 +169,12 @@ impl ListColumn {
         column
     }
 
-    /// A column without a list in any row.
-    pub fn nulls(rows: usize) -> Self {
-        let mut column = ListColumn::new();
-        column.ends = vec![0; rows];
-        column.validity.extend_null(rows);
-        column
+    /// Appends rows without a list up to so many rows.
+    pub fn pad(&mut self, rows: usize) {
+        if let Some(missing @ 1..) = rows.checked_sub(self.ends.len()) {
+            self.ends.resize(rows, self.items.len() as i64);
+            self.validity.extend_null(missing);
+        }
     }
 
     /// Appends an item to the row being filled.
@@ -372,6 +260,20 @@ impl ColumnData {
             ColumnType::Boolean => ColumnData::Boolean(Plain::new()),
             ColumnType::StringList => ColumnData::List(ListColumn::new()),
         }
+    }
+
+    /// A column for a type, without a value in any of so many rows.
+    pub fn nulls(ty: &tarn_core::schema::ColumnType, rows: usize) -> Self {
+        let mut column = ColumnData::new(ty);
+        match &mut column {
+            ColumnData::Text(column) => column.pad(rows),
+            ColumnData::Int(column) => column.pad(rows),
+            ColumnData::Long(column) => column.pad(rows),
+            ColumnData::Double(column) => column.pad(rows),
+            ColumnData::Boolean(column) => column.pad(rows),
+            ColumnData::List(column) => column.pad(rows),
+        }
+        column
     }
 
     /// Rows.
@@ -501,25 +403,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn validity_remembers_every_row(rows in prop::collection::vec(any::<bool>(), 0..200), cut in 0usize..200) {
-            let mut validity = Validity::default();
-            for &row in &rows {
-                validity.push(row);
-            }
-            validity.truncate(cut);
-            let expected = &rows[..cut.min(rows.len())];
-            let seen: Vec<bool> = (0..validity.len()).map(|row| validity.get(row)).collect();
-            prop_assert_eq!(&seen, expected);
-            prop_assert_eq!(validity.nulls(), expected.iter().filter(|valid| !**valid).count());
-            validity.push(false);
-            validity.push(true);
-            prop_assert!(!validity.get(expected.len()) && validity.get(expected.len() + 1));
-        }
-
-        #[test]
         fn rows_of_a_column_are_appended_as_they_are(
             rows in prop::collection::vec(prop::option::of("[a-c]{0,2}|[a-z]{8}|[a-b]{17}"), 1..200),
-            picked in prop::collection::btree_set(0usize..200, 0..200),
+            picked in prop_oneof![
+                prop::collection::btree_set(0usize..200, 0..200),
+                (0usize..200, 0usize..200).prop_map(|(from, rows)| (from..from + rows).collect()),
+            ],
             intern in any::<(bool, bool)>(),
         ) {
             let (mut from, mut to) = (TextColumn::new(intern.0), TextColumn::new(intern.1));
@@ -564,6 +453,74 @@ mod tests {
             }
             for (index, row) in rows.iter().enumerate() {
                 prop_assert_eq!(column.get(index), row.as_ref().map(|text| text.as_bytes()));
+            }
+        }
+
+        #[test]
+        fn a_changed_column_has_each_row_changed(
+            rows in prop::collection::vec(prop::option::weighted(0.8, "[a-f]{0,2}|[a-z]{8}"), 0..200),
+            intern: bool, cut in 0usize..250,
+        ) {
+            let mut column = TextColumn::new(intern);
+            for row in &rows {
+                match row {
+                    Some(text) => column.push(text.as_bytes()),
+                    None => column.push_null(),
+                }
+            }
+            column.truncate(cut);
+            // Different texts become one.
+            let change = |text: &[u8], kept: &mut Vec<u8>| kept.extend(text.iter().take(1).chain(b"!"));
+            let changed = column.map(8, change);
+            prop_assert_eq!(changed.len(), rows.len().min(cut));
+            for (row, text) in rows.iter().take(cut).enumerate() {
+                let expected = text.as_ref().map(|text| format!("{}!", text.get(..1).unwrap_or_default()));
+                prop_assert_eq!(changed.get(row), expected.as_ref().map(|text| text.as_bytes()));
+            }
+        }
+
+        #[test]
+        fn rows_without_a_value_are_made_up_for(before in 0usize..20, missing in 0usize..20, intern: bool) {
+            let mut columns = [
+                ColumnData::Text(TextColumn::new(intern)),
+                ColumnData::Long(Plain::new()),
+                ColumnData::List(ListColumn::new()),
+            ];
+            let rows = before + missing;
+            for column in &mut columns {
+                match column {
+                    ColumnData::Text(column) => {
+                        (0..before).for_each(|_| column.push(b"before"));
+                        column.pad(rows);
+                        column.push(b"behind");
+                    }
+                    ColumnData::Long(column) => {
+                        (0..before).for_each(|_| column.push(2));
+                        column.pad(rows);
+                        column.push(1);
+                    }
+                    ColumnData::List(column) => {
+                        (0..before).for_each(|_| column.finish_row());
+                        column.pad(rows);
+                        column.push_item(b"behind");
+                        column.finish_row();
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(column.len(), rows + 1);
+                prop_assert_eq!(column.validity().nulls(), missing);
+                for row in 0..=rows {
+                    let valid = row < before || row == rows;
+                    prop_assert_eq!(column.validity().get(row), valid, "{}", row);
+                }
+            }
+            let [ColumnData::Text(texts), ColumnData::Long(numbers), ColumnData::List(lists)] = &columns else {
+                panic!("other columns");
+            };
+            prop_assert_eq!((texts.get(rows), numbers.get(rows)), (Some(b"behind".as_slice()), Some(1)));
+            prop_assert_eq!(lists.ends.iter().copied().max(), Some(1));
+            if before > 0 {
+                prop_assert_eq!((texts.get(0), numbers.get(0)), (Some(b"before".as_slice()), Some(2)));
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use tarn_core::Result;
 use tarn_core::contract::{Contract, Missing, MissingAction};
+use tarn_core::schema::ColumnType;
 
 use crate::batch::Batch;
 use crate::column::{ColumnData, ListColumn, Plain, TextColumn, Validity};
@@ -63,10 +64,10 @@ impl Imputer {
         let rows = batch.rows();
         if filled.iter().all(|(_, filled)| filled.len() == rows) {
             let names: Vec<&[u8]> = filled.iter().map(|(name, _)| *name).collect();
-            batch.columns.push(ColumnData::List(match names.is_empty() {
-                true => ListColumn::nulls(rows),
-                false => ListColumn::constant(&names, rows),
-            }));
+            batch.columns.push(match names.is_empty() {
+                true => ColumnData::nulls(&ColumnType::StringList, rows),
+                false => ColumnData::List(ListColumn::constant(&names, rows)),
+            });
             return;
         }
         let mut column = ListColumn::new();

@@ -1,14 +1,13 @@
 //! Protects personal columns: the values as received become the values that the tables keep. What is
 //! done to a text is done once per distinct text where a column interns its texts.
 
-use std::fmt::Display;
 use std::hash::Hash;
-use std::io::Write;
 
 use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 use tarn_core::contract::{Column, Contract};
-use tarn_core::privacy::{MASK, Protection, PseudonymKey, network, redacted, year};
+use tarn_core::privacy::{
+    MASK, PSEUDONYM_DIGITS, Protection, PseudonymKey, push_network, redacted, year,
+};
 use tarn_core::schema::ColumnType;
 use tarn_core::{Error, Result};
 
@@ -124,28 +123,36 @@ fn protected(
     key: &PseudonymKey,
 ) -> Result<ColumnData> {
     if protection == Protection::Drop {
-        let mut nulls = ColumnData::new(&column.ty);
-        (0..data.len()).for_each(|_| nulls.push_null());
-        return Ok(nulls);
+        return Ok(ColumnData::nulls(&column.ty, data.len()));
     }
     let change = |text: &[u8], kept: &mut Vec<u8>| match protection {
         Protection::Pseudonymise => kept.extend_from_slice(&key.pseudonym(text)),
         // Texts are valid UTF-8.
-        Protection::Redact => {
-            kept.extend_from_slice(redacted(&String::from_utf8_lossy(text)).as_bytes());
-        }
+        Protection::Redact => match simdutf8::basic::from_utf8(text) {
+            Ok(text) => kept.extend_from_slice(redacted(text).as_bytes()),
+            Err(_) => kept.extend_from_slice(MASK.as_bytes()),
+        },
         Protection::Generalise => {
-            let network = std::str::from_utf8(text).ok().and_then(network);
-            kept.extend_from_slice(network.as_deref().unwrap_or(MASK).as_bytes());
+            if !std::str::from_utf8(text).is_ok_and(|text| push_network(text, kept)) {
+                kept.extend_from_slice(MASK.as_bytes());
+            }
         }
         Protection::Mask | Protection::Drop => kept.extend_from_slice(MASK.as_bytes()),
     };
+    let room = |texts: &TextColumn| match protection {
+        Protection::Pseudonymise => PSEUDONYM_DIGITS * texts.texts.len(),
+        _ => texts.texts.bytes.len(),
+    };
     Ok(match (data, protection) {
-        (ColumnData::Text(texts), _) => ColumnData::Text(texts.map(change)),
-        (ColumnData::List(list), _) => ColumnData::List(ListColumn {
-            items: list.items.map(change),
-            ..list
-        }),
+        (ColumnData::Text(texts), _) => {
+            let room = room(&texts);
+            ColumnData::Text(texts.map(room, change))
+        }
+        (ColumnData::List(list), _) => {
+            let room = room(&list.items);
+            let items = list.items.map(room, change);
+            ColumnData::List(ListColumn { items, ..list })
+        }
         (ColumnData::Int(days), Protection::Generalise) if column.ty == ColumnType::Date => {
             let mut years = Plain::new();
             for row in 0..days.values.len() {
@@ -156,8 +163,8 @@ fn protected(
             }
             ColumnData::Int(years)
         }
-        (ColumnData::Int(numbers), Protection::Pseudonymise) => digits(&numbers, key)?,
-        (ColumnData::Long(numbers), Protection::Pseudonymise) => digits(&numbers, key)?,
+        (ColumnData::Int(numbers), Protection::Pseudonymise) => digits(&numbers, key),
+        (ColumnData::Long(numbers), Protection::Pseudonymise) => digits(&numbers, key),
         _ => {
             return Err(Error::internal(format!(
                 "column {} cannot be protected by {}",
@@ -168,32 +175,32 @@ fn protected(
     })
 }
 
+/// After so many numbers it is looked whether enough of them came again.
+const REPEAT_TRIAL: usize = 2048;
+
 /// Pseudonyms of numbers: of their decimal digits, so that a number and its text have the same one.
-fn digits<T: Copy + Default + Display + Eq + Hash>(
+fn digits<T: Copy + Default + Eq + Hash + itoa::Integer>(
     numbers: &Plain<T>,
     key: &PseudonymKey,
-) -> Result<ColumnData> {
+) -> ColumnData {
     let mut texts = TextColumn::new(true);
-    let mut written = Vec::new();
-    let mut known = HashMap::new();
+    texts.reserve(numbers.values.len());
+    let mut written = itoa::Buffer::new();
+    let mut made = |number: T| key.pseudonym(written.format(number).as_bytes());
+    // Looking a number up costs nearly half of what making its pseudonym does.
+    let mut known = Some(HashMap::new());
     for row in 0..numbers.values.len() {
         let Some(number) = numbers.get(row) else {
             texts.push_null();
             continue;
         };
-        let pseudonym = match known.entry(number) {
-            Entry::Occupied(entry) => *entry.get(),
-            Entry::Vacant(entry) => {
-                written.clear();
-                write!(written, "{number}").map_err(|error| {
-                    Error::internal("a number cannot be written as text").with_source(error)
-                })?;
-                *entry.insert(key.pseudonym(&written))
-            }
-        };
-        texts.push(&pseudonym);
+        known = known.filter(|known| row != REPEAT_TRIAL || known.len() < REPEAT_TRIAL / 2);
+        texts.push(&match &mut known {
+            Some(known) => *known.entry(number).or_insert_with(|| made(number)),
+            None => made(number),
+        });
     }
-    Ok(ColumnData::Text(texts))
+    ColumnData::Text(texts)
 }
 
 #[cfg(test)]

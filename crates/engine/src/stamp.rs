@@ -56,11 +56,7 @@ pub fn table_columns(
                     "nothing fills the required column {name}"
                 )));
             }
-            _ => {
-                let mut column = ColumnData::new(&field.field.ty);
-                (0..rows).for_each(|_| column.push_null());
-                column
-            }
+            _ => ColumnData::nulls(&field.field.ty, rows),
         });
     }
     Ok(columns)

@@ -15,6 +15,21 @@ pub const KEY_BYTES: usize = 32;
 /// bits, two of a billion values share a pseudonym with a chance below 10^-20.
 const PSEUDONYM_BYTES: usize = 16;
 
+/// Digits of a pseudonym.
+pub const PSEUDONYM_DIGITS: usize = 2 * PSEUDONYM_BYTES;
+
+/// The two hexadecimal digits of each byte.
+const HEX: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
 /// One version of the key, ready to make pseudonyms. It has no `Debug`, so that no log shows it.
 #[derive(Clone)]
 pub struct PseudonymKey {
@@ -40,15 +55,13 @@ impl PseudonymKey {
 
     /// The pseudonym of a value: the first 16 bytes of its HMAC-SHA-256, as lower-case hexadecimal
     /// digits.
-    pub fn pseudonym(&self, value: &[u8]) -> [u8; 2 * PSEUDONYM_BYTES] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    pub fn pseudonym(&self, value: &[u8]) -> [u8; PSEUDONYM_DIGITS] {
         let mut mac = self.mac.clone();
         mac.update(value);
         let hash = mac.finalize().into_bytes();
-        let mut text = [0; 2 * PSEUDONYM_BYTES];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(hash) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
+        let mut text = [0; PSEUDONYM_DIGITS];
+        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(hash) {
+            *pair = HEX[usize::from(byte)];
         }
         text
     }

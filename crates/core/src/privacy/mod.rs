@@ -5,10 +5,10 @@ mod check_digits;
 mod keys;
 mod redact;
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 pub use check_digits::{is_iban, is_luhn};
-pub use keys::{KEY_BYTES, KeyInfo, KeyRing, PseudonymKey};
+pub use keys::{KEY_BYTES, KeyInfo, KeyRing, PSEUDONYM_DIGITS, PseudonymKey};
 pub use redact::redacted;
 
 use crate::schema::ColumnType;
@@ -80,25 +80,32 @@ impl Protection {
 /// What stands for every value of a masked column.
 pub const MASK: &str = "***";
 
-/// The network of an address: the first 24 bits of an IPv4 address (`203.0.113.0/24`), the first 48
-/// of an IPv6 one (`2001:db8:1::/48`). An IPv4 address written as IPv6 is one. None for any other
-/// text, a host name for example.
-pub fn network(text: &str) -> Option<String> {
+/// Appends the network of an address to `kept`: the first 24 bits of an IPv4 address
+/// (`203.0.113.0/24`), the first 48 of an IPv6 one (`2001:db8:1::/48`). An IPv4 address written as IPv6
+/// is one. False, and nothing is appended, for any other text, a host name for example.
+pub fn push_network(text: &str, kept: &mut Vec<u8>) -> bool {
     // An IPv4 address has one text only, so the network's is its beginning.
-    let v4 = |address: &str| {
-        let (network, _) = address.rsplit_once('.')?;
-        Some([network, ".0/24"].concat())
+    let v4 = |address: &str, kept: &mut Vec<u8>| {
+        let network = address.rfind('.').and_then(|end| address.get(..end));
+        kept.extend_from_slice(network.unwrap_or_default().as_bytes());
+        kept.extend_from_slice(b".0/24");
     };
-    match text.parse::<IpAddr>().ok()? {
-        IpAddr::V4(_) => v4(text),
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(mapped) => v4(&mapped.to_string()),
-            None => {
-                let [a, b, c, ..] = address.segments();
-                Some(format!("{}/48", Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0)))
-            }
-        },
+    if text.parse::<Ipv4Addr>().is_ok() {
+        v4(text, kept);
+        return true;
     }
+    let Ok(address) = text.parse::<Ipv6Addr>() else {
+        return false;
+    };
+    match address.to_ipv4_mapped() {
+        Some(mapped) => v4(&mapped.to_string(), kept),
+        None => {
+            let [a, b, c, ..] = address.segments();
+            let network = Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0);
+            kept.extend_from_slice(format!("{network}/48").as_bytes());
+        }
+    }
+    true
 }
 
 /// The first day of a day's year, both as days since 1970-01-01. A day beyond the calendar, which no
@@ -129,7 +136,11 @@ mod tests {
             ("203.0.113", None),
             ("", None),
         ] {
-            assert_eq!(network(address).as_deref(), expected, "{address}");
+            let mut kept = b"before ".to_vec();
+            let found = push_network(address, &mut kept);
+            let network = &kept[b"before ".len()..];
+            assert_eq!(found, expected.is_some(), "{address}");
+            assert_eq!(network, expected.unwrap_or_default().as_bytes());
         }
     }
 

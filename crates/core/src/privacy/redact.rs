@@ -24,31 +24,48 @@ struct Glance {
 
 impl Glance {
     fn of(text: &str) -> Self {
-        let mut glance = Glance {
-            at: false,
-            digits: 0,
-            colons: 0,
-            points: 0,
-            user: false,
+        let bytes = text.as_bytes();
+        let sign = |byte: &u8| SIGNS[usize::from(*byte)];
+        let signs = bytes.iter().fold(0, |signs, byte| signs | sign(byte));
+        let count = |wanted: u8| match signs & wanted {
+            0 => 0,
+            _ => bytes.iter().filter(|byte| sign(byte) == wanted).count(),
         };
-        let mut before = 0;
-        for &byte in text.as_bytes() {
-            match byte {
-                b'0'..=b'9' => {
-                    glance.digits += 1;
-                    glance.at |= byte == b'4' && before == b'%';
-                }
-                b'@' => glance.at = true,
-                b':' => glance.colons += 1,
-                b'.' => glance.points += 1,
-                b'/' => glance.user |= before == b'u' || before == b'U',
-                _ => {}
-            }
-            before = byte;
+        let pair = |wanted: u8, pairs: &[[u8; 2]]| {
+            signs & wanted != 0 && bytes.array_windows().any(|pair| pairs.contains(pair))
+        };
+        Glance {
+            at: signs & AT != 0 || pair(PERCENT, &[*b"%4"]),
+            digits: count(DIGIT),
+            colons: count(COLON),
+            points: count(POINT),
+            user: pair(SLASH, &[*b"u/", *b"U/"]),
         }
-        glance
     }
 }
+
+const AT: u8 = 1;
+const PERCENT: u8 = 2;
+const DIGIT: u8 = 4;
+const COLON: u8 = 8;
+const POINT: u8 = 16;
+const SLASH: u8 = 32;
+
+/// Which of the signs that something may be found by a byte is, as a bit; 0 for every other byte.
+const SIGNS: [u8; 256] = {
+    let mut signs = [0; 256];
+    let mut digit = b'0';
+    while digit <= b'9' {
+        signs[digit as usize] = DIGIT;
+        digit += 1;
+    }
+    signs[b'@' as usize] = AT;
+    signs[b'%' as usize] = PERCENT;
+    signs[b':' as usize] = COLON;
+    signs[b'.' as usize] = POINT;
+    signs[b'/' as usize] = SLASH;
+    signs
+};
 
 #[expect(
     clippy::expect_used,

@@ -1,7 +1,6 @@
 //! Texts laid end to end, interned while that pays.
 
 use std::hash::BuildHasher;
-use std::num::NonZeroU32;
 use std::ops::Range;
 
 use hashbrown::HashTable;
@@ -40,6 +39,12 @@ impl Texts {
         &self.bytes[begin..self.ends[index] as usize]
     }
 
+    /// Makes room for so many more texts and their bytes.
+    pub fn reserve(&mut self, texts: usize, bytes: usize) {
+        self.ends.reserve(texts);
+        self.bytes.reserve(bytes);
+    }
+
     /// Appends a text, which must be valid UTF-8.
     #[inline]
     pub fn push(&mut self, text: &[u8]) {
@@ -71,6 +76,9 @@ impl Texts {
 
 /// After so many rows a text column decides whether interning pays.
 const INTERN_TRIAL_ROWS: usize = 2048;
+
+/// No key: a column has fewer texts.
+const UNKNOWN: u32 = u32::MAX;
 
 /// A text column: interned, or plain once that does not pay.
 #[derive(Debug, Clone)]
@@ -235,10 +243,25 @@ impl TextColumn {
     pub fn push(&mut self, text: &[u8]) {
         debug_assert!(std::str::from_utf8(text).is_ok());
         self.validity.push(true);
-        if !self.interned {
-            self.texts.push(text);
-            return;
+        self.push_text(text);
+    }
+
+    /// Appends a text whose row is counted already.
+    #[inline]
+    fn push_text(&mut self, text: &[u8]) {
+        if self.interned {
+            if let Some(key) = self.intern(text) {
+                self.keys.push(key);
+                return;
+            }
+            self.make_plain();
         }
+        self.texts.push(text);
+    }
+
+    /// The key of a text, which is added if it is new; None where interning cannot go on or does not pay.
+    #[inline]
+    fn intern(&mut self, text: &[u8]) -> Option<u32> {
         let short = Recent::bits(text);
         let known = match short {
             Some(bits) => self.recent.find(bits, text.len()),
@@ -247,16 +270,8 @@ impl TextColumn {
                 .last
                 .filter(|&last| self.texts.get(last as usize) == text),
         };
-        if let Some(key) = known {
-            self.keys.push(key);
-            return;
-        }
-        let begin = self.texts.bytes.len();
-        if begin + text.len() > u32::MAX as usize {
-            // Beyond what a slot can point to.
-            self.make_plain();
-            self.texts.push(text);
-            return;
+        if known.is_some() {
+            return known;
         }
         let hash = self.hasher.hash_one(text) as u32;
         let texts = &mut self.texts;
@@ -271,31 +286,39 @@ impl TextColumn {
         ) {
             Entry::Occupied(entry) => entry.get().key,
             Entry::Vacant(entry) => {
-                let key = texts.ends.len() as u32;
+                let (begin, key) = (texts.bytes.len(), texts.ends.len());
+                let hopeless = self.keys.len() < INTERN_TRIAL_ROWS && key * 2 >= INTERN_TRIAL_ROWS;
+                // A slot cannot point beyond 4 GiB.
+                if hopeless || begin + text.len() > u32::MAX as usize {
+                    return None;
+                }
                 entry.insert(Slot {
                     hash,
                     begin: begin as u32,
                     len: text.len() as u32,
-                    key,
+                    key: key as u32,
                 });
                 texts.push(text);
-                key
+                key as u32
             }
         };
         match short {
             Some(bits) => self.recent.insert(bits, text.len(), key),
             None => self.last = Some(key),
         }
-        self.keys.push(key);
-        if self.keys.len() <= INTERN_TRIAL_ROWS && self.texts.len() * 2 > INTERN_TRIAL_ROWS {
-            self.make_plain();
-        }
+        Some(key)
     }
 
     /// Appends a row without a value.
     #[inline]
     pub fn push_null(&mut self) {
         self.validity.push(false);
+        self.push_no_text();
+    }
+
+    /// Appends a row without a value that is counted already.
+    #[inline]
+    fn push_no_text(&mut self) {
         if self.interned {
             self.keys.push(0);
         } else {
@@ -303,9 +326,25 @@ impl TextColumn {
         }
     }
 
+    /// Appends rows without a value up to so many rows.
+    #[inline]
+    pub fn pad(&mut self, rows: usize) {
+        if let Some(missing @ 1..) = rows.checked_sub(self.len()) {
+            self.validity.extend_null(missing);
+            if self.interned {
+                self.keys.resize(rows, 0);
+            } else {
+                self.texts.ends.resize(rows, self.texts.bytes.len() as i64);
+            }
+        }
+    }
+
     /// Appends some rows of another column.
     pub(super) fn append(&mut self, other: &TextColumn, rows: &Rows) {
         self.reserve(rows.count());
+        if other.validity.nulls() == other.len() {
+            return self.pad(self.len() + rows.count());
+        }
         match (self.interned, other.interned) {
             (false, false) => {
                 for run in rows.runs() {
@@ -333,29 +372,40 @@ impl TextColumn {
     }
 
     fn append_keys(&mut self, other: &TextColumn, rows: &Rows) {
-        let mut known: Vec<Option<NonZeroU32>> = vec![None; other.texts.len()];
-        let mut rows = rows.iter();
-        if other.is_constant() && rows.next().is_some() {
-            self.push(other.texts.get(0));
-            if let (true, Some(&key)) = (self.interned, self.keys.last()) {
+        if other.is_constant() && rows.count() > 0 {
+            if let Some(key) = self.intern(other.texts.get(0)) {
                 return self.repeat(key, rows.count());
             }
+            self.make_plain();
         }
+        let mut known = vec![UNKNOWN; other.texts.len()];
+        for run in rows.runs() {
+            self.validity.extend(&other.validity, run.clone());
+            self.extend_distinct(other, run, &mut known, TextColumn::push_text);
+        }
+    }
+
+    /// Appends rows of an interned column, whose validity has been appended: each distinct text by
+    /// `push`, and by its key in this column when it comes again. `known` has those keys.
+    fn extend_distinct(
+        &mut self,
+        other: &TextColumn,
+        rows: Range<usize>,
+        known: &mut [u32],
+        mut push: impl FnMut(&mut TextColumn, &[u8]),
+    ) {
+        let nulls = other.validity.nulls() > 0;
         for row in rows {
-            if !other.validity.get(row) {
-                self.push_null();
+            if nulls && !other.validity.get(row) {
+                self.push_no_text();
                 continue;
             }
             let key = other.keys[row] as usize;
-            match known[key] {
-                Some(after) if self.interned => {
-                    self.validity.push(true);
-                    self.keys.push(after.get() - 1);
-                }
-                _ => {
-                    self.push(other.texts.get(key));
-                    known[key] = self.keys.last().and_then(|&key| NonZeroU32::new(key + 1));
-                }
+            if self.interned && known[key] != UNKNOWN {
+                self.keys.push(known[key]);
+            } else {
+                push(self, other.texts.get(key));
+                known[key] = self.keys.last().copied().unwrap_or(UNKNOWN);
             }
         }
     }
@@ -390,42 +440,35 @@ impl TextColumn {
     }
 
     /// The rows with every text exchanged for what `change` appends to its second argument, which must
-    /// be valid UTF-8; each distinct text is asked for once where texts are interned.
-    pub fn map(&self, mut change: impl FnMut(&[u8], &mut Vec<u8>)) -> Self {
+    /// be valid UTF-8; each distinct text is asked for once where texts are interned. There is room for
+    /// `bytes` of changed texts from the beginning.
+    pub fn map(self, bytes: usize, mut change: impl FnMut(&[u8], &mut Vec<u8>)) -> Self {
+        let rows = self.len();
         let mut changed = TextColumn::new(self.interned);
-        changed.reserve(self.len());
-        let mut text = Vec::new();
-        let mut push = |changed: &mut TextColumn, from: &[u8]| {
-            text.clear();
-            change(from, &mut text);
-            changed.push(&text);
-        };
-        let distinct = if self.interned { self.texts.len() } else { 0 };
-        let mut known: Vec<Option<NonZeroU32>> = vec![None; distinct];
-        for row in 0..self.len() {
-            if !self.validity.get(row) {
-                changed.push_null();
-                continue;
-            }
-            if !self.interned {
-                push(&mut changed, self.texts.get(row));
-                continue;
-            }
-            let key = self.keys[row] as usize;
-            match known[key] {
-                Some(after) if changed.interned => {
-                    changed.validity.push(true);
-                    changed.keys.push(after.get() - 1);
-                }
-                _ => {
-                    push(&mut changed, self.texts.get(key));
-                    known[key] = changed
-                        .keys
-                        .last()
-                        .and_then(|&key| NonZeroU32::new(key + 1));
-                }
-            }
+        if self.validity.nulls() == rows {
+            changed.pad(rows);
+            return changed;
         }
+        changed.reserve(rows);
+        changed.texts.bytes.reserve(bytes);
+        if self.interned {
+            changed.validity = self.validity.clone();
+            let mut known = vec![UNKNOWN; self.texts.len()];
+            let mut text = Vec::new();
+            changed.extend_distinct(&self, 0..rows, &mut known, |changed, from| {
+                text.clear();
+                change(from, &mut text);
+                changed.push_text(&text);
+            });
+            return changed;
+        }
+        for row in 0..rows {
+            if self.validity.get(row) {
+                change(self.texts.get(row), &mut changed.texts.bytes);
+            }
+            changed.texts.ends.push(changed.texts.bytes.len() as i64);
+        }
+        changed.validity = self.validity;
         changed
     }
 

@@ -15,11 +15,12 @@ struct TextSlot {
 }
 
 impl TextSlot {
+    /// Appends row `row`; one without a value is made up for by the next that has one.
     #[inline]
-    fn push(&mut self, value: Option<&[u8]>) {
-        match value.or(self.default.as_deref()) {
-            Some(value) => self.column.push(value),
-            None => self.column.push_null(),
+    fn push(&mut self, value: Option<&[u8]>, row: usize) {
+        if let Some(value) = value.or(self.default.as_deref()) {
+            self.column.pad(row);
+            self.column.push(value);
         }
     }
 }
@@ -31,12 +32,19 @@ struct PlainSlot<T> {
 }
 
 impl<T: Copy + Default> PlainSlot<T> {
+    /// Appends row `row`; one without a value is made up for by the next that has one.
     #[inline]
-    fn push(&mut self, value: Option<T>) {
-        match value.or(self.default) {
-            Some(value) => self.column.push(value),
-            None => self.column.push_null(),
+    fn push(&mut self, value: Option<T>, row: usize) {
+        if let Some(value) = value.or(self.default) {
+            self.column.pad(row);
+            self.column.push(value);
         }
+    }
+
+    /// The column of so many rows.
+    fn finish(mut self, rows: usize) -> Plain<T> {
+        self.column.pad(rows);
+        self.column
     }
 }
 
@@ -63,6 +71,7 @@ pub struct Columns {
     /// The agents as they were received, where the contract asks for `is_bot`, and `user_agent` is
     /// not among its columns or has a default.
     agents: Option<TextColumn>,
+    rows: usize,
 }
 
 /// The name of the field that a column is filled from.
@@ -186,6 +195,7 @@ impl Columns {
             user_agent: text(columns, rows, "user_agent"),
             is_bot: plain(columns, rows, "is_bot"),
             agents: None,
+            rows: 0,
         };
         let agents_are_kept = new
             .user_agent
@@ -201,7 +211,7 @@ impl Columns {
         macro_rules! push {
             ($($slot:ident: $value:expr),* $(,)?) => {
                 $(if let Some(slot) = &mut self.$slot {
-                    slot.push($value);
+                    slot.push($value, self.rows);
                 })*
             };
         }
@@ -229,17 +239,25 @@ impl Columns {
                 None => agents.push_null(),
             }
         }
+        self.rows += 1;
     }
 
     /// The filled columns in the order of `columns`, for which these were made.
     pub fn finish(mut self, columns: &[Column], bots: Option<&mut Bots>) -> Vec<ColumnData> {
+        if let Some(agents) = &mut self.user_agent {
+            agents.column.pad(self.rows);
+        }
         if let (Some(slot), Some(bots)) = (&mut self.is_bot, bots) {
             let agents = self
                 .agents
                 .as_ref()
                 .or(self.user_agent.as_ref().map(|slot| &slot.column));
             if let Some(agents) = agents {
-                bots.of_column(agents, |answer| slot.push(answer));
+                let mut row = 0;
+                bots.of_column(agents, |answer| {
+                    slot.push(answer, row);
+                    row += 1;
+                });
             }
         }
         columns
@@ -249,15 +267,20 @@ impl Columns {
     }
 
     fn take(&mut self, field: &str) -> Option<ColumnData> {
-        fn texts(slot: &mut Option<TextSlot>) -> Option<ColumnData> {
-            slot.take().map(|slot| ColumnData::Text(slot.column))
-        }
-        fn ints(slot: &mut Option<PlainSlot<i32>>) -> Option<ColumnData> {
-            slot.take().map(|slot| ColumnData::Int(slot.column))
-        }
-        fn longs(slot: &mut Option<PlainSlot<i64>>) -> Option<ColumnData> {
-            slot.take().map(|slot| ColumnData::Long(slot.column))
-        }
+        let rows = self.rows;
+        let texts = |slot: &mut Option<TextSlot>| {
+            let mut column = slot.take()?.column;
+            column.pad(rows);
+            Some(ColumnData::Text(column))
+        };
+        let ints = |slot: &mut Option<PlainSlot<i32>>| {
+            let column = slot.take()?.finish(rows);
+            Some(ColumnData::Int(column))
+        };
+        let longs = |slot: &mut Option<PlainSlot<i64>>| {
+            let column = slot.take()?.finish(rows);
+            Some(ColumnData::Long(column))
+        };
         match field {
             "event_time" => longs(&mut self.event_time),
             "utc_offset_minutes" => ints(&mut self.utc_offset_minutes),
@@ -278,7 +301,7 @@ impl Columns {
             "is_bot" => self
                 .is_bot
                 .take()
-                .map(|slot| ColumnData::Boolean(slot.column)),
+                .map(|slot| ColumnData::Boolean(slot.finish(rows))),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! One column of a row group while it is being filled: its pages, compressed as they come, and the
 //! dictionary that they share. The encoding of a page follows what is in it: values that repeat are
-//! numbered by the dictionary, ascending whole numbers are stored as their differences, and the others
-//! as they are.
+//! numbered by the dictionary, other whole numbers are stored as their differences, and the others as
+//! they are.
 
 use polars_arrow::array::{Array, DictionaryArray, PrimitiveArray};
 use polars_arrow::datatypes::{ArrowDataType, IntegerType};
@@ -117,7 +117,7 @@ impl ColumnChunk {
                 let validity = column.validity().clone();
                 let array = arrow::storage_array(column, &shape.field)?;
                 let numbers = match numbered(array.as_ref(), dictionary) {
-                    Numbered::Ascending => {
+                    Numbered::Differences => {
                         let encoding = Encoding::DeltaBinaryPacked;
                         return self.add_plain(array, encoding, shape, compressor);
                     }
@@ -341,8 +341,8 @@ fn numbers_array(bits: Vec<u64>, shape: &Shape) -> Result<Box<dyn Array>> {
 }
 
 enum Numbered {
-    /// Whole numbers that grow.
-    Ascending,
+    /// Whole numbers that grow, or that hardly repeat.
+    Differences,
     /// The numbers of the values in the dictionary.
     Numbers(Vec<u32>),
     Plain,
@@ -356,13 +356,17 @@ fn numbered(array: &dyn Array, dictionary: &mut NumberDictionary) -> Numbered {
         bits: impl Fn(T) -> u64,
     ) -> Numbered {
         if whole && array.null_count() == 0 && array.values().is_sorted() {
-            return Numbered::Ascending;
+            return Numbered::Differences;
         }
         let numbers = match array.null_count() {
             0 => dictionary.numbers(array.values().iter().map(|&value| bits(value)), whole),
             _ => dictionary.numbers(array.non_null_values_iter().map(bits), whole),
         };
-        numbers.map_or(Numbered::Plain, Numbered::Numbers)
+        match numbers {
+            Some(numbers) => Numbered::Numbers(numbers),
+            None if whole => Numbered::Differences,
+            None => Numbered::Plain,
+        }
     }
     let any = array.as_any();
     if let Some(array) = any.downcast_ref::<PrimitiveArray<i64>>() {

@@ -21,8 +21,8 @@ const LONG_BYTES: usize = 40;
 
 /// Which part of the values may be distinct for a dictionary to pay.
 enum Worth {
-    /// Little is saved per value, since zstd finds the zeros of a whole number and the digits of an id,
-    /// and nothing in the number that stands for it: a quarter.
+    /// Little is saved per value, since differences of whole numbers have as many bits as they need, and
+    /// the number that stands for one needs nearly as many: a quarter.
     Whole,
     /// Half.
     Short,
@@ -106,10 +106,11 @@ impl Numbering {
         }
     }
 
-    /// Whether the first values of a row group, of which these have been numbered, were all distinct.
+    /// Whether the first values of a row group, of which these have been numbered, repeat less than they
+    /// must for it to pay in the end: at most `hopeful` of them may be distinct.
     #[inline]
-    fn hopeless(&self, numbered: usize) -> bool {
-        self.values == 0 && numbered == TRIAL_VALUES && self.distinct as usize == TRIAL_VALUES
+    fn hopeless(&self, numbered: usize, hopeful: usize) -> bool {
+        self.values == 0 && numbered == TRIAL_VALUES && self.distinct as usize > hopeful
     }
 
     /// Takes a page's numbers, or forgets what it added and numbers nothing more.
@@ -163,6 +164,9 @@ impl TextDictionary {
         } else {
             0
         };
+        if self.texts.is_empty() && column.interned {
+            self.texts.reserve(distinct, column.texts.bytes.len());
+        }
         let mut known = vec![0u32; distinct];
         for row in 0..column.len() {
             if !column.validity.get(row) {
@@ -185,7 +189,9 @@ impl TextDictionary {
                 }
             };
             numbers.push(number);
-            if self.numbering.hopeless(numbers.len()) || self.texts.bytes.len() > LARGEST_BYTES {
+            if self.numbering.hopeless(numbers.len(), TRIAL_VALUES - 1)
+                || self.texts.bytes.len() > LARGEST_BYTES
+            {
                 self.close(before);
                 return None;
             }
@@ -236,6 +242,11 @@ impl NumberDictionary {
         }
         let before = self.numbering.distinct;
         let mut numbers = Vec::with_capacity(values.size_hint().0);
+        // Nothing but a dictionary makes fractions smaller.
+        let (worth, hopeful) = match whole {
+            true => (Worth::Whole, TRIAL_VALUES - TRIAL_VALUES / 16),
+            false => (Worth::Long, TRIAL_VALUES - 1),
+        };
         let mut last = None;
         for value in values {
             let number = match last {
@@ -244,14 +255,12 @@ impl NumberDictionary {
             };
             last = Some((value, number));
             numbers.push(number);
-            if self.numbering.hopeless(numbers.len()) {
+            if self.numbering.hopeless(numbers.len(), hopeful) {
                 self.numbering.close(before);
                 self.bits.truncate(before as usize);
                 return None;
             }
         }
-        // Nothing but a dictionary makes fractions smaller.
-        let worth = if whole { Worth::Whole } else { Worth::Long };
         let settled = self.numbering.settle(worth, before, numbers);
         self.bits.truncate(self.numbering.distinct as usize);
         settled

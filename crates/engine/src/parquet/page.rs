@@ -264,22 +264,45 @@ fn put_levels(bytes: &mut Vec<u8>, levels: impl Iterator<Item = u32>, width: u32
     let begin = bytes.len();
     bytes.extend([0; 4]);
     hybrid_rle::encode::<u32, _, _>(bytes, levels, width).map_err(unencodable)?;
+    put_length(bytes, begin);
+    Ok(())
+}
+
+/// Fills in the length of what stands behind four bytes at `begin`.
+fn put_length(bytes: &mut [u8], begin: usize) {
     let length = (bytes.len() - begin - 4) as u32;
     if let Some(place) = bytes.get_mut(begin..begin + 4) {
         place.copy_from_slice(&length.to_le_bytes());
     }
-    Ok(())
+}
+
+/// Writes one level for so many entries, as a single run.
+fn put_equal_levels(bytes: &mut Vec<u8>, entries: usize, level: u8) {
+    let begin = bytes.len();
+    bytes.extend([0; 4]);
+    // The lowest bit says that it is a run; the rest is its length, seven bits per byte (ULEB128).
+    let mut header = (entries as u64) << 1;
+    while header >= 0x80 {
+        bytes.push(header as u8 | 0x80);
+        header >>= 7;
+    }
+    bytes.extend([header as u8, level]);
+    put_length(bytes, begin);
 }
 
 pub(super) fn flat_levels(validity: &Validity, shape: &Shape) -> Result<Body> {
     let rows = validity.len();
     let mut bytes = Vec::new();
     if !shape.field.field.required {
-        put_levels(
-            &mut bytes,
-            (0..rows).map(|row| u32::from(validity.get(row))),
-            1,
-        )?;
+        match validity.nulls() {
+            0 => put_equal_levels(&mut bytes, rows, 1),
+            nulls if nulls == rows => put_equal_levels(&mut bytes, rows, 0),
+            _ => put_levels(
+                &mut bytes,
+                (0..rows).map(|row| u32::from(validity.get(row))),
+                1,
+            )?,
+        }
     }
     Ok(Body {
         bytes,

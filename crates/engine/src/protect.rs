@@ -139,20 +139,16 @@ fn protected(
         }
         Protection::Mask | Protection::Drop => kept.extend_from_slice(MASK.as_bytes()),
     };
-    let room = |texts: &TextColumn| match protection {
-        Protection::Pseudonymise => PSEUDONYM_DIGITS * texts.texts.len(),
-        _ => texts.texts.bytes.len(),
+    let width = match protection {
+        Protection::Pseudonymise => PSEUDONYM_DIGITS,
+        _ => 0,
     };
     Ok(match (data, protection) {
-        (ColumnData::Text(texts), _) => {
-            let room = room(&texts);
-            ColumnData::Text(texts.map(room, change))
-        }
-        (ColumnData::List(list), _) => {
-            let room = room(&list.items);
-            let items = list.items.map(room, change);
-            ColumnData::List(ListColumn { items, ..list })
-        }
+        (ColumnData::Text(texts), _) => ColumnData::Text(texts.map(width, change)),
+        (ColumnData::List(list), _) => ColumnData::List(ListColumn {
+            items: list.items.map(width, change),
+            ..list
+        }),
         (ColumnData::Int(days), Protection::Generalise) if column.ty == ColumnType::Date => {
             let mut years = Plain::new();
             for row in 0..days.values.len() {
@@ -190,11 +186,13 @@ fn digits<T: Copy + Default + Eq + Hash + itoa::Integer>(
     // Looking a number up costs nearly half of what making its pseudonym does.
     let mut known = Some(HashMap::new());
     for row in 0..numbers.values.len() {
+        if row == REPEAT_TRIAL {
+            known = known.filter(|known| known.len() < REPEAT_TRIAL / 2);
+        }
         let Some(number) = numbers.get(row) else {
             texts.push_null();
             continue;
         };
-        known = known.filter(|known| row != REPEAT_TRIAL || known.len() < REPEAT_TRIAL / 2);
         texts.push(&match &mut known {
             Some(known) => *known.entry(number).or_insert_with(|| made(number)),
             None => made(number),

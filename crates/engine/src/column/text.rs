@@ -441,8 +441,8 @@ impl TextColumn {
 
     /// The rows with every text exchanged for what `change` appends to its second argument, which must
     /// be valid UTF-8; each distinct text is asked for once where texts are interned. There is room for
-    /// `bytes` of changed texts from the beginning.
-    pub fn map(self, bytes: usize, mut change: impl FnMut(&[u8], &mut Vec<u8>)) -> Self {
+    /// changed texts of `width` bytes each, or as long as they were, from the beginning.
+    pub fn map(self, width: usize, mut change: impl FnMut(&[u8], &mut Vec<u8>)) -> Self {
         let rows = self.len();
         let mut changed = TextColumn::new(self.interned);
         if self.validity.nulls() == rows {
@@ -450,6 +450,7 @@ impl TextColumn {
             return changed;
         }
         changed.reserve(rows);
+        let bytes = self.texts.bytes.len().max(width * self.texts.len());
         changed.texts.bytes.reserve(bytes);
         if self.interned {
             changed.validity = self.validity.clone();

@@ -22,19 +22,7 @@ impl Validity {
     /// Appends a row.
     #[inline]
     pub fn push(&mut self, valid: bool) {
-        if !valid {
-            self.hold_bits();
-            self.nulls += 1;
-        }
-        if self.nulls > 0 {
-            if self.len.is_multiple_of(8) {
-                self.bits.push(0);
-            }
-            if valid && let Some(last) = self.bits.last_mut() {
-                *last |= 1 << (self.len % 8);
-            }
-        }
-        self.len += 1;
+        self.push_bits(u8::from(valid), 1);
     }
 
     /// Whether row `index` has a value.
@@ -82,19 +70,19 @@ impl Validity {
             let byte = |index: usize| u16::from(other.bits.get(index).copied().unwrap_or_default());
             let pair = byte(row / 8) | byte(row / 8 + 1) << 8;
             let bits = (pair >> (row % 8)) as u8 & (0xff >> (8 - count));
-            let nulls = count - bits.count_ones() as usize;
-            if nulls > 0 {
-                self.hold_bits();
-            }
-            self.push_bits(bits, count, nulls);
+            self.push_bits(bits, count);
             row += count;
         }
     }
 
-    /// Appends at most eight rows by their bits, of which so many are nulls.
+    /// Appends at most eight rows by their bits.
     #[inline]
-    fn push_bits(&mut self, bits: u8, count: usize, nulls: usize) {
-        self.nulls += nulls;
+    fn push_bits(&mut self, bits: u8, count: usize) {
+        let nulls = count - bits.count_ones() as usize;
+        if nulls > 0 {
+            self.hold_bits();
+            self.nulls += nulls;
+        }
         if self.nulls > 0 {
             let used = self.len % 8;
             if let (Some(last), 1..) = (self.bits.last_mut(), used) {
@@ -125,7 +113,7 @@ impl Validity {
         } else {
             for row in (0..rows).step_by(8) {
                 let count = (rows - row).min(8);
-                self.push_bits(0xff >> (8 - count), count, 0);
+                self.push_bits(0xff >> (8 - count), count);
             }
         }
     }

@@ -3,7 +3,7 @@
 use polars::error::{PolarsError, PolarsResult};
 use polars_arrow::array::{Array, PrimitiveArray};
 use polars_arrow::datatypes::ArrowSchema;
-use polars_parquet::parquet::encoding::hybrid_rle;
+use polars_parquet::parquet::encoding::hybrid_rle::{self, Encoder};
 use polars_parquet::parquet::page::{DataPageHeader, DictPage};
 use polars_parquet::parquet::schema::Repetition;
 use polars_parquet::parquet::schema::types::{PhysicalType, PrimitiveType};
@@ -261,33 +261,31 @@ pub(super) fn null_count(nulls: usize) -> ParquetStatistics {
 /// Writes levels behind their length in bytes, as version 1 pages have them (parquet-format,
 /// `Encodings.md`, "Run Length Encoding / Bit-Packing Hybrid").
 fn put_levels(bytes: &mut Vec<u8>, levels: impl Iterator<Item = u32>, width: u32) -> Result<()> {
-    let begin = bytes.len();
-    bytes.extend([0; 4]);
-    hybrid_rle::encode::<u32, _, _>(bytes, levels, width).map_err(unencodable)?;
-    put_length(bytes, begin);
-    Ok(())
+    put_behind_length(bytes, |bytes| {
+        hybrid_rle::encode::<u32, _, _>(bytes, levels, width)
+    })
 }
 
-/// Fills in the length of what stands behind four bytes at `begin`.
-fn put_length(bytes: &mut [u8], begin: usize) {
+/// Writes one level of one bit for so many entries, as a single run, behind its length too.
+fn put_equal_levels(bytes: &mut Vec<u8>, entries: usize, level: u32) -> Result<()> {
+    put_behind_length(bytes, |bytes| {
+        u32::run_length_encode(bytes, entries, level, 1)
+    })
+}
+
+/// Fills in the length of what `put` appends in four bytes before it.
+fn put_behind_length(
+    bytes: &mut Vec<u8>,
+    put: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>,
+) -> Result<()> {
+    let begin = bytes.len();
+    bytes.extend([0; 4]);
+    put(bytes).map_err(unencodable)?;
     let length = (bytes.len() - begin - 4) as u32;
     if let Some(place) = bytes.get_mut(begin..begin + 4) {
         place.copy_from_slice(&length.to_le_bytes());
     }
-}
-
-/// Writes one level for so many entries, as a single run.
-fn put_equal_levels(bytes: &mut Vec<u8>, entries: usize, level: u8) {
-    let begin = bytes.len();
-    bytes.extend([0; 4]);
-    // The lowest bit says that it is a run; the rest is its length, seven bits per byte (ULEB128).
-    let mut header = (entries as u64) << 1;
-    while header >= 0x80 {
-        bytes.push(header as u8 | 0x80);
-        header >>= 7;
-    }
-    bytes.extend([header as u8, level]);
-    put_length(bytes, begin);
+    Ok(())
 }
 
 pub(super) fn flat_levels(validity: &Validity, shape: &Shape) -> Result<Body> {
@@ -295,8 +293,8 @@ pub(super) fn flat_levels(validity: &Validity, shape: &Shape) -> Result<Body> {
     let mut bytes = Vec::new();
     if !shape.field.field.required {
         match validity.nulls() {
-            0 => put_equal_levels(&mut bytes, rows, 1),
-            nulls if nulls == rows => put_equal_levels(&mut bytes, rows, 0),
+            0 => put_equal_levels(&mut bytes, rows, 1)?,
+            nulls if nulls == rows => put_equal_levels(&mut bytes, rows, 0)?,
             _ => put_levels(
                 &mut bytes,
                 (0..rows).map(|row| u32::from(validity.get(row))),

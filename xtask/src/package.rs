@@ -232,7 +232,7 @@ fn write(path: &Path, binary: &Path) -> Outcome<u64> {
         path.display(),
         archive.len() as f64 / 1e6,
         unpacked as f64 / 1e6,
-        hex(&Sha256::digest(&archive))
+        hex::encode(Sha256::digest(&archive))
     );
     Ok(archive.len() as u64)
 }
@@ -263,10 +263,6 @@ fn archive(files: &[(String, u32, Vec<u8>)]) -> zip::result::ZipResult<Vec<u8>> 
         writer.write_all(content)?;
     }
     Ok(writer.finish()?.into_inner())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

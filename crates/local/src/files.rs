@@ -91,18 +91,8 @@ impl ContentHash {
     }
 
     pub(crate) fn version(self) -> String {
-        hex(self.0.finalize().as_bytes().get(..16).unwrap_or_default())
+        hex::encode(self.0.finalize().as_bytes().get(..16).unwrap_or_default())
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
-        .collect()
 }
 
 /// The content's version with the stamp it was read under, or None where the file changed meanwhile.

@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 use tarn_core::Result;
 
 use crate::failure::io_error;
-use crate::files::hex;
 
 /// The right to ingest one key; freed when dropped.
 #[derive(Debug)]
@@ -59,7 +58,7 @@ pub(crate) fn try_acquire(dir: &Path, key: &str) -> Result<Option<IngestLock>> {
 fn open(dir: &Path, key: &str) -> Result<(PathBuf, File)> {
     std::fs::create_dir_all(dir)
         .map_err(|error| io_error(error, format!("cannot make {}", dir.display())))?;
-    let path = dir.join(hex(&Sha256::digest(key.as_bytes())));
+    let path = dir.join(hex::encode(Sha256::digest(key.as_bytes())));
     let file = File::options()
         .create(true)
         .truncate(false)

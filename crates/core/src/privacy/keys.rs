@@ -18,7 +18,7 @@ const PSEUDONYM_BYTES: usize = 16;
 /// Digits of a pseudonym.
 pub const PSEUDONYM_DIGITS: usize = 2 * PSEUDONYM_BYTES;
 
-/// The two hexadecimal digits of each byte.
+/// The two hexadecimal digits of each byte: pseudonyms are made by the million.
 const HEX: [[u8; 2]; 256] = {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut pairs = [[0; 2]; 256];
@@ -202,11 +202,7 @@ impl KeyRing {
     pub fn to_text(&self) -> Result<Zeroizing<String>> {
         let keys = self.entries.iter().map(|entry| StoredKey {
             info: entry.info.clone(),
-            key: entry
-                .bytes
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            key: hex::encode(entry.bytes.as_slice()),
         });
         let stored = Stored {
             keys: keys.collect(),
@@ -218,14 +214,8 @@ impl KeyRing {
 }
 
 fn from_hex(text: &str) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
-    if text.len() != 2 * KEY_BYTES {
-        return None;
-    }
     let mut bytes = Zeroizing::new([0; KEY_BYTES]);
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let digit = |digit: u8| char::from(digit).to_digit(16);
-        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
-    }
+    hex::decode_to_slice(text, bytes.as_mut_slice()).ok()?;
     Some(bytes)
 }
 

@@ -148,11 +148,7 @@ fn content_of(columns: &[ColumnData], fields: &[TableField]) -> String {
             digest.update([0]);
         }
     }
-    digest
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(digest.finalize())
 }
 
 /// A decimal column as its scaled integers, so that sums and products are exact: 12.34 is 1234.

@@ -157,12 +157,7 @@ impl<'a> TableReader<'a> {
                     Stored::Integer(value) => Value::from(value),
                     Stored::Real(value) => Value::from(value),
                     Stored::Text(bytes) => Value::from(crate::quarantine::payload_text(bytes).0),
-                    Stored::Blob(bytes) => Value::from(
-                        bytes
-                            .iter()
-                            .map(|byte| format!("{byte:02x}"))
-                            .collect::<String>(),
-                    ),
+                    Stored::Blob(bytes) => Value::from(hex::encode(bytes)),
                 };
                 (column.source_name.clone(), value)
             })

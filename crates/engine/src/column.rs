@@ -9,7 +9,7 @@ mod validity;
 
 use std::ops::Range;
 
-pub use text::{TextColumn, Texts};
+pub use text::{ShortText, TextColumn, Texts};
 pub use validity::Validity;
 
 /// A column of numbers or booleans.
@@ -439,15 +439,17 @@ mod tests {
 
         #[test]
         fn a_text_column_gives_back_what_it_was_given(
-            rows in prop::collection::vec(prop::option::of("[a-d]{0,2}"), 0..300), repeat in 1usize..20,
+            rows in prop::collection::vec(prop::option::of("[a-d]{0,2}|[a-b\u{0}]{0,18}"), 0..300),
+            repeat in 1usize..20, intern: bool,
         ) {
-            let mut column = TextColumn::new(true);
+            let mut column = TextColumn::new(intern);
             let rows: Vec<_> = rows.iter().cycle().take(rows.len() * repeat).enumerate()
                 .map(|(row, text)| text.as_ref().map(|text| if repeat > 10 { format!("{text}{row}") } else { text.clone() }))
                 .collect();
-            for row in &rows {
-                match row {
-                    Some(text) => column.push(text.as_bytes()),
+            for (index, row) in rows.iter().enumerate() {
+                match row.as_ref().map(|text| (text, ShortText::of(text.as_bytes()))) {
+                    Some((text, Some(short))) if index % 3 > 0 => column.push_short(short, text.as_bytes()),
+                    Some((text, _)) => column.push(text.as_bytes()),
                     None => column.push_null(),
                 }
             }

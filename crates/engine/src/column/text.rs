@@ -52,6 +52,15 @@ impl Texts {
         self.ends.push(self.bytes.len() as i64);
     }
 
+    /// Appends a short text of so many bytes: sixteen are copied, which takes no call, and some cut off.
+    #[inline]
+    fn push_short(&mut self, text: ShortText, length: usize) {
+        let end = self.bytes.len() + length;
+        self.bytes.extend_from_slice(&text.bits.to_le_bytes());
+        self.bytes.truncate(end);
+        self.ends.push(end as i64);
+    }
+
     /// Appends some texts of another.
     fn extend(&mut self, other: &Texts, range: Range<usize>) {
         let place = |text: usize| match text {
@@ -115,74 +124,103 @@ impl Slot {
     }
 }
 
+/// A text of at most 16 bytes as one number: the first byte lowest, zeros behind the last. Two texts of
+/// one length are equal if these are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShortText {
+    bits: u128,
+}
+
+impl ShortText {
+    const LONGEST: usize = size_of::<u128>();
+
+    /// By length: which bits count.
+    const MASKS: [u128; Self::LONGEST + 1] = {
+        let mut masks = [u128::MAX; Self::LONGEST + 1];
+        let mut length = 0;
+        while length < Self::LONGEST {
+            masks[length] = (1 << (8 * length)) - 1;
+            length += 1;
+        }
+        masks
+    };
+
+    /// The first `length` bytes of sixteen.
+    #[inline(always)]
+    pub fn first(bytes: &[u8; Self::LONGEST], length: usize) -> Option<Self> {
+        let mask = Self::MASKS.get(length)?;
+        Some(ShortText {
+            bits: u128::from_le_bytes(*bytes) & mask,
+        })
+    }
+
+    /// A text; None where it is longer.
+    #[inline]
+    pub fn of(text: &[u8]) -> Option<Self> {
+        if text.len() > Self::LONGEST {
+            return None;
+        }
+        // Two words that overlap: what both hold is shifted out of the second.
+        let bits = if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+            let behind = u64::from_le_bytes(*last).checked_shr(8 * (16 - text.len() as u32));
+            u128::from(behind.unwrap_or(0)) << 64 | u128::from(u64::from_le_bytes(*first))
+        } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+            let behind = u32::from_le_bytes(*last).checked_shr(8 * (8 - text.len() as u32));
+            u128::from(behind.unwrap_or(0)) << 32 | u128::from(u32::from_le_bytes(*first))
+        } else {
+            let byte = |at: usize| u128::from(text.get(at).copied().unwrap_or(0));
+            byte(2) << 16 | byte(1) << 8 | byte(0)
+        };
+        Some(ShortText { bits })
+    }
+}
+
 /// Short texts that were interned lately, found by their bytes without hashing: most columns of a
 /// shop's data have a handful of short values.
 #[derive(Debug, Clone, Default)]
 struct Recent {
     /// Empty until the first short text.
-    entries: Vec<ShortText>,
+    entries: Vec<RecentText>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct ShortText {
-    bits: (u64, u64),
-    len: u32,
+struct RecentText {
+    text: ShortText,
+    length: u32,
     key: u32,
 }
 
 impl Recent {
-    const ENTRIES: usize = 64;
-    const LONGEST: usize = 16;
-    const NONE: ShortText = ShortText {
-        bits: (0, 0),
-        len: u32::MAX,
+    const ENTRIES: usize = 256;
+    const NONE: RecentText = RecentText {
+        text: ShortText { bits: 0 },
+        length: u32::MAX,
         key: 0,
     };
 
-    /// The bytes of a text of at most 16 bytes: two texts of one length are equal if these are.
     #[inline]
-    fn bits(text: &[u8]) -> Option<(u64, u64)> {
-        if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-            return (text.len() <= Self::LONGEST)
-                .then(|| (u64::from_le_bytes(*first), u64::from_le_bytes(*last)));
-        }
-        if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-            return Some((
-                u32::from_le_bytes(*first).into(),
-                u32::from_le_bytes(*last).into(),
-            ));
-        }
-        Some(match text {
-            [] => (0, 0),
-            [first, .., last] => (
-                u64::from(*first) << 8 | u64::from(*last),
-                text[text.len() / 2].into(),
-            ),
-            [only] => (u64::from(*only), 0),
-        })
+    fn place(text: ShortText, length: usize) -> usize {
+        let (low, high) = (text.bits as u64, (text.bits >> 64) as u64);
+        let mixed =
+            (low ^ high.rotate_left(29) ^ length as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> 56) as usize % Self::ENTRIES
     }
 
     #[inline]
-    fn place((first, last): (u64, u64), len: usize) -> usize {
-        let mixed = (first ^ last.rotate_left(29) ^ len as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        (mixed >> 58) as usize % Self::ENTRIES
+    fn find(&self, text: ShortText, length: usize) -> Option<u32> {
+        let entry = self.entries.get(Self::place(text, length))?;
+        (entry.text == text && entry.length as usize == length).then_some(entry.key)
     }
 
     #[inline]
-    fn find(&self, bits: (u64, u64), len: usize) -> Option<u32> {
-        let entry = self.entries.get(Self::place(bits, len))?;
-        (entry.bits == bits && entry.len as usize == len).then_some(entry.key)
-    }
-
-    #[inline]
-    fn insert(&mut self, bits: (u64, u64), len: usize, key: u32) {
+    fn insert(&mut self, text: ShortText, length: usize, key: u32) {
         if self.entries.is_empty() {
             self.entries = vec![Self::NONE; Self::ENTRIES];
         }
-        if let Some(entry) = self.entries.get_mut(Self::place(bits, len)) {
-            *entry = ShortText {
-                bits,
-                len: len as u32,
+        if let Some(entry) = self.entries.get_mut(Self::place(text, length)) {
+            *entry = RecentText {
+                text,
+                length: length as u32,
                 key,
             };
         }
@@ -246,6 +284,24 @@ impl TextColumn {
         self.push_text(text);
     }
 
+    /// Appends a short text, which `text` holds too and must be valid UTF-8.
+    #[inline(always)]
+    pub fn push_short(&mut self, short: ShortText, text: &[u8]) {
+        debug_assert_eq!(Some(short), ShortText::of(text));
+        if !self.interned {
+            self.validity.push(true);
+            self.texts.push_short(short, text.len());
+            return;
+        }
+        match self.recent.find(short, text.len()) {
+            Some(key) => {
+                self.validity.push(true);
+                self.keys.push(key);
+            }
+            None => self.push(text),
+        }
+    }
+
     /// Appends a text whose row is counted already.
     #[inline]
     fn push_text(&mut self, text: &[u8]) {
@@ -262,9 +318,9 @@ impl TextColumn {
     /// The key of a text, which is added if it is new; None where interning cannot go on or does not pay.
     #[inline]
     fn intern(&mut self, text: &[u8]) -> Option<u32> {
-        let short = Recent::bits(text);
+        let short = ShortText::of(text);
         let known = match short {
-            Some(bits) => self.recent.find(bits, text.len()),
+            Some(short) => self.recent.find(short, text.len()),
             // Neighbouring rows often repeat a value: logs are bursts of one visitor.
             None => self
                 .last
@@ -303,7 +359,7 @@ impl TextColumn {
             }
         };
         match short {
-            Some(bits) => self.recent.insert(bits, text.len(), key),
+            Some(short) => self.recent.insert(short, text.len(), key),
             None => self.last = Some(key),
         }
         Some(key)

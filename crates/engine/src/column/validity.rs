@@ -80,7 +80,9 @@ impl Validity {
     fn push_bits(&mut self, bits: u8, count: usize) {
         let nulls = count - bits.count_ones() as usize;
         if nulls > 0 {
-            self.hold_bits();
+            if self.nulls == 0 {
+                self.hold_bits();
+            }
             self.nulls += nulls;
         }
         if self.nulls > 0 {
@@ -97,12 +99,11 @@ impl Validity {
     }
 
     /// Makes bits before the first null: every row so far has a value.
+    #[cold]
     fn hold_bits(&mut self) {
-        if self.nulls == 0 {
-            self.bits = vec![0xff; self.len.div_ceil(8)];
-            if let (Some(last), used @ 1..) = (self.bits.last_mut(), self.len % 8) {
-                *last &= (1 << used) - 1;
-            }
+        self.bits = vec![0xff; self.len.div_ceil(8)];
+        if let (Some(last), used @ 1..) = (self.bits.last_mut(), self.len % 8) {
+            *last &= (1 << used) - 1;
         }
     }
 

@@ -220,13 +220,9 @@ impl Filling<'_> {
     #[inline]
     fn read(&mut self, rows: &mut RowReader, line: &[u8], begin: usize, from: From) {
         let row = self.batch.offsets.len();
-        let result = if from.utf8 {
-            Ok(())
-        } else {
-            check_utf8(line, false).map_err(RowFault::Parse)
-        };
-        let result =
-            result.and_then(|()| rows.read(line, from.arrival, &mut self.batch.columns, row));
+        let result = check_utf8(line, from.utf8)
+            .map_err(|reason| Box::new(RowFault::Parse(reason)))
+            .and_then(|()| rows.read(line, from.arrival, &mut self.batch.columns, row));
         rows.place(from.line, from.offset);
         match result {
             Ok(()) => {
@@ -235,14 +231,14 @@ impl Filling<'_> {
                 self.batch.spans.push((begin, begin + line.len()));
             }
             Err(_) if line.trim_ascii().is_empty() => self.batch.blank += 1,
-            Err(fault) => self.refuse(fault, line, from),
+            Err(fault) => self.refuse(&fault, line, from),
         }
     }
 
     #[cold]
-    fn refuse(&mut self, fault: RowFault, line: &[u8], from: From) {
+    fn refuse(&mut self, fault: &RowFault, line: &[u8], from: From) {
         let new;
-        let (rule, column, reason) = match &fault {
+        let (rule, column, reason) = match fault {
             RowFault::Parse(reason) => (PARSE_RULE.to_owned(), None, reason.as_str()),
             RowFault::Value(index, reason) => {
                 let name = self
@@ -335,8 +331,11 @@ impl Reader for JsonLinesReader {
                     None => break,
                 },
             };
-            let ended = self.read_lines(&mut place, &mut filling);
-            self.current = (!ended).then_some(place);
+            if self.read_lines(&mut place, &mut filling) {
+                self.chunks.go_on_at(place.line);
+            } else {
+                self.current = Some(place);
+            }
             break;
         }
         let mut batch = filling.batch;

@@ -562,4 +562,47 @@ proptest! {
         prop_assert_eq!(seen.rows.len() + seen.rejected.len() + seen.blank as usize, count);
         prop_assert_eq!(read_bytes(&object, &ads(), chunk_bytes).unwrap(), seen);
     }
+
+    #[test]
+    fn any_keys_in_any_order_and_spacing_fill_their_own_columns(
+        objects in prop::collection::vec(
+            (
+                prop::collection::vec(0usize..5, 0..5),
+                prop::sample::select(vec![["", "", ""], ["", " ", ""], [" ", "\t", "  "]]),
+            ),
+            1..60,
+        ),
+    ) {
+        const KEYS: [(&str, &str); 5] = [
+            ("event_id", "\"a text of more than sixteen bytes\""),
+            ("device", "\"tv\""),
+            ("order_id", "null"),
+            ("bid", "-1.25"),
+            ("user_id", "7"),
+        ];
+        let mut written = Vec::new();
+        let mut expected = Vec::new();
+        for (keys, [begin, colon, comma]) in &objects {
+            let members: Vec<String> = keys
+                .iter()
+                .map(|&key| format!("{begin}\"{}\":{colon}{}", KEYS[key].0, KEYS[key].1))
+                .collect();
+            written.extend_from_slice(format!("{{{}{begin}}}\n", members.join(&format!(",{comma}"))).as_bytes());
+            let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+            if distinct.len() == keys.len() {
+                let shown = |key: usize, value: &str| if keys.contains(&key) { value.to_owned() } else { "None".to_owned() };
+                expected.push([
+                    shown(0, &format!("Some({:?})", KEYS[0].1.trim_matches('"'))),
+                    shown(1, "Some(\"tv\")"),
+                    "None".to_owned(),
+                    shown(3, "Some(-12500)"),
+                    shown(4, "Some(7)"),
+                ]);
+            }
+        }
+        let seen = read_bytes(&written, &ads(), CHUNK_BYTES).unwrap();
+        prop_assert_eq!(seen.rejected.len(), objects.len() - expected.len());
+        let rows: Vec<_> = seen.rows.iter().map(|(_, _, _, values)| [0, 5, 9, 8, 4].map(|column| values[column].clone())).collect();
+        prop_assert_eq!(rows, expected);
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memrchr};
 use tarn_core::Result;
 
 use crate::batch::PAYLOAD_LIMIT;
@@ -144,7 +144,13 @@ impl Chunks {
         &self.input
     }
 
-    /// The next lines; None at the end.
+    /// Says which number the line behind the last chunk has: who reads its lines has counted them, and
+    /// no byte is looked at for that alone.
+    pub fn go_on_at(&mut self, line: u64) {
+        self.line = line;
+    }
+
+    /// The next lines; None at the end. [`Chunks::go_on_at`] comes before, behind a chunk.
     ///
     /// # Errors
     /// Those of [`Input::fill`]. What was given out before an error must not be kept.
@@ -230,7 +236,6 @@ impl Chunks {
             first_line: self.line,
         };
         self.offset += length as u64;
-        self.line += memchr_iter(b'\n', &chunk.text).count() as u64;
         if self.given.len() == KEPT_BUFFERS {
             self.given.remove(0);
         }
@@ -308,6 +313,7 @@ pub(crate) mod tests {
                         at = line.next;
                         number += 1;
                     }
+                    chunks.go_on_at(number);
                 }
                 Piece::Long(long) => seen.push((long.line, long.offset, long.bytes, long.head)),
             }

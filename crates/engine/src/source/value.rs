@@ -20,7 +20,7 @@ use tarn_core::schema::ColumnType;
 use tarn_core::{Error, ErrorKind};
 
 use crate::column::ColumnData;
-use crate::source::json::number::Number;
+use crate::source::json::number::{Number, POWERS_OF_TEN, SmallDecimal};
 use crate::source::time::{self, Fault};
 
 /// A value as a source has it.
@@ -277,11 +277,39 @@ impl Decoder {
         }
     }
 
+    /// Appends a number of few digits to the column that the decoder was made for, in the common cases.
+    /// False where it is for [`Decoder::push`] to judge, and nothing was appended.
+    #[inline(always)]
+    pub fn push_small(&self, number: SmallDecimal, data: &mut ColumnData) -> bool {
+        if number.fraction == 0 && !matches!(self.kind, Kind::Decimal { .. }) {
+            return self.push_integer(number.mantissa, data);
+        }
+        let (Kind::Decimal { scale, limit }, ColumnData::Long(data)) = (self.kind, data) else {
+            return false;
+        };
+        let scaled = scale
+            .checked_sub(number.fraction)
+            .and_then(|missing| POWERS_OF_TEN.get(usize::from(missing)))
+            .and_then(|&power| number.mantissa.checked_mul(power as i64))
+            .filter(|scaled| scaled.unsigned_abs() < limit);
+        match scaled {
+            Some(scaled) => {
+                data.push(scaled);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Appends what stands for a value that the source does not have: a null. What becomes of it is for
     /// the contract to say.
     #[inline]
     pub fn push_missing(&self, data: &mut ColumnData) {
-        data.push_null();
+        match data {
+            // Most nulls are numbers that do not apply, as the order of an event without one.
+            ColumnData::Long(data) => data.push_null(),
+            data => data.push_null(),
+        }
     }
 
     /// Appends the contract's default.

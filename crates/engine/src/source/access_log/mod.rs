@@ -196,7 +196,11 @@ impl Reader for AccessLogReader {
             };
             let ended = self.read_lines(&mut cursor, &mut filling);
             filling.batch.text = Arc::clone(&cursor.chunk.text);
-            self.current = (!ended).then_some(cursor);
+            if ended {
+                self.chunks.go_on_at(cursor.line);
+            } else {
+                self.current = Some(cursor);
+            }
             break;
         }
         let mut batch = filling.batch;

@@ -8,7 +8,9 @@
 
 use std::fmt;
 
-use super::number::{Number, small_whole};
+use crate::column::ShortText;
+
+use super::number::{Number, SmallDecimal, small_decimal, small_whole};
 
 /// A value may hold others so many levels deep; deeper ones are refused.
 pub const DEPTH_LIMIT: u32 = 128;
@@ -247,14 +249,15 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// Takes what usually stands before a key: the comma where `first` is false, and one space. True
-    /// where a quote comes next.
+    /// The bytes behind what stands before a key: the comma where `first` is false. None where there is
+    /// no comma.
     #[inline(always)]
-    pub(super) fn key_begins(&mut self, first: bool) -> bool {
-        let comma = self.bytes.get(self.at) == Some(&b',');
-        self.at += usize::from(comma);
-        self.at += usize::from(self.bytes.get(self.at) == Some(&b' '));
-        comma != first && self.bytes.get(self.at) == Some(&b'"')
+    pub(super) fn behind_comma(&self, first: bool) -> Option<&'a [u8]> {
+        let rest = self.rest();
+        if first {
+            return Some(rest);
+        }
+        rest.strip_prefix(b",")
     }
 
     /// Moves back to a place where the cursor was before.
@@ -350,11 +353,35 @@ impl<'a> Cursor<'a> {
     /// otherwise. Most strings are such, and two words are returned in registers.
     #[inline(always)]
     pub fn plain_string(&mut self) -> Option<&'a [u8]> {
-        let (b'"', text) = self.rest().split_first()? else {
-            return None;
+        let text = self.rest().strip_prefix(b"\"")?;
+        self.plain_string_from(text, 0)
+    }
+
+    /// As [`Cursor::plain_string`], and the text as a number where it has less than 16 bytes and 16 are
+    /// left: those are looked at together, since most texts are short and differ in length.
+    #[inline(always)]
+    pub fn plain_text(&mut self) -> Option<(&'a [u8], Option<ShortText>)> {
+        let text = self.rest().strip_prefix(b"\"")?;
+        let Some(head) = text.first_chunk::<16>() else {
+            return Some((self.plain_string_from(text, 0)?, None));
         };
-        let mut length = 0;
-        let mut rest = text;
+        let word = u128::from_le_bytes(*head);
+        let marks = u128::from(marks((word >> 64) as u64)) << 64 | u128::from(marks(word as u64));
+        if marks == 0 {
+            return Some((self.plain_string_from(text, 16)?, None));
+        }
+        let length = (marks.trailing_zeros() / 8) as usize;
+        if text.get(length) != Some(&b'"') {
+            return None;
+        }
+        self.at += length + 2;
+        Some((text.get(..length)?, ShortText::first(head, length)))
+    }
+
+    /// Takes the string whose bytes begin with `text`, of which the first `length` are plain.
+    #[inline(always)]
+    fn plain_string_from(&mut self, text: &'a [u8], mut length: usize) -> Option<&'a [u8]> {
+        let mut rest = text.get(length..)?;
         while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
             let marks = marks(u64::from_le_bytes(*chunk));
             if marks != 0 {
@@ -488,6 +515,15 @@ impl<'a> Cursor<'a> {
         let (value, length) = small_whole(rest)?;
         self.at += length;
         Some((value, rest.get(..length)?))
+    }
+
+    /// Takes a number without exponent of at most 18 digits if one comes next, with no white space
+    /// before it; takes nothing otherwise.
+    #[inline(always)]
+    pub fn small_decimal(&mut self) -> Option<SmallDecimal> {
+        let (value, length) = small_decimal(self.rest())?;
+        self.at += length;
+        Some(value)
     }
 
     /// Takes `true` or `false`.

@@ -215,6 +215,14 @@ fn a_plain_string_ends_at_its_quote_wherever_that_is() {
                 let mut cursor = Cursor::new(written.as_bytes());
                 assert_eq!(cursor.plain_string(), Some(text.as_bytes()), "{written}");
                 assert_eq!(cursor.rest(), behind.as_bytes());
+                let mut cursor = Cursor::new(written.as_bytes());
+                let (found, short) = cursor.plain_text().unwrap();
+                assert_eq!(found, text.as_bytes(), "{written}");
+                assert_eq!(cursor.rest(), behind.as_bytes());
+                assert!(
+                    short.is_none() || short == ShortText::of(found),
+                    "{written}"
+                );
             }
         }
     }
@@ -225,6 +233,7 @@ fn what_holds_an_escape_or_a_control_character_or_no_end_is_no_plain_string() {
     for length in 0..50 {
         let open = format!("\"{}", "é".repeat(length));
         assert_eq!(Cursor::new(open.as_bytes()).plain_string(), None);
+        assert_eq!(Cursor::new(open.as_bytes()).plain_text(), None);
         for place in 0..=length {
             for mark in (0..0x20).chain([b'\\']) {
                 let mut written = vec![b'x'; length];
@@ -232,6 +241,7 @@ fn what_holds_an_escape_or_a_control_character_or_no_end_is_no_plain_string() {
                 let written = [b"\"", written.as_slice(), b"\", 12345678901234567890"].concat();
                 let mut cursor = Cursor::new(&written);
                 assert_eq!(cursor.plain_string(), None, "{written:?}");
+                assert_eq!(cursor.plain_text(), None, "{written:?}");
                 assert_eq!(cursor.position(), 0);
             }
         }

@@ -75,12 +75,11 @@ impl Literal {
         }
     }
 
-    /// Takes the literal if it is what comes next.
+    /// Whether `rest` begins with the literal.
     #[inline(always)]
-    fn take(&self, cursor: &mut Cursor<'_>) -> bool {
-        let rest = cursor.rest();
+    fn begins(&self, rest: &[u8]) -> bool {
         let length = self.bytes.len();
-        let same = match rest.first_chunk() {
+        match rest.first_chunk() {
             Some(head) if u128::from_le_bytes(*head) & self.mask != self.head => false,
             Some(_) if length <= Self::WORD => true,
             Some(_) if length <= 2 * Self::WORD => rest
@@ -88,11 +87,29 @@ impl Literal {
                 .and_then(|tail| tail.first_chunk())
                 .is_some_and(|tail| u128::from_le_bytes(*tail) == self.tail),
             _ => rest.starts_with(&self.bytes),
-        };
-        if same {
-            cursor.advance(length);
         }
-        same
+    }
+
+    /// Takes the literal if it is what comes next, behind a comma where it is not the `first` key of its
+    /// object and perhaps a space. Each step is a branch, which the processor foresees, and no sum of
+    /// what was found: it would have to wait for that.
+    #[inline(always)]
+    fn take(&self, cursor: &mut Cursor<'_>, first: bool) -> bool {
+        let Some(rest) = cursor.behind_comma(first) else {
+            return false;
+        };
+        let comma = usize::from(!first);
+        if self.begins(rest) {
+            cursor.advance(comma + self.bytes.len());
+            return true;
+        }
+        let spaced = rest
+            .strip_prefix(b" ")
+            .is_some_and(|rest| self.begins(rest));
+        if spaced {
+            cursor.advance(comma + 1 + self.bytes.len());
+        }
+        spaced
     }
 }
 
@@ -172,12 +189,10 @@ impl KeyTable {
             Some(key) => key.next,
             None => self.first,
         };
-        let before = cursor.position();
         let index = match self.keys.get(guess) {
-            Some(key) if cursor.key_begins(self.previous == NONE) && key.literal.take(cursor) => {
-                guess
-            }
-            _ => match self.look_up(cursor, before)? {
+            Some(key) if key.literal.take(cursor, self.previous == NONE) => guess,
+            _ if cursor.take(b"}") => return Ok(Member::End),
+            _ => match self.look_up(cursor)? {
                 Member::Key(index) => index,
                 member => return Ok(member),
             },
@@ -194,8 +209,7 @@ impl KeyTable {
 
     /// The key by its name, remembered as the one that follows the key before.
     #[inline(never)]
-    fn look_up(&mut self, cursor: &mut Cursor<'_>, begin: usize) -> Result<Member, KeyError> {
-        cursor.go_back(begin);
+    fn look_up(&mut self, cursor: &mut Cursor<'_>) -> Result<Member, KeyError> {
         if !cursor.next_member(self.previous == NONE)? {
             return Ok(Member::End);
         }

@@ -266,6 +266,47 @@ pub(crate) fn small_whole(bytes: &[u8]) -> Option<(i64, usize)> {
     whole.then_some((if negative { -value } else { value }, end))
 }
 
+/// A number of few digits: `mantissa / 10^fraction`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SmallDecimal {
+    /// All digits as a whole number.
+    pub mantissa: i64,
+    /// How many of them stand behind the point; 0 where there is none.
+    pub fraction: u8,
+}
+
+/// The number at the start of `bytes` and its length, where it has at most 18 digits and no exponent.
+/// None for anything else.
+#[inline(always)]
+pub(crate) fn small_decimal(bytes: &[u8]) -> Option<(SmallDecimal, usize)> {
+    let negative = bytes.first() == Some(&b'-');
+    let begin = usize::from(negative);
+    let (mut end, mut value) = digits(bytes, begin, 0);
+    let mut count = end - begin;
+    if count == 0 || count > 1 && bytes.get(begin) == Some(&b'0') {
+        return None;
+    }
+    let mut fraction = 0;
+    if bytes.get(end) == Some(&b'.') {
+        let begin = end + 1;
+        (end, value) = digits(bytes, begin, value);
+        fraction = end - begin;
+        if fraction == 0 {
+            return None;
+        }
+        count += fraction;
+    }
+    if count > 18 || matches!(bytes.get(end), Some(b'e' | b'E')) {
+        return None;
+    }
+    let value = value as i64;
+    let number = SmallDecimal {
+        mantissa: if negative { -value } else { value },
+        fraction: fraction as u8,
+    };
+    Some((number, end))
+}
+
 /// The exponent behind `e`, saturated far outside any range, and where it ends.
 #[cold]
 fn read_exponent(bytes: &[u8], mut at: usize) -> Result<(usize, i32), usize> {
@@ -385,6 +426,26 @@ mod tests {
                 prop_assert_eq!((number.scaled(0), number.text.len()), (Some(seen), length));
             } else {
                 prop_assert!(value.abs() >= 10i64.pow(18) || behind.starts_with(['.', 'e', '0']));
+            }
+        }
+
+        #[test]
+        fn small_decimals_are_the_numbers_that_they_stand_for(
+            text in "-?[0-9]{1,20}(\\.[0-9]{0,20})?([eE][0-9]{1,2})?", behind in "[,}\\] a]{0,9}",
+        ) {
+            let written = format!("{text}{behind}");
+            let number = Number::parse(text.as_bytes());
+            let digits = text.bytes().filter(u8::is_ascii_digit).count();
+            match (small_decimal(written.as_bytes()), number) {
+                (Some((small, length)), Some(number)) => {
+                    prop_assert_eq!(length, text.len());
+                    prop_assert_eq!(small.mantissa.unsigned_abs(), number.mantissa);
+                    prop_assert!(small.mantissa == 0 || (small.mantissa < 0) == number.negative);
+                    prop_assert_eq!(-i32::from(small.fraction), number.exponent);
+                }
+                (Some(_), None) => prop_assert!(false, "{} is no number", text),
+                (None, Some(_)) => prop_assert!(digits > 18 || text.contains(['e', 'E'])),
+                (None, None) => {}
             }
         }
 

@@ -28,21 +28,31 @@ pub enum RowFault {
     NewColumn(String),
 }
 
-impl From<JsonError> for RowFault {
+/// The result of reading a row: one word, which costs nothing where all is well.
+type RowResult = Result<(), Box<RowFault>>;
+
+impl RowFault {
     #[cold]
-    fn from(error: JsonError) -> Self {
-        RowFault::Parse(format!("not JSON: {error}"))
+    fn value(index: usize, reason: Reason) -> Box<Self> {
+        Box::new(RowFault::Value(index, reason))
     }
 }
 
-impl From<KeyError> for RowFault {
+impl From<JsonError> for Box<RowFault> {
+    #[cold]
+    fn from(error: JsonError) -> Self {
+        Box::new(RowFault::Parse(format!("not JSON: {error}")))
+    }
+}
+
+impl From<KeyError> for Box<RowFault> {
     #[cold]
     fn from(error: KeyError) -> Self {
         match error {
             KeyError::Json(error) => error.into(),
-            KeyError::Duplicate(key) => {
-                RowFault::Parse(format!("expected each key once, found \"{key}\" again"))
-            }
+            KeyError::Duplicate(key) => Box::new(RowFault::Parse(format!(
+                "expected each key once, found \"{key}\" again"
+            ))),
         }
     }
 }
@@ -50,10 +60,8 @@ impl From<KeyError> for RowFault {
 /// Fills columns from objects: each column from the key that is its source name.
 pub struct RowReader {
     keys: KeyTable,
-    /// Per known key: the columns that are filled from it.
-    targets: Vec<Vec<usize>>,
-    /// Per column: how its values are read; None for those that are not in the object.
-    decoders: Vec<Option<Decoder>>,
+    /// Per known key: what is filled from it.
+    fields: Vec<Field>,
     arrival: Option<usize>,
     lateness: Option<usize>,
     event_time: Option<usize>,
@@ -70,7 +78,29 @@ pub struct RowReader {
     complete: bool,
     /// Per known key: whether an object without some other one had it.
     present: Vec<bool>,
+    /// Known keys that the last incomplete object did not have.
+    missing: Vec<usize>,
     scratch: Vec<u8>,
+}
+
+/// What is filled from a known key.
+struct Field {
+    target: Target,
+    /// Further columns with the same source name.
+    others: Vec<Target>,
+}
+
+impl Field {
+    fn targets(&self) -> impl Iterator<Item = &Target> {
+        std::iter::once(&self.target).chain(&self.others)
+    }
+}
+
+/// A column that is filled from an object.
+struct Target {
+    /// Its place in a batch.
+    column: usize,
+    decoder: Decoder,
 }
 
 impl RowReader {
@@ -85,21 +115,25 @@ impl RowReader {
                 .position(|column| column.source_name == source)
         };
         let mut names: Vec<&str> = Vec::new();
-        let mut targets: Vec<Vec<usize>> = Vec::new();
-        let mut decoders = Vec::new();
+        let mut fields: Vec<Field> = Vec::new();
         for (index, column) in columns.iter().enumerate() {
             let name = column.source_name.as_str();
             if name.starts_with('$') {
                 check_envelope_column(column)?;
-                decoders.push(None);
                 continue;
             }
-            decoders.push(Some(Decoder::new(column)?));
+            let target = Target {
+                column: index,
+                decoder: Decoder::new(column)?,
+            };
             match names.iter().position(|other| *other == name) {
-                Some(slot) => targets[slot].push(index),
+                Some(slot) => fields[slot].others.push(target),
                 None => {
                     names.push(name);
-                    targets.push(vec![index]);
+                    fields.push(Field {
+                        target,
+                        others: Vec::new(),
+                    });
                 }
             }
         }
@@ -118,8 +152,8 @@ impl RowReader {
         Ok(RowReader {
             present: vec![false; names.len()],
             keys: KeyTable::new(names),
-            targets,
-            decoders,
+            fields,
+            missing: Vec::new(),
             arrival,
             lateness,
             event_time,
@@ -143,7 +177,7 @@ impl RowReader {
         arrival: Option<i64>,
         columns: &mut [ColumnData],
         rows: usize,
-    ) -> Result<(), RowFault> {
+    ) -> RowResult {
         let result = self.read_members(object, columns);
         match result {
             Ok(()) => self.add_arrival(arrival, columns, rows),
@@ -153,7 +187,7 @@ impl RowReader {
     }
 
     #[inline]
-    fn read_members(&mut self, object: &[u8], columns: &mut [ColumnData]) -> Result<(), RowFault> {
+    fn read_members(&mut self, object: &[u8], columns: &mut [ColumnData]) -> RowResult {
         let mut cursor = Cursor::new(object);
         cursor.enter_object()?;
         self.keys.begin();
@@ -165,36 +199,34 @@ impl RowReader {
                     self.unnamed = true;
                     cursor.skip_value()?;
                     if self.refuse_unknown {
-                        return Err(RowFault::NewColumn("…".to_owned()));
+                        return Err(Box::new(RowFault::NewColumn("…".to_owned())));
                     }
                     continue;
                 }
                 Member::End => break,
             };
-            let Some(targets) = self.targets.get(key) else {
+            let Some(field) = self.fields.get(key) else {
                 let before = cursor.rest();
                 cursor.skip_value()?;
                 let value = &before[..before.len() - cursor.rest().len()];
                 self.note_unknown(key, value);
                 if self.refuse_unknown {
-                    return Err(RowFault::NewColumn(self.keys.name(key).to_owned()));
+                    let name = self.keys.name(key).to_owned();
+                    return Err(Box::new(RowFault::NewColumn(name)));
                 }
                 continue;
             };
             filled += 1;
             let begin = cursor.position();
-            for &index in targets {
+            read_value(&mut cursor, &field.target, columns, &mut self.scratch)?;
+            if !field.others.is_empty() {
                 cursor.go_back(begin);
-                if let (Some(Some(decoder)), Some(data)) =
-                    (self.decoders.get(index), columns.get_mut(index))
-                {
-                    read_value(&mut cursor, decoder, data, index, &mut self.scratch)?;
-                }
+                read_again(&mut cursor, &field.others, columns, &mut self.scratch)?;
             }
         }
         cursor.finish()?;
-        if filled < self.targets.len() {
-            self.add_missing(columns);
+        if filled < self.fields.len() {
+            self.add_missing(columns, filled);
         } else {
             self.complete = true;
         }
@@ -202,7 +234,7 @@ impl RowReader {
     }
 
     fn note_unknown(&mut self, key: usize, value: &[u8]) {
-        let number = key - self.targets.len();
+        let number = key - self.fields.len();
         if self.unknown.len() <= number {
             self.unknown.resize_with(number + 1, UnknownKey::default);
         }
@@ -245,18 +277,32 @@ impl RowReader {
         }
     }
 
-    fn add_missing(&mut self, columns: &mut [ColumnData]) {
-        for (key, targets) in self.targets.iter().enumerate() {
-            if self.keys.seen(key) {
-                self.present[key] = true;
-                continue;
-            }
-            for &index in targets {
-                if let (Some(Some(decoder)), Some(data)) =
-                    (self.decoders.get(index), columns.get_mut(index))
-                {
-                    decoder.push_missing(data);
+    /// Fills the columns of keys that the object does not have; it has `filled` others.
+    #[inline]
+    fn add_missing(&mut self, columns: &mut [ColumnData], filled: usize) {
+        // Objects of one source lack the same keys again and again.
+        let same = filled + self.missing.len() == self.fields.len()
+            && self.missing.iter().all(|&key| !self.keys.seen(key));
+        if !same {
+            self.find_missing();
+        }
+        for field in self.missing.iter().filter_map(|&key| self.fields.get(key)) {
+            for target in field.targets() {
+                if let Some(data) = columns.get_mut(target.column) {
+                    target.decoder.push_missing(data);
                 }
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn find_missing(&mut self) {
+        self.missing.clear();
+        for (key, present) in self.present.iter_mut().enumerate() {
+            if self.keys.seen(key) {
+                *present = true;
+            } else {
+                self.missing.push(key);
             }
         }
     }
@@ -300,7 +346,7 @@ impl RowReader {
     /// Every key that some object had: those that columns are filled from, then the others. Keys beyond
     /// the first few hundred go together under the name `…`.
     pub fn seen_keys(&self) -> Vec<String> {
-        let known = (0..self.targets.len())
+        let known = (0..self.fields.len())
             .filter(|&key| self.complete || self.present[key])
             .map(|key| self.keys.name(key).to_owned());
         known
@@ -362,32 +408,61 @@ fn check_envelope_column(column: &Column) -> Result<()> {
     Ok(())
 }
 
-#[inline]
+/// Fills further columns from one value.
+#[cold]
+#[inline(never)]
+fn read_again(
+    cursor: &mut Cursor<'_>,
+    targets: &[Target],
+    columns: &mut [ColumnData],
+    scratch: &mut Vec<u8>,
+) -> RowResult {
+    let begin = cursor.position();
+    for target in targets {
+        cursor.go_back(begin);
+        read_value(cursor, target, columns, scratch)?;
+    }
+    Ok(())
+}
+
+#[inline(always)]
 fn read_value(
     cursor: &mut Cursor<'_>,
-    decoder: &Decoder,
-    data: &mut ColumnData,
-    index: usize,
+    target: &Target,
+    columns: &mut [ColumnData],
     scratch: &mut Vec<u8>,
-) -> Result<(), RowFault> {
+) -> RowResult {
+    let Target {
+        column: index,
+        decoder,
+    } = target;
+    let Some(data) = columns.get_mut(*index) else {
+        return Err(RowFault::value(
+            *index,
+            "the batch lacks the column of its contract".into(),
+        ));
+    };
     let value = match cursor.peek() {
         b'"' => {
-            let text = match cursor.plain_string() {
+            let (text, short) = match cursor.plain_text() {
                 Some(text) => text,
-                None => cursor.any_string()?.text(scratch),
+                None => (cursor.any_string()?.text(scratch), None),
             };
             if decoder.is_text()
                 && let ColumnData::Text(data) = data
             {
-                data.push(text);
+                match short {
+                    Some(short) => data.push_short(short, text),
+                    None => data.push(text),
+                }
                 return Ok(());
             }
             Scalar::Text(text)
         }
         b'-' | b'0'..=b'9' => {
             let before = cursor.position();
-            if let Some((whole, _)) = cursor.small_whole() {
-                if decoder.push_integer(whole, data) {
+            if let Some(number) = cursor.small_decimal() {
+                if decoder.push_small(number, data) {
                     return Ok(());
                 }
                 cursor.go_back(before);
@@ -400,7 +475,7 @@ fn read_value(
             decoder.push_missing(data);
             return Ok(());
         }
-        b'[' if decoder.is_list() => return read_list(cursor, data, index, scratch),
+        b'[' if decoder.is_list() => return read_list(cursor, data, *index, scratch),
         b'[' | b'{' => {
             let what = if cursor.peek() == b'[' {
                 "a list"
@@ -408,16 +483,16 @@ fn read_value(
                 "an object"
             };
             cursor.skip_value()?;
-            return Err(RowFault::Value(
-                index,
+            return Err(RowFault::value(
+                *index,
                 format!("expected {}, found {what}", decoder.expected()).into(),
             ));
         }
-        _ => return cursor.skip_value().map(|_| ()).map_err(RowFault::from),
+        _ => return cursor.skip_value().map(|_| ()).map_err(Box::from),
     };
     decoder
         .push(value, data)
-        .map_err(|reason| RowFault::Value(index, reason))
+        .map_err(|reason| RowFault::value(*index, reason))
 }
 
 fn read_list(
@@ -425,9 +500,9 @@ fn read_list(
     data: &mut ColumnData,
     index: usize,
     scratch: &mut Vec<u8>,
-) -> Result<(), RowFault> {
+) -> RowResult {
     let ColumnData::List(list) = data else {
-        return Err(RowFault::Value(
+        return Err(RowFault::value(
             index,
             "the column has another type than its contract".into(),
         ));
@@ -438,7 +513,7 @@ fn read_list(
         first = false;
         if cursor.peek() != b'"' {
             cursor.skip_value()?;
-            return Err(RowFault::Value(
+            return Err(RowFault::value(
                 index,
                 "expected a list of texts, found something else in it".into(),
             ));

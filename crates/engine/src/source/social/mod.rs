@@ -383,8 +383,11 @@ impl Reader for SocialReader {
                         None => break,
                     },
                 };
-                let ended = filling.read_lines(&mut place);
-                *current = (!ended).then_some(place);
+                if filling.read_lines(&mut place) {
+                    chunks.go_on_at(place.line);
+                } else {
+                    *current = Some(place);
+                }
                 break;
             },
             Source::Array(array, current) => {

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::cursor::{Cursor, JsonError, Result as JsonResult, Str};
+use super::cursor::{Cursor, JsonError, Result as JsonResult};
 use super::keys::KeyError;
 use super::number::Number;
+use super::string::Str;
 
 /// A value, as far as possible borrowed from the text it was read from.
 #[derive(Debug, Clone, PartialEq)]

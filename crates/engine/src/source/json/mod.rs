@@ -6,3 +6,4 @@ pub mod document;
 pub mod keys;
 pub mod number;
 pub mod row;
+pub mod string;

@@ -8,8 +8,9 @@ use tarn_core::{Error, ErrorKind, Result};
 
 use super::sentiment::Sentiment;
 use crate::column::{ColumnData, Plain};
-use crate::source::json::cursor::{JsonError, Str};
+use crate::source::json::cursor::JsonError;
 use crate::source::json::keys::KeyError;
+use crate::source::json::string::Str;
 use crate::source::value::{Decoder, Reason};
 
 /// A text of a post: as it stands in the JSON, or made from it.

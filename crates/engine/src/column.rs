@@ -298,9 +298,18 @@ impl ColumnData {
         }
     }
 
-    /// Appends a row without a value.
+    /// Appends a row without a value. Most such are numbers that do not apply, as the order of an event
+    /// without one: those take no call.
     #[inline]
     pub fn push_null(&mut self) {
+        match self {
+            ColumnData::Long(column) => column.push_null(),
+            column => column.push_other_null(),
+        }
+    }
+
+    #[inline(never)]
+    fn push_other_null(&mut self) {
         match self {
             ColumnData::Text(column) => column.push_null(),
             ColumnData::Int(column) => column.push_null(),

@@ -203,7 +203,7 @@ impl Recent {
         let (low, high) = (text.bits as u64, (text.bits >> 64) as u64);
         let mixed =
             (low ^ high.rotate_left(29) ^ length as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        (mixed >> 56) as usize % Self::ENTRIES
+        (mixed >> (u64::BITS - Self::ENTRIES.ilog2())) as usize
     }
 
     #[inline]
@@ -288,31 +288,39 @@ impl TextColumn {
     #[inline(always)]
     pub fn push_short(&mut self, short: ShortText, text: &[u8]) {
         debug_assert_eq!(Some(short), ShortText::of(text));
+        self.validity.push(true);
         if !self.interned {
-            self.validity.push(true);
-            self.texts.push_short(short, text.len());
-            return;
+            return self.texts.push_short(short, text.len());
         }
         match self.recent.find(short, text.len()) {
-            Some(key) => {
-                self.validity.push(true);
-                self.keys.push(key);
+            Some(key) => self.keys.push(key),
+            None => {
+                let key = self.look_up(text, Some(short));
+                self.push_key(key, text);
             }
-            None => self.push(text),
         }
     }
 
     /// Appends a text whose row is counted already.
     #[inline]
     fn push_text(&mut self, text: &[u8]) {
-        if self.interned {
-            if let Some(key) = self.intern(text) {
-                self.keys.push(key);
-                return;
-            }
-            self.make_plain();
+        if !self.interned {
+            return self.texts.push(text);
         }
-        self.texts.push(text);
+        let key = self.intern(text);
+        self.push_key(key, text);
+    }
+
+    /// Appends the key of a text, or the text itself where it has none: interning ends there.
+    #[inline]
+    fn push_key(&mut self, key: Option<u32>, text: &[u8]) {
+        match key {
+            Some(key) => self.keys.push(key),
+            None => {
+                self.make_plain();
+                self.texts.push(text);
+            }
+        }
     }
 
     /// The key of a text, which is added if it is new; None where interning cannot go on or does not pay.
@@ -326,9 +334,12 @@ impl TextColumn {
                 .last
                 .filter(|&last| self.texts.get(last as usize) == text),
         };
-        if known.is_some() {
-            return known;
-        }
+        known.or_else(|| self.look_up(text, short))
+    }
+
+    /// The key of a text that was not seen lately.
+    #[inline(never)]
+    fn look_up(&mut self, text: &[u8], short: Option<ShortText>) -> Option<u32> {
         let hash = self.hasher.hash_one(text) as u32;
         let texts = &mut self.texts;
         let key = match self.table.entry(
@@ -479,6 +490,7 @@ impl TextColumn {
         }))
     }
 
+    #[cold]
     fn make_plain(&mut self) {
         let mut plain = Texts::default();
         for (row, &key) in self.keys.iter().enumerate() {

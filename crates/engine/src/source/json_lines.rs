@@ -331,11 +331,9 @@ impl Reader for JsonLinesReader {
                     None => break,
                 },
             };
-            if self.read_lines(&mut place, &mut filling) {
-                self.chunks.go_on_at(place.line);
-            } else {
-                self.current = Some(place);
-            }
+            let ended = self.read_lines(&mut place, &mut filling);
+            self.chunks.go_on_at(place.line);
+            self.current = (!ended).then_some(place);
             break;
         }
         let mut batch = filling.batch;

@@ -256,11 +256,31 @@ impl Decoder {
         Ok(())
     }
 
-    /// Appends a whole number to the column that the decoder was made for, in the common cases. False
-    /// where it is for [`Decoder::push`] to judge, and nothing was appended.
+    /// Appends a whole number; see [`Decoder::push_small`].
     #[inline(always)]
     pub fn push_integer(&self, value: i64, data: &mut ColumnData) -> bool {
+        let number = SmallDecimal {
+            mantissa: value,
+            fraction: 0,
+        };
+        self.push_small(number, data)
+    }
+
+    /// Appends a number to the column that the decoder was made for, in the common cases. False where it
+    /// is for [`Decoder::push`] to judge, and nothing was appended.
+    #[inline(always)]
+    pub fn push_small(&self, number: SmallDecimal, data: &mut ColumnData) -> bool {
+        let SmallDecimal {
+            mantissa: value,
+            fraction,
+        } = number;
         let value = match self.kind {
+            Kind::Decimal { scale, limit } => scale
+                .checked_sub(fraction)
+                .and_then(|missing| POWERS_OF_TEN.get(usize::from(missing)))
+                .and_then(|&power| value.checked_mul(power as i64))
+                .filter(|value| value.unsigned_abs() < limit),
+            _ if fraction > 0 => None,
             Kind::Long { .. } => Some(value),
             Kind::Minor { unit, scale, limit } if unit == scale => {
                 Some(value).filter(|value| value.unsigned_abs() < limit)
@@ -277,39 +297,11 @@ impl Decoder {
         }
     }
 
-    /// Appends a number of few digits to the column that the decoder was made for, in the common cases.
-    /// False where it is for [`Decoder::push`] to judge, and nothing was appended.
-    #[inline(always)]
-    pub fn push_small(&self, number: SmallDecimal, data: &mut ColumnData) -> bool {
-        if number.fraction == 0 && !matches!(self.kind, Kind::Decimal { .. }) {
-            return self.push_integer(number.mantissa, data);
-        }
-        let (Kind::Decimal { scale, limit }, ColumnData::Long(data)) = (self.kind, data) else {
-            return false;
-        };
-        let scaled = scale
-            .checked_sub(number.fraction)
-            .and_then(|missing| POWERS_OF_TEN.get(usize::from(missing)))
-            .and_then(|&power| number.mantissa.checked_mul(power as i64))
-            .filter(|scaled| scaled.unsigned_abs() < limit);
-        match scaled {
-            Some(scaled) => {
-                data.push(scaled);
-                true
-            }
-            None => false,
-        }
-    }
-
     /// Appends what stands for a value that the source does not have: a null. What becomes of it is for
     /// the contract to say.
     #[inline]
     pub fn push_missing(&self, data: &mut ColumnData) {
-        match data {
-            // Most nulls are numbers that do not apply, as the order of an event without one.
-            ColumnData::Long(data) => data.push_null(),
-            data => data.push_null(),
-        }
+        data.push_null();
     }
 
     /// Appends the contract's default.

@@ -196,11 +196,8 @@ impl Reader for AccessLogReader {
             };
             let ended = self.read_lines(&mut cursor, &mut filling);
             filling.batch.text = Arc::clone(&cursor.chunk.text);
-            if ended {
-                self.chunks.go_on_at(cursor.line);
-            } else {
-                self.current = Some(cursor);
-            }
+            self.chunks.go_on_at(cursor.line);
+            self.current = (!ended).then_some(cursor);
             break;
         }
         let mut batch = filling.batch;

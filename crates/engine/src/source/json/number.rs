@@ -255,15 +255,8 @@ impl<'a> Number<'a> {
 /// fraction and no exponent: what most numbers are. None for anything else.
 #[inline(always)]
 pub(crate) fn small_whole(bytes: &[u8]) -> Option<(i64, usize)> {
-    let negative = bytes.first() == Some(&b'-');
-    let begin = usize::from(negative);
-    let (end, value) = digits(bytes, begin, 0);
-    let count = end - begin;
-    let whole = (1..=18).contains(&count)
-        && (count == 1 || bytes.get(begin) != Some(&b'0'))
-        && !matches!(bytes.get(end), Some(b'.' | b'e' | b'E'));
-    let value = value as i64;
-    whole.then_some((if negative { -value } else { value }, end))
+    let (number, length) = small_decimal(bytes)?;
+    (number.fraction == 0).then_some((number.mantissa, length))
 }
 
 /// A number of few digits: `mantissa / 10^fraction`.

@@ -220,8 +220,13 @@ impl RowReader {
             let begin = cursor.position();
             read_value(&mut cursor, &field.target, columns, &mut self.scratch)?;
             if !field.others.is_empty() {
-                cursor.go_back(begin);
-                read_again(&mut cursor, &field.others, columns, &mut self.scratch)?;
+                read_again(
+                    &mut cursor,
+                    begin,
+                    &field.others,
+                    columns,
+                    &mut self.scratch,
+                )?;
             }
         }
         cursor.finish()?;
@@ -408,16 +413,16 @@ fn check_envelope_column(column: &Column) -> Result<()> {
     Ok(())
 }
 
-/// Fills further columns from one value.
+/// Fills further columns from the value at `begin`.
 #[cold]
 #[inline(never)]
 fn read_again(
     cursor: &mut Cursor<'_>,
+    begin: usize,
     targets: &[Target],
     columns: &mut [ColumnData],
     scratch: &mut Vec<u8>,
 ) -> RowResult {
-    let begin = cursor.position();
     for target in targets {
         cursor.go_back(begin);
         read_value(cursor, target, columns, scratch)?;
@@ -432,13 +437,10 @@ fn read_value(
     columns: &mut [ColumnData],
     scratch: &mut Vec<u8>,
 ) -> RowResult {
-    let Target {
-        column: index,
-        decoder,
-    } = target;
-    let Some(data) = columns.get_mut(*index) else {
+    let (index, decoder) = (target.column, &target.decoder);
+    let Some(data) = columns.get_mut(index) else {
         return Err(RowFault::value(
-            *index,
+            index,
             "the batch lacks the column of its contract".into(),
         ));
     };
@@ -475,7 +477,7 @@ fn read_value(
             decoder.push_missing(data);
             return Ok(());
         }
-        b'[' if decoder.is_list() => return read_list(cursor, data, *index, scratch),
+        b'[' if decoder.is_list() => return read_list(cursor, data, index, scratch),
         b'[' | b'{' => {
             let what = if cursor.peek() == b'[' {
                 "a list"
@@ -484,7 +486,7 @@ fn read_value(
             };
             cursor.skip_value()?;
             return Err(RowFault::value(
-                *index,
+                index,
                 format!("expected {}, found {what}", decoder.expected()).into(),
             ));
         }
@@ -492,7 +494,7 @@ fn read_value(
     };
     decoder
         .push(value, data)
-        .map_err(|reason| RowFault::value(*index, reason))
+        .map_err(|reason| RowFault::value(index, reason))
 }
 
 fn read_list(

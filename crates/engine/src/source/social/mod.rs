@@ -383,11 +383,9 @@ impl Reader for SocialReader {
                         None => break,
                     },
                 };
-                if filling.read_lines(&mut place) {
-                    chunks.go_on_at(place.line);
-                } else {
-                    *current = Some(place);
-                }
+                let ended = filling.read_lines(&mut place);
+                chunks.go_on_at(place.line);
+                *current = (!ended).then_some(place);
                 break;
             },
             Source::Array(array, current) => {

@@ -24,4 +24,5 @@ mod replay;
 mod rules;
 mod serve;
 mod shared_data;
+mod snapshots;
 mod writers;

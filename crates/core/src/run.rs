@@ -20,6 +20,8 @@ pub enum ObjectState {
     Failed,
     /// No contract claims the key; the object is kept.
     Unclaimed,
+    /// It is an older snapshot of a database than the one that its tables have; the object is kept.
+    Superseded,
 }
 
 /// What became of one version of one source object.
@@ -52,10 +54,27 @@ pub enum RunStatus {
     Running,
     /// Ended with every input accounted for.
     Succeeded,
-    /// Ended with a cause; nothing half-written.
+    /// Ended with a cause. No table was changed, but for those of a database whose outcome has a snapshot:
+    /// the next run of this or a newer snapshot changes the others.
     Failed,
-    /// Nothing to do: the same version was committed before, or a newer one was.
+    /// Nothing to do: the same version was committed before, or a newer one or a newer snapshot was.
     Skipped,
+}
+
+/// Why nothing was done for an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// It was deleted after it was put.
+    Gone,
+    /// The same version was committed before.
+    AlreadyCommitted,
+    /// A newer version of it was seen before.
+    NewerVersion,
+    /// A newer snapshot of the database was applied before.
+    NewerSnapshot,
+    /// No contract claims its key.
+    Unclaimed,
 }
 
 /// Why an object was read.
@@ -87,8 +106,11 @@ pub struct RunRecord {
     pub bytes: u64,
     /// How it ended.
     pub status: RunStatus,
-    /// Why it failed or was skipped.
+    /// Why it failed or was skipped, for people; of a run that succeeded, which tables it left alone.
     pub reason: Option<String>,
+    /// Why it was skipped.
+    #[serde(default)]
+    pub skipped: Option<SkipReason>,
     /// A stable name for the kind of failure.
     pub error_kind: Option<String>,
     /// Whether the same run may succeed later without a change of the input.
@@ -115,6 +137,9 @@ pub struct RunRecord {
     /// The version of the program.
     #[serde(default)]
     pub program_version: Option<String>,
+    /// Whether somebody has confirmed that the snapshot may delete more rows than its contracts allow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deletions_confirmed: bool,
 }
 
 /// What a run did to one dataset. `accepted + rejected == received`, always.
@@ -149,6 +174,18 @@ pub struct DatasetOutcome {
     /// Rows marked as deleted or removed because their source lost them.
     #[serde(default)]
     pub deleted: u64,
+    /// Rows of the table whose present version at the source was rejected: the last good one stays. Each is
+    /// among the rejected rows.
+    #[serde(default)]
+    pub held: u64,
+    /// Rows of the table that the source has no longer, as it seems, and that stay because a rejected row
+    /// has no key that could be read: it may be any of them.
+    #[serde(default)]
+    pub deletions_withheld: u64,
+    /// Rows of the table that repeated the key of another one and were taken out. Former versions of the
+    /// program could make such.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeated_removed: u64,
     /// Events that came later than the contract's bound.
     #[serde(default)]
     pub late: u64,
@@ -170,6 +207,10 @@ pub struct DatasetOutcome {
     /// What is missing by partition; None where the table has no partitions.
     #[serde(default)]
     pub partitions: Option<PartitionProfiles>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How a source differs from its contract.
@@ -239,16 +280,22 @@ impl fmt::Display for Drift {
     }
 }
 
-/// The source's own row count against what was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A source table against the curated one, row by row: by count, and by the keys of the rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reconciliation {
     /// `SELECT count(*)` at the source.
     pub source_rows: u64,
     /// Rows that were read.
     pub read_rows: u64,
-    /// Rows of the curated table that exist at the source after the run.
+    /// Rows of the curated table that exist at the source after the run; where the contract keeps deleted
+    /// rows, all of them.
     pub table_rows: u64,
-    /// Whether `source_rows == read_rows` and `table_rows == accepted`.
+    /// Rows that the table should have: those accepted and held, and those kept although the source has
+    /// them no longer. None in records of versions that did not compare keys.
+    #[serde(default)]
+    pub expected_rows: Option<u64>,
+    /// Whether every row of the source was read, and the keys of the table's rows are the expected ones,
+    /// each once.
     pub matches: bool,
 }
 
@@ -300,6 +347,7 @@ impl RunRecord {
             bytes: 0,
             status: RunStatus::Running,
             reason: None,
+            skipped: None,
             error_kind: None,
             retryable: false,
             started_at: now,
@@ -310,6 +358,19 @@ impl RunRecord {
             seconds: None,
             peak_memory_bytes: None,
             program_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            deletions_confirmed: false,
+        }
+    }
+
+    /// The same run, ended now with nothing done.
+    #[must_use]
+    pub fn skip(self, skipped: SkipReason, reason: impl Into<String>, now: DateTime<Utc>) -> Self {
+        RunRecord {
+            status: RunStatus::Skipped,
+            skipped: Some(skipped),
+            reason: Some(reason.into()),
+            ended_at: Some(now),
+            ..self
         }
     }
 

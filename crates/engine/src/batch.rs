@@ -21,6 +21,9 @@ pub struct Rejected {
     pub offset: i64,
     /// Where its columns are in the batch's rows that were turned away; None where it could not be read.
     pub row: Option<usize>,
+    /// Where its primary key is in the batch's keys of rows that could not be read; None where it was
+    /// read, or where its source does not tell.
+    pub key: Option<usize>,
     /// The row as it was received, cut to [`PAYLOAD_LIMIT`]; empty where it was read from columns.
     pub payload: Vec<u8>,
     /// Bytes of the whole row.
@@ -47,6 +50,7 @@ impl Rejected {
             line,
             offset,
             row: None,
+            key: None,
             payload: payload[..payload.len().min(PAYLOAD_LIMIT)].to_vec(),
             payload_bytes: payload.len() as u64,
         }
@@ -71,6 +75,9 @@ pub struct Batch {
     pub rejected: Vec<Rejected>,
     /// The columns of the latter.
     pub turned_away: Vec<ColumnData>,
+    /// The primary keys of the former, as far as they could be read: the key's columns in its order. Only of
+    /// sources whose rows are told apart by them. Empty where there are none.
+    pub unread_keys: Vec<ColumnData>,
     /// Blank lines: no rows.
     pub blank: u64,
 }
@@ -234,6 +241,17 @@ pub trait Reader {
     /// Columns of the source that the contract does not know, as far as it was read.
     fn new_columns(&self) -> Vec<NewColumn> {
         Vec::new()
+    }
+
+    /// Whether the source itself keeps the primary keys of all rows apart, also as the values that the
+    /// contract's types make of them.
+    fn has_unique_keys(&self) -> bool {
+        false
+    }
+
+    /// How many rows are coming; None where that shows only at the end.
+    fn expected_rows(&self) -> Option<u64> {
+        None
     }
 
     /// The names of the source's columns so far, in their order where they have one; None where the

@@ -42,11 +42,26 @@ struct Block([u64; 8]);
 
 const SMALLEST_BLOOM: u64 = 64 << 10;
 const LARGEST_BLOOM: u64 = 16 << 20;
+/// Where the number of keys is known and not guessed from bytes.
+const LARGEST_EXACT_BLOOM: u64 = 64 << 20;
+
+/// How many keys are coming.
+#[derive(Debug, Clone, Copy)]
+pub enum Expected {
+    /// A guess.
+    About(u64),
+    /// So many.
+    Exactly(u64),
+}
 
 impl Bloom {
-    fn for_keys(keys: u64) -> Self {
+    fn for_keys(existing: u64, expected: Expected) -> Self {
+        let (keys, largest) = match expected {
+            Expected::About(keys) => (keys, LARGEST_BLOOM),
+            Expected::Exactly(keys) => (keys, LARGEST_EXACT_BLOOM),
+        };
         // Two bytes a key keep false alarms below one in a thousand.
-        let bytes = (keys * 2).clamp(SMALLEST_BLOOM, LARGEST_BLOOM);
+        let bytes = ((existing + keys) * 2).clamp(SMALLEST_BLOOM, largest);
         Bloom {
             blocks: vec![Block([0; 8]); (bytes / 64) as usize],
         }
@@ -90,19 +105,8 @@ pub struct Identity {
     day: i32,
 }
 
-/// An event that may be a duplicate.
-pub struct Suspect<T> {
-    identity: Identity,
-    /// What the caller needs to accept or reject it.
-    pub row: T,
-}
-
-impl<T> Suspect<T> {
-    /// An event that `admit` did not let through.
-    pub fn new(identity: Identity, row: T) -> Self {
-        Suspect { identity, row }
-    }
-}
+/// The days of known events, by what stands for their identifiers.
+pub struct Known(HashMap<u128, Vec<i32>>);
 
 /// Remembers the identifiers of a run and of the table around them.
 pub struct Deduplicator {
@@ -128,12 +132,12 @@ const EVENTS_TOUCHED: usize = 64;
 
 impl Deduplicator {
     /// Looks for duplicates of `column` within `window_days` of an event's day among `existing`
-    /// files and the events of this run, of which about `expected` are coming.
+    /// files and the events of this run.
     pub fn new(
         column: &str,
         window_days: u32,
         existing: Vec<ExistingFile>,
-        expected: u64,
+        expected: Expected,
         staging: &Path,
     ) -> Result<Self> {
         let rows: u64 = existing.iter().map(|file| file.rows).sum();
@@ -147,7 +151,7 @@ impl Deduplicator {
             .map_err(storage)?;
         Ok(Deduplicator {
             seed: RandomState::new().build_hasher().finish(),
-            bloom: Bloom::for_keys(rows + expected),
+            bloom: Bloom::for_keys(rows, expected),
             window: i32::try_from(window_days).unwrap_or(i32::MAX),
             column: column.to_owned(),
             existing,
@@ -170,9 +174,10 @@ impl Deduplicator {
         }
     }
 
-    /// Whether each event, in order, is certainly new, and then it is remembered; the others are
-    /// suspects, for `resolve`. An event without an identity has nothing to compare and is let through.
-    pub fn admit(&mut self, events: &[Option<Identity>]) -> Result<Vec<bool>> {
+    /// Takes note of events, in order, and clears the marks of those that may have been seen before. An
+    /// event without an identity has nothing to compare. Only those that are remembered, or accepted, count
+    /// when others are decided.
+    pub fn mark(&mut self, events: &[Option<Identity>], new: &mut [bool]) -> Result<()> {
         let mut last = None;
         for event in events.iter().flatten() {
             // Neighbouring events are mostly of one day.
@@ -181,38 +186,31 @@ impl Deduplicator {
             }
         }
         let bloom = &mut self.bloom;
-        let mut new = Vec::with_capacity(events.len());
-        for events in events.chunks(EVENTS_TOUCHED) {
+        let chunks = events
+            .chunks(EVENTS_TOUCHED)
+            .zip(new.chunks_mut(EVENTS_TOUCHED));
+        for (events, new) in chunks {
             for event in events.iter().flatten() {
                 bloom.touch(event.hash);
             }
-            let certain = events
-                .iter()
-                .map(|event| event.is_none_or(|event| !bloom.insert(event.hash)));
-            new.extend(certain);
-        }
-        for (event, &new) in events.iter().zip(&new) {
-            if let (Some(event), true) = (event, new) {
-                self.remember(*event)?;
+            for (event, new) in events.iter().zip(new) {
+                if let Some(event) = event {
+                    *new &= !bloom.insert(event.hash);
+                }
             }
         }
-        Ok(new)
+        Ok(())
     }
 
-    /// Decides suspects, given in order: for each whether it is new (and then it is remembered), or
-    /// the day of the event that it repeats.
-    pub fn resolve<T>(&mut self, suspects: Vec<Suspect<T>>) -> Result<Vec<(T, Option<i32>)>> {
-        if suspects.is_empty() {
-            return Ok(Vec::new());
+    /// What is known of these events, which may be duplicates: the days of those with their identifiers in
+    /// the table and among the accepted ones.
+    pub fn known<'e>(&mut self, suspects: impl Iterator<Item = &'e Identity>) -> Result<Known> {
+        let mut known: HashMap<u128, Vec<i32>> = HashMap::new();
+        let mut days: BTreeSet<i32> = BTreeSet::new();
+        for suspect in suspects {
+            known.entry(suspect.hash).or_default();
+            days.insert(suspect.day);
         }
-        let mut known: HashMap<u128, Vec<i32>> = suspects
-            .iter()
-            .map(|suspect| (suspect.identity.hash, Vec::new()))
-            .collect();
-        let days: BTreeSet<i32> = suspects
-            .iter()
-            .map(|suspect| suspect.identity.day)
-            .collect();
         for file in &self.existing {
             if days.iter().any(|&day| self.near(day, file.day)) {
                 scan::texts_of_file(&file.path, &self.column, file.own.as_deref(), &mut |id| {
@@ -227,22 +225,21 @@ impl Deduplicator {
                 days.push(day);
             }
         })?;
-        let mut decided = Vec::with_capacity(suspects.len());
-        for suspect in suspects {
-            let Identity { hash, day } = suspect.identity;
-            let days = known.entry(hash).or_default();
-            let window = self.window.unsigned_abs();
-            let repeated = days
-                .iter()
-                .copied()
-                .find(|other| other.abs_diff(day) <= window);
-            if repeated.is_none() {
-                days.push(day);
-                self.remember(suspect.identity)?;
-            }
-            decided.push((suspect.row, repeated));
+        Ok(Known(known))
+    }
+
+    /// The day of the known event that this one repeats, if it does.
+    pub fn repeated(&self, known: &Known, event: Identity) -> Option<i32> {
+        let days = known.0.get(&event.hash)?;
+        days.iter().copied().find(|&day| self.near(day, event.day))
+    }
+
+    /// Remembers an event that was decided to be new, also for those that are decided with it.
+    pub fn accept(&mut self, known: &mut Known, event: Option<Identity>) -> Result<()> {
+        if let Some(event) = event {
+            known.0.entry(event.hash).or_default().push(event.day);
         }
-        Ok(decided)
+        self.remember(event)
     }
 
     fn load_around(&mut self, day: i32) -> Result<()> {
@@ -267,7 +264,11 @@ impl Deduplicator {
         Ok(())
     }
 
-    fn remember(&mut self, identity: Identity) -> Result<()> {
+    /// Remembers an accepted event.
+    pub fn remember(&mut self, event: Option<Identity>) -> Result<()> {
+        let Some(identity) = event else {
+            return Ok(());
+        };
         let mut entry = [0; LOG_ENTRY];
         entry[..16].copy_from_slice(&identity.hash.to_le_bytes());
         entry[16..].copy_from_slice(&identity.day.to_le_bytes());

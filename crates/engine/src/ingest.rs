@@ -9,7 +9,7 @@ use tarn_core::privacy::PseudonymKey;
 use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::{Partitioning, TableField, system};
 
-use crate::batch::{Batch, Reader, Rejected};
+use crate::batch::{Batch, Reader};
 use crate::check::{Checks, Facts, References, Survey};
 use crate::column::ColumnData;
 use crate::dedup::ExistingFile;
@@ -110,7 +110,7 @@ impl<'a> Sink<'a> {
 
     /// Writes a checked and protected batch: its rows are accepted, its rejected rows go to quarantine.
     pub fn write(&mut self, batch: Batch) -> Result<()> {
-        self.reject(&batch.rejected, &batch.turned_away)?;
+        self.reject(&batch)?;
         let rows = batch.rows();
         self.outcome.accepted += rows as u64;
         self.outcome.received += rows as u64;
@@ -131,7 +131,8 @@ impl<'a> Sink<'a> {
         self.accepted.write(columns, rows)
     }
 
-    fn reject(&mut self, rejected: &[Rejected], turned_away: &[ColumnData]) -> Result<()> {
+    fn reject(&mut self, batch: &Batch) -> Result<()> {
+        let rejected = &batch.rejected;
         self.outcome.rejected += rejected.len() as u64;
         self.outcome.received += rejected.len() as u64;
         for row in rejected {
@@ -144,7 +145,7 @@ impl<'a> Sink<'a> {
         }
         for rejected in rejected.chunks(REJECTED_ROWS) {
             let (named, offsets) =
-                quarantine::columns(self.job.contract, &self.protector, turned_away, rejected);
+                quarantine::columns(self.job.contract, &self.protector, batch, rejected);
             let columns = table_columns(&self.job.quarantine.0, named, &offsets, &self.job.stamp)?;
             self.rejected.write(columns, rejected.len())?;
         }
@@ -190,7 +191,7 @@ pub fn run(reader: &mut dyn Reader, job: &Job<'_>) -> Result<Staged> {
     let mut checks = Checks::new(contract, &job.references, job.survey.as_ref())?;
     let mut profiler = Profiler::new(contract, contract.measures());
     let imputer = Imputer::new(contract)?;
-    let mut filters = Filters::new(job)?;
+    let mut filters = Filters::new(job, reader)?;
     while let Some(mut batch) = reader.next_batch()? {
         profiler.add(&batch);
         imputer.apply(&mut batch);

@@ -49,8 +49,12 @@ impl<'a> Protector<'a> {
     /// # Errors
     /// `Internal` where a column has another type than its contract says.
     pub fn apply(&self, batch: &mut Batch) -> Result<()> {
-        self.columns(&mut batch.columns)?;
-        self.columns(&mut batch.turned_away)?;
+        let columns = || self.contract.columns.iter();
+        self.columns(columns(), &mut batch.columns)?;
+        self.columns(columns(), &mut batch.turned_away)?;
+        let key = self.contract.primary_key.iter();
+        let key = key.filter_map(|&index| self.contract.columns.get(index));
+        self.columns(key, &mut batch.unread_keys)?;
         if self.key.is_some() {
             for rejected in &mut batch.rejected {
                 if rejected.row.is_none() {
@@ -61,11 +65,15 @@ impl<'a> Protector<'a> {
         Ok(())
     }
 
-    fn columns(&self, columns: &mut [ColumnData]) -> Result<()> {
+    fn columns<'c>(
+        &self,
+        declared: impl Iterator<Item = &'c Column>,
+        columns: &mut [ColumnData],
+    ) -> Result<()> {
         let Some(key) = &self.key else {
             return Ok(());
         };
-        for (column, data) in self.contract.columns.iter().zip(columns) {
+        for (column, data) in declared.zip(columns) {
             if let Some(protection) = column.protection {
                 let received = std::mem::replace(data, ColumnData::Boolean(Plain::new()));
                 *data = protected(column, protection, received, key)?;

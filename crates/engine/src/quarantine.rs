@@ -6,7 +6,7 @@ use tarn_core::contract::Contract;
 use tarn_core::quarantine::{self as table, Encoding};
 use tarn_core::schema::system;
 
-use crate::batch::Rejected;
+use crate::batch::{Batch, Rejected};
 use crate::column::{ColumnData, Plain, Rows, TextColumn};
 use crate::protect::Protector;
 use crate::render;
@@ -68,20 +68,25 @@ fn payload<'a>(
     }
 }
 
-/// The columns of the quarantine table but its system columns, for some rejected rows of a dataset,
-/// and the rows' offsets. `turned_away` are the columns of those that were read, protected.
+/// The columns of the quarantine table but its system columns, for some rejected rows of a protected
+/// batch, and the rows' offsets. Of a row that could not be read there is its primary key, where that could
+/// be: it says which row of the table stays as it was.
 pub fn columns<'a>(
     contract: &'a Contract,
     protector: &Protector<'_>,
-    turned_away: &[ColumnData],
+    batch: &Batch,
     rejected: &[Rejected],
 ) -> (Vec<(&'a str, ColumnData)>, Vec<i64>) {
+    let turned_away = &batch.turned_away;
     let mut named: Vec<(&str, ColumnData)> = Vec::new();
     for (index, column) in contract.columns.iter().enumerate() {
+        let place = contract.primary_key.iter().position(|&key| key == index);
+        let unread = place.and_then(|place| batch.unread_keys.get(place));
         let mut data = ColumnData::new(&column.kept_type());
         for row in rejected {
-            match (row.row, turned_away.get(index)) {
-                (Some(row), Some(from)) => data.append(from, &Rows::one(row)),
+            match (row.row, turned_away.get(index), row.key, unread) {
+                (Some(row), Some(from), ..) => data.append(from, &Rows::one(row)),
+                (None, _, Some(key), Some(from)) => data.append(from, &Rows::one(key)),
                 _ => data.push_null(),
             }
         }

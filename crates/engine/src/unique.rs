@@ -4,198 +4,119 @@ use tarn_core::contract::{Check, Contract, Deduplication, Format, RowCheck};
 use tarn_core::schema::system;
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Reader, Rejected};
 use crate::column::{ColumnData, Rows};
-use crate::dedup::{Deduplicator, ExistingFile, Identity, Suspect};
+use crate::dedup::{Deduplicator, ExistingFile, Expected, Identity};
 use crate::ingest::{DUPLICATE, Job, Sink};
 use crate::render;
 
-/// Suspects are decided together once their rows hold so many bytes.
+/// Suspects are decided together once their texts hold so many bytes.
 const SUSPECT_BYTES: usize = 1 << 20;
 
-/// The filters of a contract, one behind the other.
+/// And once their columns do: rows of a database have no text, and may be repeated by the million.
+const SUSPECT_COLUMN_BYTES: usize = 4 << 20;
+
+/// Takes rows out of the batches that have the same key, or the same values in columns that must be unique,
+/// as a row that was accepted before. Only an accepted row counts: one that another filter rejects hides no
+/// sound row behind it.
 pub(crate) struct Filters<'a> {
-    list: Vec<DuplicateFilter<'a>>,
+    contract: &'a Contract,
+    list: Vec<Filter>,
+    /// Rows set aside, in order, because they may be repeated.
+    pending: Batch,
+    /// Their identities: for each row one per filter.
+    suspects: Vec<Option<Identity>>,
+    payload_bytes: usize,
 }
 
 impl<'a> Filters<'a> {
     /// One for the deduplication of events or the primary key, and one per rule that rejects rows whose
     /// values must be unique.
-    pub fn new(job: &'a Job<'_>) -> Result<Self> {
+    pub fn new(job: &'a Job<'_>, reader: &dyn Reader) -> Result<Self> {
         let contract = job.contract;
         let mut asked = Vec::new();
         if let Some(rule) = &contract.deduplication {
             asked.push(Asked::events(job, rule)?);
         }
+        let deduplicated = asked.first().map(|first| first.key.clone());
         for rule in &contract.rules {
             let Check::Rows(RowCheck::Unique { columns, key }) = &rule.check else {
                 continue;
             };
-            let deduplicated = asked
-                .first()
-                .is_some_and(|first| first.time.is_some() && first.key == *columns);
-            // A database's reader compares keys itself.
             let here = match key {
-                true => contract.format != Format::Sqlite && !deduplicated,
+                true => !reader.has_unique_keys() && deduplicated.as_ref() != Some(columns),
                 false => rule.rejects_rows(),
             };
             if here {
-                asked.push(Asked {
-                    rule: rule.id.clone(),
-                    key: columns.clone(),
-                    time: None,
-                    window_days: 0,
-                    existing: Vec::new(),
-                });
+                asked.push(Asked::object(&rule.id, columns));
             }
         }
+        // Rows of a database are matched by their primary key, whether a rule calls it unique or not.
+        if contract.format == Format::Sqlite
+            && !reader.has_unique_keys()
+            && !asked.iter().any(|one| one.key == contract.primary_key)
+        {
+            asked.push(Asked::object(DUPLICATE, &contract.primary_key));
+        }
+        let expected = match reader.expected_rows() {
+            Some(rows) => Expected::Exactly(rows),
+            None => Expected::About(job.bytes / BYTES_PER_EVENT),
+        };
         let list = asked
             .into_iter()
             .enumerate()
-            .map(|(number, asked)| DuplicateFilter::new(job, number, asked))
+            .map(|(number, asked)| Filter::new(job, number, asked, expected))
             .collect::<Result<_>>()?;
-        Ok(Filters { list })
-    }
-
-    /// Writes a batch without the rows that repeat others; suspects come later.
-    pub fn write(&mut self, batch: Batch, sink: &mut Sink<'_>) -> Result<()> {
-        self.pass(0, batch, sink)
-    }
-
-    /// Decides what was set aside.
-    pub fn finish(&mut self, sink: &mut Sink<'_>) -> Result<()> {
-        for index in 0..self.list.len() {
-            if let Some(decided) = self.list[index].resolve()? {
-                self.pass(index + 1, decided, sink)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn pass(&mut self, first: usize, mut batch: Batch, sink: &mut Sink<'_>) -> Result<()> {
-        for index in first..self.list.len() {
-            self.list[index].apply(&mut batch)?;
-            if self.list[index].is_full()
-                && let Some(decided) = self.list[index].resolve()?
-            {
-                self.pass(index + 1, decided, sink)?;
-            }
-        }
-        sink.write(batch)
-    }
-}
-
-/// What a filter looks for.
-struct Asked {
-    /// The rule that a repeated row breaks.
-    rule: String,
-    /// The columns that identify a row.
-    key: Vec<usize>,
-    /// The column of the event time, where duplicates are looked for in the table around it; None
-    /// where only the object itself must not repeat a key.
-    time: Option<usize>,
-    window_days: u32,
-    existing: Vec<ExistingFile>,
-}
-
-impl Asked {
-    fn events(job: &Job<'_>, rule: &Deduplication) -> Result<Self> {
-        let contract = job.contract;
-        let index = |name: &str| {
-            contract
-                .columns
-                .iter()
-                .position(|column| column.name == name)
-                .ok_or_else(|| Error::internal(format!("the contract has no column {name}")))
-        };
-        let time = contract
-            .partitioning
-            .as_ref()
-            .ok_or_else(|| Error::internal("deduplication needs a partition column"))?;
-        Ok(Asked {
-            rule: DUPLICATE.to_owned(),
-            key: vec![index(&rule.column)?],
-            time: Some(index(&time.column)?),
-            window_days: rule.window_days,
-            existing: job.existing.clone(),
-        })
-    }
-}
-
-/// Takes rows that may be duplicates out of the batches.
-struct DuplicateFilter<'a> {
-    contract: &'a Contract,
-    rule: String,
-    deduplicator: Deduplicator,
-    /// The columns that identify a row.
-    key: Vec<usize>,
-    /// The column of the event time, where duplicates are looked for in the table around it; None
-    /// where only the object itself must not repeat a key.
-    time: Option<usize>,
-    window_days: u32,
-    /// Rows set aside, in order, and for each its identity.
-    pending: Batch,
-    suspects: Vec<Suspect<u32>>,
-    payload_bytes: usize,
-}
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
-
-/// About so many bytes make an event, for sizing the filter.
-const BYTES_PER_EVENT: u64 = 200;
-
-impl<'a> DuplicateFilter<'a> {
-    fn new(job: &'a Job<'_>, number: usize, asked: Asked) -> Result<Self> {
-        let contract = job.contract;
-        let column = asked
-            .key
-            .first()
-            .map(|&index| contract.columns[index].name.as_str())
-            .unwrap_or_default();
-        let expected = job.bytes / BYTES_PER_EVENT;
-        let folder = job.staging.join(format!("unique-{number}"));
-        std::fs::create_dir_all(&folder).map_err(|error| {
-            Error::new(
-                ErrorKind::Storage,
-                format!("{} cannot be made", folder.display()),
-            )
-            .with_source(error)
-        })?;
-        let deduplicator =
-            Deduplicator::new(column, asked.window_days, asked.existing, expected, &folder)?;
-        Ok(DuplicateFilter {
+        Ok(Filters {
             contract,
-            rule: asked.rule,
-            deduplicator,
-            key: asked.key,
-            time: asked.time,
-            window_days: asked.window_days,
+            list,
             pending: empty(contract),
             suspects: Vec::new(),
             payload_bytes: 0,
         })
     }
 
+    /// Writes a batch without the rows that may repeat others; these come later.
+    pub fn write(&mut self, mut batch: Batch, sink: &mut Sink<'_>) -> Result<()> {
+        if !self.list.is_empty() {
+            self.set_aside(&mut batch)?;
+            if self.is_full() {
+                self.finish(sink)?;
+            }
+        }
+        sink.write(batch)
+    }
+
+    /// Decides what was set aside, and writes it.
+    pub fn finish(&mut self, sink: &mut Sink<'_>) -> Result<()> {
+        match self.resolve()? {
+            Some(decided) => sink.write(decided),
+            None => Ok(()),
+        }
+    }
+
     /// Leaves the certainly new rows in the batch and sets the others aside.
-    fn apply(&mut self, batch: &mut Batch) -> Result<()> {
-        let mut joined = Vec::new();
-        let identities: Vec<Option<Identity>> = (0..batch.rows())
-            .map(|row| {
-                let (id, day) = self.identity(batch, row, &mut joined)?;
-                Some(self.deduplicator.identity(id, day))
-            })
-            .collect();
-        let admitted = self.deduplicator.admit(&identities)?;
+    fn set_aside(&mut self, batch: &mut Batch) -> Result<()> {
+        let mut new = vec![true; batch.rows()];
+        let mut identities = Vec::with_capacity(self.list.len());
+        for filter in &mut self.list {
+            let own = filter.identities(self.contract, batch);
+            filter.deduplicator.mark(&own, &mut new)?;
+            identities.push(own);
+        }
+        for (filter, own) in self.list.iter_mut().zip(&identities) {
+            for (identity, _) in own.iter().zip(&new).filter(|(_, new)| **new) {
+                filter.deduplicator.remember(*identity)?;
+            }
+        }
         let mut keep = Vec::with_capacity(batch.rows());
         let mut aside: Vec<u32> = Vec::new();
-        for (row, (identity, admitted)) in identities.into_iter().zip(admitted).enumerate() {
-            match identity {
-                Some(identity) if !admitted => {
-                    let place = self.suspects.len() as u32;
-                    self.suspects.push(Suspect::new(identity, place));
-                    aside.push(row as u32);
-                }
-                _ => keep.push(row as u32),
+        for (row, new) in new.into_iter().enumerate() {
+            if new {
+                keep.push(row as u32);
+            } else {
+                aside.push(row as u32);
+                self.suspects.extend(identities.iter().map(|own| own[row]));
             }
         }
         if aside.is_empty() {
@@ -220,10 +141,160 @@ impl<'a> DuplicateFilter<'a> {
         Ok(())
     }
 
+    fn is_full(&self) -> bool {
+        let columns = || {
+            let columns = self.pending.columns.iter();
+            columns.map(ColumnData::memory).sum::<usize>()
+        };
+        self.payload_bytes >= SUSPECT_BYTES
+            || (!self.suspects.is_empty() && columns() >= SUSPECT_COLUMN_BYTES)
+    }
+
+    /// Decides what was set aside: repeated rows are rejected, the others kept.
+    fn resolve(&mut self) -> Result<Option<Batch>> {
+        if self.suspects.is_empty() {
+            return Ok(None);
+        }
+        let mut pending = std::mem::replace(&mut self.pending, empty(self.contract));
+        let suspects = std::mem::take(&mut self.suspects);
+        self.payload_bytes = 0;
+        let count = self.list.len();
+        let mut known = Vec::with_capacity(count);
+        for (number, filter) in self.list.iter_mut().enumerate() {
+            let own = suspects.iter().skip(number).step_by(count);
+            known.push(filter.deduplicator.known(own.flatten())?);
+        }
+        let mut keep = Vec::new();
+        let mut rejected = Vec::new();
+        for (row, identities) in suspects.chunks(count).enumerate() {
+            let mut compared = self.list.iter().zip(&known).zip(identities);
+            let repeated = compared.find_map(|((filter, known), identity)| {
+                let day = filter.deduplicator.repeated(known, (*identity)?)?;
+                Some((filter, day))
+            });
+            if let Some((filter, day)) = repeated {
+                rejected.push(filter.rejected(self.contract, &mut pending, row, day));
+                continue;
+            }
+            keep.push(row as u32);
+            for ((filter, known), identity) in self.list.iter_mut().zip(&mut known).zip(identities)
+            {
+                filter.deduplicator.accept(known, *identity)?;
+            }
+        }
+        pending.keep_rows(&keep);
+        pending.rejected = rejected;
+        Ok(Some(pending))
+    }
+}
+
+/// What a filter looks for.
+struct Asked {
+    /// The rule that a repeated row breaks.
+    rule: String,
+    /// The columns that identify a row.
+    key: Vec<usize>,
+    /// The column of the event time, where duplicates are looked for in the table around it; None
+    /// where only the object itself must not repeat a key.
+    time: Option<usize>,
+    window_days: u32,
+    existing: Vec<ExistingFile>,
+}
+
+impl Asked {
+    /// Rows of one object must not have the same values in these columns.
+    fn object(rule: &str, columns: &[usize]) -> Self {
+        Asked {
+            rule: rule.to_owned(),
+            key: columns.to_vec(),
+            time: None,
+            window_days: 0,
+            existing: Vec::new(),
+        }
+    }
+
+    fn events(job: &Job<'_>, rule: &Deduplication) -> Result<Self> {
+        let contract = job.contract;
+        let index = |name: &str| {
+            contract
+                .columns
+                .iter()
+                .position(|column| column.name == name)
+                .ok_or_else(|| Error::internal(format!("the contract has no column {name}")))
+        };
+        let time = contract
+            .partitioning
+            .as_ref()
+            .ok_or_else(|| Error::internal("deduplication needs a partition column"))?;
+        Ok(Asked {
+            rule: DUPLICATE.to_owned(),
+            key: vec![index(&rule.column)?],
+            time: Some(index(&time.column)?),
+            window_days: rule.window_days,
+            existing: job.existing.clone(),
+        })
+    }
+}
+
+/// Compares rows by some of their columns.
+struct Filter {
+    rule: String,
+    deduplicator: Deduplicator,
+    /// The columns that identify a row.
+    key: Vec<usize>,
+    /// The column of the event time, where duplicates are looked for in the table around it; None
+    /// where only the object itself must not repeat a key.
+    time: Option<usize>,
+    window_days: u32,
+}
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// About so many bytes make an event, for sizing the filter.
+const BYTES_PER_EVENT: u64 = 200;
+
+impl Filter {
+    fn new(job: &Job<'_>, number: usize, asked: Asked, expected: Expected) -> Result<Self> {
+        let column = asked
+            .key
+            .first()
+            .map(|&index| job.contract.columns[index].name.as_str())
+            .unwrap_or_default();
+        let folder = job.staging.join(format!("unique-{number}"));
+        std::fs::create_dir_all(&folder).map_err(|error| {
+            Error::new(
+                ErrorKind::Storage,
+                format!("{} cannot be made", folder.display()),
+            )
+            .with_source(error)
+        })?;
+        let deduplicator =
+            Deduplicator::new(column, asked.window_days, asked.existing, expected, &folder)?;
+        Ok(Filter {
+            rule: asked.rule,
+            deduplicator,
+            key: asked.key,
+            time: asked.time,
+            window_days: asked.window_days,
+        })
+    }
+
+    /// What stands for each row of a batch; None where a part of its key has no value.
+    fn identities(&self, contract: &Contract, batch: &Batch) -> Vec<Option<Identity>> {
+        let mut joined = Vec::new();
+        (0..batch.rows())
+            .map(|row| {
+                let (id, day) = self.identity(contract, batch, row, &mut joined)?;
+                Some(self.deduplicator.identity(id, day))
+            })
+            .collect()
+    }
+
     /// The key and the day of a row; None where a part of the key has no value. A key of several parts
     /// is put together in `joined`.
     fn identity<'b>(
         &self,
+        contract: &Contract,
         batch: &'b Batch,
         row: usize,
         joined: &'b mut Vec<u8>,
@@ -249,7 +320,7 @@ impl<'a> DuplicateFilter<'a> {
                 ColumnData::Text(data) => joined.extend_from_slice(data.get(row)?),
                 data if !data.validity().get(row) => return None,
                 data => {
-                    let ty = self.contract.columns[column].kept_type();
+                    let ty = contract.columns[column].kept_type();
                     joined.extend_from_slice(render::value(data, row, &ty).as_bytes());
                 }
             }
@@ -257,62 +328,31 @@ impl<'a> DuplicateFilter<'a> {
         Some((joined, day))
     }
 
-    fn is_full(&self) -> bool {
-        self.payload_bytes >= SUSPECT_BYTES
-    }
-
-    /// Decides what was set aside: duplicates are rejected, the others kept.
-    fn resolve(&mut self) -> Result<Option<Batch>> {
-        if self.suspects.is_empty() {
-            return Ok(None);
-        }
-        let mut pending = std::mem::replace(&mut self.pending, empty(self.contract));
-        self.payload_bytes = 0;
-        let decided = self
-            .deduplicator
-            .resolve(std::mem::take(&mut self.suspects))?;
-        let mut keep = Vec::new();
-        let mut rejected = Vec::new();
-        for (row, repeated) in decided {
-            let Some(day) = repeated else {
-                keep.push(row);
-                continue;
-            };
-            let row = row as usize;
-            let names: Vec<&str> = self
-                .key
-                .iter()
-                .map(|&column| self.contract.columns[column].name.as_str())
-                .collect();
-            let names = names.join(", ");
-            let values: Vec<String> = self
-                .key
-                .iter()
-                .map(|&column| {
-                    let (data, of) = (&pending.columns[column], &self.contract.columns[column]);
-                    match of.is_personal() {
-                        true => "(not shown)".to_owned(),
-                        false => render::value(data, row, &of.kept_type()),
-                    }
-                })
-                .collect();
-            let before = match self.time {
-                Some(_) => format!(
-                    "with event time on {}, within {} days",
-                    render::date(day),
-                    self.window_days
-                ),
-                None => "in the same object".to_owned(),
-            };
-            let reason = format!(
-                "{names} {} was accepted before, {before}",
-                values.join(", ")
-            );
-            rejected.push(pending.reject_row(row, &self.rule, Some(&names), reason));
-        }
-        pending.keep_rows(&keep);
-        pending.rejected = rejected;
-        Ok(Some(pending))
+    /// The rejected row of a pending one that repeats another of that day.
+    fn rejected(&self, contract: &Contract, pending: &mut Batch, row: usize, day: i32) -> Rejected {
+        let key = || self.key.iter().map(|&index| &contract.columns[index]);
+        let names: Vec<&str> = key().map(|column| column.name.as_str()).collect();
+        let names = names.join(", ");
+        let values: Vec<String> = key()
+            .zip(&self.key)
+            .map(|(column, &index)| match column.is_personal() {
+                true => "(not shown)".to_owned(),
+                false => render::value(&pending.columns[index], row, &column.kept_type()),
+            })
+            .collect();
+        let before = match self.time {
+            Some(_) => format!(
+                "with event time on {}, within {} days",
+                render::date(day),
+                self.window_days
+            ),
+            None => "in the same object".to_owned(),
+        };
+        let reason = format!(
+            "{names} {} was accepted before, {before}",
+            values.join(", ")
+        );
+        pending.reject_row(row, &self.rule, Some(&names), reason)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use tarn_core::contract::SnapshotOrder;
 use tarn_core::schema::PartitionValue;
 
 /// The snapshot property that names the source objects: a JSON array of [`SourceRef`].
@@ -11,6 +12,10 @@ pub(crate) const SOURCES: &str = "tarn.sources";
 
 /// The snapshot property that holds [`Change::kind`].
 pub(crate) const KIND: &str = "tarn.run-kind";
+
+/// The table property that names the newest source snapshot that the table was brought to: a
+/// [`SnapshotOrder`] as JSON.
+pub(crate) const NEWEST_SNAPSHOT: &str = "tarn.newest-source-snapshot";
 
 /// A Parquet file to add to a table.
 #[derive(Debug, Clone)]
@@ -59,6 +64,10 @@ pub struct Change {
     pub kind: String,
     /// Make no second snapshot where one of this kind already names all the sources.
     pub unless_committed: bool,
+    /// The snapshot of the source that the change brings the table to, where its source is delivered as
+    /// such. A table that was brought to a newer one refuses the change; otherwise it remembers this one,
+    /// also where there is nothing to add and to remove.
+    pub snapshot: Option<SnapshotOrder>,
     /// More properties of the snapshot.
     pub summary: BTreeMap<String, String>,
 }

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use chrono::Utc;
 use iceberg::spec::{
     DataFile, FormatVersion, MAIN_BRANCH, Manifest, ManifestContentType, ManifestEntry,
-    ManifestFile, ManifestWriter, Operation, Snapshot, Summary,
+    ManifestFile, ManifestWriter, Operation, Snapshot, Summary, TableMetadata,
 };
 use tarn_core::schema::{PartitionValue, TableName};
 use tarn_core::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
-use crate::change::{Base, Change, Committed, KIND, SOURCES};
+use crate::change::{Base, Change, Committed, KIND, NEWEST_SNAPSHOT, SOURCES};
 use crate::files;
 use crate::footer::{self, Target};
 use crate::store::iceberg_error;
@@ -98,7 +98,8 @@ struct Rest {
 
 impl Commit<'_> {
     async fn run(&mut self) -> Result<Committed> {
-        if self.change.add.is_empty() && self.change.remove.is_empty() {
+        let no_files = self.change.add.is_empty() && self.change.remove.is_empty();
+        if no_files && self.change.snapshot.is_none() {
             return Ok(Committed::NothingToDo);
         }
         let mut failure: Option<Error> = None;
@@ -142,7 +143,13 @@ impl Commit<'_> {
                 });
             }
             self.check_base(&table)?;
-            let (next, location) = self.prepare(&table).await?;
+            if no_files && !self.is_newer_snapshot(&table)? {
+                return Ok(Committed::NothingToDo);
+            }
+            let (next, location) = match no_files {
+                true => self.prepare_properties(&table).await?,
+                false => self.prepare(&table).await?,
+            };
             let version = next
                 .metadata
                 .current_snapshot()
@@ -155,6 +162,11 @@ impl Commit<'_> {
                 .swap(&next.spec(), expected, &location, &parameters(&next))
                 .await
             {
+                Ok(_) if no_files => {
+                    // They are the table's now.
+                    self.written.clear();
+                    return Ok(Committed::NothingToDo);
+                }
                 Ok(_) => {
                     return Ok(Committed::Done {
                         snapshot_id: self.snapshot_id,
@@ -167,7 +179,35 @@ impl Commit<'_> {
         Err(given_up(self.name, failure))
     }
 
+    /// Whether the table is to remember another snapshot of its source than it does.
+    fn is_newer_snapshot(&self, table: &Table) -> Result<bool> {
+        Ok(self.change.snapshot.is_some() && self.change.snapshot != table.newest_snapshot()?)
+    }
+
+    /// The table properties that the change sets.
+    fn properties(&self) -> Result<HashMap<String, String>> {
+        let mut properties = HashMap::new();
+        if let Some(snapshot) = &self.change.snapshot {
+            let text = serde_json::to_string(snapshot).map_err(|error| {
+                Error::internal("a snapshot's order cannot be written as JSON").with_source(error)
+            })?;
+            properties.insert(NEWEST_SNAPSHOT.to_owned(), text);
+        }
+        Ok(properties)
+    }
+
     fn check_base(&self, table: &Table) -> Result<()> {
+        if let (Some(own), Some(newest)) = (&self.change.snapshot, table.newest_snapshot()?)
+            && newest > *own
+        {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "the table holds a newer snapshot of its source, {}",
+                    newest.key
+                ),
+            ));
+        }
         let current = table.current_snapshot_id();
         match self.change.base {
             Base::Exactly(base) if base != current => Err(Error::new(
@@ -256,24 +296,45 @@ impl Commit<'_> {
             .with_summary(summary)
             .with_schema_id(metadata.current_schema_id())
             .build();
+        let properties = self.properties()?;
         let built = metadata
             .clone()
             .into_builder(Some(table.metadata_location().to_owned()))
             .set_branch_snapshot(snapshot, MAIN_BRANCH)
+            .and_then(|builder| builder.set_properties(properties))
             .and_then(|builder| builder.build())
             .map_err(iceberg_error("the new snapshot does not fit the table"))?;
+        self.put_metadata(table, built.metadata).await
+    }
+
+    /// Writes everything but the pointer of a change that sets properties alone.
+    async fn prepare_properties(&mut self, table: &Table) -> Result<(Table, String)> {
+        let built = table
+            .metadata
+            .as_ref()
+            .clone()
+            .into_builder(Some(table.metadata_location().to_owned()))
+            .set_properties(self.properties()?)
+            .and_then(|builder| builder.build())
+            .map_err(iceberg_error("the properties do not fit the table"))?;
+        self.put_metadata(table, built.metadata).await
+    }
+
+    /// Writes the metadata file that follows the table's, and tells where it is.
+    async fn put_metadata(
+        &mut self,
+        table: &Table,
+        metadata: TableMetadata,
+    ) -> Result<(Table, String)> {
         let location = self
             .tables
             .next_location(self.name, Some(table.metadata_location()));
         self.written.push(location.clone());
-        self.tables
-            .store
-            .put_metadata(&location, &built.metadata)
-            .await?;
+        self.tables.store.put_metadata(&location, &metadata).await?;
         let next = Table::new(
             self.name.clone(),
             table.pointer.clone(),
-            built.metadata,
+            metadata,
             self.tables.store.clone(),
         )?;
         Ok((next, location))

@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use iceberg::spec::{SnapshotRef, TableMetadata};
+use tarn_core::contract::SnapshotOrder;
 use tarn_core::ports::TablePointer;
 use tarn_core::schema::{Partitioning, TableField, TableName, TableSpec};
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::change::{KIND, SOURCES, SourceRef};
+use crate::change::{KIND, NEWEST_SNAPSHOT, SOURCES, SourceRef};
 use crate::files::{self, DataFileInfo, FileFilter};
 use crate::schema::{self, COMMENT};
 use crate::store::Store;
@@ -166,6 +167,27 @@ impl Table {
         self.snapshot(version)?
             .map(|snapshot| Version::of(&snapshot))
             .transpose()
+    }
+
+    /// The newest snapshot of its source that the table was brought to; None where it was brought to none,
+    /// or by a version of the program that did not remember it.
+    ///
+    /// # Errors
+    /// `Storage` where the table's property cannot be read.
+    pub fn newest_snapshot(&self) -> Result<Option<SnapshotOrder>> {
+        let Some(text) = self.metadata.properties().get(NEWEST_SNAPSHOT) else {
+            return Ok(None);
+        };
+        serde_json::from_str(text).map(Some).map_err(|error| {
+            Error::new(
+                ErrorKind::Storage,
+                format!(
+                    "the property {NEWEST_SNAPSHOT} of {} does not name a snapshot",
+                    self.name
+                ),
+            )
+            .with_source(error)
+        })
     }
 
     /// The newest snapshot of that kind which names the source object at that version.

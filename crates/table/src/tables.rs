@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use iceberg::spec::{FormatVersion, SortOrder, TableMetadata, TableMetadataBuilder};
 use tarn_core::layout;
 use tarn_core::ports::{Catalog, Objects, TablePointer};
-use tarn_core::schema::{TableName, TableSpec};
+use tarn_core::schema::{TableField, TableName, TableSpec};
 use tarn_core::{Error, ErrorKind, Result, ResultExt};
 use uuid::Uuid;
 
@@ -119,6 +119,21 @@ impl Tables {
             }
         }
         Err(given_up(&spec.name, failure.map(|(error, _)| error)))
+    }
+
+    /// The columns that [`Tables::ensure`] would give the table, with their field ids; nothing is written.
+    ///
+    /// # Errors
+    /// As of [`Tables::ensure`].
+    pub async fn planned_fields(&self, spec: &TableSpec) -> Result<Vec<TableField>> {
+        let planned = match self.load(&spec.name).await? {
+            None => create(spec, self.location(&spec.name))?,
+            Some(table) => match evolve(&table, spec)? {
+                None => return Ok(table.fields()),
+                Some(metadata) => metadata,
+            },
+        };
+        schema::fields(planned.current_schema())
     }
 
     /// Applies a change as one new version. Lost races are run again on the newer version where the

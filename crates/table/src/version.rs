@@ -6,6 +6,8 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use iceberg::spec::Snapshot;
 use tarn_core::{Error, ErrorKind, Result};
 
+use crate::change::KIND;
+
 /// One version of a table: a snapshot in the history of the current one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
@@ -30,6 +32,11 @@ pub struct Version {
 }
 
 impl Version {
+    /// What kind of work made it, as its change said.
+    pub fn kind(&self) -> Option<&str> {
+        self.summary.get(KIND).map(String::as_str)
+    }
+
     pub(crate) fn of(snapshot: &Snapshot) -> Result<Self> {
         let summary: BTreeMap<String, String> = snapshot
             .summary()

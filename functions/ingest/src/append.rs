@@ -175,7 +175,7 @@ async fn stage(
         };
         // `existing` lives until the end of the run: it keeps the files readable.
         let mut staged = tarn_engine::ingest::run(reader.as_mut(), &job)?;
-        tables.stage(&contract, &job.fields, &staged.accepted, &uri);
+        tables.stage(&job, &staged, &uri);
         tables.judge(&contract, &mut staged.outcome)?;
         Ok(staged)
     })
@@ -259,6 +259,7 @@ async fn replace_on(
         sources: vec![source_ref(run)],
         kind: APPEND.to_owned(),
         unless_committed: marks.unless_committed,
+        snapshot: None,
         summary,
     };
     Ok(match run.lake.tables.commit(&spec.name, change).await? {

@@ -22,7 +22,8 @@ use chrono::Utc;
 use tarn_core::contract::{Contract, Format};
 use tarn_core::ports::ObjectInfo;
 use tarn_core::privacy::PseudonymKey;
-use tarn_core::run::{DatasetOutcome, ObjectRecord, ObjectState, RunKind, RunRecord, RunStatus};
+use tarn_core::run::{ObjectRecord, ObjectState, RunKind, RunRecord, RunStatus, SkipReason};
+use tarn_core::schema::{TableField, TableSpec};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::stamp::Stamp;
 use tarn_lake::{Lake, Staging, new_run_id, source_version};
@@ -38,6 +39,10 @@ pub(crate) struct Run<'a> {
     id: String,
     /// Whether the object is to be read again although its rows may be in tables.
     again: bool,
+    /// Whether nothing is going to be committed.
+    dry: bool,
+    /// Whether somebody has confirmed that a snapshot deletes more rows than its contracts allow.
+    confirm_deletions: bool,
     info: ObjectInfo,
     uri: String,
     staging: Staging,
@@ -45,6 +50,17 @@ pub(crate) struct Run<'a> {
 
 /// Why nothing was done for an object that is no longer there.
 const GONE: &str = "the object is gone: it was deleted after it was put";
+
+/// The property of a snapshot of a table that names the run.
+const RUN_ID: &str = "tarn.run-id";
+
+/// What became of the object of a run that did not fail.
+pub(crate) enum Work {
+    /// It is in the tables, but for those that have a newer snapshot already: the reasons.
+    Done(Vec<String>),
+    /// Nothing of it is, and why: it is an older snapshot of a database than its tables have.
+    Superseded(String),
+}
 
 /// A run loses a race for a table at most so often before it gives up.
 const ATTEMPTS: u32 = 12;
@@ -70,7 +86,15 @@ impl Run<'_> {
 
     /// What its snapshots say of it.
     fn summary(&self) -> BTreeMap<String, String> {
-        BTreeMap::from([("tarn.run-id".to_owned(), self.id.clone())])
+        BTreeMap::from([(RUN_ID.to_owned(), self.id.clone())])
+    }
+
+    /// The columns of a table, which is made or extended first where something is going to be committed.
+    async fn fields(&self, spec: &TableSpec) -> Result<Vec<TableField>> {
+        match self.dry {
+            true => self.lake.tables.planned_fields(spec).await,
+            false => Ok(self.lake.tables.ensure(spec).await?.fields()),
+        }
     }
 }
 
@@ -81,7 +105,16 @@ impl Run<'_> {
 /// # Errors
 /// Where the ledger or the storage does not answer, so that not even a failure can be recorded.
 pub async fn ingest(lake: &Lake, key: &str) -> Result<RunRecord> {
-    ingest_as(lake, key, RunKind::Ingest).await
+    ingest_as(lake, key, Options::default()).await
+}
+
+/// How an object is to be read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Why. A replay or a backfill reads an object again whose rows are in tables.
+    pub kind: RunKind,
+    /// A snapshot of a database may delete more rows than its contracts allow.
+    pub confirm_deletions: bool,
 }
 
 /// Reads the current version of a raw object, for a replay or a backfill again under the present
@@ -89,10 +122,10 @@ pub async fn ingest(lake: &Lake, key: &str) -> Result<RunRecord> {
 ///
 /// # Errors
 /// As of [`ingest`].
-pub async fn ingest_as(lake: &Lake, key: &str, kind: RunKind) -> Result<RunRecord> {
+pub async fn ingest_as(lake: &Lake, key: &str, options: Options) -> Result<RunRecord> {
     let run_id = new_run_id();
     let span = tracing::info_span!("run", runId = run_id, key);
-    run(lake, key, kind, run_id).instrument(span).await
+    run(lake, key, options, run_id).instrument(span).await
 }
 
 /// Whether a replay or a backfill of the object was stopped or failed, perhaps between the commits of
@@ -108,18 +141,18 @@ pub async fn is_unfinished(lake: &Lake, record: &ObjectRecord) -> Result<bool> {
     Ok(run.is_some_and(|run| run.kind != RunKind::Ingest))
 }
 
-async fn run(lake: &Lake, key: &str, kind: RunKind, run_id: String) -> Result<RunRecord> {
+async fn run(lake: &Lake, key: &str, options: Options, run_id: String) -> Result<RunRecord> {
+    let kind = options.kind;
     let mut record = RunRecord {
         kind,
+        deletions_confirmed: options.confirm_deletions,
         ..RunRecord::begin(run_id, key, Utc::now())
     };
     let info = match lake.objects.head(key).await {
         Ok(info) => info,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             // Storage answers for what is there now: the object was deleted after its event.
-            record.status = RunStatus::Skipped;
-            record.reason = Some(GONE.to_owned());
-            record.ended_at = Some(Utc::now());
+            let record = record.skip(SkipReason::Gone, GONE, Utc::now());
             lake.ledger.put_run(&record).await?;
             return Ok(record);
         }
@@ -134,11 +167,8 @@ async fn run(lake: &Lake, key: &str, kind: RunKind, run_id: String) -> Result<Ru
             Some(known) => is_unfinished(lake, known).await?,
             None => false,
         };
-    if let Some(reason) = nothing_to_do(known.as_ref(), &info, again) {
-        record.status = RunStatus::Skipped;
-        record.reason = Some(reason);
-        record.ended_at = Some(Utc::now());
-        return Ok(record);
+    if let Some((skipped, reason)) = nothing_to_do(known.as_ref(), &info, again) {
+        return Ok(record.skip(skipped, reason, Utc::now()));
     }
     let contracts: Vec<Contract> = lake.contracts.claiming(key).into_iter().cloned().collect();
     if contracts.is_empty() {
@@ -151,9 +181,7 @@ async fn run(lake: &Lake, key: &str, kind: RunKind, run_id: String) -> Result<Ru
             "no contract claims the key; those there are claim {}",
             patterns.into_iter().collect::<Vec<_>>().join(", ")
         );
-        record.status = RunStatus::Skipped;
-        record.reason = Some(reason.clone());
-        record.ended_at = Some(Utc::now());
+        let record = record.skip(SkipReason::Unclaimed, reason.clone(), Utc::now());
         note_object(lake, &record, &info, ObjectState::Unclaimed, Some(reason)).await?;
         lake.ledger.put_run(&record).await?;
         return Ok(record);
@@ -169,6 +197,8 @@ async fn run(lake: &Lake, key: &str, kind: RunKind, run_id: String) -> Result<Ru
         lake,
         id: record.run_id.clone(),
         again,
+        dry: false,
+        confirm_deletions: options.confirm_deletions,
         uri: lake.objects.uri(key),
         info,
         staging: lake.staging(&record.run_id)?,
@@ -177,24 +207,28 @@ async fn run(lake: &Lake, key: &str, kind: RunKind, run_id: String) -> Result<Ru
         .iter()
         .map(|contract| (contract.dataset.clone(), contract.version.clone()))
         .collect();
-    let outcome = work(&run, contracts, &mut record.unclaimed_tables).await;
+    let outcome = work(&run, contracts, &mut record).await;
     let ended = Utc::now();
     record.ended_at = Some(ended);
     record.seconds = Some((ended - record.started_at).as_seconds_f64());
     record.peak_memory_bytes = peak_memory();
+    for outcome in &mut record.datasets {
+        if let Some(version) = versions.get(&outcome.dataset) {
+            outcome.contract_version.clone_from(version);
+        }
+    }
     let (state, reason) = match outcome {
-        Ok(mut datasets) => {
-            for outcome in &mut datasets {
-                if let Some(version) = versions.get(&outcome.dataset) {
-                    outcome.contract_version.clone_from(version);
-                }
-            }
-            record.datasets = datasets;
+        Ok(Work::Done(superseded)) => {
             record.status = RunStatus::Succeeded;
+            record.reason = (!superseded.is_empty()).then(|| superseded.join("; "));
             (ObjectState::Committed, None)
         }
+        Ok(Work::Superseded(reason)) => {
+            record = record.skip(SkipReason::NewerSnapshot, reason.clone(), ended);
+            (ObjectState::Superseded, Some(reason))
+        }
         Err(error) => {
-            let reason = error.to_string();
+            let reason = failure(&error, &record);
             record.status = RunStatus::Failed;
             record.reason = Some(reason.clone());
             record.error_kind = Some(error.kind().as_str().to_owned());
@@ -209,6 +243,24 @@ async fn run(lake: &Lake, key: &str, kind: RunKind, run_id: String) -> Result<Ru
     Ok(record)
 }
 
+/// Why a run failed, and what it had done by then.
+fn failure(error: &Error, record: &RunRecord) -> String {
+    let changed: Vec<&str> = record
+        .datasets
+        .iter()
+        .filter(|outcome| outcome.snapshot_id.is_some())
+        .map(|outcome| outcome.dataset.as_str())
+        .collect();
+    match changed.as_slice() {
+        [] => error.to_string(),
+        changed => format!(
+            "{error}; the tables of {} were changed before: the next run of this snapshot or of a newer one \
+             changes the rest",
+            changed.join(", ")
+        ),
+    }
+}
+
 /// The most memory that this process held so far, in bytes: `VmHWM` of proc(5). None where the
 /// system does not say.
 fn peak_memory() -> Option<u64> {
@@ -221,16 +273,21 @@ fn peak_memory() -> Option<u64> {
 }
 
 /// Why an object needs no run, if it does not.
-fn nothing_to_do(known: Option<&ObjectRecord>, info: &ObjectInfo, again: bool) -> Option<String> {
+fn nothing_to_do(
+    known: Option<&ObjectRecord>,
+    info: &ObjectInfo,
+    again: bool,
+) -> Option<(SkipReason, String)> {
     let known = known?;
     if known.sequencer > info.sequencer {
-        return Some("a newer version of the object was seen before".to_owned());
+        let reason = "a newer version of the object was seen before".to_owned();
+        return Some((SkipReason::NewerVersion, reason));
     }
-    (!again
-        && known.state == ObjectState::Committed
-        && known.version == info.version
-        && known.sequencer == info.sequencer)
-        .then(|| format!("this version was committed before, by run {}", known.run_id))
+    let same = known.version == info.version && known.sequencer == info.sequencer;
+    (!again && known.state == ObjectState::Committed && same).then(|| {
+        let reason = format!("this version was committed before, by run {}", known.run_id);
+        (SkipReason::AlreadyCommitted, reason)
+    })
 }
 
 /// Writes what became of the object, unless a newer version of it was seen meanwhile.
@@ -278,11 +335,7 @@ async fn note_object(
     ))
 }
 
-async fn work(
-    run: &Run<'_>,
-    contracts: Vec<Contract>,
-    unclaimed_tables: &mut BTreeMap<String, u64>,
-) -> Result<Vec<DatasetOutcome>> {
+async fn work(run: &Run<'_>, contracts: Vec<Contract>, record: &mut RunRecord) -> Result<Work> {
     let (databases, mut others): (Vec<Contract>, Vec<Contract>) = contracts
         .into_iter()
         .partition(|contract| contract.format == Format::Sqlite);
@@ -293,9 +346,10 @@ async fn work(
                 format!("more than one contract claims {}", run.info.key),
             ));
         }
-        return Ok(vec![append::ingest(run, Arc::new(contract)).await?]);
+        record.datasets = vec![append::ingest(run, Arc::new(contract)).await?];
+        return Ok(Work::Done(Vec::new()));
     }
-    database::ingest(run, databases, unclaimed_tables).await
+    database::ingest(run, databases, record).await
 }
 
 pub(crate) fn missing(key: &str) -> Error {

@@ -9,24 +9,25 @@ use tarn_core::contract::{Contract, Format};
 use tarn_core::ports::{LocalCopy, ObjectInfo};
 use tarn_core::quarantine;
 use tarn_core::run::DatasetOutcome;
-use tarn_core::schema::{ColumnType, TableField, TableName, TableSpec};
+use tarn_core::schema::TableName;
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::batch::Reader;
 use tarn_engine::check::Survey;
 use tarn_engine::examples::{self, Example};
 use tarn_engine::ingest::{Job, Staged};
 use tarn_engine::parquet::ParquetFile;
-use tarn_engine::source::{self, sqlite::Database};
+use tarn_engine::source;
 use tarn_engine::totals::{self, Totals};
 use tarn_lake::{Lake, blocking, new_run_id};
 use tarn_table::{FileFilter, VersionRef};
 
 use crate::append::existing_of;
-use crate::rules::{Tables, ordered};
-use crate::{Run, missing};
+use crate::evolve::{evolved, prepend};
+use crate::quarantine::Quarantine;
+use crate::rules::Tables;
+use crate::{Run, database, missing};
 
 /// Rejected rows of each rule that are shown.
-const EXAMPLES: usize = 3;
+pub(crate) const EXAMPLES: usize = 3;
 
 /// What would become of one dataset's rows of one object.
 #[derive(Debug)]
@@ -43,6 +44,10 @@ pub struct Rehearsal {
     pub before: Totals,
     /// The same as they would be.
     pub after: Totals,
+    /// Why the table would stay as it is: a newer snapshot of the database was applied to it.
+    pub superseded: Option<String>,
+    /// Why the run would fail unless somebody confirms it: the table would lose too many rows.
+    pub unconfirmed: Option<String>,
 }
 
 /// Reads the current version of a raw object under the present contracts and commits nothing.
@@ -96,29 +101,40 @@ async fn of_object(lake: &Lake, info: ObjectInfo, file: Option<&Path>) -> Result
         staging: lake.staging(&id)?,
         id,
         again: true,
+        dry: true,
+        confirm_deletions: false,
     };
-    let contracts: Vec<Arc<Contract>> = ordered(contracts).into_iter().map(Arc::new).collect();
-    let mut tables = Tables::open(&run, &contracts).await?;
+    if contracts
+        .iter()
+        .all(|contract| contract.format == Format::Sqlite)
+    {
+        return database::rehearse(&run, contracts, file).await;
+    }
     let mut rehearsals = Vec::new();
     for contract in contracts {
-        let rehearsal;
-        (rehearsal, tables) = of_dataset(&run, contract, tables, file).await?;
-        rehearsals.push(rehearsal);
+        rehearsals.push(of_dataset(&run, Arc::new(contract), file).await?);
     }
     Ok(rehearsals)
 }
 
-/// The tables are handed on: a dataset's rows may refer to those of one before it.
 async fn of_dataset(
     run: &Run<'_>,
-    contract: Arc<Contract>,
-    tables: Tables,
+    mut contract: Arc<Contract>,
     file: Option<&Path>,
-) -> Result<(Rehearsal, Tables)> {
+) -> Result<Rehearsal> {
+    let mut drift = Vec::new();
+    let (staged, quarantine) = loop {
+        let quarantine = Quarantine::open(run, &contract).await?;
+        let mut staged = stage(run, &contract, &quarantine, file).await?;
+        prepend(&drift, &mut staged.outcome.drift);
+        if staged.new_columns.is_empty() {
+            break (staged, quarantine);
+        }
+        drift = staged.outcome.drift;
+        contract = evolved(run, &contract, staged.new_columns).await?;
+    };
     let spec = contract.table_spec();
-    let fields = numbered(&spec);
-    let (staged, tables) = stage(run, &contract, fields.clone(), tables, file).await?;
-    let rejected_fields = numbered(&quarantine::table_spec(&contract));
+    let (fields, rejected_fields) = (run.fields(&spec).await?, quarantine.layout().0);
     let (accepted, rejected) = (paths(&staged.accepted), paths(&staged.rejected));
     let (after, examples) = blocking(move || {
         let after = totals::of_files(&fields, &accepted, None)?;
@@ -126,59 +142,47 @@ async fn of_dataset(
         Ok((after, examples))
     })
     .await?;
-    // A database is the whole of its tables, any other object a part.
-    let source = (contract.format != Format::Sqlite).then(|| run.uri.clone());
-    let before = of_table(run, &spec.name, source).await?;
-    let in_quarantine = of_table(
-        run,
-        &quarantine::table(&contract.dataset),
-        Some(run.uri.clone()),
-    )
-    .await?;
-    let rehearsal = Rehearsal {
+    Ok(Rehearsal {
         dataset: contract.dataset.clone(),
-        in_quarantine: in_quarantine.rows,
+        in_quarantine: in_quarantine(run, &contract.dataset).await?,
         outcome: staged.outcome,
         examples,
-        before,
+        before: of_table(run, &spec.name).await?,
         after,
-    };
-    Ok((rehearsal, tables))
-}
-
-/// The fields of a table that is not made: nobody else reads its files.
-pub(crate) fn numbered(spec: &TableSpec) -> Vec<TableField> {
-    let mut next = 0..;
-    let mut id = || next.next().unwrap_or_default() + 1;
-    spec.fields
-        .iter()
-        .map(|field| TableField {
-            field: field.clone(),
-            id: id(),
-            element_id: (field.ty == ColumnType::StringList).then(&mut id),
-        })
-        .collect()
+        superseded: None,
+        unconfirmed: None,
+    })
 }
 
 fn paths(files: &[ParquetFile]) -> Vec<PathBuf> {
     files.iter().map(|file| file.path.clone()).collect()
 }
 
-async fn of_table(run: &Run<'_>, name: &TableName, source: Option<String>) -> Result<Totals> {
+/// Rows of the run's object that are in quarantine now.
+pub(crate) async fn in_quarantine(run: &Run<'_>, dataset: &str) -> Result<u64> {
+    Ok(of_table(run, &quarantine::table(dataset)).await?.rows)
+}
+
+/// The rows of the run's object in a table.
+async fn of_table(run: &Run<'_>, name: &TableName) -> Result<Totals> {
     let Some(table) = run.lake.tables.load(name).await? else {
         return Ok(Totals::default());
     };
-    let filter = source.as_deref().map(FileFilter::source_uri);
+    let uri = run.uri.clone();
     let local = run
         .lake
-        .fetch_table(&table, &VersionRef::Current, filter.as_ref())
+        .fetch_table(
+            &table,
+            &VersionRef::Current,
+            Some(&FileFilter::source_uri(&uri)),
+        )
         .await?;
     let fields = table.fields();
     blocking(move || {
         // Taken as a whole: it keeps its files readable.
         let local = local;
         let paths: Vec<PathBuf> = local.iter().map(|(_, path)| path.to_owned()).collect();
-        totals::of_files(&fields, &paths, source.as_deref())
+        totals::of_files(&fields, &paths, Some(&uri))
     })
     .await
 }
@@ -186,10 +190,9 @@ async fn of_table(run: &Run<'_>, name: &TableName, source: Option<String>) -> Re
 async fn stage(
     run: &Run<'_>,
     contract: &Arc<Contract>,
-    fields: Vec<TableField>,
-    mut tables: Tables,
+    quarantine: &Quarantine,
     file: Option<&Path>,
-) -> Result<(Staged, Tables)> {
+) -> Result<Staged> {
     let existing = match (
         &contract.deduplication,
         run.lake.tables.load(&contract.table()).await?,
@@ -201,30 +204,28 @@ async fn stage(
         Some(path) => LocalCopy::in_place(path.to_owned()),
         None => run.lake.objects.fetch_version(&run.info).await?,
     };
-    let spec = quarantine::table_spec(contract);
+    let mut tables = Tables::open(run, std::slice::from_ref(contract)).await?;
+    let (fields, quarantine) = (
+        run.fields(&contract.table_spec()).await?,
+        quarantine.layout(),
+    );
     let (contract, stamp) = (contract.clone(), run.stamp(&contract.version));
     let (key, bytes) = (run.key(&contract).await?, run.info.size);
     let staging = run.staging.subfolder(&contract.dataset)?;
     let (uri, put_at) = (run.uri.clone(), run.info.last_modified.timestamp_micros());
     blocking(move || {
-        let database = match contract.format {
-            Format::Sqlite => Some(Database::open(copy.path())?),
-            _ => None,
-        };
-        let open = || -> Result<Box<dyn Reader + '_>> {
-            match &database {
-                Some(database) => Ok(Box::new(database.table(&contract)?.1)),
-                None => source::open(&contract, copy.path()),
-            }
-        };
         let survey = match contract.has_outlier_rule() {
-            true => Some(Survey::of(open()?.as_mut(), &contract)?),
+            true => {
+                let mut reader = source::open(&contract, copy.path())?;
+                Some(Survey::of(reader.as_mut(), &contract)?)
+            }
             false => None,
         };
+        let mut reader = source::open(&contract, copy.path())?;
         let job = Job {
             contract: &contract,
             fields,
-            quarantine: (numbered(&spec), spec.partitioning.clone()),
+            quarantine,
             stamp,
             key,
             staging,
@@ -237,10 +238,10 @@ async fn stage(
             references: tables.references(&contract)?,
             survey,
         };
-        let mut staged = tarn_engine::ingest::run(open()?.as_mut(), &job)?;
-        tables.stage(&contract, &job.fields, &staged.accepted, &uri);
+        let mut staged = tarn_engine::ingest::run(reader.as_mut(), &job)?;
+        tables.stage(&job, &staged, &uri);
         tables.judge(&contract, &mut staged.outcome)?;
-        Ok((staged, tables))
+        Ok(staged)
     })
     .await
 }

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use tarn_core::contract::{Contract, Format};
 use tarn_core::run::DatasetOutcome;
-use tarn_core::schema::TableField;
 use tarn_core::{Error, Result};
-use tarn_engine::check::tables::{self, Arrival, TableState};
+use tarn_engine::check::tables::{self, Arrival, TableState, Upsert};
 use tarn_engine::check::{KeySet, References};
+use tarn_engine::ingest::{Job, Staged};
 use tarn_engine::parquet::ParquetFile;
 use tarn_lake::LocalFiles;
 use tarn_table::VersionRef;
 
 use crate::Run;
-use crate::rehearsal::numbered;
 
 /// Tables of the lake as a run finds them, and what it is about to do to them.
 #[derive(Default)]
@@ -57,7 +56,14 @@ impl Tables {
                 (table.fields(), paths)
             }
             // A table that nothing was ingested into has no rows.
-            None => (numbered(&contract.table_spec()), Vec::new()),
+            None => {
+                let fields = run
+                    .lake
+                    .tables
+                    .planned_fields(&contract.table_spec())
+                    .await?;
+                (fields, Vec::new())
+            }
         };
         let state = TableState {
             dataset: dataset.clone(),
@@ -82,31 +88,28 @@ impl Tables {
             .collect()
     }
 
-    /// Takes note of what a run is about to commit; `fields` are the table's.
-    pub fn stage(
-        &mut self,
-        contract: &Contract,
-        fields: &[TableField],
-        files: &[ParquetFile],
-        uri: &str,
-    ) {
+    /// Takes note of what a run is about to commit.
+    pub fn stage(&mut self, job: &Job<'_>, staged: &Staged, uri: &str) {
+        let contract = job.contract;
         let Some(state) = self.states.get_mut(&contract.dataset) else {
             return;
         };
+        let paths = |files: &[ParquetFile]| files.iter().map(|file| file.path.clone()).collect();
         let arrival = match contract.format {
-            Format::Sqlite => Arrival::Upsert {
+            Format::Sqlite => Arrival::Upsert(Upsert {
                 keys: contract
                     .primary_key
                     .iter()
                     .map(|&index| contract.columns[index].name.clone())
                     .collect(),
                 deleted: contract.deleted_rows,
-            },
+                rejected: paths(&staged.rejected),
+                rejected_fields: job.quarantine.0.clone(),
+            }),
             _ => Arrival::Append(uri.to_owned()),
         };
-        let paths = files.iter().map(|file| file.path.clone()).collect();
-        state.fields = fields.to_vec();
-        state.staged = Some((paths, arrival));
+        state.fields.clone_from(&job.fields);
+        state.staged = Some((paths(&staged.accepted), arrival));
     }
 
     /// Adds the verdicts of the rules over tables to an outcome.

@@ -138,6 +138,7 @@ async fn build(lake: &Lake, mart: &'static Mart) -> Result<MartOutcome> {
             sources: Vec::new(),
             kind: "mart".to_owned(),
             unless_committed: false,
+            snapshot: None,
             summary: BTreeMap::from([
                 ("tarn.run-id".to_owned(), run_id.clone()),
                 ("tarn.inputs".to_owned(), read.clone()),

@@ -202,6 +202,7 @@ pub async fn record(lake: &Lake) -> Result<Recorded> {
             sources: Vec::new(),
             kind: "quality".to_owned(),
             unless_committed: false,
+            snapshot: None,
             summary: BTreeMap::from([("tarn.run-id".to_owned(), run_id.clone())]),
         };
         match lake.tables.commit(&spec.name, change).await {

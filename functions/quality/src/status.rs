@@ -42,6 +42,8 @@ pub struct Backlog {
     pub failed: u64,
     /// No contract claims the key.
     pub unclaimed: u64,
+    /// Snapshots of a database that were older than the one in its tables.
+    pub superseded: u64,
     /// No run has looked at it; None where objects are not listed.
     pub unseen: Option<u64>,
     /// The object that waits longest: pending, failed or unseen.
@@ -167,6 +169,7 @@ async fn backlog(lake: &Lake, list_objects: bool) -> Result<Backlog> {
             ObjectState::Pending => (&mut backlog.pending, Some("pending")),
             ObjectState::Failed => (&mut backlog.failed, Some("failed")),
             ObjectState::Unclaimed => (&mut backlog.unclaimed, None),
+            ObjectState::Superseded => (&mut backlog.superseded, None),
         };
         *count += 1;
         waiting.extend(state.map(|state| Waiting {

@@ -393,6 +393,13 @@ word. Mended contracts are given with --contracts.";
 /// `tarn replay`
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
+    /// Objects of the raw zone to read again, whether rows of them were rejected or not
+    #[arg(value_name = "KEY", conflicts_with_all = ["dataset", "rule", "since", "until", "run"])]
+    pub keys: Vec<String>,
+    /// The rows that these snapshots of a database delete are really gone at their source, however many
+    /// they are (see maximumDeletedShare in docs/concepts/contracts.md)
+    #[arg(long, requires = "keys", conflicts_with = "dry_run")]
+    pub confirm_deletions: bool,
     /// Rows of this dataset only
     #[arg(long)]
     pub dataset: Option<String>,

@@ -346,6 +346,8 @@ fn run(id: &str, started_at: &str) -> RunRecord {
         seconds: None,
         peak_memory_bytes: None,
         program_version: None,
+        skipped: None,
+        deletions_confirmed: false,
     }
 }
 

@@ -404,7 +404,10 @@ fn of_custom(name: &str) -> Direction {
         }
         // Of the source alone: the table's values stay what they are.
         "sourceName" | "encoding" => Direction::Tightens,
-        "lateAfterSeconds" | "schemaDrift" => Direction::Neither,
+        // What a run does with a snapshot, not which rows there may be.
+        "lateAfterSeconds" | "schemaDrift" | "maximumDeletedShare" | "snapshotTime" => {
+            Direction::Neither
+        }
         name if name.contains('.') => Direction::Neither,
         _ => Direction::Undetermined,
     }

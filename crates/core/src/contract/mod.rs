@@ -14,6 +14,7 @@ pub mod propose;
 pub mod rule;
 #[cfg(test)]
 mod rule_tests;
+mod snapshot_time;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,7 @@ pub use natural::{ACCESS_LOG, NaturalColumn, SOCIAL_POSTS, natural_columns};
 pub use page::{Reader, pages};
 pub use parse::{EXTENSION, load_dir, load_texts, parse_file, parse_str};
 pub use rule::{Comparison, Rule, Severity, Threshold, Unit};
+pub use snapshot_time::{SnapshotOrder, SnapshotTime, TimePattern};
 
 use crate::privacy::Protection;
 use crate::quality::monitor::Monitor;
@@ -81,6 +83,12 @@ pub enum DeletedRows {
     /// It is removed (older versions of the table still have it).
     Remove,
 }
+
+/// The largest share of a table's living rows that one snapshot may delete, where the contract says none.
+pub const MAXIMUM_DELETED_SHARE: f64 = 0.5;
+
+/// A table with fewer living rows has no such limit: a few deletions are a large share of them.
+pub const ROWS_WITHOUT_DELETION_LIMIT: u64 = 10;
 
 /// What happens where a source has columns that its contract does not know, or has changed a type.
 /// Values that their column cannot hold are rejected rows in any case.
@@ -156,6 +164,12 @@ pub struct Contract {
     pub source_table: Option<String>,
     /// For `sqlite`: what to do with rows that are gone.
     pub deleted_rows: DeletedRows,
+    /// For `sqlite`: the largest share of the table's living rows, from 0 to 1, that one snapshot may delete
+    /// without being confirmed.
+    pub maximum_deleted_share: f64,
+    /// For `sqlite`: how the time of a snapshot is known; None where this contract leaves it to the others
+    /// of its database.
+    pub snapshot_time: Option<SnapshotTime>,
     /// What happens where the source has another shape.
     pub schema_drift: SchemaDrift,
     /// For events.

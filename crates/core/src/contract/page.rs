@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     Column, Contract, Contracts, DeletedRows, Encoding, Format, MissingAction, Protection,
+    ROWS_WITHOUT_DELETION_LIMIT, SnapshotTime,
 };
 use crate::quality::promise::duration;
 use crate::quarantine;
@@ -188,6 +189,18 @@ fn facts(contract: &Contract) -> Vec<(&'static str, String)> {
             DeletedRows::Remove => "removed; older versions of the table have them",
         };
         facts.push(("rows that the source deletes", deleted.to_owned()));
+        if contract.deleted_rows != DeletedRows::Keep {
+            facts.push((
+                "deletions to be confirmed",
+                format!(
+                    "more than {} % of a table of {ROWS_WITHOUT_DELETION_LIMIT} rows or more in one snapshot",
+                    (contract.maximum_deleted_share * 1e6).round() / 1e4
+                ),
+            ));
+        }
+        if let Some(time) = &contract.snapshot_time {
+            facts.push(("time of a snapshot", snapshot_time(time)));
+        }
     }
     if let Some(deduplication) = &contract.deduplication {
         facts.push((
@@ -336,6 +349,16 @@ fn cell(text: &str) -> String {
         }
     }
     out
+}
+
+/// How the snapshots of a database are put in order.
+fn snapshot_time(time: &SnapshotTime) -> String {
+    match time {
+        SnapshotTime::Name => "the date in the file's name, else when it was put".to_owned(),
+        SnapshotTime::Put => "when it was put".to_owned(),
+        SnapshotTime::Key(_) => format!("in its key, as {} (UTC)", code(&time.to_string())),
+        SnapshotTime::Column(name) => format!("the latest {}", code(name)),
+    }
 }
 
 /// A name in a cell. No name holds a backtick.

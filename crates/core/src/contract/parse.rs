@@ -24,10 +24,10 @@ use self::column::Property;
 use self::custom::Custom;
 pub(super) use self::quality::COMPARISONS;
 use self::rule::{Context, Foreign, Known};
-use self::table::{Source, Table, deduplication, event_time_faults};
+use self::table::{Source, Table, deduplication, event_time_faults, snapshot_time_faults};
 use self::yaml::{Faults, Map, Place, Spanned};
 pub(super) use self::yaml::{Node, Value};
-use super::{Contract, Contracts, Diagnostic, Format, KeyPattern};
+use super::{Contract, Contracts, Diagnostic, Format, KeyPattern, SnapshotTime};
 
 /// The ending of contract files.
 pub const EXTENSION: &str = ".odcs.yaml";
@@ -184,6 +184,7 @@ struct Outcome {
     dataset: Option<Spanned<String>>,
     format: Option<Format>,
     key_pattern: Option<Spanned<KeyPattern>>,
+    snapshot_time: Option<Spanned<SnapshotTime>>,
     /// What its rules name of other datasets.
     foreign: Vec<Spanned<Foreign>>,
     faults: Vec<Diagnostic>,
@@ -264,11 +265,30 @@ fn conflicts(outcomes: &[Outcome]) -> Vec<Diagnostic> {
                     "give each dataset a folder raw/<source>/<dataset>/ of its own; only tables of one database (sourceFormat sqlite) share theirs",
                 );
             }
+            // One database has one time, whichever of its tables tells it.
+            if let Some(time) = &outcome.snapshot_time
+                && let Some(first) = claims.iter().find(|other| {
+                    let other = other.snapshot_time.as_ref();
+                    other.is_some_and(|other| !same_time(&other.value, &time.value))
+                })
+            {
+                faults.add(
+                    time.at,
+                    format!("snapshotTime of this database is another one in {}", first.file),
+                    "say it in one of the database's contracts, or the same in all of them; a column in one alone",
+                );
+            }
             claims.push(outcome);
         }
         list.append(&mut faults.list);
     }
     list
+}
+
+/// Whether two contracts of a database tell the time of its snapshots alike. A column is one of their own
+/// tables.
+fn same_time(a: &SnapshotTime, b: &SnapshotTime) -> bool {
+    a == b && !matches!(a, SnapshotTime::Column(_))
 }
 
 /// Reads a contract as far as possible, noting every fault.
@@ -305,6 +325,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
     let source = Source::read(&map, &custom, faults);
     outcome.format = source.format;
     outcome.key_pattern = source.key_pattern.clone();
+    outcome.snapshot_time = source.snapshot_time.clone();
 
     let object = object?;
     Custom::read(&object, custom::NONE, faults);
@@ -343,6 +364,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         );
     }
     event_time_faults(&custom, &properties, faults);
+    snapshot_time_faults(&source, &properties, faults);
     let context = Context {
         dataset: dataset.as_ref().map_or("", |dataset| dataset.value),
         format: source.format,
@@ -391,6 +413,8 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
             .then(|| physical_name.map_or(dataset.clone(), |name| name.value.to_owned())),
         dataset,
         deleted_rows: source.deleted_rows,
+        maximum_deleted_share: source.maximum_deleted_share,
+        snapshot_time: source.snapshot_time.map(|time| time.value),
         schema_drift: source.schema_drift,
         deduplication,
         late_after_seconds: late_after.map(|late| late.value),

@@ -49,6 +49,8 @@ fn run(run_id: String, started_at: DateTime<Utc>) -> RunRecord {
         seconds: None,
         peak_memory_bytes: None,
         program_version: None,
+        skipped: None,
+        deletions_confirmed: false,
     }
 }
 

@@ -364,9 +364,39 @@ fn rules(outcome: &DatasetOutcome, row: impl Fn(String) -> ResultRow) -> Vec<Res
             failed: difference,
             passed: found.matches,
             value: Some(found.table_rows as f64),
-            expected: Some(format!("{} rows", found.source_rows)),
+            expected: Some(match found.expected_rows {
+                Some(expected) => format!("{expected} rows with the expected keys"),
+                None => format!("{} rows", found.source_rows),
+            }),
             ..row("reconciliation".to_owned())
         });
+        // What a snapshot brings and its table does not follow.
+        for (name, text, failed) in [
+            (
+                "heldRows",
+                "no row of the table stays at an older version because its newest one was rejected",
+                outcome.held,
+            ),
+            (
+                "withheldDeletions",
+                "no row of the table stays although the source seems to have lost it, because a rejected row \
+                 has no key",
+                outcome.deletions_withheld,
+            ),
+        ] {
+            rows.push(ResultRow {
+                rule_kind: Some(name.to_owned()),
+                text: text.to_owned(),
+                dimension: Some("timeliness".to_owned()),
+                severity: Some("warn".to_owned()),
+                checked: found.table_rows,
+                failed,
+                passed: failed == 0,
+                value: Some(failed as f64),
+                expected: Some("0".to_owned()),
+                ..row(name.to_owned())
+            });
+        }
     }
     rows
 }

@@ -29,12 +29,70 @@ pub enum Arrival {
     /// They take the place of the rows of the same object, of this URI.
     Append(String),
     /// They take the place of the rows with the same key; what is gone at the source is treated so.
-    Upsert {
-        /// The key's columns.
-        keys: Vec<String>,
-        /// What happens to rows that the source no longer has.
-        deleted: DeletedRows,
-    },
+    Upsert(Upsert),
+}
+
+/// How a full snapshot comes into a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upsert {
+    /// The key's columns.
+    pub keys: Vec<String>,
+    /// What happens to rows that the source no longer has.
+    pub deleted: DeletedRows,
+    /// Files of the rejected rows: rows of the table with their keys stay as they are.
+    pub rejected: Vec<PathBuf>,
+    /// The columns of these files.
+    pub rejected_fields: Vec<TableField>,
+}
+
+impl Upsert {
+    fn keys(&self) -> Vec<Expr> {
+        self.keys.iter().map(|key| col(key.as_str())).collect()
+    }
+
+    /// The keys of the rejected rows, those that lack a part included.
+    fn rejected_keys(&self) -> Result<LazyFrame> {
+        let rejected = scan::table(&self.rejected_fields, &self.rejected)?;
+        Ok(rejected.select(self.keys()))
+    }
+
+    /// Rows of the table that the snapshot does not bring, as they will be.
+    fn absent(&self, current: LazyFrame, staged: LazyFrame) -> Result<LazyFrame> {
+        let join = |ty| JoinArgs::new(ty);
+        let absent = current.join(staged, self.keys(), self.keys(), join(JoinType::Anti));
+        let lacking = self.keys().into_iter().map(Expr::is_null).reduce(Expr::or);
+        let keyless = match lacking {
+            Some(lacking) => count(self.rejected_keys()?.filter(lacking))? > 0,
+            None => false,
+        };
+        // A rejected row without a key may be any of them.
+        if keyless || self.deleted == DeletedRows::Keep {
+            return Ok(absent);
+        }
+        let rejected = self.rejected_keys()?;
+        let held = absent.clone().join(
+            rejected.clone(),
+            self.keys(),
+            self.keys(),
+            join(JoinType::Semi),
+        );
+        if self.deleted == DeletedRows::Remove {
+            return Ok(held);
+        }
+        // When they went is not known yet, and only that they did matters.
+        let gone = absent
+            .join(rejected, self.keys(), self.keys(), join(JoinType::Anti))
+            .with_column(
+                col(system::DELETED_AT)
+                    .fill_null(col(system::INGESTED_AT))
+                    .cast(DataType::Datetime(
+                        TimeUnit::Microseconds,
+                        Some(TimeZone::UTC),
+                    ))
+                    .alias(system::DELETED_AT),
+            );
+        polars::prelude::concat([held, gone], UnionArgs::default()).map_err(failed)
+    }
 }
 
 /// A table as it is, and what a run is about to do to it.
@@ -66,32 +124,7 @@ impl TableState {
         let staged = scan::table(&self.fields, files)?;
         let kept = match arrival {
             Arrival::Append(uri) => current.filter(col(system::SOURCE_URI).neq(lit(uri.as_str()))),
-            Arrival::Upsert {
-                deleted: DeletedRows::Remove,
-                ..
-            } => return Ok(staged),
-            Arrival::Upsert { keys, deleted } => {
-                let keys: Vec<Expr> = keys.iter().map(|key| col(key.as_str())).collect();
-                let gone = current.join(
-                    staged.clone(),
-                    keys.clone(),
-                    keys,
-                    JoinArgs::new(JoinType::Anti),
-                );
-                match deleted {
-                    // When they went is not known yet, and only that they did matters.
-                    DeletedRows::Soft => gone.with_column(
-                        col(system::DELETED_AT)
-                            .fill_null(col(system::INGESTED_AT))
-                            .cast(DataType::Datetime(
-                                TimeUnit::Microseconds,
-                                Some(TimeZone::UTC),
-                            ))
-                            .alias(system::DELETED_AT),
-                    ),
-                    DeletedRows::Keep | DeletedRows::Remove => gone,
-                }
-            }
+            Arrival::Upsert(upsert) => upsert.absent(current, staged.clone())?,
         };
         let both = polars::prelude::concat([kept, staged], UnionArgs::default()).map_err(failed)?;
         Ok(both)
@@ -128,7 +161,7 @@ fn judged(
     tables: &Tables,
 ) -> Result<CheckResult> {
     let state = |dataset: &str| tables.get(dataset).ok_or_else(|| unknown(dataset));
-    let rows = count(state(&contract.dataset)?.rows()?)?;
+    let rows = rows_of(state(&contract.dataset)?)?;
     let result = |value: Option<f64>| {
         let passed = verdict(rule, rows, value);
         CheckResult {
@@ -141,7 +174,7 @@ fn judged(
     };
     Ok(match measure {
         TableMeasure::RowCountMatch(other) => {
-            let others = count(state(other)?.rows()?)?;
+            let others = rows_of(state(other)?)?;
             let difference = rows as f64 - others as f64;
             let value = match rule.threshold.unit {
                 Unit::Percent if others == 0 => (rows == 0).then_some(0.0),
@@ -212,11 +245,12 @@ fn judged(
 }
 
 fn count(rows: LazyFrame) -> Result<u64> {
-    let counted = rows
-        .select([col(system::RUN_ID)])
-        .collect()
-        .map_err(failed)?;
-    Ok(counted.height() as u64)
+    Ok(rows.collect().map_err(failed)?.height() as u64)
+}
+
+/// How many rows a table has.
+fn rows_of(table: &TableState) -> Result<u64> {
+    count(table.rows()?.select([col(system::RUN_ID)]))
 }
 
 /// One column of a table, as it will be, and its type.

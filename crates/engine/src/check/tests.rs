@@ -14,7 +14,7 @@ use tarn_core::contract::{ColumnRef, Contract, DeletedRows, load_texts};
 use tarn_core::run::{CheckResult, DatasetOutcome};
 use tarn_core::schema::TableField;
 
-use super::tables::{self, Arrival, TableState, Tables};
+use super::tables::{self, Arrival, TableState, Tables, Upsert};
 use super::{KeySet, References, Survey};
 use crate::ingest::{Job, Staged, run};
 use crate::source::json_lines::JsonLinesReader;
@@ -373,42 +373,54 @@ fn what_a_rule_needs_and_was_not_given_is_an_error_and_no_pass() {
 
 #[test]
 fn a_table_as_it_will_be_has_the_staged_rows_in_their_places() {
-    let (things, _) = contracts("s", "description: x");
+    let (things, _) = contracts("s", "logicalTypeOptions: { maxLength: 5 }");
     let folder = tempfile::tempdir().unwrap();
-    let before = "{\"id\":1,\"s\":\"old\"}\n{\"id\":2,\"s\":\"gone\"}\n";
-    let after = "{\"id\":1,\"s\":\"new\"}\n{\"id\":3,\"s\":\"added\"}\n";
-    let staged = ingest(
-        &things,
-        after,
-        References::new(),
-        &folder.path().join("after"),
-    )
-    .unwrap();
+    let before =
+        "{\"id\":1,\"s\":\"old\"}\n{\"id\":2,\"s\":\"gone\"}\n{\"id\":4,\"s\":\"stays\"}\n";
+    let after =
+        "{\"id\":1,\"s\":\"new\"}\n{\"id\":3,\"s\":\"added\"}\n{\"id\":4,\"s\":\"too long\"}\n";
+    let stage = |rows: &str, name: &str| {
+        ingest(&things, rows, References::new(), &folder.path().join(name)).unwrap()
+    };
+    let staged = stage(after, "after");
+    // One more row is rejected, whose key nobody knows.
+    let keyless = stage(&format!("{after}{{\"s\":\"too long\"}}\n"), "keyless");
+    assert_eq!((staged.outcome.rejected, keyless.outcome.rejected), (1, 2));
     let mut state = state(
         &things,
         Some(&staged),
         &folder.path().join("before"),
         before,
     );
+    let upsert = |deleted, staged: &Staged| {
+        Arrival::Upsert(Upsert {
+            keys: vec!["id".to_owned()],
+            deleted,
+            rejected: staged
+                .rejected
+                .iter()
+                .map(|file| file.path.clone())
+                .collect(),
+            rejected_fields: fields(&tarn_core::quarantine::table_spec(&things)),
+        })
+    };
     for (arrival, expected) in [
         (Arrival::Append("uri".to_owned()), vec!["added", "new"]),
         (
             Arrival::Append("elsewhere".to_owned()),
-            vec!["added", "gone", "new", "old"],
+            vec!["added", "gone", "new", "old", "stays"],
         ),
         (
-            Arrival::Upsert {
-                keys: vec!["id".to_owned()],
-                deleted: DeletedRows::Keep,
-            },
-            vec!["added", "gone", "new"],
+            upsert(DeletedRows::Keep, &staged),
+            vec!["added", "gone", "new", "stays"],
         ),
         (
-            Arrival::Upsert {
-                keys: vec!["id".to_owned()],
-                deleted: DeletedRows::Remove,
-            },
-            vec!["added", "new"],
+            upsert(DeletedRows::Remove, &staged),
+            vec!["added", "new", "stays"],
+        ),
+        (
+            upsert(DeletedRows::Remove, &keyless),
+            vec!["added", "gone", "new", "stays"],
         ),
     ] {
         state.staged.as_mut().unwrap().1 = arrival.clone();

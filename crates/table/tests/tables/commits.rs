@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tarn_core::contract::SnapshotOrder;
 use tarn_core::{Error, ErrorKind};
-use tarn_table::{Base, Change, Committed, SourceRef, VersionRef};
+use tarn_table::{Base, Change, Committed, NewFile, SourceRef, VersionRef};
 
 use crate::lake::{Fault, Lake, change, done, orders};
 
@@ -461,4 +462,64 @@ async fn hundreds_of_commits_leave_few_manifests_and_every_row() {
     // Files keep the order and bounds that they were committed with.
     assert!(files.iter().all(|file| file.only_source().is_some()));
     assert_eq!(files[0].only_source(), Some("s3://raw/0"));
+}
+
+#[tokio::test]
+async fn a_table_is_never_brought_to_an_older_snapshot_of_its_source() {
+    let snapshot = |day: u32| {
+        let put_at = "2026-02-01T00:00:00Z".parse().unwrap();
+        let time = format!("2026-01-{day:02}T00:00:00Z").parse().unwrap();
+        Some(SnapshotOrder {
+            time: Some(time),
+            put_at,
+            key: format!("raw/shop/{day}.sqlite"),
+        })
+    };
+    let brings = |day: u32, add: Vec<NewFile>| Change {
+        add,
+        snapshot: snapshot(day),
+        ..change("s3://raw/shop")
+    };
+    let lake = Lake::new();
+    lake.orders().await;
+    assert_eq!(lake.current().await.newest_snapshot().unwrap(), None);
+    let first = lake.file("s3://raw/shop", 0..3, Some(1)).await;
+    done(lake.commit(brings(5, vec![first])).await.unwrap());
+    assert_eq!(lake.current().await.newest_snapshot().unwrap(), snapshot(5));
+
+    // A newer one that changes nothing is remembered, and makes no version; also where the reply is lost.
+    let lost = Fault::Lose(Error::new(ErrorKind::Storage, "no answer").retryable(true));
+    for (day, fault) in [(7, None), (8, Some(lost))] {
+        lake.catalog.inject(fault);
+        let before = lake.current().await.metadata_location().to_owned();
+        let committed = lake.commit(brings(day, Vec::new())).await.unwrap();
+        assert_eq!(committed, Committed::NothingToDo);
+        let table = lake.current().await;
+        assert_eq!(table.newest_snapshot().unwrap(), snapshot(day));
+        assert_eq!(table.versions().len(), 1);
+        assert_ne!(before, table.metadata_location());
+        // The same again writes nothing.
+        let written = lake.metadata_files().await;
+        lake.commit(brings(day, Vec::new())).await.unwrap();
+        assert_eq!(lake.metadata_files().await, written);
+    }
+    let written = lake.metadata_files().await;
+
+    for add in [
+        vec![lake.file("s3://raw/shop", 3..6, Some(1)).await],
+        Vec::new(),
+    ] {
+        let error = lake.commit(brings(6, add)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert!(error.to_string().contains("raw/shop/8.sqlite"), "{error}");
+    }
+    let table = lake.current().await;
+    assert_eq!(table.newest_snapshot().unwrap(), snapshot(8));
+    assert_eq!(table.versions().len(), 1);
+    assert_eq!(lake.metadata_files().await, written);
+    // The same one again is no older one, and neither is a change of another kind.
+    let same = lake.file("s3://raw/shop", 3..6, Some(1)).await;
+    done(lake.commit(brings(8, vec![same])).await.unwrap());
+    lake.append("s3://raw/b", 6..9, 1).await;
+    assert_eq!(lake.current().await.newest_snapshot().unwrap(), snapshot(8));
 }

@@ -357,6 +357,7 @@ pub fn change(source: &str) -> Change {
         }],
         kind: "ingest".to_owned(),
         unless_committed: false,
+        snapshot: None,
         summary: BTreeMap::new(),
     }
 }

@@ -5,6 +5,7 @@
 
 mod batches;
 mod copies;
+mod databases;
 mod doubles;
 mod faults;
 mod lake;

@@ -95,6 +95,8 @@ pub async fn run(
                             "passed": is_passed(&rehearsal.outcome),
                             "outcome": rehearsal.outcome,
                             "examples": rehearsal.examples,
+                            "superseded": rehearsal.superseded,
+                            "unconfirmed": rehearsal.unconfirmed,
                         }))?;
                     }
                     lines.push(vec![

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use chrono::Utc;
-use tarn_core::run::{RunRecord, RunStatus};
+use tarn_core::run::{DatasetOutcome, RunRecord, RunStatus, SkipReason};
 use tarn_core::{Error, Result};
 use tarn_lake::new_run_id;
 use tarn_local::LocalLake;
@@ -115,11 +115,7 @@ pub fn exit_code(records: &[RunRecord]) -> ExitCode {
 }
 
 fn is_unclaimed(record: &RunRecord) -> bool {
-    record.status == RunStatus::Skipped
-        && record
-            .reason
-            .as_ref()
-            .is_some_and(|reason| reason.starts_with("no contract claims"))
+    record.skipped == Some(SkipReason::Unclaimed)
 }
 
 /// Prints what became of the objects.
@@ -137,8 +133,11 @@ fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
         let status = match record.status {
             RunStatus::Succeeded => "ingested",
             RunStatus::Failed => "failed",
-            RunStatus::Skipped if is_unclaimed(record) => "unclaimed",
-            RunStatus::Skipped => "unchanged",
+            RunStatus::Skipped => match record.skipped {
+                Some(SkipReason::Unclaimed) => "unclaimed",
+                Some(SkipReason::NewerSnapshot) => "older",
+                _ => "unchanged",
+            },
             RunStatus::Running => "running",
         };
         let key = record
@@ -184,7 +183,12 @@ fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
                 terminal.fail(&format!("{}: {reason}", record.key));
                 terminal.note("  The object is kept; ingest it again when the cause is mended.");
             }
-            (Some(reason), RunStatus::Skipped) if is_unclaimed(record) => {
+            (Some(reason), RunStatus::Skipped)
+                if is_unclaimed(record) || record.skipped == Some(SkipReason::NewerSnapshot) =>
+            {
+                terminal.note(&format!("{}: {reason}", record.key));
+            }
+            (Some(reason), RunStatus::Succeeded) => {
                 terminal.note(&format!("{}: {reason}", record.key));
             }
             _ => {}
@@ -197,20 +201,7 @@ fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
             ));
         }
         for outcome in &record.datasets {
-            if let Some(reconciliation) = outcome
-                .reconciliation
-                .as_ref()
-                .filter(|found| !found.matches)
-            {
-                terminal.fail(&format!(
-                    "{}: {} has {} at its source, {} were read and {} are in the table",
-                    record.key,
-                    outcome.dataset,
-                    plural(reconciliation.source_rows, "row"),
-                    count(reconciliation.read_rows),
-                    count(reconciliation.table_rows),
-                ));
-            }
+            print_database(record, outcome, terminal);
         }
     }
     let rejected: u64 = records.iter().map(RunRecord::rejected).sum();
@@ -221,4 +212,34 @@ fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Says what of a table of a database needs attention.
+fn print_database(record: &RunRecord, outcome: &DatasetOutcome, terminal: &Terminal) {
+    let (key, dataset) = (&record.key, &outcome.dataset);
+    if let Some(found) = outcome
+        .reconciliation
+        .as_ref()
+        .filter(|found| !found.matches)
+    {
+        terminal.fail(&format!(
+            "{key}: {dataset} has {} at its source, {} were read and {} are in the table",
+            plural(found.source_rows, "row"),
+            count(found.read_rows),
+            count(found.table_rows),
+        ));
+    }
+    if outcome.held > 0 {
+        terminal.note(&format!(
+            "{key}: {} of {dataset} held at the last good version, for the newest was rejected",
+            plural(outcome.held, "row")
+        ));
+    }
+    if outcome.deletions_withheld > 0 {
+        terminal.note(&format!(
+            "{key}: {} of {dataset} not deleted although the source seems to have lost them: a rejected row \
+             has no key that can be read, and may be any of them",
+            plural(outcome.deletions_withheld, "row")
+        ));
+    }
 }

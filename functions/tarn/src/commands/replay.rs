@@ -10,7 +10,7 @@ use tarn_core::contract::Format;
 use tarn_core::ports::ObjectInfo;
 use tarn_core::run::{ObjectState, RunKind, RunRecord};
 use tarn_core::{Error, ErrorKind, Result, layout, quarantine};
-use tarn_ingest::{Rehearsal, ingest_as, is_unfinished, moved, rehearse};
+use tarn_ingest::{Options, Rehearsal, ingest_as, is_unfinished, moved, rehearse};
 
 use crate::cli::{BackfillArgs, Global, ReplayArgs};
 use crate::commands::ingest::{exit_code, report};
@@ -21,30 +21,52 @@ fn bad(text: impl Into<String>) -> Error {
     Error::new(ErrorKind::BadRequest, text)
 }
 
-/// Reads the objects again that rejected rows came from.
+/// Reads the objects again that are named, or that rejected rows came from.
 pub async fn replay(global: &Global, args: &ReplayArgs, terminal: &Terminal) -> Result<ExitCode> {
     let setting = open(global).await?;
+    let options = Options {
+        kind: RunKind::Replay,
+        confirm_deletions: args.confirm_deletions,
+    };
+    if !args.keys.is_empty() {
+        let keys = named(&setting, &args.keys).await?;
+        return again(&setting, &keys, options, args.dry_run, terminal).await;
+    }
     let wanted = Wanted::new(&setting, args)?;
     let mut keys = wanted.objects(&setting).await?;
-    let mut folders = BTreeSet::new();
     for record in setting.lake.ledger.objects(layout::RAW).await? {
-        if !wanted.claims(&setting, &record.key) {
-            continue;
-        }
-        if is_database(&setting, &record.key) {
-            folders.extend(folder(&record.key));
-        }
         // Who is stopped between the commits of two tables has left the object pending.
-        if is_unfinished(&setting.lake, &record).await? {
+        if wanted.claims(&setting, &record.key) && is_unfinished(&setting.lake, &record).await? {
             keys.insert(record.key);
         }
     }
-    let keys = in_order(&setting, keys, folders).await?;
+    let keys = in_order(&setting, keys).await?;
     if keys.is_empty() {
         terminal.note("No rejected row is asked for: there is nothing to replay.");
         return Ok(ExitCode::SUCCESS);
     }
-    again(&setting, &keys, RunKind::Replay, args.dry_run, terminal).await
+    again(&setting, &keys, options, args.dry_run, terminal).await
+}
+
+/// The objects with these names, which may leave out `raw/`, in the order in which they were put.
+async fn named(setting: &Setting, names: &[String]) -> Result<Vec<String>> {
+    let mut keys = BTreeSet::new();
+    for name in names {
+        let key = match name.strip_prefix(layout::RAW) {
+            Some(_) => name.clone(),
+            None => format!("{}{name}", layout::RAW),
+        };
+        setting.lake.objects.head(&key).await.map_err(|error| {
+            if error.kind() != ErrorKind::NotFound {
+                return error;
+            }
+            bad(format!(
+                "there is no object {key}; list those there are with: tarn runs"
+            ))
+        })?;
+        keys.insert(key);
+    }
+    in_order(setting, keys).await
 }
 
 /// Reads the objects again that were put on some days.
@@ -71,9 +93,7 @@ pub async fn backfill(
             keys.insert(object.key);
         }
     }
-    let databases = keys.iter().filter(|key| is_database(&setting, key));
-    let folders = databases.filter_map(|key| folder(key)).collect();
-    let keys = in_order(&setting, keys, folders).await?;
+    let keys = in_order(&setting, keys).await?;
     if done > 0 {
         terminal.note(&format!(
             "{} under these versions of the contracts already",
@@ -84,7 +104,11 @@ pub async fn backfill(
         terminal.note("No object is left to be read again.");
         return Ok(ExitCode::SUCCESS);
     }
-    again(&setting, &keys, RunKind::Backfill, args.dry_run, terminal).await
+    let options = Options {
+        kind: RunKind::Backfill,
+        ..Options::default()
+    };
+    again(&setting, &keys, options, args.dry_run, terminal).await
 }
 
 /// The day in a key of the raw zone.
@@ -116,13 +140,19 @@ pub fn check_dataset(setting: &Setting, dataset: Option<&str>) -> Result<()> {
     }
 }
 
-/// Whether the object's rows are in tables under the present versions of their contracts.
+/// Whether the object's rows are in tables under the present versions of their contracts, or those of a
+/// newer snapshot are in their place.
 async fn is_done(setting: &Setting, object: &ObjectInfo) -> Result<bool> {
     let Some(record) = setting.lake.ledger.object(&object.key).await? else {
         return Ok(false);
     };
-    if record.state != ObjectState::Committed || record.version != object.version {
+    if record.version != object.version || record.sequencer != object.sequencer {
         return Ok(false);
+    }
+    match record.state {
+        ObjectState::Committed => {}
+        ObjectState::Superseded => return Ok(true),
+        ObjectState::Pending | ObjectState::Failed | ObjectState::Unclaimed => return Ok(false),
     }
     let Some(run) = setting.lake.ledger.run(&record.run_id).await? else {
         return Ok(false);
@@ -221,43 +251,15 @@ fn instant(text: &str) -> Result<DateTime<Utc>> {
     })
 }
 
-fn is_database(setting: &Setting, key: &str) -> bool {
-    let contracts = setting.lake.contracts.claiming(key);
-    contracts
-        .iter()
-        .any(|contract| contract.format == Format::Sqlite)
-}
-
-/// The objects in the order in which they were put. A database is the whole of its tables: in the given
-/// folders, behind one that is read again every later one is, so that the newest has the last word
-/// again. So is one whose last run is older than that of an earlier one, where a replay was stopped.
-async fn in_order(
-    setting: &Setting,
-    keys: BTreeSet<String>,
-    folders: BTreeSet<String>,
-) -> Result<Vec<String>> {
+/// The objects in the order in which they were put.
+async fn in_order(setting: &Setting, keys: BTreeSet<String>) -> Result<Vec<String>> {
     let mut order: BTreeSet<(DateTime<Utc>, String)> = BTreeSet::new();
-    for folder in folders {
-        let mut objects = setting.lake.objects.list(&folder).await?;
-        objects.retain(|object| is_database(setting, &object.key));
-        objects.sort_by_key(|object| (object.last_modified, object.key.clone()));
-        let (mut behind, mut newest_run) = (false, String::new());
-        for object in objects {
-            let record = setting.lake.ledger.object(&object.key).await?;
-            let run = record.map(|record| record.run_id).unwrap_or_default();
-            behind |= keys.contains(&object.key) || (!run.is_empty() && run < newest_run);
-            newest_run = newest_run.max(run);
-            if behind {
-                order.insert((object.last_modified, object.key));
-            }
-        }
-    }
-    for key in keys.iter().filter(|key| !is_database(setting, key)) {
-        match setting.lake.objects.head(key).await {
-            Ok(info) => order.insert((info.last_modified, key.clone())),
+    for key in keys {
+        match setting.lake.objects.head(&key).await {
+            Ok(info) => order.insert((info.last_modified, key)),
             // Its run says that it is gone.
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                order.insert((DateTime::<Utc>::MIN_UTC, key.clone()))
+                order.insert((DateTime::<Utc>::MIN_UTC, key))
             }
             Err(error) => return Err(error),
         };
@@ -265,18 +267,10 @@ async fn in_order(
     Ok(order.into_iter().map(|(_, key)| key).collect())
 }
 
-/// `raw/<source>/<dataset>/` of a key.
-fn folder(key: &str) -> Option<String> {
-    let mut parts = key.splitn(4, '/');
-    let (zone, source, dataset) = (parts.next()?, parts.next()?, parts.next()?);
-    parts.next()?;
-    Some(format!("{zone}/{source}/{dataset}/"))
-}
-
 async fn again(
     setting: &Setting,
     keys: &[String],
-    kind: RunKind,
+    options: Options,
     dry_run: bool,
     terminal: &Terminal,
 ) -> Result<ExitCode> {
@@ -291,7 +285,7 @@ async fn again(
             Some(local) => Some(local.ingest_lock(key).await?),
             None => None,
         };
-        records.push(ingest_as(&setting.lake, key, kind).await?);
+        records.push(ingest_as(&setting.lake, key, options).await?);
     }
     drop(progress);
     report(&records, terminal)?;
@@ -305,9 +299,19 @@ async fn again(
 async fn rehearsed(setting: &Setting, keys: &[String], terminal: &Terminal) -> Result<ExitCode> {
     let progress = terminal.progress();
     let mut datasets: BTreeMap<String, Vec<Rehearsal>> = BTreeMap::new();
+    let mut notes = Vec::new();
     for (number, key) in keys.iter().enumerate() {
         progress.step(format!("{}/{} {key}", number + 1, keys.len()));
         for rehearsal in rehearse(&setting.lake, key).await? {
+            if let Some(reason) = &rehearsal.superseded {
+                notes.push(format!("{key}: {reason}; it stays as it is"));
+                continue;
+            }
+            if let Some(reason) = &rehearsal.unconfirmed {
+                notes.push(format!(
+                    "{key}: {reason}; the replay would fail without --confirm-deletions"
+                ));
+            }
             datasets
                 .entry(rehearsal.dataset.clone())
                 .or_default()
@@ -315,6 +319,7 @@ async fn rehearsed(setting: &Setting, keys: &[String], terminal: &Terminal) -> R
         }
     }
     drop(progress);
+    notes.iter().for_each(|note| terminal.note(note));
     let mut lines = Vec::new();
     let mut sums = Vec::new();
     for (dataset, rehearsals) in &datasets {
@@ -388,10 +393,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_tell_their_day_and_folder() {
+    fn keys_tell_their_day() {
         let key = "raw/web/access_logs/ingest_date=2026-01-31/a/b.log";
         assert_eq!(ingest_date(key), NaiveDate::from_ymd_opt(2026, 1, 31));
-        assert_eq!(folder(key).unwrap(), "raw/web/access_logs/");
         for other in [
             "raw/web/access_logs/a.log",
             "raw/x/y/ingest_date=2026-02-31/a",

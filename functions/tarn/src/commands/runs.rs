@@ -107,10 +107,12 @@ fn show(run: &RunRecord, terminal: &Terminal) -> Result<()> {
     for outcome in &run.datasets {
         terminal.heading(&outcome.dataset)?;
         terminal.line(format!(
-            "received {}, accepted {}, rejected {}; inserted {}, updated {}, unchanged {}, deleted {}, late {}",
+            "received {}, accepted {}, rejected {} (held {}); inserted {}, updated {}, unchanged {}, deleted {}, \
+             late {}",
             count(outcome.received),
             count(outcome.accepted),
             count(outcome.rejected),
+            count(outcome.held),
             count(outcome.inserted),
             count(outcome.updated),
             count(outcome.unchanged),

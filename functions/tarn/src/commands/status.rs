@@ -127,16 +127,18 @@ fn print_backlog(status: &Status, terminal: &Terminal) -> Result<()> {
         pending,
         failed,
         unclaimed,
+        superseded,
         unseen,
         oldest,
     } = &status.backlog;
     let unseen = unseen.map_or_else(String::new, |unseen| format!(", {} unseen", count(unseen)));
     terminal.line(format!(
-        "{} committed; {} pending, {} failed, {} unclaimed{unseen}",
+        "{} committed; {} pending, {} failed, {} unclaimed, {} superseded by a newer snapshot{unseen}",
         plural(*committed, "object"),
         count(*pending),
         count(*failed),
         count(*unclaimed),
+        count(*superseded),
     ))?;
     if let Some(oldest) = oldest {
         let age = (status.as_of - oldest.since).as_seconds_f64();

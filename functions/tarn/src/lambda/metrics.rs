@@ -179,6 +179,8 @@ mod tests {
                 seconds: None,
                 peak_memory_bytes: None,
                 program_version: None,
+                skipped: None,
+                deletions_confirmed: false,
             },
             put_at: Some(put),
         }

@@ -134,6 +134,18 @@ impl Draft {
                 "What happens to a row that is gone from the database: keep, soft or remove.",
             );
             lines.custom(1, "deletedRows", "keep");
+            lines.comment(
+                1,
+                "With soft or remove: a snapshot that deletes more than this share of the rows fails until it is \
+                 confirmed.",
+            );
+            lines.comment(1, "- { property: maximumDeletedShare, value: 0.5 }");
+            lines.comment(
+                1,
+                "How snapshots are put in order: name (a date in the file's name, else the time of the put), put, \
+                 key:%Y%m%d, or column:updated_at.",
+            );
+            lines.comment(1, "- { property: snapshotTime, value: name }");
         }
         lines.line(0, format_args!("schema:"));
         lines.line(1, format_args!("- name: {}", scalar(&dataset)));

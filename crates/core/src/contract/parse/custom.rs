@@ -8,6 +8,8 @@ pub(super) const CONTRACT: &[&str] = &[
     "sourceFormat",
     "keyPattern",
     "deletedRows",
+    "maximumDeletedShare",
+    "snapshotTime",
     "schemaDrift",
     "deduplicateBy",
     "deduplicationWindowDays",
@@ -150,6 +152,26 @@ impl<'a> Custom<'a> {
                     node.at,
                     format!("{name} cannot be {}", node.shown()),
                     format!("write a whole number from {least} to {most}"),
+                );
+                None
+            }
+        }
+    }
+
+    /// A share, from 0 to 1.
+    pub fn share(&self, name: &str, faults: &mut Faults) -> Option<Spanned<f64>> {
+        let node = self.node(name, faults)?;
+        match node
+            .number()
+            .and_then(|text| text.parse().ok())
+            .filter(|value| (0.0..=1.0).contains(value))
+        {
+            Some(value) => Some(Spanned { value, at: node.at }),
+            None => {
+                faults.add(
+                    node.at,
+                    format!("{name} cannot be {}", node.shown()),
+                    "write a share from 0 to 1, for example 0.5",
                 );
                 None
             }

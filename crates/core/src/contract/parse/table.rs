@@ -6,7 +6,10 @@ use super::column::Property;
 use super::custom::Custom;
 use super::yaml::{Faults, Map, Place, Spanned};
 use crate::contract::diagnostic::nearest;
-use crate::contract::{Deduplication, DeletedRows, Format, KeyPattern, SchemaDrift};
+use crate::contract::{
+    Deduplication, DeletedRows, Format, KeyPattern, MAXIMUM_DELETED_SHARE, SchemaDrift,
+    SnapshotTime,
+};
 use crate::schema::{ColumnType, PartitionUnit, Partitioning};
 
 /// Where the rows come from.
@@ -14,6 +17,8 @@ pub(super) struct Source {
     pub format: Option<Format>,
     pub key_pattern: Option<Spanned<KeyPattern>>,
     pub deleted_rows: DeletedRows,
+    pub maximum_deleted_share: f64,
+    pub snapshot_time: Option<Spanned<SnapshotTime>>,
     pub schema_drift: SchemaDrift,
 }
 
@@ -93,12 +98,101 @@ impl Source {
             }
             Some(value)
         });
+        let deleted_rows = deleted_rows.unwrap_or(DeletedRows::Keep);
         Source {
             format,
             key_pattern,
-            deleted_rows: deleted_rows.unwrap_or(DeletedRows::Keep),
+            deleted_rows,
+            maximum_deleted_share: maximum_deleted_share(custom, deleted_rows, faults),
+            snapshot_time: snapshot_time(custom, format, faults),
             schema_drift: schema_drift(custom, format, faults),
         }
+    }
+}
+
+fn maximum_deleted_share(
+    custom: &Custom<'_>,
+    deleted_rows: DeletedRows,
+    faults: &mut Faults,
+) -> f64 {
+    let Some(share) = custom.share("maximumDeletedShare", faults) else {
+        return MAXIMUM_DELETED_SHARE;
+    };
+    if deleted_rows == DeletedRows::Keep {
+        faults.add(
+            share.at,
+            "maximumDeletedShare without rows that are deleted",
+            "remove it, or set deletedRows to soft or remove",
+        );
+    }
+    share.value
+}
+
+fn snapshot_time(
+    custom: &Custom<'_>,
+    format: Option<Format>,
+    faults: &mut Faults,
+) -> Option<Spanned<SnapshotTime>> {
+    let text = custom.text("snapshotTime", faults)?;
+    if format.is_some_and(|format| format != Format::Sqlite) {
+        faults.add(
+            text.at,
+            "only a database is delivered as snapshots",
+            "remove snapshotTime, or use sourceFormat sqlite",
+        );
+    }
+    match SnapshotTime::parse(text.value) {
+        Ok(value) => Some(Spanned { value, at: text.at }),
+        Err(help) => {
+            faults.add(
+                text.at,
+                format!("snapshotTime cannot be '{}'", text.value),
+                help,
+            );
+            None
+        }
+    }
+}
+
+/// The column that tells the time of a snapshot holds times.
+pub(super) fn snapshot_time_faults(source: &Source, properties: &[Property], faults: &mut Faults) {
+    let Some(Spanned {
+        value: SnapshotTime::Column(name),
+        at,
+    }) = &source.snapshot_time
+    else {
+        return;
+    };
+    let names = || {
+        properties
+            .iter()
+            .map(|property| property.name.value.as_str())
+    };
+    let Some(property) = properties
+        .iter()
+        .find(|property| property.name.value == *name)
+    else {
+        let help = match nearest(name, names()) {
+            Some(name) => format!("did you mean '{name}'?"),
+            None => format!("use one of {}", names().collect::<Vec<_>>().join(", ")),
+        };
+        faults.add(
+            *at,
+            format!("snapshotTime names a column '{name}' that does not exist"),
+            help,
+        );
+        return;
+    };
+    let Some(column) = &property.column else {
+        return;
+    };
+    if !matches!(column.ty, ColumnType::Date | ColumnType::Timestamp) || column.protection.is_some()
+    {
+        faults.add(
+            *at,
+            format!("the column '{name}' tells no time of a snapshot: it must be an unprotected date or timestamptz column"),
+            "use such a column, or a date in the key: key:%Y-%m-%d",
+        );
     }
 }
 

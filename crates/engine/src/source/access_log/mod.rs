@@ -273,6 +273,7 @@ fn too_long(long: LongLine) -> Rejected {
         line: Some(long.line),
         offset: long.offset as i64,
         row: None,
+        key: None,
         payload_bytes: long.bytes,
         payload: long.head,
     }

@@ -341,9 +341,10 @@ impl Database {
                 )));
             }
         }
-        let mut reader = TableReader::new(self, contract, table, &columns)?;
+        let rows = self.count(table)?;
+        let mut reader = TableReader::new(self, contract, table, &columns, rows)?;
         reader.new_columns = self.new_columns(contract, table, &columns)?;
-        Ok((self.count(table)?, reader))
+        Ok((rows, reader))
     }
 
     fn new_columns(

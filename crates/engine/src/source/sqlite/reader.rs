@@ -1,17 +1,16 @@
 //! A table's rows as batches of its contract's columns.
 
-use std::hash::{BuildHasher, RandomState};
-
-use hashbrown::HashSet;
 use serde_json::{Map, Value};
 use tarn_core::Result;
-use tarn_core::contract::{Contract, SchemaDrift};
+use tarn_core::contract::{Contract, Encoding, SchemaDrift};
+use tarn_core::schema::ColumnType;
 
 use crate::batch::{Batch, Reader, Rejected};
+use crate::column::ColumnData;
 use crate::drift::{self, NewColumn};
 use crate::source::sqlite::cursor::{Cursor, Stored};
 use crate::source::sqlite::rows::Rows;
-use crate::source::sqlite::{Database, TableColumn, integer_key, quoted, source_error};
+use crate::source::sqlite::{Database, TableColumn, quoted, source_error};
 use crate::source::value::{Decoder, Scalar};
 
 /// A batch ends after so many rows or so many bytes of text.
@@ -28,14 +27,11 @@ pub struct TableReader<'a> {
     /// Which column of the rows is the rowid.
     rowid: Option<usize>,
     row: i64,
-    /// Primary keys seen so far, where the database does not keep them unique itself.
-    keys: Option<Keys>,
+    /// Whether the database keeps the primary keys of the rows apart.
+    unique_keys: bool,
+    /// The table's rows by the database's own count.
+    expected_rows: u64,
     pub(super) new_columns: Vec<NewColumn>,
-}
-
-struct Keys {
-    seen: HashSet<u128>,
-    hashers: [RandomState; 2],
 }
 
 impl<'a> TableReader<'a> {
@@ -44,7 +40,9 @@ impl<'a> TableReader<'a> {
         contract: &'a Contract,
         table: &str,
         columns: &[TableColumn],
+        expected_rows: u64,
     ) -> Result<Self> {
+        let alias = database.rowid_column(contract, table, columns)?;
         let wanted: Vec<&str> = contract
             .columns
             .iter()
@@ -57,7 +55,7 @@ impl<'a> TableReader<'a> {
         // Tables made WITHOUT ROWID have none.
         let (rows, rowid) = if Cursor::open(connection, &with_rowid).is_err() {
             (Rows::of_query(connection, sql), None)
-        } else if let Some(column) = database.rowid_column(contract, table, columns)? {
+        } else if let Some(column) = alias {
             // Each value that is not asked for twice saves a tenth of a narrow row's time.
             let name = contract.columns[column].source_name.as_str();
             let rows = Rows::of_table(connection, table, &wanted, Some(name), sql);
@@ -79,10 +77,8 @@ impl<'a> TableReader<'a> {
             source_columns: columns.iter().map(|column| column.name.clone()).collect(),
             rowid,
             row: 0,
-            keys: (!is_rowid_key(contract, columns)).then(|| Keys {
-                seen: HashSet::new(),
-                hashers: [RandomState::new(), RandomState::new()],
-            }),
+            unique_keys: keeps_keys_apart(contract, alias),
+            expected_rows,
             new_columns: Vec::new(),
         })
     }
@@ -128,20 +124,37 @@ impl<'a> TableReader<'a> {
                 .push(scalar, data)
                 .map_err(|reason| type_fault(&column.name, reason.into_owned()))?;
         }
-        if let Some(keys) = &mut self.keys
-            && !keys.insert(&self.rows, &self.contract.primary_key)
-        {
-            let names: Vec<&str> = self
-                .contract
-                .primary_key
-                .iter()
-                .map(|&index| self.contract.columns[index].name.as_str())
-                .collect();
-            let names = names.join(", ");
-            let reason = format!("the primary key ({names}) was seen before in this table");
-            return Err((crate::ingest::DUPLICATE.to_owned(), names, reason));
-        }
         Ok(())
+    }
+
+    /// Notes the primary key of the current row, which was rejected, as the table would keep it: a part
+    /// that cannot be read is null. Tells where it is in the batch's keys.
+    fn note_key(&self, batch: &mut Batch) -> usize {
+        let key = &self.contract.primary_key;
+        if batch.unread_keys.is_empty() {
+            let columns = key.iter().map(|&index| &self.contract.columns[index]);
+            batch.unread_keys = columns.map(|column| ColumnData::new(&column.ty)).collect();
+        }
+        let place = batch.unread_keys.first().map_or(0, ColumnData::len);
+        for (&index, data) in key.iter().zip(&mut batch.unread_keys) {
+            let decoder = &self.decoders[index];
+            let read = match self.rows.value(index) {
+                Stored::Integer(value) => {
+                    decoder.push_integer(value, data)
+                        || decoder.push(Scalar::Integer(value), data).is_ok()
+                }
+                Stored::Real(value) => decoder.push(Scalar::Real(value), data).is_ok(),
+                Stored::Text(bytes) if is_utf8(bytes) => {
+                    decoder.push(Scalar::Text(bytes), data).is_ok()
+                }
+                Stored::Null | Stored::Text(_) | Stored::Blob(_) => false,
+            };
+            data.truncate(place + usize::from(read));
+            if !read {
+                data.push_null();
+            }
+        }
+        place
     }
 
     /// The row as it is stored, as JSON.
@@ -176,37 +189,27 @@ fn type_fault(column: &str, reason: String) -> (String, String, String) {
     (format!("{column}.type"), column.to_owned(), reason)
 }
 
-/// Whether the primary key is the table's INTEGER PRIMARY KEY, which SQLite keeps unique by itself.
-fn is_rowid_key(contract: &Contract, columns: &[TableColumn]) -> bool {
+/// Whether the primary key is another name of the rowid, which SQLite keeps unique, and different numbers
+/// stay different values.
+fn keeps_keys_apart(contract: &Contract, alias: Option<usize>) -> bool {
     let [key] = contract.primary_key.as_slice() else {
         return contract.primary_key.is_empty();
     };
-    integer_key(columns).is_some_and(|only| {
-        only.name
-            .eq_ignore_ascii_case(&contract.columns[*key].source_name)
-    })
-}
-
-impl Keys {
-    fn insert(&mut self, rows: &Rows<'_>, key: &[usize]) -> bool {
-        let mut bytes = Vec::with_capacity(16);
-        for &index in key {
-            match rows.value(index) {
-                // A key without a value is for the checks to reject.
-                Stored::Null => return true,
-                Stored::Integer(value) => bytes.extend_from_slice(value.to_string().as_bytes()),
-                Stored::Real(value) => bytes.extend_from_slice(value.to_string().as_bytes()),
-                Stored::Text(text) | Stored::Blob(text) => bytes.extend_from_slice(text),
-            }
-            bytes.push(0);
-        }
-        let [low, high] = &self.hashers;
-        self.seen
-            .insert(u128::from(high.hash_one(&bytes)) << 64 | u128::from(low.hash_one(&bytes)))
-    }
+    let column = &contract.columns[*key];
+    alias == Some(*key)
+        && matches!(column.ty, ColumnType::Int | ColumnType::Long)
+        && column.encoding == Encoding::Natural
 }
 
 impl Reader for TableReader<'_> {
+    fn has_unique_keys(&self) -> bool {
+        self.unique_keys
+    }
+
+    fn expected_rows(&self) -> Option<u64> {
+        Some(self.expected_rows)
+    }
+
     fn source_columns(&self) -> Option<Vec<String>> {
         Some(self.source_columns.clone())
     }
@@ -236,14 +239,18 @@ impl Reader for TableReader<'_> {
                         .for_each(|column| column.truncate(rows));
                     let payload = self.payload();
                     bytes += payload.len();
-                    batch.rejected.push(Rejected::new(
-                        rule,
-                        Some(&column),
-                        reason,
-                        None,
-                        offset,
-                        payload.as_bytes(),
-                    ));
+                    let key = self.note_key(&mut batch);
+                    batch.rejected.push(Rejected {
+                        key: Some(key),
+                        ..Rejected::new(
+                            rule,
+                            Some(&column),
+                            reason,
+                            None,
+                            offset,
+                            payload.as_bytes(),
+                        )
+                    });
                 }
             }
             // Measuring is not free: once in a while is enough for a bound.

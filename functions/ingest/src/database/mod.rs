@@ -1,0 +1,186 @@
+//! Databases: each table with a contract is upserted from a full snapshot.
+//!
+//! Every table is read, checked and merged before anything is committed, so that a run that fails until
+//! then changes nothing. The commits follow one after the other; where one fails, the record says which
+//! tables were changed, and the next run of the same or of a newer snapshot changes the rest: each merge
+//! compares with the table as it is.
+
+mod order;
+mod plan;
+
+use std::path::Path;
+
+use tarn_core::contract::{Contract, SnapshotOrder};
+use tarn_core::run::{DatasetOutcome, RunRecord};
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_engine::examples;
+use tarn_lake::{blocking, source_version, staged_files};
+use tarn_table::{Base, Change, Committed, SourceRef};
+
+use crate::rehearsal::{EXAMPLES, Rehearsal, in_quarantine};
+use crate::{ATTEMPTS, Run, Work, back_off};
+
+use plan::{Planned, plan};
+
+/// The kind of snapshot that an upsert makes.
+const UPSERT: &str = "upsert";
+
+pub(crate) async fn ingest(
+    run: &Run<'_>,
+    contracts: Vec<Contract>,
+    record: &mut RunRecord,
+) -> Result<Work> {
+    let plan = plan(run, contracts, None).await?;
+    record.unclaimed_tables = plan.unclaimed;
+    let mut superseded: Vec<String> = plan.superseded.into_values().collect();
+    if plan.tables.is_empty() {
+        return Ok(Work::Superseded(superseded.join("; ")));
+    }
+    if !plan.unconfirmed.is_empty() && !run.confirm_deletions {
+        return Err(unconfirmed(run, &plan.unconfirmed));
+    }
+    for planned in &plan.tables {
+        let table = &planned.table;
+        table.quarantine.commit(run, &table.staged.rejected).await?;
+    }
+    let several = plan.tables.len() > 1;
+    for planned in plan.tables {
+        match commit(run, planned, &plan.order).await? {
+            Upserted::Done(outcome) => record.datasets.push(*outcome),
+            Upserted::Superseded(reason) => superseded.push(reason),
+        }
+        if several {
+            // Who is stopped now has said what was done.
+            run.lake.ledger.put_run(&progress(record)).await?;
+        }
+    }
+    if record.datasets.is_empty() {
+        return Ok(Work::Superseded(superseded.join("; ")));
+    }
+    Ok(Work::Done(superseded))
+}
+
+/// The record of a run that is under way: which tables it has changed so far, and how.
+fn progress(record: &RunRecord) -> RunRecord {
+    let counts = |outcome: &DatasetOutcome| DatasetOutcome {
+        checks: Vec::new(),
+        profile: Vec::new(),
+        partitions: None,
+        ..outcome.clone()
+    };
+    RunRecord {
+        datasets: record.datasets.iter().map(counts).collect(),
+        ..record.clone()
+    }
+}
+
+fn unconfirmed(run: &Run<'_>, reasons: &[String]) -> Error {
+    Error::new(
+        ErrorKind::Quality,
+        format!(
+            "{}; nothing was changed. If these rows are really gone at the source, confirm it: tarn replay {} \
+             --confirm-deletions",
+            reasons.join("; "),
+            run.info.key
+        ),
+    )
+}
+
+/// What became of one table.
+enum Upserted {
+    Done(Box<DatasetOutcome>),
+    /// A newer snapshot came first.
+    Superseded(String),
+}
+
+async fn commit(run: &Run<'_>, mut planned: Planned, order: &SnapshotOrder) -> Result<Upserted> {
+    let contract = planned.table.contract.clone();
+    let name = contract.table();
+    for attempt in 0..ATTEMPTS {
+        let change = Change {
+            add: staged_files(run.lake, &name, &run.id, &planned.merge.add).await?,
+            remove: planned.merge.remove.clone(),
+            // What changes was computed from this version and no other.
+            base: Base::Exactly(planned.base),
+            sources: vec![SourceRef {
+                uri: run.uri.clone(),
+                version: source_version(&run.info),
+            }],
+            kind: UPSERT.to_owned(),
+            // The comparison with the table itself tells whether there is something to do.
+            unless_committed: false,
+            snapshot: Some(order.clone()),
+            summary: run.summary(),
+        };
+        let snapshot_id = match run.lake.tables.commit(&name, change).await {
+            Ok(
+                Committed::Done { snapshot_id, .. } | Committed::AlreadyThere { snapshot_id, .. },
+            ) => Some(snapshot_id),
+            Ok(Committed::NothingToDo) => None,
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                back_off(attempt).await;
+                let newest = run.lake.table(&name).await?.newest_snapshot()?;
+                if let Some(newest) = newest.filter(|newest| newest > order) {
+                    return Ok(Upserted::Superseded(order::superseded(
+                        &contract.dataset,
+                        &newest,
+                    )));
+                }
+                planned = plan::merge(run, planned.table).await?;
+                if let Some(reason) = plan::too_many_deleted(&planned)
+                    && !run.confirm_deletions
+                {
+                    return Err(unconfirmed(run, &[reason]));
+                }
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if planned.merge.repeated > 0 {
+            tracing::warn!(
+                table = %name,
+                rows = planned.merge.repeated,
+                "rows that repeated the key of another one were taken out"
+            );
+        }
+        return Ok(Upserted::Done(Box::new(planned.outcome(snapshot_id))));
+    }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("{name} is changed by others all the time"),
+    ))
+}
+
+/// What would become of the rows of a database, or of the file in its place; nothing is committed.
+pub(crate) async fn rehearse(
+    run: &Run<'_>,
+    contracts: Vec<Contract>,
+    file: Option<&Path>,
+) -> Result<Vec<Rehearsal>> {
+    let plan = plan(run, contracts, file).await?;
+    let mut rehearsals = Vec::new();
+    for planned in plan.tables {
+        let outcome = planned.outcome(None);
+        let unconfirmed = plan::too_many_deleted(&planned);
+        let superseded = plan.superseded.get(&outcome.dataset).cloned();
+        let (before, mut after) = planned.totals.unwrap_or_default();
+        if superseded.is_some() {
+            after = before.clone();
+        }
+        let fields = planned.table.quarantine.layout().0;
+        let rejected = planned.table.staged.rejected.iter();
+        let rejected: Vec<_> = rejected.map(|file| file.path.clone()).collect();
+        let examples = blocking(move || examples::of_files(&fields, &rejected, EXAMPLES)).await?;
+        rehearsals.push(Rehearsal {
+            in_quarantine: in_quarantine(run, &outcome.dataset).await?,
+            dataset: outcome.dataset.clone(),
+            outcome,
+            examples,
+            before,
+            after,
+            superseded,
+            unconfirmed,
+        });
+    }
+    Ok(rehearsals)
+}

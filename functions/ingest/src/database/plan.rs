@@ -1,0 +1,387 @@
+//! What a snapshot of a database would do to its tables: everything is read, checked, merged and counted
+//! before anything is committed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tarn_core::contract::{Contract, SnapshotOrder, SnapshotTime};
+use tarn_core::ports::LocalCopy;
+use tarn_core::privacy::PseudonymKey;
+use tarn_core::run::{DatasetOutcome, Drift, Reconciliation};
+use tarn_core::schema::{Partitioning, TableField};
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_engine::check::Survey;
+use tarn_engine::ingest::{self, Job};
+use tarn_engine::snapshot::{self, CurrentFile, Incoming, Merge};
+use tarn_engine::source::sqlite::Database;
+use tarn_engine::stamp::Stamp;
+use tarn_engine::totals::{self, Totals};
+use tarn_lake::{LocalFiles, blocking};
+use tarn_table::{Table, VersionRef};
+
+use super::order;
+use crate::Run;
+use crate::evolve::{evolved, prepend};
+use crate::quarantine::Quarantine;
+use crate::rules::{Tables, ordered};
+
+/// A table of the source, read and checked.
+pub(crate) struct Staged {
+    pub contract: Arc<Contract>,
+    /// The curated table's columns.
+    pub fields: Vec<TableField>,
+    pub quarantine: Quarantine,
+    pub staged: ingest::Staged,
+    /// `count(*)` at the source.
+    pub source_rows: u64,
+}
+
+/// What becomes of one table.
+pub(crate) struct Planned {
+    pub table: Staged,
+    pub merge: Merge,
+    /// The snapshot of the table that the merge was made from.
+    pub base: Option<i64>,
+    /// Rows and sums of the table as it is and as it would be, where nothing is going to be committed.
+    pub totals: Option<(Totals, Totals)>,
+}
+
+/// What becomes of the tables of a database.
+pub(crate) struct Plan {
+    /// In an order in which what rows refer to comes first.
+    pub tables: Vec<Planned>,
+    /// Where the snapshot stands among those of its database.
+    pub order: SnapshotOrder,
+    /// Why tables stay as they are, by dataset: a newer snapshot was applied to them.
+    pub superseded: BTreeMap<String, String>,
+    /// Why the run fails unless somebody confirms it: tables that would lose too many rows.
+    pub unconfirmed: Vec<String>,
+    /// Tables that no contract reads, with their row counts.
+    pub unclaimed: BTreeMap<String, u64>,
+}
+
+/// Reads a database, or the file in its place, and says what is to be done.
+pub(crate) async fn plan(
+    run: &Run<'_>,
+    contracts: Vec<Contract>,
+    file: Option<&Path>,
+) -> Result<Plan> {
+    let time = order::snapshot_time(&contracts);
+    let mut superseded = BTreeMap::new();
+    let mut known = order::of_key(run, &time)?;
+    if let Some(own) = &known {
+        superseded = overtaken(run, &contracts, &time, own).await?;
+    }
+    // A rehearsal reads all of them: it says how the rows fare by the contracts.
+    let wanted = |superseded: &BTreeMap<String, String>, contract: &Contract| {
+        run.dry || !superseded.contains_key(&contract.dataset)
+    };
+    let mut contracts = ordered(contracts);
+    contracts.retain(|contract| wanted(&superseded, contract));
+    let (mut staged, unclaimed) = match contracts.is_empty() {
+        true => (Vec::new(), BTreeMap::new()),
+        false => {
+            let contracts = contracts.iter().cloned().map(Arc::new).collect();
+            stage_all(run, contracts, file).await?
+        }
+    };
+    if let SnapshotTime::Column(column) = &time {
+        let own = order::of_column(run, column, &staged).await?;
+        superseded = overtaken(run, &contracts, &time, &own).await?;
+        staged.retain(|table| wanted(&superseded, &table.contract));
+        known = Some(own);
+    }
+    let order = known.ok_or_else(|| Error::internal("a snapshot has no place among the others"))?;
+    let mut tables = Vec::new();
+    let mut unconfirmed = Vec::new();
+    for table in staged {
+        let planned = merge(run, table).await?;
+        unconfirmed.extend(too_many_deleted(&planned));
+        tables.push(planned);
+    }
+    Ok(Plan {
+        tables,
+        order,
+        superseded,
+        unconfirmed,
+        unclaimed,
+    })
+}
+
+/// The datasets to whose tables a newer snapshot was applied, each with the reason to leave it alone.
+async fn overtaken(
+    run: &Run<'_>,
+    contracts: &[Contract],
+    time: &SnapshotTime,
+    own: &SnapshotOrder,
+) -> Result<BTreeMap<String, String>> {
+    let mut overtaken = BTreeMap::new();
+    for contract in contracts {
+        let Some(table) = run.lake.tables.load(&contract.table()).await? else {
+            continue;
+        };
+        let newest = order::newest(run, &table, time).await?;
+        if let Some(newest) = newest.filter(|newest| newest > own) {
+            let reason = order::superseded(&contract.dataset, &newest);
+            overtaken.insert(contract.dataset.clone(), reason);
+        }
+    }
+    Ok(overtaken)
+}
+
+/// Why the table's deletions need to be confirmed, if they do.
+pub(super) fn too_many_deleted(planned: &Planned) -> Option<String> {
+    let (contract, merge) = (&planned.table.contract, &planned.merge);
+    merge.deletes_too_many(contract).then(|| {
+        format!(
+            "{} would lose {} of its {} rows, more than the share of {} that the contract allows \
+             (maximumDeletedShare)",
+            contract.dataset, merge.deleted, merge.living_before, contract.maximum_deleted_share
+        )
+    })
+}
+
+/// Reads every table to its end; where the source has new columns and a contract wants them, once more.
+async fn stage_all(
+    run: &Run<'_>,
+    mut contracts: Vec<Arc<Contract>>,
+    file: Option<&Path>,
+) -> Result<(Vec<Staged>, BTreeMap<String, u64>)> {
+    let mut drift: BTreeMap<String, Vec<Drift>> = BTreeMap::new();
+    loop {
+        let mut tables = Vec::new();
+        for contract in contracts {
+            tables.push(ToRead {
+                fields: run.fields(&contract.table_spec()).await?,
+                quarantine: Quarantine::open(run, &contract).await?,
+                contract,
+            });
+        }
+        let (mut staged, unclaimed) = stage(run, tables, file).await?;
+        let drifted = |table: &Staged| !table.staged.new_columns.is_empty();
+        if !staged.iter().any(drifted) {
+            for table in &mut staged {
+                let before = drift.remove(&table.contract.dataset).unwrap_or_default();
+                prepend(&before, &mut table.staged.outcome.drift);
+            }
+            return Ok((staged, unclaimed));
+        }
+        contracts = Vec::new();
+        for Staged {
+            contract, staged, ..
+        } in staged
+        {
+            if staged.new_columns.is_empty() {
+                contracts.push(contract);
+                continue;
+            }
+            drift.insert(contract.dataset.clone(), staged.outcome.drift);
+            contracts.push(evolved(run, &contract, staged.new_columns).await?);
+        }
+    }
+}
+
+/// A table that is to be read.
+struct ToRead {
+    contract: Arc<Contract>,
+    fields: Vec<TableField>,
+    quarantine: Quarantine,
+}
+
+/// What reading a table needs besides the database.
+struct Reading {
+    table: ToRead,
+    quarantine: (Vec<TableField>, Option<Partitioning>),
+    stamp: Stamp,
+    key: Option<PseudonymKey>,
+    staging: PathBuf,
+    bytes: u64,
+    put_at: i64,
+}
+
+async fn stage(
+    run: &Run<'_>,
+    tables: Vec<ToRead>,
+    file: Option<&Path>,
+) -> Result<(Vec<Staged>, BTreeMap<String, u64>)> {
+    let copy = match file {
+        Some(path) => LocalCopy::in_place(path.to_owned()),
+        None => run.lake.objects.fetch_version(&run.info).await?,
+    };
+    let contracts: Vec<Arc<Contract>> = tables.iter().map(|table| table.contract.clone()).collect();
+    let mut rules = Tables::open(run, &contracts).await?;
+    let mut readings: Vec<Reading> = Vec::new();
+    for table in tables {
+        let contract = &table.contract;
+        readings.push(Reading {
+            quarantine: table.quarantine.layout(),
+            stamp: run.stamp(&contract.version),
+            key: run.key(contract).await?,
+            staging: run.staging.subfolder(&contract.dataset)?,
+            bytes: run.info.size,
+            put_at: run.info.last_modified.timestamp_micros(),
+            table,
+        });
+    }
+    let uri = run.uri.clone();
+    blocking(move || {
+        let database = Database::open(copy.path())?;
+        let unclaimed = {
+            let contracts: Vec<&Contract> = contracts.iter().map(Arc::as_ref).collect();
+            database.unclaimed_tables(&contracts)?
+        };
+        let mut staged: Vec<Staged> = Vec::new();
+        for reading in readings {
+            staged.push(read(&database, reading, &mut rules, &uri)?);
+        }
+        // Rules over tables look at all of them as they will be.
+        for table in &mut staged {
+            rules.judge(&table.contract, &mut table.staged.outcome)?;
+        }
+        Ok((staged, unclaimed))
+    })
+    .await
+}
+
+/// Reads one table to its end and takes note of its rows for the tables that refer to them.
+fn read(database: &Database, reading: Reading, rules: &mut Tables, uri: &str) -> Result<Staged> {
+    let ToRead {
+        contract,
+        fields,
+        quarantine,
+    } = reading.table;
+    let survey = match contract.has_outlier_rule() {
+        true => Some(Survey::of(&mut database.table(&contract)?.1, &contract)?),
+        false => None,
+    };
+    let (source_rows, mut reader) = database.table(&contract)?;
+    let job = Job {
+        contract: &contract,
+        fields,
+        quarantine: reading.quarantine,
+        stamp: reading.stamp,
+        key: reading.key,
+        staging: reading.staging,
+        existing: Vec::new(),
+        bytes: reading.bytes,
+        put_at: reading.put_at,
+        references: rules.references(&contract)?,
+        survey,
+    };
+    let staged = ingest::run(&mut reader, &job)?;
+    drop(reader);
+    rules.stage(&job, &staged, uri);
+    if staged.outcome.received != source_rows {
+        return Err(Error::new(
+            ErrorKind::BadSource,
+            format!(
+                "the table of {} has {source_rows} rows by its own count, but {} were read: the database is \
+                 damaged; check it with PRAGMA integrity_check",
+                contract.dataset, staged.outcome.received
+            ),
+        ));
+    }
+    let fields = job.fields;
+    Ok(Staged {
+        contract,
+        fields,
+        quarantine,
+        staged,
+        source_rows,
+    })
+}
+
+/// Merges a staged table into the curated one as it is now.
+pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
+    let current = run.lake.tables.load(&table.contract.table()).await?;
+    let local = match &current {
+        Some(current) => {
+            run.lake
+                .fetch_table(current, &VersionRef::Current, None)
+                .await?
+        }
+        None => LocalFiles::default(),
+    };
+    let files: Vec<CurrentFile> = local
+        .iter()
+        .map(|(file, path)| CurrentFile {
+            path: path.to_owned(),
+            uri: file.uri.clone(),
+            partition: file.partition,
+        })
+        .collect();
+    let (contract, fields) = (table.contract.clone(), table.fields.clone());
+    let incoming = Incoming {
+        accepted: table.staged.accepted.clone(),
+        rejected: table.staged.rejected.clone(),
+        rejected_fields: table.quarantine.layout().0,
+    };
+    let stamp = run.stamp(&contract.version);
+    let staging = run
+        .staging
+        .subfolder(&format!("{}-merge", contract.dataset))?;
+    let counts = run.dry;
+    let (merge, totals) = blocking(move || {
+        // Taken as a whole: it keeps the files readable.
+        let local = local;
+        let merge = snapshot::merge(&contract, &fields, &files, &incoming, &stamp, &staging)?;
+        let totals = match counts {
+            true => Some(totals_of(&fields, &files, &merge)?),
+            false => None,
+        };
+        drop(local);
+        Ok((merge, totals))
+    })
+    .await?;
+    Ok(Planned {
+        table,
+        merge,
+        base: current.as_ref().and_then(Table::current_snapshot_id),
+        totals,
+    })
+}
+
+/// Rows and sums of a table before and after a merge.
+fn totals_of(
+    fields: &[TableField],
+    files: &[CurrentFile],
+    merge: &Merge,
+) -> Result<(Totals, Totals)> {
+    let before: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
+    let kept = files
+        .iter()
+        .filter(|file| !merge.remove.contains(&file.uri));
+    let added = merge.add.iter().map(|file| file.path.clone());
+    let after: Vec<PathBuf> = kept.map(|file| file.path.clone()).chain(added).collect();
+    Ok((
+        totals::of_files(fields, &before, None)?,
+        totals::of_files(fields, &after, None)?,
+    ))
+}
+
+impl Planned {
+    /// What the run record says of the dataset.
+    pub fn outcome(&self, snapshot_id: Option<i64>) -> DatasetOutcome {
+        let (merge, staged) = (&self.merge, &self.table.staged.outcome);
+        let compared = &merge.comparison;
+        DatasetOutcome {
+            inserted: merge.inserted,
+            updated: merge.updated,
+            unchanged: merge.unchanged,
+            deleted: merge.deleted,
+            held: merge.held,
+            deletions_withheld: merge.deletions_withheld,
+            repeated_removed: merge.repeated,
+            snapshot_id,
+            reconciliation: Some(Reconciliation {
+                source_rows: self.table.source_rows,
+                read_rows: staged.received,
+                table_rows: compared.found,
+                expected_rows: Some(compared.expected),
+                matches: compared.agrees() && self.table.source_rows == staged.received,
+            }),
+            ..staged.clone()
+        }
+    }
+}

@@ -42,8 +42,8 @@ pub struct ColumnProfile {
     /// personal, where a rule or a monitor asks.
     #[serde(default)]
     pub categories: Vec<Category>,
-    /// Whether `distinct` or a quantile is an estimate, because the object has more values than are
-    /// held in memory.
+    /// Whether a quantile is an estimate, because the object has more values than are held in memory.
+    /// In records of earlier versions `distinct` is one too.
     #[serde(default)]
     pub estimated: bool,
 }

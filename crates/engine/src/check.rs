@@ -12,14 +12,15 @@ pub mod tables;
 mod tests;
 mod value;
 
+use std::path::Path;
+
 use tarn_core::contract::{Check, Column, Contract, RowCheck, Rule, Unit};
 use tarn_core::run::CheckResult;
 use tarn_core::{Error, Result};
-use xxhash_rust::xxh3::Xxh3;
 
 use crate::batch::Batch;
 use crate::column::ColumnData;
-use crate::profile::Frequencies;
+use crate::profile::{Frequencies, Joined};
 use crate::render;
 
 pub(crate) use value::missing_rows;
@@ -42,7 +43,7 @@ struct Tally {
     /// Rows that broke it, or that a measure counts.
     rows: u64,
     /// For unique values that are counted and not rejected.
-    frequencies: Frequencies,
+    frequencies: Option<Frequencies>,
     /// Rows per stated value of a distribution.
     shares: Vec<u64>,
     /// The bounds of an outlier.
@@ -52,7 +53,8 @@ struct Tally {
 
 impl<'a> Checks<'a> {
     /// The rules of a contract. `references` holds the values that rows refer to, `survey` what a first
-    /// pass found where the contract asks for outliers.
+    /// pass found where the contract asks for outliers. What memory does not hold goes to files in
+    /// `folder`.
     ///
     /// # Errors
     /// `Internal` where one of them is missing.
@@ -60,6 +62,7 @@ impl<'a> Checks<'a> {
         contract: &'a Contract,
         references: &'a References,
         survey: Option<&Survey>,
+        folder: &Path,
     ) -> Result<Self> {
         let tallies = contract
             .rules
@@ -71,6 +74,11 @@ impl<'a> Checks<'a> {
                         let survey = survey.ok_or_else(|| unprepared(rule))?;
                         tally.fence = survey.fence(column, *method);
                         tally.estimated = survey.estimated(column);
+                    }
+                    (Check::Rows(RowCheck::Unique { key: false, .. }), _)
+                        if !rule.rejects_rows() =>
+                    {
+                        tally.frequencies = Some(Frequencies::new(folder));
                     }
                     (Check::Rows(RowCheck::Reference(to)), _) if !references.contains_key(to) => {
                         return Err(unprepared(rule));
@@ -102,9 +110,9 @@ impl<'a> Checks<'a> {
             .enumerate()
         {
             match &rule.check {
-                Check::Rows(RowCheck::Unique { columns, key }) => {
-                    if !key && !rule.rejects_rows() {
-                        count_values(self.contract, columns, batch, &mut tally.frequencies);
+                Check::Rows(RowCheck::Unique { columns, .. }) => {
+                    if let Some(frequencies) = &mut tally.frequencies {
+                        count_values(self.contract, columns, batch, frequencies)?;
                     }
                 }
                 Check::Rows(check) => {
@@ -138,10 +146,16 @@ impl<'a> Checks<'a> {
     /// [`tables::evaluate`].
     ///
     /// # Errors
-    /// `Internal` where the source did not say what a rule asks of it.
-    pub fn results(&self, facts: &Facts<'_>) -> Result<Vec<CheckResult>> {
+    /// `Internal` where the source did not say what a rule asks of it, `Storage` where what was put on
+    /// disk cannot be read.
+    pub fn results(mut self, facts: &Facts<'_>) -> Result<Vec<CheckResult>> {
         let mut results = Vec::new();
-        for (rule, tally) in self.contract.rules.iter().zip(&self.tallies) {
+        let tallies = std::mem::take(&mut self.tallies);
+        for (rule, mut tally) in self.contract.rules.iter().zip(tallies) {
+            if let Some(frequencies) = tally.frequencies.take() {
+                tally.rows = frequencies.finish()?.repeated();
+            }
+            let tally = &tally;
             results.push(match &rule.check {
                 Check::Rows(check) => self.of_rows(rule, check, tally, facts),
                 Check::Column(measure) => {
@@ -175,11 +189,6 @@ impl<'a> Checks<'a> {
             RowCheck::Unique { .. } if rule.rejects_rows() => {
                 (self.checked, rejected(&rule.id), false)
             }
-            RowCheck::Unique { .. } => (
-                self.checked,
-                tally.frequencies.repeated(),
-                tally.frequencies.estimated(),
-            ),
             _ => (self.checked, tally.rows, tally.estimated),
         };
         let value = match rule.threshold.unit {
@@ -336,10 +345,11 @@ pub(crate) fn count_values(
     columns: &[usize],
     batch: &Batch,
     frequencies: &mut Frequencies,
-) {
-    if let [only] = columns {
-        frequencies.add(&batch.columns[*only]);
-        return;
+) -> Result<()> {
+    if let [only] = columns
+        && !matches!(batch.columns[*only], ColumnData::List(_))
+    {
+        return frequencies.add(&batch.columns[*only]);
     }
     for row in 0..batch.rows() {
         if columns
@@ -348,22 +358,27 @@ pub(crate) fn count_values(
         {
             continue;
         }
-        let mut hasher = Xxh3::new();
+        let mut value = Joined::new();
         for &index in columns {
             match &batch.columns[index] {
-                ColumnData::Text(column) => hasher.update(column.get(row).unwrap_or_default()),
-                ColumnData::Int(column) => hasher.update(&column.values[row].to_le_bytes()),
-                ColumnData::Long(column) => hasher.update(&column.values[row].to_le_bytes()),
+                ColumnData::Text(column) => value.add(column.get(row).unwrap_or_default()),
+                ColumnData::Int(column) => value.add(&column.values[row].to_le_bytes()),
+                ColumnData::Long(column) => value.add(&column.values[row].to_le_bytes()),
+                ColumnData::Double(column) => {
+                    // Zero and minus zero are one value.
+                    value.add(&(column.values[row] + 0.0).to_bits().to_le_bytes());
+                }
                 data => {
                     let ty = &contract.columns[index].ty;
-                    hasher.update(render::value(data, row, ty).as_bytes());
+                    value.add(render::value(data, row, ty).as_bytes());
                 }
             }
             // No UTF-8 text holds this byte, so values cannot run into each other.
-            hasher.update(&[0xff]);
+            value.add(&[0xff]);
         }
-        frequencies.add_hash(hasher.digest());
+        frequencies.add_joined(&value)?;
     }
+    Ok(())
 }
 
 /// Characters of a value in a reason.

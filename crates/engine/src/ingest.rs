@@ -188,12 +188,12 @@ impl<'a> Sink<'a> {
 pub fn run(reader: &mut dyn Reader, job: &Job<'_>) -> Result<Staged> {
     let contract = job.contract;
     let mut sink = Sink::new(job)?;
-    let mut checks = Checks::new(contract, &job.references, job.survey.as_ref())?;
-    let mut profiler = Profiler::new(contract, contract.measures());
+    let mut checks = Checks::new(contract, &job.references, job.survey.as_ref(), &job.staging)?;
+    let mut profiler = Profiler::new(contract, contract.measures(), &job.staging);
     let imputer = Imputer::new(contract)?;
     let mut filters = Filters::new(job, reader)?;
     while let Some(mut batch) = reader.next_batch()? {
-        profiler.add(&batch);
+        profiler.add(&batch)?;
         imputer.apply(&mut batch);
         checks.apply(&mut batch)?;
         sink.protector.apply(&mut batch)?;
@@ -204,15 +204,16 @@ pub fn run(reader: &mut dyn Reader, job: &Job<'_>) -> Result<Staged> {
     (sink.outcome.drift, sink.new_columns) =
         drift::decide(contract, reader.new_columns(), types, sink.outcome.received)?;
     sink.outcome.inserted = sink.outcome.accepted;
+    let profiled = profiler.finish()?;
     sink.outcome.checks = checks.results(&Facts {
         outcome: &sink.outcome,
-        profiler: &profiler,
+        profiled: &profiled,
         source_columns: reader.source_columns(),
         now: job.stamp.ingested_at,
         put_at: job.put_at,
     })?;
-    sink.outcome.profile = profiler.finish();
-    sink.outcome.partitions = profiler.partitions();
+    sink.outcome.profile = profiled.columns();
+    sink.outcome.partitions = profiled.partitions();
     sink.finish()
 }
 

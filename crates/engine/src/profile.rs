@@ -2,9 +2,13 @@
 
 mod frequencies;
 mod numbers;
+mod overflow;
 mod partitions;
 mod sample;
 
+use std::path::Path;
+
+use tarn_core::Result;
 use tarn_core::contract::{Column, Contract};
 use tarn_core::profile::{
     Category, ColumnProfile, Measures, PartitionProfiles, Quantile, is_blank, is_sentinel,
@@ -15,7 +19,8 @@ use crate::batch::Batch;
 use crate::column::ColumnData;
 use crate::render;
 
-pub use frequencies::{DISTINCT_LIMIT, Frequencies};
+pub(crate) use frequencies::Joined;
+pub use frequencies::{Counted, DISTINCT_LIMIT, Frequencies};
 pub use numbers::Numbers;
 use partitions::{Counts, Partitions, Split};
 pub use sample::{SAMPLE_LIMIT, Sample};
@@ -23,18 +28,24 @@ pub use sample::{SAMPLE_LIMIT, Sample};
 /// Measures every column of a contract over the rows it is shown.
 pub struct Profiler<'a> {
     contract: &'a Contract,
-    columns: Vec<ColumnProfiler>,
+    columns: Vec<ColumnProfiler<Frequencies>>,
     partitions: Option<Partitions>,
 }
 
-/// The measures of one column so far.
-#[derive(Default)]
-pub(crate) struct ColumnProfiler {
+/// What was measured of every column of a contract.
+pub struct Profiled<'a> {
+    contract: &'a Contract,
+    columns: Vec<ColumnProfiler<Counted>>,
+    partitions: Option<Partitions>,
+}
+
+/// The measures of one column.
+pub(crate) struct ColumnProfiler<F> {
     measures: Measures,
     rows: u64,
     missing: Counts,
     pub numbers: Numbers,
-    pub frequencies: Frequencies,
+    pub frequencies: F,
     pub sample: Sample,
 }
 
@@ -43,8 +54,8 @@ const CATEGORIES: usize = 100;
 
 impl<'a> Profiler<'a> {
     /// A profiler that measures of each column what is cheap, and what `measures` asks for, which has
-    /// one entry per column.
-    pub fn new(contract: &'a Contract, measures: Vec<Measures>) -> Self {
+    /// one entry per column. What memory does not hold goes to files in `folder`.
+    pub fn new(contract: &'a Contract, measures: Vec<Measures>, folder: &Path) -> Self {
         Profiler {
             contract,
             partitions: Partitions::new(contract),
@@ -52,21 +63,28 @@ impl<'a> Profiler<'a> {
                 .into_iter()
                 .map(|measures| ColumnProfiler {
                     measures,
-                    ..ColumnProfiler::default()
+                    rows: 0,
+                    missing: Counts::default(),
+                    numbers: Numbers::default(),
+                    frequencies: Frequencies::new(folder),
+                    sample: Sample::default(),
                 })
                 .collect(),
         }
     }
 
     /// Takes the rows of a batch into account.
-    pub fn add(&mut self, batch: &Batch) {
+    ///
+    /// # Errors
+    /// `Storage` where the disk takes no more.
+    pub fn add(&mut self, batch: &Batch) -> Result<()> {
         let mut partitions = self.partitions.as_mut();
         let split = partitions
             .as_mut()
             .map(|partitions| partitions.split(&batch.columns));
         let columns = self.contract.columns.iter().zip(&mut self.columns);
         for (index, ((column, profiler), data)) in columns.zip(&batch.columns).enumerate() {
-            profiler.add(&column.ty, data);
+            profiler.add(&column.ty, data)?;
             match (&split, &mut partitions) {
                 (Some(Split::One(place)), Some(partitions)) => {
                     let found = missing_of(data, NOBODY);
@@ -83,21 +101,46 @@ impl<'a> Profiler<'a> {
                 _ => profiler.missing.add(missing_of(data, NOBODY)),
             }
         }
+        Ok(())
     }
 
+    /// Ends the measures.
+    ///
+    /// # Errors
+    /// `Storage` where what was put on disk cannot be read.
+    pub fn finish(self) -> Result<Profiled<'a>> {
+        let columns = self.columns.into_iter().map(|column| {
+            Ok(ColumnProfiler {
+                measures: column.measures,
+                rows: column.rows,
+                missing: column.missing,
+                numbers: column.numbers,
+                frequencies: column.frequencies.finish()?,
+                sample: column.sample,
+            })
+        });
+        Ok(Profiled {
+            contract: self.contract,
+            columns: columns.collect::<Result<_>>()?,
+            partitions: self.partitions,
+        })
+    }
+}
+
+impl Profiled<'_> {
     /// What is missing by partition; None where the contract's table has none.
     pub fn partitions(&self) -> Option<PartitionProfiles> {
         let partitions = self.partitions.as_ref()?;
         Some(partitions.finish(self.contract))
     }
 
-    /// The measures of a column so far.
-    pub(crate) fn column(&self, index: usize) -> &ColumnProfiler {
+    /// The measures of a column.
+    pub(crate) fn column(&self, index: usize) -> &ColumnProfiler<Counted> {
         &self.columns[index]
     }
 
     /// How often each value of each column occurs, where it was asked for.
-    pub(crate) fn into_frequencies(self) -> Vec<Frequencies> {
+    pub(crate) fn into_frequencies(self) -> Vec<Counted> {
         self.columns
             .into_iter()
             .map(|column| column.frequencies)
@@ -105,29 +148,32 @@ impl<'a> Profiler<'a> {
     }
 
     /// The profile of each column.
-    pub fn finish(&self) -> Vec<ColumnProfile> {
+    pub fn columns(&self) -> Vec<ColumnProfile> {
         self.contract
             .columns
             .iter()
             .zip(&self.columns)
-            .map(|(column, profiler)| profiler.finish(column))
+            .map(|(column, measured)| measured.profile(column))
             .collect()
     }
 }
 
-impl ColumnProfiler {
-    fn add(&mut self, ty: &ColumnType, data: &ColumnData) {
+impl ColumnProfiler<Frequencies> {
+    fn add(&mut self, ty: &ColumnType, data: &ColumnData) -> Result<()> {
         self.rows += data.len() as u64;
         self.numbers.add(ty, data, self.measures.spread);
-        if self.measures.distinct || self.measures.frequencies {
-            self.frequencies.add(data);
-        }
         if !self.measures.quantiles.is_empty() {
             self.sample.add(ty, data);
         }
+        if self.measures.distinct || self.measures.frequencies {
+            self.frequencies.add(data)?;
+        }
+        Ok(())
     }
+}
 
-    fn finish(&self, column: &Column) -> ColumnProfile {
+impl ColumnProfiler<Counted> {
+    fn profile(&self, column: &Column) -> ColumnProfile {
         let counted = self.measures.distinct || self.measures.frequencies;
         let quantiles: Vec<Quantile> = self
             .measures
@@ -159,14 +205,13 @@ impl ColumnProfiler {
             } else {
                 Vec::new()
             },
-            estimated: (counted && self.frequencies.estimated())
-                || (!quantiles.is_empty() && self.sample.estimated()),
+            estimated: !quantiles.is_empty() && self.sample.estimated(),
             quantiles: if personal { Vec::new() } else { quantiles },
         }
     }
 
     fn categories(&self, ty: &ColumnType) -> Vec<Category> {
-        if self.frequencies.estimated() || self.frequencies.distinct() > CATEGORIES as u64 {
+        if self.frequencies.distinct() > CATEGORIES as u64 {
             return Vec::new();
         }
         let mut categories: Vec<Category> = self

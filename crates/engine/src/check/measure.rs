@@ -7,7 +7,7 @@ use tarn_core::{Error, Result};
 
 use super::{Tally, result, value, verdict};
 use crate::column::ColumnData;
-use crate::profile::Profiler;
+use crate::profile::Profiled;
 use crate::render;
 
 /// What is known of an object once it is read to its end.
@@ -15,7 +15,7 @@ pub struct Facts<'a> {
     /// Rows received, and rejected per rule.
     pub outcome: &'a DatasetOutcome,
     /// The values of its columns.
-    pub profiler: &'a Profiler<'a>,
+    pub profiled: &'a Profiled<'a>,
     /// Names of the source's columns, where it says so.
     pub source_columns: Option<Vec<String>>,
     /// When the run began, microseconds since 1970-01-01T00:00:00Z.
@@ -84,7 +84,7 @@ pub(super) fn of_column(
     facts: &Facts<'_>,
 ) -> CheckResult {
     let index = rule.column.unwrap_or_default();
-    let column = facts.profiler.column(index);
+    let column = facts.profiled.column(index);
     let (numbers, frequencies) = (&column.numbers, &column.frequencies);
     let some = |known: bool, value: f64| known.then_some(value);
     let (value, estimated) = match measure {
@@ -92,15 +92,10 @@ pub(super) fn of_column(
             let present = rows.saturating_sub(tally.rows);
             (some(rows > 0, 100.0 * present as f64 / rows as f64), false)
         }
-        ColumnMeasure::DistinctCount => {
-            (Some(frequencies.distinct() as f64), frequencies.estimated())
-        }
+        ColumnMeasure::DistinctCount => (Some(frequencies.distinct() as f64), false),
         ColumnMeasure::UniquenessRatio => {
             let ratio = frequencies.distinct() as f64 / frequencies.total() as f64;
-            (
-                some(frequencies.total() > 0, ratio.min(1.0)),
-                frequencies.estimated(),
-            )
+            (some(frequencies.total() > 0, ratio), false)
         }
         ColumnMeasure::Min => (numbers.min(), false),
         ColumnMeasure::Max => (numbers.max(), false),
@@ -108,10 +103,7 @@ pub(super) fn of_column(
         ColumnMeasure::StandardDeviation => (numbers.standard_deviation(), false),
         ColumnMeasure::Sum => (some(numbers.count() > 0, numbers.sum()), false),
         ColumnMeasure::Quantile(p) => (column.sample.quantile(*p), column.sample.estimated()),
-        ColumnMeasure::Entropy => (
-            some(frequencies.total() > 0, frequencies.entropy()),
-            frequencies.estimated(),
-        ),
+        ColumnMeasure::Entropy => (some(frequencies.total() > 0, frequencies.entropy()), false),
         ColumnMeasure::Distribution(shares) => {
             let total = tally.rows as f64;
             let named: u64 = tally.shares.iter().sum();

@@ -315,6 +315,50 @@ fn a_number_made_of_personal_values_is_judged_and_not_told() {
 }
 
 #[test]
+fn repeated_values_are_counted_exactly_beyond_what_memory_holds() {
+    let rows = |repeats: &[(usize, usize)]| -> String {
+        (0..300_000)
+            .map(|row| {
+                let value = repeats
+                    .iter()
+                    .find(|(at, _)| *at == row)
+                    .map_or(row, |(_, of)| *of);
+                format!("{{\"id\":{row},\"s\":\"key {value}\",\"n\":{value}}}\n")
+            })
+            .collect()
+    };
+    let unique = rows(&[]);
+    let repeating = rows(&[(299_999, 3), (200_000, 199_999)]);
+    let metric = "metric: duplicateValues, mustBe: 0, severity: warn";
+    for (column, keys) in [
+        ("n", format!("quality: [ {{ {metric} }} ]")),
+        ("s", format!("quality: [ {{ {metric} }} ]")),
+        (
+            "",
+            format!("quality: [ {{ {metric}, arguments: {{ properties: [s, n] }} }} ]"),
+        ),
+    ] {
+        for (rows, expected) in [(&unique, 0), (&repeating, 2)] {
+            let found = &judged(column, &keys, rows, "").checks[0];
+            assert_eq!(
+                (found.passed, found.failed, found.value, found.estimated),
+                (expected == 0, expected, Some(expected as f64), false),
+                "{column}"
+            );
+        }
+    }
+    for (kind, expected) in [("uniquenessRatio", 1.0), ("distinctCount", 300_000.0)] {
+        let keys = custom(&format!("kind: {kind}"), &format!("mustBe: {expected}"));
+        let found = &judged("n", &keys, &unique, "").checks[0];
+        assert_eq!(
+            (found.passed, found.value),
+            (true, Some(expected)),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
 fn a_broken_rule_of_severity_abort_stops_the_run_with_its_figures() {
     for (keys, text) in [
         (

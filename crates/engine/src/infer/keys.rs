@@ -52,7 +52,7 @@ pub(super) fn choose(
     let rows = measured.rows - measured.rejected.values().sum::<u64>();
     let tells_apart = |index: &usize| {
         let profile = &measured.columns[*index].profile;
-        profile.nulls == 0 && !profile.estimated && profile.distinct == Some(rows) && rows > 0
+        profile.nulls == 0 && profile.distinct == Some(rows) && rows > 0
     };
     let single: Vec<usize> = (0..contract.columns.len())
         .filter(|&index| can_be_key(&contract.columns[index].ty))
@@ -76,7 +76,6 @@ pub(super) fn choose(
         .iter()
         .all(|&index| measured.columns[index].profile.nulls == 0);
     let pair = complete
-        && !measured.together.estimated()
         && measured.together.total() == rows
         && measured.together.distinct() == rows
         && rows > 0;

@@ -11,7 +11,7 @@ use super::shape::Shape;
 use crate::batch::{Batch, Reader};
 use crate::check::{count_values, personal};
 use crate::column::{ColumnData, TextColumn};
-use crate::profile::{Frequencies, Profiler};
+use crate::profile::{Counted, Frequencies, Profiler};
 
 /// Texts that stand for no value are listed up to so many.
 const MISSING_LISTED: usize = 10;
@@ -27,14 +27,14 @@ pub(super) struct Measured {
     /// One per column.
     pub columns: Vec<MeasuredColumn>,
     /// How often the values of `together` occur, as one.
-    pub together: Frequencies,
+    pub together: Counted,
 }
 
 /// What was measured of a column.
 pub(super) struct MeasuredColumn {
     pub profile: ColumnProfile,
     pub texts: Texts,
-    pub frequencies: Frequencies,
+    pub frequencies: Counted,
 }
 
 /// Measures at least so many rows, if there are. `together` names columns that may be a key.
@@ -49,10 +49,12 @@ pub(super) fn measure(
         frequencies: true,
         ..Measures::default()
     };
-    let mut profiler = Profiler::new(contract, vec![measures; contract.columns.len()]);
+    let folder = std::env::temp_dir();
+    let measures = vec![measures; contract.columns.len()];
+    let mut profiler = Profiler::new(contract, measures, &folder);
     let mut watches: Vec<Watch> = vec![Watch::default(); contract.columns.len()];
     let (mut rows, mut rejected, mut partial) = (0, BTreeMap::new(), false);
-    let mut keys = Frequencies::default();
+    let mut keys = Frequencies::new(&folder);
     while let Some(batch) = reader.next_batch()? {
         if rows >= limit {
             partial = true;
@@ -63,13 +65,14 @@ pub(super) fn measure(
             *rejected.entry(row.rule.clone()).or_default() += 1;
         }
         if !together.is_empty() {
-            count_values(contract, together, &batch, &mut keys);
+            count_values(contract, together, &batch, &mut keys)?;
         }
-        profiler.add(&batch);
+        profiler.add(&batch)?;
         watch(&mut watches, &batch);
     }
-    let profiles = profiler.finish();
-    let frequencies = profiler.into_frequencies();
+    let profiled = profiler.finish()?;
+    let profiles = profiled.columns();
+    let frequencies = profiled.into_frequencies();
     let columns = profiles
         .into_iter()
         .zip(frequencies)
@@ -85,7 +88,7 @@ pub(super) fn measure(
         rejected,
         partial,
         columns,
-        together: keys,
+        together: keys.finish()?,
     })
 }
 

@@ -217,8 +217,7 @@ fn summary(column: &DraftColumn, evidence: &Evidence, values: u64) -> String {
     // Lists are not counted.
     let counted = values > 0 && column.ty != ColumnType::StringList;
     if let Some(distinct) = profile.distinct.filter(|_| counted) {
-        let about = if profile.estimated { "about " } else { "" };
-        text += &format!(", {about}{}", plural(distinct, "distinct value"));
+        text += &format!(", {}", plural(distinct, "distinct value"));
     }
     for (rows, what) in [
         (profile.blanks, "blank"),
@@ -396,7 +395,6 @@ fn uniqueness(
         )
         && values >= LEAST_VALUES
         && profile.nulls == 0
-        && !profile.estimated
         && profile.distinct == Some(values)
     {
         found.rules.push(ProposedRule {

@@ -44,11 +44,15 @@ fn batch(rows: &[(Option<i64>, Option<&str>)], interned: bool) -> Batch {
 }
 
 fn found(contract: &Contract, batches: &[Batch]) -> PartitionProfiles {
-    let mut profiler = Profiler::new(contract, vec![Measures::default(); 2]);
-    batches.iter().for_each(|batch| profiler.add(batch));
-    let found = profiler.partitions().unwrap();
+    let measures = vec![Measures::default(); 2];
+    let mut profiler = Profiler::new(contract, measures, &std::env::temp_dir());
+    batches
+        .iter()
+        .for_each(|batch| profiler.add(batch).unwrap());
+    let profiled = profiler.finish().unwrap();
+    let found = profiled.partitions().unwrap();
     // Every row and every missing value is in one of them.
-    for column in profiler.finish() {
+    for column in profiled.columns() {
         let sum = |of: &dyn Fn(&MissingCounts) -> u64| -> u64 {
             found
                 .partitions

@@ -10,6 +10,7 @@ use tarn_core::contract::{
 };
 use tarn_core::privacy::redacted;
 use tarn_core::run::{Drift, DriftKind};
+use tarn_core::schema::TableField;
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::batch::Rejected;
@@ -126,6 +127,15 @@ pub(crate) fn of_table_column(
     new_column(&declared.name, draft, Some(found), sample, Some(place), 0)
 }
 
+/// A column of a database's table whose values cannot be told.
+pub(crate) fn of_unreadable_column(table: &str, declared: &TableColumn, why: &Error) -> NewColumn {
+    let (found, place) = (
+        format!("nothing that can be read: {why}"),
+        format!("table {table}"),
+    );
+    new_column(&declared.name, None, Some(found), None, Some(place), 0)
+}
+
 fn new_column(
     name: &str,
     draft: Option<DraftColumn>,
@@ -226,13 +236,25 @@ impl TypeFaults {
     }
 }
 
+/// The name of an added column. Up to version 0.1.0 letters of other scripts were left out of names: a
+/// table that has such a column keeps it.
+fn name_in_table(name: String, source_name: &str, fields: &[TableField]) -> String {
+    let has = |name: &str| fields.iter().any(|field| field.field.name == name);
+    let former = snake_case(&source_name.replace(|c: char| !c.is_ascii(), " "));
+    match !has(&name) && has(&former) {
+        true => former,
+        false => name,
+    }
+}
+
 /// What an object's drift comes to, by the contract's choice: what the run record says, and the
-/// columns to be added to the table.
+/// columns to be added to the table, which has `fields` now.
 ///
 /// # Errors
 /// `BadSource` with every difference, where the contract says that the run is to fail.
 pub(crate) fn decide(
     contract: &Contract,
+    fields: &[TableField],
     mut new: Vec<NewColumn>,
     types: TypeFaults,
     received: u64,
@@ -272,7 +294,8 @@ pub(crate) fn decide(
             .into_iter()
             .filter(|new| new.drift.personal.is_none())
             .filter_map(|new| new.column);
-        for column in addable {
+        for mut column in addable {
+            column.name = name_in_table(column.name, &column.source_name, fields);
             let taken = contract.column(&column.name).is_some()
                 || column.name.starts_with('_')
                 || added.iter().any(|other| other.name == column.name);
@@ -282,4 +305,38 @@ pub(crate) fn decide(
         }
     }
     Ok((drifts, added))
+}
+
+#[cfg(test)]
+mod tests {
+    use tarn_core::schema::Field;
+
+    use super::*;
+
+    #[test]
+    fn a_table_keeps_the_name_that_a_column_was_given_before() {
+        let fields = |names: &[&str]| -> Vec<TableField> {
+            (1..)
+                .zip(names)
+                .map(|(id, name)| TableField {
+                    field: Field {
+                        name: (*name).to_owned(),
+                        ty: tarn_core::schema::ColumnType::String,
+                        required: false,
+                        doc: String::new(),
+                    },
+                    id,
+                    element_id: None,
+                })
+                .collect()
+        };
+        for (table, expected) in [
+            (&["id"][..], "grosse"),
+            (&["id", "gr_e"], "gr_e"),
+            (&["id", "gr_e", "grosse"], "grosse"),
+        ] {
+            let found = name_in_table(snake_case("Größe"), "Größe", &fields(table));
+            assert_eq!(found, expected, "{table:?}");
+        }
+    }
 }

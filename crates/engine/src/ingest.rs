@@ -201,8 +201,13 @@ pub fn run(reader: &mut dyn Reader, job: &Job<'_>) -> Result<Staged> {
     }
     filters.finish(&mut sink)?;
     let types = std::mem::take(&mut sink.types);
-    (sink.outcome.drift, sink.new_columns) =
-        drift::decide(contract, reader.new_columns(), types, sink.outcome.received)?;
+    (sink.outcome.drift, sink.new_columns) = drift::decide(
+        contract,
+        &job.fields,
+        reader.new_columns(),
+        types,
+        sink.outcome.received,
+    )?;
     sink.outcome.inserted = sink.outcome.accepted;
     let profiled = profiler.finish()?;
     sink.outcome.checks = checks.results(&Facts {

@@ -7,6 +7,7 @@ mod diff;
 mod draft;
 mod key_pattern;
 pub mod kinds;
+mod name;
 mod natural;
 mod page;
 mod parse;
@@ -26,8 +27,9 @@ pub use check::{
 };
 pub use diagnostic::Diagnostic;
 pub use diff::{Change, Diff, Direction, Impact, Party, diff, outline};
-pub use draft::{Draft, DraftColumn, snake_case};
+pub use draft::{Draft, DraftColumn};
 pub use key_pattern::KeyPattern;
+pub use name::{Names, snake_case};
 pub use natural::{ACCESS_LOG, NaturalColumn, SOCIAL_POSTS, natural_columns};
 pub use page::{Reader, pages};
 pub use parse::{EXTENSION, load_dir, load_texts, parse_file, parse_str};

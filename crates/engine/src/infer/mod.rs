@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 use tarn_core::contract::propose::{Declared, Evidence, propose};
-use tarn_core::contract::{Contract, Draft, DraftColumn, Format, parse_str};
+use tarn_core::contract::{Contract, Draft, DraftColumn, Format, Names, parse_str, snake_case};
 use tarn_core::quality::text::{count, plural};
 use tarn_core::{Error, ErrorKind, Result};
 
@@ -163,11 +163,27 @@ fn of_lines(path: &Path, mut draft: Draft, limit: u64) -> Result<Draft> {
 
 fn database(path: &Path, source: &str, limit: u64) -> Result<Vec<Draft>> {
     let database = Database::open(path)?;
+    let names = database.tables()?;
     let mut tables = Vec::new();
-    for name in database.tables()? {
-        let declared = database.columns(&name)?;
+    let datasets = Names::in_snake_case(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    for (name, dataset) in names.iter().zip(datasets) {
+        let mut notes = Vec::new();
+        let wished = snake_case(name);
+        if dataset != wished {
+            notes.push(format!(
+                "Decide: the dataset of another table is named {wished} already."
+            ));
+        }
+        let mut declared = database.columns(name)?;
+        declared.retain(|column| {
+            let fault = database.why_unreadable(name, column, limit);
+            if let Some(fault) = &fault {
+                notes.push(format!("Left out: {}: {fault}.", column.name));
+            }
+            fault.is_none()
+        });
         let mut seen = vec![Seen::default(); declared.len()];
-        database.scan(&name, &declared, limit, |index, value| {
+        database.scan(name, &declared, limit, |index, value| {
             seen[index].add_stored(value);
         })?;
         let columns: Vec<DraftColumn> = declared
@@ -179,19 +195,19 @@ fn database(path: &Path, source: &str, limit: u64) -> Result<Vec<Draft>> {
             continue;
         }
         let draft = Draft {
-            dataset: name.clone(),
+            dataset,
             format: Format::Sqlite,
             source_table: Some(name.clone()),
             key_folder: format!("raw/{source}/database"),
-            notes: Vec::new(),
+            notes,
             columns,
         };
-        tables.push(table(&database, draft, &name, declared, limit)?);
+        tables.push(table(&database, draft, name, declared, limit)?);
     }
     if tables.is_empty() {
         return Err(Error::new(
             ErrorKind::BadSource,
-            "the database has no tables",
+            "the database has no tables with columns that the lake could hold",
         ));
     }
     Ok(keys::proposed(tables))

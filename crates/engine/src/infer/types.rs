@@ -353,6 +353,7 @@ mod tests {
             declared: declared.to_owned(),
             key: 0,
             required: false,
+            computed: false,
         }
     }
 

@@ -8,9 +8,7 @@ use serde_json::Value;
 use tarn_core::contract::{Contract, Format};
 use tarn_core::{Error, ErrorKind, Result};
 
-use super::{archive, bytes};
-
-const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
+use super::{archive, bytes, sqlite};
 
 /// Bytes of text that are looked at.
 const HEAD_BYTES: usize = 256 * 1024;
@@ -32,9 +30,15 @@ pub fn sniff(path: &Path, contracts: &[&Contract]) -> Result<Option<Format>> {
     };
     let mut magic = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(SQLITE_MAGIC.len() as u64).read_to_end(&mut magic))
+        .and_then(|file| {
+            file.take(sqlite::MAGIC.len() as u64)
+                .read_to_end(&mut magic)
+        })
         .map_err(unreadable)?;
-    if magic == SQLITE_MAGIC {
+    // A database that was encrypted is one all the same: its reader says what to do.
+    if magic == sqlite::MAGIC
+        || is_named_like_a_database(path) && sqlite::looks_encrypted(path).map_err(unreadable)?
+    {
         return Ok(Some(Format::Sqlite));
     }
     let head = match text_head(path) {
@@ -44,6 +48,15 @@ pub fn sniff(path: &Path, contracts: &[&Contract]) -> Result<Option<Format>> {
         Err(error) => return Err(error),
     };
     Ok(format_of_text(&head, contracts))
+}
+
+fn is_named_like_a_database(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| {
+        ["sqlite", "sqlite3", "db", "db3", "s3db", "sl3"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(extension))
+    })
 }
 
 /// The first bytes of the text of a plain or gzip file, without a byte-order mark.

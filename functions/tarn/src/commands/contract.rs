@@ -95,13 +95,28 @@ pub fn infer(args: &InferArgs, terminal: &Terminal) -> Result<ExitCode> {
         move |error: std::io::Error| Error::new(ErrorKind::BadRequest, text).with_source(error)
     };
     std::fs::create_dir_all(folder).map_err(unwritable(folder))?;
+    let mut kept = 0;
     for draft in &drafts {
         let path = folder.join(format!("{}{EXTENSION}", snake_case(&draft.dataset)));
         // A draft must not replace what somebody has finished.
-        let mut file = std::fs::File::create_new(&path).map_err(unwritable(&path))?;
+        let mut file = match std::fs::File::create_new(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                terminal.fail(&format!("{} is there already, and stays", shown(&path)));
+                kept += 1;
+                continue;
+            }
+            file => file.map_err(unwritable(&path))?,
+        };
         std::io::Write::write_all(&mut file, draft.to_yaml().as_bytes())
             .map_err(unwritable(&path))?;
         terminal.line(shown(&path))?;
+    }
+    if kept > 0 {
+        terminal.note(&format!(
+            "{} not written; remove the files, or name another folder",
+            plural(kept, "draft")
+        ));
+        return Ok(ExitCode::FAILURE);
     }
     terminal.note("Read the drafts, decide what their comments ask, then: tarn contract lint");
     Ok(ExitCode::SUCCESS)

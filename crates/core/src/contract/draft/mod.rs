@@ -2,8 +2,7 @@
 
 mod yaml;
 
-use std::collections::HashSet;
-
+use super::name::{Names, snake_case};
 use super::natural::personal as natural_personal;
 use super::propose::names::Identifies;
 use super::propose::{Asks, Proposals, ProposedRule};
@@ -176,14 +175,14 @@ impl Draft {
     /// which are left out.
     fn usable_columns<'a>(&'a self, lines: &mut Lines) -> Vec<Named<'a>> {
         let natural = natural_columns(self.format);
-        let mut taken = HashSet::new();
+        let mut names = Names::default();
         let mut columns = Vec::new();
         for column in &self.columns {
             if let Some(natural) = natural {
                 if natural
                     .iter()
                     .any(|known| known.name == column.name && known.ty == column.ty)
-                    && taken.insert(column.name.clone())
+                    && names.take(&column.name) == column.name
                 {
                     columns.push(Named {
                         column,
@@ -214,16 +213,14 @@ impl Draft {
             }
             let mut notes = Vec::new();
             let wished = snake_case(&column.name);
-            let mut name = wished.clone();
-            let mut number = 2;
-            while !taken.insert(name.clone()) {
-                name = format!("{wished}_{number}");
-                number += 1;
-            }
+            let name = names.take(&wished);
             if name != wished {
                 notes.push(format!("Decide: another column is named {wished} already."));
             } else if !column.name.is_ascii() {
-                notes.push("Decide: choose a name in ASCII letters.".to_owned());
+                notes.push(format!(
+                    "Decide: named after '{}', in ASCII letters.",
+                    column.name
+                ));
             }
             if column.primary_key && !can_be_key(column) {
                 notes.push(format!(
@@ -434,45 +431,6 @@ fn encoding(ty: &ColumnType, encoding: Encoding) -> Option<String> {
         (Encoding::EpochMillis, ColumnType::Timestamp) => Some("epochMillis".to_owned()),
         (Encoding::ZeroOne, ColumnType::Boolean) => Some("zeroOne".to_owned()),
         _ => None,
-    }
-}
-
-/// A name in lower_snake_case that begins with a letter: words are split at capitals and at
-/// whatever is no letter or digit of ASCII.
-///
-/// ```
-/// use tarn_core::contract::snake_case;
-/// assert_eq!(snake_case("InvoiceLineId"), "invoice_line_id");
-/// assert_eq!(snake_case("HTTPStatus (%)"), "http_status");
-/// assert_eq!(snake_case("2nd name"), "c_2nd_name");
-/// ```
-pub fn snake_case(name: &str) -> String {
-    let characters: Vec<char> = name.chars().collect();
-    let mut snake = String::new();
-    for (index, &c) in characters.iter().enumerate() {
-        if !c.is_ascii_alphanumeric() {
-            if !snake.ends_with('_') && !snake.is_empty() {
-                snake.push('_');
-            }
-            continue;
-        }
-        let before = index.checked_sub(1).and_then(|at| characters.get(at));
-        let starts_word = c.is_ascii_uppercase()
-            && (before.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-                || (before.is_some_and(char::is_ascii_uppercase)
-                    && characters
-                        .get(index + 1)
-                        .is_some_and(char::is_ascii_lowercase)));
-        if starts_word && !snake.ends_with('_') {
-            snake.push('_');
-        }
-        snake.push(c.to_ascii_lowercase());
-    }
-    let snake = snake.trim_end_matches('_');
-    match snake.chars().next() {
-        None => "unnamed".to_owned(),
-        Some(first) if first.is_ascii_digit() => format!("c_{snake}"),
-        Some(_) => snake.to_owned(),
     }
 }
 

@@ -195,7 +195,7 @@ pub(super) fn name_fault(name: &str, what: &str, at: Place, faults: &mut Faults)
             format!("{what} name '{name}' is not lower_snake_case"),
             format!(
                 "write '{}'; the name at the source can differ",
-                crate::contract::draft::snake_case(name)
+                crate::contract::name::snake_case(name)
             ),
         );
     }

@@ -8,7 +8,7 @@ use tarn_core::schema::ColumnType;
 use crate::batch::{Batch, Reader, Rejected};
 use crate::column::ColumnData;
 use crate::drift::{self, NewColumn};
-use crate::source::sqlite::cursor::{Cursor, Stored};
+use crate::source::sqlite::cursor::Stored;
 use crate::source::sqlite::rows::Rows;
 use crate::source::sqlite::{Database, TableColumn, quoted, source_error};
 use crate::source::value::{Decoder, Scalar};
@@ -51,18 +51,22 @@ impl<'a> TableReader<'a> {
         let list: Vec<String> = wanted.iter().map(|name| quoted(name)).collect();
         let sql = format!("SELECT {} FROM {}", list.join(", "), quoted(table));
         let connection = &database.connection;
-        let with_rowid = format!("SELECT {}, _rowid_ FROM {}", list.join(", "), quoted(table));
         // Tables made WITHOUT ROWID have none.
-        let (rows, rowid) = if Cursor::open(connection, &with_rowid).is_err() {
-            (Rows::of_query(connection, sql), None)
-        } else if let Some(column) = alias {
-            // Each value that is not asked for twice saves a tenth of a narrow row's time.
-            let name = contract.columns[column].source_name.as_str();
-            let rows = Rows::of_table(connection, table, &wanted, Some(name), sql);
-            (rows, Some(column))
-        } else {
-            let rows = Rows::of_table(connection, table, &wanted, None, with_rowid);
-            (rows, Some(wanted.len()))
+        let (rows, rowid) = match database.rowid_name(table, columns) {
+            None => (Rows::of_query(connection, sql), None),
+            Some(rowid) => match alias {
+                // Each value that is not asked for twice saves a tenth of a narrow row's time.
+                Some(column) => {
+                    let name = contract.columns[column].source_name.as_str();
+                    let rows = Rows::of_table(connection, table, &wanted, Some(name), sql);
+                    (rows, Some(column))
+                }
+                None => {
+                    let sql = format!("SELECT {}, {rowid} FROM {}", list.join(", "), quoted(table));
+                    let rows = Rows::of_table(connection, table, &wanted, None, sql);
+                    (rows, Some(wanted.len()))
+                }
+            },
         };
         let rows = rows.map_err(source_error)?;
         let decoders = contract

@@ -19,6 +19,7 @@ mod lambda;
 mod layers;
 mod memory;
 mod missing;
+mod older;
 mod quality;
 mod readers;
 mod replay;

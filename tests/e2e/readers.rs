@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::lake::{Lake, root};
 
 /// What pyiceberg finds in a table: rows, and per column the nulls and, for numbers, the sum.
-fn pyiceberg(requests: &Value) -> Value {
+pub fn pyiceberg(requests: &Value) -> Value {
     let python = std::env::var("TARN_PYTHON")
         .expect("run cargo xtask test: it names a Python with pyiceberg");
     let output = Command::new(python)
@@ -24,7 +24,7 @@ fn pyiceberg(requests: &Value) -> Value {
 }
 
 /// The same by `tarn query`.
-fn own(lake: &Lake, table: &str, version: u64) -> Value {
+pub fn own(lake: &Lake, table: &str, version: u64) -> Value {
     let schema = lake.ok(&[
         "query",
         "--as-of",

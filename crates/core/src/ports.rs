@@ -53,10 +53,22 @@ pub enum Original {
 /// Object storage.
 #[async_trait]
 pub trait Objects: Send + Sync {
-    /// A URI for people and for table metadata: `s3://bucket/key` or `file:///…/key`.
+    /// The URI that rows and table metadata name the object by: `s3://bucket/key` or `file:///…/key`.
     fn uri(&self, key: &str) -> String;
 
-    /// The key behind a URI of this store; None for a URI of another store.
+    /// The URI at which another program finds the object now. A folder that was moved is named in its
+    /// records by the place where it was until they are rewritten.
+    fn location(&self, key: &str) -> String {
+        self.uri(key)
+    }
+
+    /// Every URI by which rows may name the object: that of [`Objects::uri`] first, then those of the
+    /// places where the store was before.
+    fn uris(&self, key: &str) -> Vec<String> {
+        vec![self.uri(key)]
+    }
+
+    /// The key behind a URI of this store, whichever of its URIs it is; None for a URI of another store.
     fn key_of(&self, uri: &str) -> Option<String>;
 
     /// Size, version and time. `NotFound` where there is none.

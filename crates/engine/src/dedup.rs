@@ -25,9 +25,9 @@ pub struct ExistingFile {
     pub day: i32,
     /// Its rows.
     pub rows: u64,
-    /// The object under ingest, where rows of it may be in the file: they are about to be replaced, and
-    /// nothing repeats them.
-    pub own: Option<String>,
+    /// The URIs of the object under ingest, where rows of it may be in the file: they are about to be
+    /// replaced, and nothing repeats them.
+    pub own: Vec<String>,
 }
 
 /// A set of hashes that answers "certainly new" or "perhaps seen" in one cache line.
@@ -213,7 +213,7 @@ impl Deduplicator {
         }
         for file in &self.existing {
             if days.iter().any(|&day| self.near(day, file.day)) {
-                scan::texts_of_file(&file.path, &self.column, file.own.as_deref(), &mut |id| {
+                scan::texts_of_file(&file.path, &self.column, &file.own, &mut |id| {
                     if let Some(days) = known.get_mut(&xxh3_128_with_seed(id, self.seed)) {
                         days.push(file.day);
                     }
@@ -256,8 +256,7 @@ impl Deduplicator {
         for index in near {
             let (seed, bloom) = (self.seed, &mut self.bloom);
             let file = &self.existing[index];
-            let own = file.own.as_deref();
-            scan::texts_of_file(&file.path, &self.column, own, &mut |id| {
+            scan::texts_of_file(&file.path, &self.column, &file.own, &mut |id| {
                 bloom.insert(xxh3_128_with_seed(id, seed));
             })?;
         }

@@ -2,19 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use polars::prelude::{PolarsError, col, lit};
-use tarn_core::schema::{Partitioning, TableField, system};
+use polars::prelude::PolarsError;
+use tarn_core::schema::{Partitioning, TableField};
 use tarn_core::{Error, Result};
 
 use crate::frame;
 use crate::parquet::{ParquetFile, PartitionedWriter, WriterOptions};
 use crate::scan;
 
-/// The rows of a file that did not come from the object at `uri`, as new files in `staging`.
+/// The rows of a file that did not come from the object with these URIs, as new files in `staging`.
 pub fn without_source(
     fields: &[TableField],
     file: &Path,
-    uri: &str,
+    uris: &[String],
     partitioning: Option<&Partitioning>,
     staging: &Path,
 ) -> Result<Vec<ParquetFile>> {
@@ -22,7 +22,7 @@ pub fn without_source(
         Error::internal(format!("{} cannot be rewritten", file.display())).with_source(error)
     };
     let rest = scan::table(fields, &[PathBuf::from(file)])?
-        .filter(col(system::SOURCE_URI).neq(lit(uri)))
+        .filter(scan::is_of_object(uris).not())
         .collect()
         .map_err(failed)?;
     let mut writer = PartitionedWriter::new(

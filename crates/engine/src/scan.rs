@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use polars::io::{HiveOptions, SerReader};
 use polars::prelude::{
-    Column, DataFrame, DataType, IntoLazy, LazyFrame, ParquetOptions, PlRefPath, PlSmallStr,
-    PolarsError, ScanSources, SchemaRef, TimeUnit, TimeZone,
+    Column, DataFrame, DataType, Expr, IntoLazy, LazyFrame, ParquetOptions, PlRefPath, PlSmallStr,
+    PolarsError, ScanSources, SchemaRef, TimeUnit, TimeZone, col, lit,
 };
 use polars_io::parquet::read::ParquetReader;
 use polars_plan::dsl::{
@@ -115,12 +115,18 @@ pub fn table(fields: &[TableField], files: &[PathBuf]) -> Result<LazyFrame> {
     Ok(plan.build().into())
 }
 
+/// Whether a row came from the object with these URIs.
+pub(crate) fn is_of_object(uris: &[String]) -> Expr {
+    let is = |uri: &String| col(system::SOURCE_URI).eq(lit(uri.as_str()));
+    uris.iter().map(is).reduce(Expr::or).unwrap_or(lit(false))
+}
+
 /// Calls `each` with every value, as text, of one column of one file, a slice of rows in memory at a time.
-/// Rows of the source object `without` are left out.
+/// Rows of the source object with the URIs `without` are left out.
 pub fn texts_of_file(
     path: &Path,
     column: &str,
-    without: Option<&str>,
+    without: &[String],
     each: &mut dyn FnMut(&[u8]),
 ) -> Result<()> {
     const SLICE: usize = 128 * 1024;
@@ -135,7 +141,9 @@ pub fn texts_of_file(
         Ok(ParquetReader::new(file))
     };
     let mut columns = vec![column.to_owned()];
-    columns.extend(without.map(|_| system::SOURCE_URI.to_owned()));
+    if !without.is_empty() {
+        columns.push(system::SOURCE_URI.to_owned());
+    }
     let rows = open()?.num_rows().map_err(unreadable(path))?;
     let mut begin = 0;
     while begin < rows {
@@ -148,15 +156,15 @@ pub fn texts_of_file(
         let texts = frame.column(column).map_err(unreadable(path))?;
         let texts = texts.cast(&DataType::String).map_err(unreadable(path))?;
         let texts = texts.str().map_err(unreadable(path))?.iter();
-        match without {
-            None => texts.flatten().for_each(|text| each(text.as_bytes())),
-            Some(own) => {
-                let sources = frame.column(system::SOURCE_URI).map_err(unreadable(path))?;
-                let sources = sources.str().map_err(unreadable(path))?.iter();
-                for (text, source) in texts.zip(sources) {
-                    if let (Some(text), true) = (text, source != Some(own)) {
-                        each(text.as_bytes());
-                    }
+        if without.is_empty() {
+            texts.flatten().for_each(|text| each(text.as_bytes()));
+        } else {
+            let sources = frame.column(system::SOURCE_URI).map_err(unreadable(path))?;
+            let sources = sources.str().map_err(unreadable(path))?.iter();
+            for (text, source) in texts.zip(sources) {
+                let own = source.is_some_and(|source| without.iter().any(|uri| uri == source));
+                if let (Some(text), false) = (text, own) {
+                    each(text.as_bytes());
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use polars::prelude::{PolarsError, col, lit};
+use polars::prelude::{PolarsError, col};
 use tarn_core::schema::{ColumnType, TableField, system};
 use tarn_core::{Error, Result};
 
@@ -29,12 +29,13 @@ fn failed(error: PolarsError) -> Error {
     Error::internal("the rows of a table cannot be summed up").with_source(error)
 }
 
-/// The totals of files: of all rows that exist at their source, or of those of one source object.
+/// The totals of files: of all rows that exist at their source, or of those of one source object, by
+/// any of its URIs.
 /// System columns are not summed. One file is in memory at a time.
 pub fn of_files(
     fields: &[TableField],
     files: &[PathBuf],
-    source_uri: Option<&str>,
+    source_uris: Option<&[String]>,
 ) -> Result<Totals> {
     let numeric: Vec<TableField> = fields
         .iter()
@@ -45,8 +46,8 @@ pub fn of_files(
     let mut totals = Totals::default();
     for file in files {
         let mut rows = scan::table(fields, std::slice::from_ref(file))?;
-        if let Some(uri) = source_uri {
-            rows = rows.filter(col(system::SOURCE_URI).eq(lit(uri)));
+        if let Some(uris) = source_uris {
+            rows = rows.filter(scan::is_of_object(uris));
         } else if has(system::DELETED_AT) {
             rows = rows.filter(col(system::DELETED_AT).is_null());
         }

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::failure::sqlite_error;
+use crate::frozen;
 
 /// The state file's name under `.tarn`.
 pub(crate) const FILE: &str = "lake.sqlite";
@@ -18,10 +19,17 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections that are kept open for reuse, at most so many of each durability.
 const KEPT_CONNECTIONS: usize = 8;
 
-/// The schema's version, kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 2;
+/// What each version of the schema adds to the one before. The version is kept in SQLite's
+/// `user_version`.
+const STEPS: [&str; 3] = [FIRST, FEEDBACK, ROOTS];
 
-const SCHEMA: &str = "
+/// The version that this program writes.
+const SCHEMA_VERSION: i64 = STEPS.len() as i64;
+
+/// The first version that knows where the lake was recorded.
+pub(crate) const WITH_ROOTS: i64 = 3;
+
+const FIRST: &str = "
 CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO counter VALUES('sequencer', 0);
 CREATE TABLE object(
@@ -38,11 +46,15 @@ CREATE INDEX ledger_run_by_start ON ledger_run(started_at_us, run_id);
 CREATE TABLE ledger_state(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
-/// What version 2 added.
 const FEEDBACK: &str = "
 CREATE TABLE ledger_feedback(
     anomaly TEXT NOT NULL, at_us INTEGER NOT NULL, record TEXT NOT NULL, PRIMARY KEY(anomaly, at_us)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// The places that rows and metadata name the lake's files by; see [`crate::roots`].
+const ROOTS: &str = "
+CREATE TABLE lake_root(path TEXT PRIMARY KEY, is_current INTEGER NOT NULL, since_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
 /// What a commit survives. A process that is killed never loses one.
@@ -64,28 +76,54 @@ pub(crate) struct Db {
     process: Mutex<Vec<Connection>>,
     /// Writers of this process queue here: SQLite's own waiting polls and is not fair.
     writer: Mutex<()>,
+    /// Whether nothing can be written, for example on a read-only mount.
+    read_only: bool,
+    version: i64,
 }
 
 impl Db {
-    /// Opens the state file and makes its tables where they are missing.
+    /// Opens the state file and makes its tables where they are missing. One that cannot be written is
+    /// read as it is.
     pub(crate) fn open(path: &Path) -> Result<Db> {
-        let db = Db {
+        let mut db = Db {
             path: path.to_owned(),
             power_cut: Mutex::default(),
             process: Mutex::default(),
             writer: Mutex::default(),
+            read_only: frozen::is_read_only(path),
+            version: SCHEMA_VERSION,
         };
+        if db.read_only {
+            db.version = db.read(user_version)?;
+            check_version(db.version)?;
+            return Ok(db);
+        }
         let connection = db.connect(Durability::PowerCut)?;
+        let found = user_version(&connection)?;
+        check_version(found)?;
         enter_wal_mode(&connection)?;
-        if user_version(&connection)? != SCHEMA_VERSION {
+        if found != SCHEMA_VERSION {
             migrate(&connection)?;
         }
         locked(&db.power_cut).push(connection);
         Ok(db)
     }
 
+    /// Whether nothing can be written.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// The version of the schema that the file has.
+    pub(crate) fn version(&self) -> i64 {
+        self.version
+    }
+
     /// Reads in one statement or more; each sees the newest commit.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        if self.read_only {
+            return frozen::read(&self.path, work);
+        }
         let connection = self.checkout(Durability::Process)?;
         let result = work(&connection);
         self.give_back(Durability::Process, connection);
@@ -99,6 +137,9 @@ impl Db {
         durability: Durability,
         work: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
+        if self.read_only {
+            return Err(frozen::refused(&self.path));
+        }
         let mut connection = self.checkout(durability)?;
         let _turn = locked(&self.writer);
         let transaction = connection
@@ -194,22 +235,35 @@ fn user_version(connection: &Connection) -> Result<i64> {
         .map_err(sqlite_error)
 }
 
+fn check_version(found: i64) -> Result<()> {
+    if (0..=SCHEMA_VERSION).contains(&found) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "the lake's state has version {found}, this program knows versions up to {SCHEMA_VERSION}; \
+             use a newer Tarn"
+        ),
+    ))
+}
+
 fn migrate(connection: &Connection) -> Result<()> {
     connection
         .execute_batch("BEGIN IMMEDIATE")
         .map_err(sqlite_error)?;
-    let result = user_version(connection).and_then(|found| match found {
-        // Another process was faster.
-        SCHEMA_VERSION => Ok(()),
-        found @ (0 | 1) => connection
-            .execute_batch(if found == 0 { SCHEMA } else { "" })
-            .and_then(|()| connection.execute_batch(FEEDBACK))
-            .and_then(|()| connection.pragma_update(None, "user_version", SCHEMA_VERSION))
-            .map_err(sqlite_error),
-        newer => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("the lake's state has version {newer}, this program knows {SCHEMA_VERSION}; use a newer Tarn"),
-        )),
+    // Another process may have been faster.
+    let result = user_version(connection).and_then(|found| {
+        check_version(found)?;
+        let missing = usize::try_from(found)
+            .ok()
+            .and_then(|found| STEPS.get(found..));
+        for step in missing.unwrap_or_default() {
+            connection.execute_batch(step).map_err(sqlite_error)?;
+        }
+        connection
+            .pragma_update(None, "user_version", SCHEMA_VERSION)
+            .map_err(sqlite_error)
     });
     let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
     connection.execute_batch(end).map_err(sqlite_error)?;
@@ -240,7 +294,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE);
         let old = Connection::open(&path).unwrap();
-        old.execute_batch(SCHEMA).unwrap();
+        old.execute_batch(FIRST).unwrap();
         old.execute("INSERT INTO ledger_state VALUES('a', 'b')", [])
             .unwrap();
         old.pragma_update(None, "user_version", 1).unwrap();

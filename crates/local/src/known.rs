@@ -84,10 +84,22 @@ impl Known {
     }
 }
 
-pub(crate) fn next_sequencer(transaction: &Transaction<'_>) -> Result<i64> {
+/// Takes the next number; only in a transaction.
+pub(crate) fn next_sequencer(transaction: &Connection) -> Result<i64> {
     transaction
         .query_row(
             "UPDATE counter SET value = value + 1 WHERE name = 'sequencer' RETURNING value",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(sqlite_error)
+}
+
+/// The number that would be next, where none can be taken.
+pub(crate) fn unused_sequencer(connection: &Connection) -> Result<i64> {
+    connection
+        .query_row(
+            "SELECT value + 1 FROM counter WHERE name = 'sequencer'",
             [],
             |row| row.get(0),
         )

@@ -16,15 +16,17 @@ mod catalog;
 mod db;
 mod failure;
 mod files;
+mod frozen;
 mod key;
 mod keys;
 mod known;
 mod ledger;
 mod lock;
 mod objects;
+mod roots;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use tarn_core::ports::{Catalog, Keys, Ledger, Objects};
@@ -37,6 +39,7 @@ use crate::keys::FileKeys;
 use crate::ledger::SqliteLedger;
 pub use crate::lock::IngestLock;
 use crate::objects::FolderObjects;
+use crate::roots::Roots;
 
 /// The folder of the lake's own state.
 pub(crate) const STATE: &str = ".tarn";
@@ -52,12 +55,18 @@ pub struct LocalLake {
 pub(crate) struct Store {
     /// Absolute, without symbolic links.
     pub(crate) root: PathBuf,
-    /// `root` as text, for URIs.
+    /// `root` as text.
     pub(crate) root_text: String,
+    roots: RwLock<Arc<Roots>>,
     pub(crate) db: Db,
 }
 
 impl Store {
+    /// The places that the lake's records name.
+    pub(crate) fn roots(&self) -> Arc<Roots> {
+        Arc::clone(&self.roots.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(crate) fn state(&self) -> PathBuf {
         self.root.join(STATE)
     }
@@ -121,13 +130,40 @@ impl LocalLake {
             ));
         };
         let db = Db::open(&root.join(STATE).join(db::FILE))?;
+        let roots = Roots::open(&db, &root_text)?;
         Ok(LocalLake {
             store: Arc::new(Store {
                 root,
                 root_text,
+                roots: RwLock::new(roots),
                 db,
             }),
         })
+    }
+
+    /// The place that rows and metadata of the lake name, where it is another than the lake's folder:
+    /// the lake was moved, copied or mounted elsewhere, and other programs cannot follow its metadata.
+    pub fn recorded_elsewhere(&self) -> Option<String> {
+        self.store.roots().recorded_elsewhere().map(str::to_owned)
+    }
+
+    /// Works as if [`LocalLake::record_here`] had been called, and keeps no memory of it.
+    pub fn assume_here(&self) {
+        self.set_roots(self.store.roots().recorded_here());
+    }
+
+    /// Lets rows and metadata that are written from now on name the lake's present folder.
+    ///
+    /// # Errors
+    /// `Storage` where the lake's state cannot be written.
+    pub fn record_here(&self) -> Result<()> {
+        self.set_roots(Roots::record_here(&self.store.db, &self.store.root_text)?);
+        Ok(())
+    }
+
+    fn set_roots(&self, roots: Arc<Roots>) {
+        let known = &self.store.roots;
+        *known.write().unwrap_or_else(PoisonError::into_inner) = roots;
     }
 
     /// The lake's folder, absolute.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use tarn_core::layout::RAW;
 use tarn_core::ports::{LocalCopy, ObjectInfo, Objects, Original, PutMode};
 use tarn_core::{Error, ErrorKind, Result};
@@ -24,7 +24,7 @@ use tarn_core::{Error, ErrorKind, Result};
 use crate::db::Durability;
 use crate::failure::{io_error, sqlite_error};
 use crate::files::{self, Stamp, Unfinished, blocking};
-use crate::known::{Known, counted_version, next_sequencer, now_ns};
+use crate::known::{Known, counted_version, next_sequencer, now_ns, unused_sequencer};
 use crate::{STATE, Store, key};
 
 /// A file whose time is younger than this could be changed again without a change of its time, so
@@ -113,11 +113,11 @@ impl FolderObjects {
             None
         };
         let settled = hash.is_none() || begin.saturating_sub(stamp.mtime_ns) > SETTLED_AFTER_NS;
-        self.store.db.write(Durability::Process, |transaction| {
+        let known = |connection: &Connection, next: fn(&Connection) -> Result<i64>| {
             if files::stamp(path)? != Some(stamp) {
                 return Ok(None);
             }
-            let former = Known::load(transaction, key)?;
+            let former = Known::load(connection, key)?;
             let known = match (former, hash) {
                 // Touched, copied or hashed again: the content is what it was.
                 (Some(former), Some(version)) if former.version == version => Known {
@@ -127,7 +127,7 @@ impl FolderObjects {
                 },
                 (Some(former), None) if former.proves(stamp) => former,
                 (_, hash) => {
-                    let sequencer = next_sequencer(transaction)?;
+                    let sequencer = next(connection)?;
                     let version = hash.unwrap_or_else(|| counted_version(sequencer, stamp));
                     Known {
                         stamp,
@@ -138,8 +138,18 @@ impl FolderObjects {
                     }
                 }
             };
-            known.save(transaction, key)?;
             Ok(Some(known))
+        };
+        let db = &self.store.db;
+        if db.is_read_only() {
+            return db.read(|connection| known(connection, unused_sequencer));
+        }
+        db.write(Durability::Process, |transaction| {
+            let known = known(transaction, next_sequencer)?;
+            if let Some(known) = &known {
+                known.save(transaction, key)?;
+            }
+            Ok(known)
         })
     }
 
@@ -494,16 +504,19 @@ fn keep(target: &Path, kept: &Path) -> io::Result<()> {
 impl Objects for FolderObjects {
     /// `file://` and the absolute path, with nothing encoded: readers of Iceberg tables open it so.
     fn uri(&self, key: &str) -> String {
-        format!("file://{}/{key}", self.store.root_text)
+        self.store.roots().uri(key)
+    }
+
+    fn location(&self, key: &str) -> String {
+        self.store.roots().location(key)
+    }
+
+    fn uris(&self, key: &str) -> Vec<String> {
+        self.store.roots().uris(key)
     }
 
     fn key_of(&self, uri: &str) -> Option<String> {
-        let path = uri.strip_prefix("file://")?;
-        let key = path
-            .strip_prefix(self.store.root_text.as_str())?
-            .strip_prefix('/')?;
-        key::check(key, self.store.root_text.len()).ok()?;
-        Some(key.to_owned())
+        self.store.roots().key_of(uri)
     }
 
     async fn head(&self, key: &str) -> Result<ObjectInfo> {
@@ -581,7 +594,7 @@ impl Objects for FolderObjects {
             ErrorKind::Unsupported,
             format!(
                 "a lake in a folder makes no presigned URLs; read {} itself",
-                self.uri(key)
+                self.location(key)
             ),
         ))
     }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use chrono::Utc;
 use iceberg::spec::{
     DataFile, FormatVersion, MAIN_BRANCH, Manifest, ManifestContentType, ManifestEntry,
-    ManifestFile, ManifestWriter, Operation, Snapshot, Summary, TableMetadata,
+    ManifestFile, ManifestWriter, Operation, PartitionSpec, SchemaRef, Snapshot, Summary,
+    TableMetadata,
 };
 use tarn_core::schema::{PartitionValue, TableName};
 use tarn_core::{Error, ErrorKind, Result};
@@ -299,7 +300,7 @@ impl Commit<'_> {
         let properties = self.properties()?;
         let built = metadata
             .clone()
-            .into_builder(Some(table.metadata_location().to_owned()))
+            .into_builder(Some(table.pointer.metadata_location.clone()))
             .set_branch_snapshot(snapshot, MAIN_BRANCH)
             .and_then(|builder| builder.set_properties(properties))
             .and_then(|builder| builder.build())
@@ -313,7 +314,7 @@ impl Commit<'_> {
             .metadata
             .as_ref()
             .clone()
-            .into_builder(Some(table.metadata_location().to_owned()))
+            .into_builder(Some(table.pointer.metadata_location.clone()))
             .set_properties(self.properties()?)
             .and_then(|builder| builder.build())
             .map_err(iceberg_error("the properties do not fit the table"))?;
@@ -328,7 +329,7 @@ impl Commit<'_> {
     ) -> Result<(Table, String)> {
         let location = self
             .tables
-            .next_location(self.name, Some(table.metadata_location()));
+            .next_location(self.name, Some(table.pointer.metadata_location.as_str()));
         self.written.push(location.clone());
         self.tables.store.put_metadata(&location, &metadata).await?;
         let next = Table::new(
@@ -394,12 +395,17 @@ impl Commit<'_> {
         let manifest = self
             .tables
             .store
-            .put_manifest(&uri, self.snapshot_id, schema, spec, |writer| {
-                // The sequence number -1 leaves it to the commit.
-                files
-                    .into_iter()
-                    .try_for_each(|file| writer.add_file(file, -1))
-            })
+            .put_manifest(
+                &uri,
+                self.snapshot_id,
+                data_manifest(schema, spec),
+                |writer| {
+                    // The sequence number -1 leaves it to the commit.
+                    files
+                        .into_iter()
+                        .try_for_each(|file| writer.add_file(file, -1))
+                },
+            )
             .await?;
         self.added = Some(Added {
             manifest,
@@ -471,12 +477,17 @@ impl Commit<'_> {
             );
             let rewritten = table
                 .store
-                .put_manifest(&uri, self.snapshot_id, schema, spec, |writer| {
-                    let mut live = content.entries().iter().filter(|entry| entry.is_alive());
-                    live.try_for_each(|entry| {
-                        carry(writer, entry, remove.contains(entry.file_path()))
-                    })
-                })
+                .put_manifest(
+                    &uri,
+                    self.snapshot_id,
+                    data_manifest(schema, spec),
+                    |writer| {
+                        let mut live = content.entries().iter().filter(|entry| entry.is_alive());
+                        live.try_for_each(|entry| {
+                            carry(writer, entry, remove.contains(entry.file_path()))
+                        })
+                    },
+                )
                 .await?;
             rest.manifests.push(rewritten);
         }
@@ -529,8 +540,7 @@ impl Commit<'_> {
                 .put_manifest(
                     &uri,
                     self.snapshot_id,
-                    schema,
-                    spec.as_ref().clone(),
+                    data_manifest(schema, spec.as_ref().clone()),
                     |writer| {
                         let mut live = contents
                             .iter()
@@ -629,6 +639,14 @@ impl Commit<'_> {
             additional_properties: summary.into_iter().collect(),
         })
     }
+}
+
+/// What a manifest of data files is made of.
+fn data_manifest(
+    schema: SchemaRef,
+    spec: PartitionSpec,
+) -> (SchemaRef, PartitionSpec, ManifestContentType) {
+    (schema, spec, ManifestContentType::Data)
 }
 
 /// Carries a live entry into a rewritten manifest, as removed or as it was.

@@ -20,7 +20,7 @@ const DELETED_PATH: i32 = 2_147_483_546;
 /// Which files are wanted. A file is left out only if none of its rows can be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileFilter {
-    /// Rows of this source object: bounds of the column `_source_uri`.
+    /// Rows of this source object, by whichever URI of it they name: bounds of the column `_source_uri`.
     SourceUri(String),
     /// Rows of these days, counted from 1970-01-01 (UTC), by the partition; it leaves out rows without
     /// a day, and nothing on a table without partitions.
@@ -96,7 +96,8 @@ pub struct DataFileInfo {
 }
 
 impl DataFileInfo {
-    /// The source object that every row comes from, where the manifest proves that there is one only.
+    /// The source object that every row comes from, where the manifest proves that there is one only: its
+    /// URI of today, also where the rows name it by one of before.
     pub fn only_source(&self) -> Option<&str> {
         // Equal bounds are exact: a bound that was cut is no longer than its value, and an upper bound
         // is raised when it is cut.
@@ -184,7 +185,7 @@ fn info(table: &Table, file: &DataFile, source_id: Option<i32>) -> Result<DataFi
             (Some(Bound::String(lower)), Some(Bound::String(upper)))
                 if lower == upper && column.nulls == Some(0) =>
             {
-                Some(lower.clone())
+                Some(table.store.present(lower))
             }
             _ => None,
         });
@@ -209,7 +210,7 @@ pub(crate) fn partition_value(file: &DataFile) -> PartitionValue {
 
 /// A filter, made ready for one table.
 struct Pruning<'a> {
-    source: Option<(i32, &'a str)>,
+    source: Option<(i32, Vec<String>)>,
     partitions: Option<Wanted<'a>>,
 }
 
@@ -222,7 +223,9 @@ impl<'a> Pruning<'a> {
     fn new(table: &Table, filter: Option<&'a FileFilter>, source_id: Option<i32>) -> Self {
         let unit = table.partitioning().map(|by| by.unit);
         let source = match filter {
-            Some(FileFilter::SourceUri(uri)) => source_id.map(|id| (id, uri.as_str())),
+            Some(FileFilter::SourceUri(uri)) => {
+                source_id.map(|id| (id, table.store.spellings(uri)))
+            }
             _ => None,
         };
         let partitions = match (filter, unit) {
@@ -249,18 +252,16 @@ impl<'a> Pruning<'a> {
         {
             return false;
         }
-        let Some((id, uri)) = self.source else {
+        let Some((id, uris)) = &self.source else {
             return true;
         };
-        let below = file
-            .lower_bounds()
-            .get(&id)
-            .is_some_and(|lower| uri < string(lower));
-        let above = file
-            .upper_bounds()
-            .get(&id)
-            .is_some_and(|upper| uri > string(upper));
-        !below && !above
+        let lower = file.lower_bounds().get(id).map(string);
+        let upper = file.upper_bounds().get(id).map(string);
+        uris.iter().any(|uri| {
+            let below = lower.is_some_and(|lower| uri.as_str() < lower);
+            let above = upper.is_some_and(|upper| uri.as_str() > upper);
+            !below && !above
+        })
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) async fn run(
 ) -> Result<Maintained> {
     // Listed before the metadata is read: what is committed in between is named there.
     let listed = tables.store.list(&layout::table_prefix(name)).await?;
-    let former = load(tables, name).await?.metadata_location().to_owned();
+    let former = load(tables, name).await?.pointer.metadata_location;
     let expiry = expire(tables, name, retention, now, dry_run).await?;
     let table = load(tables, name).await?;
     let mut named = named_by(&table, retention, now, &listed).await?;
@@ -177,7 +177,7 @@ async fn expire(
             .metadata
             .as_ref()
             .clone()
-            .into_builder(Some(table.metadata_location().to_owned()))
+            .into_builder(Some(table.pointer.metadata_location.clone()))
             .remove_snapshots(&ids);
         for id in &ids {
             builder = builder
@@ -190,7 +190,7 @@ async fn expire(
                 "versions of {name} cannot be forgotten"
             )))?
             .metadata;
-        let location = tables.next_location(name, Some(table.metadata_location()));
+        let location = tables.next_location(name, Some(table.pointer.metadata_location.as_str()));
         tables.store.put_metadata(&location, &metadata).await?;
         let next = Table::new(
             name.clone(),
@@ -373,7 +373,11 @@ async fn named_by(
     for (_, path) in statistics(metadata) {
         keys.insert(table.store.key_of(path)?);
     }
-    keys.insert(table.store.key_of(table.metadata_location())?);
+    keys.insert(
+        table
+            .store
+            .key_of(table.pointer.metadata_location.as_str())?,
+    );
     let longest = retention.keep_for.max(retention.orphans_after);
     let young = listed
         .iter()

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use iceberg::io::FileIO;
 use iceberg::spec::{
-    FormatVersion, Manifest, ManifestFile, ManifestList, ManifestListWriter, ManifestWriter,
-    ManifestWriterBuilder, PartitionSpec, SchemaRef, Snapshot, TableMetadata,
+    FormatVersion, Manifest, ManifestContentType, ManifestFile, ManifestList, ManifestListWriter,
+    ManifestWriter, ManifestWriterBuilder, PartitionSpec, SchemaRef, Snapshot, TableMetadata,
 };
 use tarn_core::ports::{ObjectInfo, Objects, PutMode};
 use tarn_core::{Error, ErrorKind, Result};
@@ -37,6 +37,39 @@ impl Store {
 
     pub fn uri(&self, key: &str) -> String {
         self.objects.uri(key)
+    }
+
+    /// Where other programs find the file that a URI names; the URI itself where that is not of this store.
+    pub fn location(&self, uri: &str) -> String {
+        match self.objects.key_of(uri) {
+            Some(key) => self.objects.location(&key),
+            None => uri.to_owned(),
+        }
+    }
+
+    /// The URI that new records name the object of a URI by; the URI itself where it is of another store.
+    pub fn present(&self, uri: &str) -> String {
+        match self.objects.key_of(uri) {
+            Some(key) => self.objects.uri(&key),
+            None => uri.to_owned(),
+        }
+    }
+
+    /// Every URI that rows may name the object of a URI by.
+    pub fn spellings(&self, uri: &str) -> Vec<String> {
+        match self.objects.key_of(uri) {
+            Some(key) => self.objects.uris(&key),
+            None => vec![uri.to_owned()],
+        }
+    }
+
+    /// Whether two URIs name the same object.
+    pub fn is_same(&self, one: &str, other: &str) -> bool {
+        one == other
+            || match (self.objects.key_of(one), self.objects.key_of(other)) {
+                (Some(one), Some(other)) => one == other,
+                _ => false,
+            }
     }
 
     pub fn key_of(&self, uri: &str) -> Result<String> {
@@ -174,20 +207,22 @@ impl Store {
             .await
     }
 
-    /// Writes a manifest of data files.
+    /// Writes a manifest of files of that content.
     pub async fn put_manifest(
         &self,
         uri: &str,
         snapshot_id: i64,
-        schema: SchemaRef,
-        spec: PartitionSpec,
+        (schema, spec, content): (SchemaRef, PartitionSpec, ManifestContentType),
         fill: impl FnOnce(&mut ManifestWriter) -> iceberg::Result<()>,
     ) -> Result<ManifestFile> {
         let failed = || iceberg_error(format!("the manifest {uri} cannot be written"));
         let io = FileIO::new_with_memory();
         let output = io.new_output(uri).map_err(failed())?;
-        let mut writer =
-            ManifestWriterBuilder::new(output, Some(snapshot_id), schema, spec).build_v2_data();
+        let builder = ManifestWriterBuilder::new(output, Some(snapshot_id), schema, spec);
+        let mut writer = match content {
+            ManifestContentType::Data => builder.build_v2_data(),
+            ManifestContentType::Deletes => builder.build_v2_deletes(),
+        };
         fill(&mut writer).map_err(failed())?;
         let manifest = writer.write_manifest_file().await.map_err(failed())?;
         self.put(uri, self.written(&io, uri).await?).await?;

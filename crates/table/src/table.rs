@@ -22,6 +22,7 @@ pub struct Table {
     pub(crate) pointer: TablePointer,
     pub(crate) metadata: Arc<TableMetadata>,
     pub(crate) store: Store,
+    location: String,
     fields: Vec<TableField>,
     partitioning: Option<Partitioning>,
     /// From the current snapshot to the oldest that is left.
@@ -67,6 +68,7 @@ impl Table {
             .collect::<Result<Vec<_>>>()?;
         versions.sort_by_key(|version| version.number);
         Ok(Table {
+            location: store.location(&pointer.metadata_location),
             name,
             pointer,
             metadata: Arc::new(metadata),
@@ -146,7 +148,7 @@ impl Table {
 
     /// URI of the current metadata file: what other Iceberg readers open.
     pub fn metadata_location(&self) -> &str {
-        &self.pointer.metadata_location
+        &self.location
     }
 
     /// The current snapshot; None before the first commit.
@@ -203,11 +205,18 @@ impl Table {
         }
         self.history.iter().find(|snapshot| {
             let summary = &snapshot.summary().additional_properties;
+            let is_same = |named: &SourceRef, source: &SourceRef| {
+                named.version == source.version && self.store.is_same(&named.uri, &source.uri)
+            };
             summary.get(KIND).is_some_and(|text| text == kind)
                 && summary
                     .get(SOURCES)
                     .and_then(|text| serde_json::from_str::<Vec<SourceRef>>(text).ok())
-                    .is_some_and(|named| sources.iter().all(|source| named.contains(source)))
+                    .is_some_and(|named| {
+                        let has =
+                            |source: &SourceRef| named.iter().any(|named| is_same(named, source));
+                        sources.iter().all(has)
+                    })
         })
     }
 
@@ -271,12 +280,13 @@ impl Table {
 
     /// Whether that metadata file is the table's or was before.
     pub(crate) fn descends_from(&self, location: &str) -> bool {
-        self.metadata_location() == location
+        self.store
+            .is_same(&self.pointer.metadata_location, location)
             || self
                 .metadata
                 .metadata_log()
                 .iter()
-                .any(|entry| entry.metadata_file == location)
+                .any(|entry| self.store.is_same(&entry.metadata_file, location))
     }
 
     /// A snapshot's version number.

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::change::{Change, Committed};
 use crate::commit;
 use crate::maintain::{self, Maintained, Retention};
+use crate::relocate::{self, Relocated};
 use crate::schema::{self, COMMENT};
 use crate::store::{Store, iceberg_error};
 use crate::table::Table;
@@ -87,7 +88,7 @@ impl Tables {
                 Some(table) => (
                     evolve(table, spec)?,
                     Some(table.pointer.version.clone()),
-                    Some(table.metadata_location().to_owned()),
+                    Some(table.pointer.metadata_location.clone()),
                 ),
             };
             let Some(metadata) = next else {
@@ -164,6 +165,24 @@ impl Tables {
         maintain::run(self, name, retention, now, dry_run)
             .await
             .context(|| format!("maintenance of {name}"))
+    }
+
+    /// Rewrites the table's metadata where it names files by a place where the store was before, so that
+    /// other readers find them. `each` is told how many manifests are rewritten, and of how many. With
+    /// `dry_run` nothing is changed and the result says what would be done.
+    ///
+    /// # Errors
+    /// `NotFound` for a table that does not exist, `Unsupported` where it names files outside the store, or
+    /// where another engine deleted rows by files that name data files.
+    pub async fn relocate(
+        &self,
+        name: &TableName,
+        dry_run: bool,
+        each: &mut (dyn FnMut(usize, usize) + Send),
+    ) -> Result<Relocated> {
+        relocate::run(self, name, dry_run, each)
+            .await
+            .context(|| format!("relocation of {name}"))
     }
 
     fn location(&self, name: &TableName) -> String {
@@ -279,7 +298,7 @@ fn evolve(table: &Table, spec: &TableSpec) -> Result<Option<TableMetadata>> {
     let failed = || iceberg_error(format!("the table {} cannot be changed", spec.name));
     let mut builder = metadata
         .clone()
-        .into_builder(Some(table.metadata_location().to_owned()));
+        .into_builder(Some(table.pointer.metadata_location.clone()));
     if !same_columns {
         builder = builder.add_current_schema(evolved).map_err(failed())?;
     }

@@ -122,7 +122,7 @@ pub(crate) async fn existing(run: &Run<'_>, table: &Table) -> Result<LocalFiles>
 }
 
 /// The files as the engine looks for duplicates in them.
-pub(crate) fn existing_of(files: &LocalFiles, uri: &str) -> Vec<ExistingFile> {
+pub(crate) fn existing_of(files: &LocalFiles, uris: &[String]) -> Vec<ExistingFile> {
     files
         .iter()
         .filter_map(|(file, path)| {
@@ -130,7 +130,10 @@ pub(crate) fn existing_of(files: &LocalFiles, uri: &str) -> Vec<ExistingFile> {
                 path: path.to_owned(),
                 day: file.partition?,
                 rows: file.rows,
-                own: file.only_source().is_none().then(|| uri.to_owned()),
+                own: match file.only_source() {
+                    Some(_) => Vec::new(),
+                    None => uris.to_vec(),
+                },
             })
         })
         .collect()
@@ -146,7 +149,7 @@ async fn stage(
     let copy = run.lake.objects.fetch_version(&run.info).await?;
     let mut tables = Tables::open(run, std::slice::from_ref(contract)).await?;
     let (contract, fields, quarantine) = (contract.clone(), table.fields(), quarantine.layout());
-    let (uri, put_at) = (run.uri.clone(), run.info.last_modified.timestamp_micros());
+    let (uris, put_at) = (run.uris.clone(), run.info.last_modified.timestamp_micros());
     let stamp = run.stamp(&contract.version);
     let staging = run.staging.subfolder(&contract.dataset)?;
     let (bytes, key) = (run.info.size, run.key(&contract).await?);
@@ -167,7 +170,7 @@ async fn stage(
             stamp,
             key,
             staging,
-            existing: existing_of(&existing, &uri),
+            existing: existing_of(&existing, &uris),
             bytes,
             put_at,
             references: tables.references(&contract)?,
@@ -175,7 +178,7 @@ async fn stage(
         };
         // `existing` lives until the end of the run: it keeps the files readable.
         let mut staged = tarn_engine::ingest::run(reader.as_mut(), &job)?;
-        tables.stage(&job, &staged, &uri);
+        tables.stage(&job, &staged, &uris);
         tables.judge(&contract, &mut staged.outcome)?;
         Ok(staged)
     })
@@ -231,10 +234,16 @@ async fn replace_on(
             // A compaction by another engine put rows of several objects into one file.
             let copy = run.lake.objects.fetch(&file.key).await?;
             let staging = run.staging.subfolder(&format!("rest-{}", remove.len()))?;
-            let (fields, uri) = (table.fields(), run.uri.clone());
+            let (fields, uris) = (table.fields(), run.uris.clone());
             let partitioning = spec.partitioning.clone();
             let rest = blocking(move || {
-                replace::without_source(&fields, copy.path(), &uri, partitioning.as_ref(), &staging)
+                replace::without_source(
+                    &fields,
+                    copy.path(),
+                    &uris,
+                    partitioning.as_ref(),
+                    &staging,
+                )
             })
             .await?;
             add.extend(staged_files(run.lake, &spec.name, &run.id, &rest).await?);

@@ -44,7 +44,10 @@ pub(crate) struct Run<'a> {
     /// Whether somebody has confirmed that a snapshot deletes more rows than its contracts allow.
     confirm_deletions: bool,
     info: ObjectInfo,
+    /// By which new rows name the object.
     uri: String,
+    /// All by which rows may name it.
+    uris: Vec<String>,
     staging: Staging,
 }
 
@@ -200,6 +203,7 @@ async fn run(lake: &Lake, key: &str, options: Options, run_id: String) -> Result
         dry: false,
         confirm_deletions: options.confirm_deletions,
         uri: lake.objects.uri(key),
+        uris: lake.objects.uris(key),
         info,
         staging: lake.staging(&record.run_id)?,
     };

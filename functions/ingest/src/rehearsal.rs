@@ -97,6 +97,7 @@ async fn of_object(lake: &Lake, info: ObjectInfo, file: Option<&Path>) -> Result
     let run = Run {
         lake,
         uri: lake.objects.uri(key),
+        uris: lake.objects.uris(key),
         info,
         staging: lake.staging(&id)?,
         id,
@@ -168,13 +169,13 @@ async fn of_table(run: &Run<'_>, name: &TableName) -> Result<Totals> {
     let Some(table) = run.lake.tables.load(name).await? else {
         return Ok(Totals::default());
     };
-    let uri = run.uri.clone();
+    let uris = run.uris.clone();
     let local = run
         .lake
         .fetch_table(
             &table,
             &VersionRef::Current,
-            Some(&FileFilter::source_uri(&uri)),
+            Some(&FileFilter::source_uri(&run.uri)),
         )
         .await?;
     let fields = table.fields();
@@ -182,7 +183,7 @@ async fn of_table(run: &Run<'_>, name: &TableName) -> Result<Totals> {
         // Taken as a whole: it keeps its files readable.
         let local = local;
         let paths: Vec<PathBuf> = local.iter().map(|(_, path)| path.to_owned()).collect();
-        totals::of_files(&fields, &paths, Some(&uri))
+        totals::of_files(&fields, &paths, Some(&uris))
     })
     .await
 }
@@ -212,7 +213,7 @@ async fn stage(
     let (contract, stamp) = (contract.clone(), run.stamp(&contract.version));
     let (key, bytes) = (run.key(&contract).await?, run.info.size);
     let staging = run.staging.subfolder(&contract.dataset)?;
-    let (uri, put_at) = (run.uri.clone(), run.info.last_modified.timestamp_micros());
+    let (uris, put_at) = (run.uris.clone(), run.info.last_modified.timestamp_micros());
     blocking(move || {
         let survey = match contract.has_outlier_rule() {
             true => {
@@ -231,7 +232,7 @@ async fn stage(
             staging,
             existing: existing
                 .as_ref()
-                .map(|files| existing_of(files, &uri))
+                .map(|files| existing_of(files, &uris))
                 .unwrap_or_default(),
             bytes,
             put_at,
@@ -239,7 +240,7 @@ async fn stage(
             survey,
         };
         let mut staged = tarn_engine::ingest::run(reader.as_mut(), &job)?;
-        tables.stage(&job, &staged, &uri);
+        tables.stage(&job, &staged, &uris);
         tables.judge(&contract, &mut staged.outcome)?;
         Ok(staged)
     })

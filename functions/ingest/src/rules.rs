@@ -89,7 +89,7 @@ impl Tables {
     }
 
     /// Takes note of what a run is about to commit.
-    pub fn stage(&mut self, job: &Job<'_>, staged: &Staged, uri: &str) {
+    pub fn stage(&mut self, job: &Job<'_>, staged: &Staged, uris: &[String]) {
         let contract = job.contract;
         let Some(state) = self.states.get_mut(&contract.dataset) else {
             return;
@@ -106,7 +106,7 @@ impl Tables {
                 rejected: paths(&staged.rejected),
                 rejected_fields: job.quarantine.0.clone(),
             }),
-            _ => Arrival::Append(uri.to_owned()),
+            _ => Arrival::Append(uris.to_vec()),
         };
         state.fields.clone_from(&job.fields);
         state.staged = Some((paths(&staged.accepted), arrival));

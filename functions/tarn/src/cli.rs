@@ -94,6 +94,9 @@ pub enum Command {
     Runs(RunsArgs),
     /// Forget old versions of tables and delete the files that no version names
     Maintain(MaintainArgs),
+    /// Let the tables of a moved folder name the place where it is, for other readers of them
+    #[command(after_long_help = RELOCATE_HELP)]
+    Relocate(RelocateArgs),
     /// Send the messages of a dead-letter queue to their queue again (on AWS)
     Redrive(RedriveArgs),
     /// List the keys that pseudonyms are made with, or add a new one
@@ -462,6 +465,33 @@ pub struct MaintainArgs {
     /// Delete files that no version names once they are so many days old
     #[arg(long, env = "TARN_ORPHAN_DAYS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub orphan_days: u32,
+}
+
+const RELOCATE_HELP: &str = "\
+A lake whose folder was moved, copied or mounted elsewhere works as before: its own paths are read below \
+the folder where it is now. Other programs (pyiceberg, DuckDB, Spark) follow the paths in the tables' \
+metadata, which name the place where the lake was recorded. This command writes the metadata of every \
+table anew, with the present place in every path of every version that is kept, and lets all that is \
+written from then on name it too. Data files are neither changed nor copied, versions keep their numbers.
+
+Each table changes at once or not at all. After a stop, run the command again; where nothing is left to do \
+it changes nothing. The column _source_uri of rows is left as it is: it says where the object was when the \
+row was written, and the lake finds the object by it all the same.
+
+A lake on AWS cannot be relocated: copy its raw bucket, and ingest the objects there.
+
+The exit code is 1 where a table could not be relocated.
+
+Examples:
+  mv ./lake /srv/lake && tarn --lake /srv/lake relocate
+  tarn --lake /srv/lake relocate --dry-run";
+
+/// `tarn relocate`
+#[derive(Debug, Args)]
+pub struct RelocateArgs {
+    /// Change nothing; say what would be written anew
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `tarn redrive`

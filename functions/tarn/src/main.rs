@@ -78,6 +78,7 @@ async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitCode> {
         Command::Backfill(args) => commands::replay::backfill(&global, &args, terminal).await,
         Command::Runs(args) => commands::runs::run(&global, &args, terminal).await,
         Command::Maintain(args) => commands::maintain::run(&global, &args, terminal).await,
+        Command::Relocate(args) => commands::relocate::run(&global, &args, terminal).await,
         Command::Redrive(args) => commands::redrive::run(&global, &args, terminal).await,
         Command::Keys(command) => commands::keys::run(&global, &command, terminal).await,
         Command::Contract(ContractCommand::Lint(args)) => {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use hashbrown::HashMap;
 use polars::prelude::{
     DataType, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, PolarsError, TimeUnit, TimeZone,
-    UnionArgs, col, lit,
+    UnionArgs, col,
 };
 use tarn_core::contract::kinds::{self, Scope};
 use tarn_core::contract::{Bound, Contract, DeletedRows, Rule, Severity, TableMeasure, Unit};
@@ -26,8 +26,8 @@ use crate::sql;
 /// How staged rows come to those that are there.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Arrival {
-    /// They take the place of the rows of the same object, of this URI.
-    Append(String),
+    /// They take the place of the rows of the same object, which has these URIs.
+    Append(Vec<String>),
     /// They take the place of the rows with the same key; what is gone at the source is treated so.
     Upsert(Upsert),
 }
@@ -123,7 +123,7 @@ impl TableState {
         };
         let staged = scan::table(&self.fields, files)?;
         let kept = match arrival {
-            Arrival::Append(uri) => current.filter(col(system::SOURCE_URI).neq(lit(uri.as_str()))),
+            Arrival::Append(uris) => current.filter(scan::is_of_object(uris).not()),
             Arrival::Upsert(upsert) => upsert.absent(current, staged.clone())?,
         };
         let both = polars::prelude::concat([kept, staged], UnionArgs::default()).map_err(failed)?;

@@ -149,7 +149,7 @@ fn state(contract: &Contract, staged: Option<&Staged>, folder: &Path, current: &
                 .iter()
                 .map(|file| file.path.clone())
                 .collect();
-            (paths, Arrival::Append("other uri".to_owned()))
+            (paths, Arrival::Append(vec!["other uri".to_owned()]))
         }),
     }
 }
@@ -449,9 +449,12 @@ fn a_table_as_it_will_be_has_the_staged_rows_in_their_places() {
         })
     };
     for (arrival, expected) in [
-        (Arrival::Append("uri".to_owned()), vec!["added", "new"]),
         (
-            Arrival::Append("elsewhere".to_owned()),
+            Arrival::Append(vec!["before".to_owned(), "uri".to_owned()]),
+            vec!["added", "new"],
+        ),
+        (
+            Arrival::Append(vec!["elsewhere".to_owned()]),
             vec!["added", "gone", "new", "old", "stays"],
         ),
         (

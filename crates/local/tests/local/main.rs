@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod folder;
+mod moved;
 mod ports;
 mod processes;

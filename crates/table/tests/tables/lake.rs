@@ -32,6 +32,8 @@ pub const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// A folder that counts what is read from it.
 pub struct Folder {
     root: PathBuf,
+    /// The places that its records name; new ones name the last.
+    recorded: Mutex<Vec<PathBuf>>,
     pub gets: AtomicU64,
 }
 
@@ -53,18 +55,22 @@ impl Folder {
 #[async_trait]
 impl Objects for Folder {
     fn uri(&self, key: &str) -> String {
-        format!("file://{}", self.root.join(key).display())
+        self.uris(key).remove(0)
+    }
+
+    fn uris(&self, key: &str) -> Vec<String> {
+        let recorded = self.recorded.lock().unwrap();
+        let uri = |root: &PathBuf| format!("file://{}", root.join(key).display());
+        recorded.iter().rev().map(uri).collect()
     }
 
     fn key_of(&self, uri: &str) -> Option<String> {
-        let path = uri.strip_prefix("file://")?;
-        Some(
-            Path::new(path)
-                .strip_prefix(&self.root)
-                .ok()?
-                .to_str()?
-                .to_owned(),
-        )
+        let path = Path::new(uri.strip_prefix("file://")?);
+        let recorded = self.recorded.lock().unwrap();
+        let key = recorded
+            .iter()
+            .find_map(|root| path.strip_prefix(root).ok());
+        Some(key?.to_str()?.to_owned())
     }
 
     async fn head(&self, key: &str) -> Result<ObjectInfo> {
@@ -243,6 +249,7 @@ impl Lake {
         let dir = tempfile::tempdir().unwrap();
         let folder = Arc::new(Folder {
             root: dir.path().to_owned(),
+            recorded: Mutex::new(vec![dir.path().to_owned()]),
             gets: AtomicU64::new(0),
         });
         let catalog = Arc::new(Pointers::default());
@@ -311,6 +318,13 @@ impl Lake {
             .await
             .unwrap(),
         )
+    }
+
+    /// Lets new records name that place.
+    pub fn record(&self, place: &Path) {
+        let mut recorded = self.folder.recorded.lock().unwrap();
+        recorded.retain(|known| known != place);
+        recorded.push(place.to_owned());
     }
 
     pub fn folder_path(&self, key: &str) -> PathBuf {

@@ -7,3 +7,4 @@ mod evolution;
 mod files;
 mod lake;
 mod maintenance;
+mod relocation;

@@ -224,7 +224,7 @@ async fn stage(
             table,
         });
     }
-    let uri = run.uri.clone();
+    let uris = run.uris.clone();
     blocking(move || {
         let database = Database::open(copy.path())?;
         let unclaimed = {
@@ -233,7 +233,7 @@ async fn stage(
         };
         let mut staged: Vec<Staged> = Vec::new();
         for reading in readings {
-            staged.push(read(&database, reading, &mut rules, &uri)?);
+            staged.push(read(&database, reading, &mut rules, &uris)?);
         }
         // Rules over tables look at all of them as they will be.
         for table in &mut staged {
@@ -245,7 +245,7 @@ async fn stage(
 }
 
 /// Reads one table to its end and takes note of its rows for the tables that refer to them.
-fn read(database: &Database, reading: Reading, rules: &mut Tables, uri: &str) -> Result<Staged> {
+fn read(database: &Database, reading: Reading, rules: &mut Tables, uris: &[String]) -> Result<Staged> {
     let ToRead {
         contract,
         fields,
@@ -271,7 +271,7 @@ fn read(database: &Database, reading: Reading, rules: &mut Tables, uri: &str) ->
     };
     let staged = ingest::run(&mut reader, &job)?;
     drop(reader);
-    rules.stage(&job, &staged, uri);
+    rules.stage(&job, &staged, uris);
     if staged.outcome.received != source_rows {
         return Err(Error::new(
             ErrorKind::BadSource,

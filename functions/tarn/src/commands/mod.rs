@@ -14,6 +14,7 @@ pub mod quality;
 pub mod quarantine;
 pub mod query;
 pub mod redrive;
+pub mod relocate;
 pub mod replay;
 pub mod runs;
 pub mod serve;

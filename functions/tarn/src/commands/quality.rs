@@ -62,7 +62,7 @@ async fn evaluate(setting: &Setting, runs: usize, terminal: &Terminal) -> Result
 
 /// A key for people: a path where the lake is a folder.
 fn place(setting: &Setting, key: &str) -> String {
-    let uri = setting.lake.objects.uri(key);
+    let uri = setting.lake.objects.location(key);
     match uri.strip_prefix("file://") {
         Some(path) => shown(Path::new(path)),
         None => uri,

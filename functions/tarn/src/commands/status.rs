@@ -11,6 +11,7 @@ use tarn_core::quality::report::anomaly_sentence;
 use tarn_quality::{Backlog, DatasetStatus, Status};
 
 use crate::cli::{Global, StatusArgs};
+use crate::commands::tables::note_place;
 use crate::environment::Environment;
 use crate::setting::open;
 use crate::terminal::{Terminal, count, plural};
@@ -55,6 +56,7 @@ pub async fn run(global: &Global, args: &StatusArgs, terminal: &Terminal) -> Res
         })?;
     } else {
         print(&status, &queues, terminal)?;
+        note_place(&setting, terminal);
     }
     let dead = |queue: &Depth| queue.messages > 0 && queue.queue.ends_with("dead letters");
     let well = status.is_well() && !queues.iter().any(dead);

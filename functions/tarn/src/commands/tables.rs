@@ -7,7 +7,7 @@ use serde_json::json;
 use tarn_core::Result;
 
 use crate::cli::{Global, VersionsArgs};
-use crate::setting::open;
+use crate::setting::{Setting, open};
 use crate::terminal::{Terminal, count};
 
 /// Lists the tables.
@@ -44,7 +44,21 @@ pub async fn list(global: &Global, terminal: &Terminal) -> Result<ExitCode> {
         &["rows", "files", "versions"],
         rows,
     )?;
+    note_place(&setting, terminal);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says where other readers of a moved lake look for its files.
+pub fn note_place(setting: &Setting, terminal: &Terminal) {
+    if let Some(recorded) = setting
+        .folder()
+        .and_then(|local| local.recorded_elsewhere())
+    {
+        terminal.note(&format!(
+            "The tables' metadata name {recorded}, where the lake was recorded: other programs read them after \
+             tarn relocate."
+        ));
+    }
 }
 
 /// Lists the versions of a table.

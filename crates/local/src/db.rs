@@ -1,14 +1,15 @@
 //! The lake's state file: connections, schema and transactions.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::failure::sqlite_error;
-use crate::frozen;
+use crate::failure::{io_error, sqlite_error};
+use crate::staging::Held;
+use crate::{files, frozen, private};
 
 /// The state file's name under `.tarn`.
 pub(crate) const FILE: &str = "lake.sqlite";
@@ -18,6 +19,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Connections that are kept open for reuse, at most so many of each durability.
 const KEPT_CONNECTIONS: usize = 8;
+
+/// The state file and what SQLite keeps beside it, in the lake's own folder.
+pub(crate) fn files(state: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|end| state.join(format!("{FILE}{end}")))
+}
 
 /// What each version of the schema adds to the one before. The version is kept in SQLite's
 /// `user_version`.
@@ -82,6 +88,26 @@ pub(crate) struct Db {
 }
 
 impl Db {
+    /// Makes the state file, which appears whole or not at all.
+    pub(crate) fn create(held: &Arc<Held>, path: &Path) -> Result<()> {
+        let new = held.path().join(FILE);
+        let failed = |error| io_error(error, format!("cannot make {}", path.display()));
+        private::create_file(&new).map_err(failed)?;
+        let connection = Connection::open(&new).map_err(sqlite_error)?;
+        migrate(&connection)?;
+        connection
+            .close()
+            .map_err(|(_, error)| sqlite_error(error))?;
+        match files::install(held, &new, path, false) {
+            // Another process was faster.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                files::remove_leftover(&new);
+                Ok(())
+            }
+            result => result.map_err(failed),
+        }
+    }
+
     /// Opens the state file and makes its tables where they are missing. One that cannot be written is
     /// read as it is.
     pub(crate) fn open(path: &Path) -> Result<Db> {

@@ -1,16 +1,17 @@
 //! Files that appear whole or not at all, and what identifies their content.
 
-use std::fs::{File, Metadata};
+use std::fs::{DirEntry, File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use tarn_core::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
 use crate::failure::io_error;
-use crate::{STATE, Store, key};
+use crate::staging::Held;
+use crate::{STATE, Store, key, private};
 
 /// Bytes that are read or written at once.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -119,6 +120,8 @@ pub(crate) struct Unfinished {
     pub(crate) path: PathBuf,
     /// Whether the file is ours to remove.
     pub(crate) owned: bool,
+    /// Says to others that the file is in use.
+    _held: Arc<Held>,
 }
 
 impl Drop for Unfinished {
@@ -140,22 +143,43 @@ pub(crate) fn remove_leftover(path: &Path) {
 }
 
 /// A name in staging that no other file has.
-pub(crate) fn unfinished(staging: &Path, purpose: &str) -> io::Result<Unfinished> {
-    std::fs::create_dir_all(staging)?;
-    let path = staging.join(format!("{purpose}-{}", Uuid::new_v4().simple()));
-    Ok(Unfinished { path, owned: true })
+pub(crate) fn unfinished(held: &Arc<Held>, purpose: &str) -> Unfinished {
+    let name = format!("{purpose}-{}", Uuid::new_v4().simple());
+    Unfinished {
+        path: held.path().join(name),
+        owned: true,
+        _held: Arc::clone(held),
+    }
 }
 
-/// Writes what `source` gives to a new file in staging and to the disk. The version is computed on
-/// the way where `hashed`.
+/// A name beside others that no other file has.
+fn beside(held: &Arc<Held>, folder: &Path) -> Unfinished {
+    let name = format!(
+        "{}{}-{}",
+        key::TEMPORARY,
+        held.id(),
+        Uuid::new_v4().simple()
+    );
+    Unfinished {
+        path: folder.join(name),
+        owned: true,
+        _held: Arc::clone(held),
+    }
+}
+
+/// Writes what `source` gives to a new file in staging and to the disk. A raw one is its owner's alone,
+/// and its version is computed on the way.
 pub(crate) fn write_staged(
-    staging: &Path,
+    held: &Arc<Held>,
     source: &mut dyn Read,
-    hashed: bool,
+    raw: bool,
 ) -> io::Result<(Unfinished, Option<String>)> {
-    let unfinished = unfinished(staging, "put")?;
-    let mut file = File::create_new(&unfinished.path)?;
-    let mut hash = hashed.then(ContentHash::new);
+    let unfinished = unfinished(held, "put");
+    let mut file = match raw {
+        true => private::create_file(&unfinished.path)?,
+        false => File::create_new(&unfinished.path)?,
+    };
+    let mut hash = raw.then(ContentHash::new);
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let read = match source.read(&mut buffer) {
@@ -176,18 +200,40 @@ pub(crate) fn write_staged(
 
 /// Moves a finished file to `target`, whose folder exists; atomic for every reader. With
 /// `replace == false` a file that is there already is kept, and the error is `AlreadyExists`.
-pub(crate) fn install(from: &Path, target: &Path, replace: bool) -> io::Result<()> {
+pub(crate) fn install(
+    held: &Arc<Held>,
+    from: &Path,
+    target: &Path,
+    replace: bool,
+) -> io::Result<()> {
     match place(from, target, replace) {
         // A part of the lake may be on another disk than its staging folder.
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-            let folder = target.parent().unwrap_or(target);
-            let path = folder.join(format!("{}{}", key::TEMPORARY, Uuid::new_v4().simple()));
-            let beside = Unfinished { path, owned: true };
-            std::fs::copy(from, &beside.path)?;
-            File::open(&beside.path)?.sync_all()?;
+            let beside = copy_beside(held, from, target)?;
             place(&beside.path, target, replace)?;
             remove_leftover(from);
             Ok(())
+        }
+        result => result,
+    }
+}
+
+/// A copy, with its rights, on the disk of its target.
+fn copy_beside(held: &Arc<Held>, from: &Path, target: &Path) -> io::Result<Unfinished> {
+    let copy = beside(held, target.parent().unwrap_or(target));
+    std::fs::copy(from, &copy.path)?;
+    File::open(&copy.path)?.sync_all()?;
+    Ok(copy)
+}
+
+/// Gives a file a second name. Where that name is taken, it has the same content already.
+pub(crate) fn keep(held: &Arc<Held>, target: &Path, kept: &Path) -> io::Result<()> {
+    match std::fs::hard_link(target, kept) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // Another disk, or a file system without hard links.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let copy = copy_beside(held, target, kept)?;
+            install(held, &copy.path, kept, true)
         }
         result => result,
     }
@@ -219,14 +265,19 @@ fn place(from: &Path, target: &Path, replace: bool) -> io::Result<()> {
     }
 }
 
-/// Makes a folder and those above it, and writes their entries to the disk.
-pub(crate) fn ensure_dir(dir: &Path) -> io::Result<()> {
+/// Makes a folder and those above it, and writes their entries to the disk. Those that are made are
+/// their owner's alone where `private`.
+pub(crate) fn ensure_dir(dir: &Path, private: bool) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
     if let Some(parent) = dir.parent() {
-        ensure_dir(parent)?;
-        match std::fs::create_dir(dir) {
+        ensure_dir(parent, private)?;
+        let made = match private {
+            true => private::create_dir(dir),
+            false => std::fs::create_dir(dir),
+        };
+        match made {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !dir.is_dir() => {
                 return Err(error);
             }
@@ -241,31 +292,51 @@ pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// What is in a folder; nothing where there is none.
+pub(crate) fn entries(folder: &Path) -> io::Result<Vec<DirEntry>> {
+    match std::fs::read_dir(folder) {
+        Ok(entries) => entries.collect(),
+        Err(error) if is_absent(&error) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Bytes of all files below a folder.
+pub(crate) fn bytes_below(folder: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in entries(folder)? {
+        let metadata = entry.metadata()?;
+        bytes += match metadata.is_dir() {
+            true => bytes_below(&entry.path())?,
+            false => metadata.len(),
+        };
+    }
+    Ok(bytes)
+}
+
+/// Removes a folder where nothing is in it.
+pub(crate) fn remove_empty_dir(folder: &Path) {
+    match std::fs::remove_dir(folder) {
+        Err(error) if !is_absent(&error) && error.kind() != io::ErrorKind::DirectoryNotEmpty => {
+            tracing::warn!(path = %folder.display(), %error, "an empty folder cannot be removed");
+        }
+        _ => {}
+    }
+}
+
 /// Where the content is kept that `key` had as `version`.
 pub(crate) fn version_path(store: &Store, key: &str, version: &str) -> Result<PathBuf> {
-    key::check(key, store.root_text.len())?;
     if version.contains('/') || key::check_segment(version).is_err() {
         return Err(Error::new(
             ErrorKind::BadRequest,
             format!("{version:?} is no version of an object"),
         ));
     }
-    Ok(store
-        .root
-        .join(STATE)
-        .join("versions")
-        .join(key)
-        .join(version))
+    Ok(versions_folder(store, key)?.join(version))
 }
 
-/// When the file, or anything in the folder, was last changed; None where that cannot be told.
-pub(crate) fn newest_change(path: &Path) -> Option<SystemTime> {
-    let metadata = std::fs::symlink_metadata(path).ok()?;
-    let mut newest = metadata.modified().ok()?;
-    if metadata.is_dir() {
-        for entry in std::fs::read_dir(path).ok()? {
-            newest = newest.max(newest_change(&entry.ok()?.path())?);
-        }
-    }
-    Some(newest)
+/// Where the former contents of a key are kept.
+pub(crate) fn versions_folder(store: &Store, key: &str) -> Result<PathBuf> {
+    key::check(key, store.root_text.len())?;
+    Ok(store.root.join(STATE).join("versions").join(key))
 }

@@ -1,8 +1,8 @@
 //! The keys of pseudonyms in a file that its owner alone can read.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,16 +13,13 @@ use tarn_core::privacy::{KeyInfo, KeyRing, PseudonymKey};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::failure::io_error;
-use crate::{Store, files, lock};
+use crate::{Store, files, lock, private};
 
 /// The folder of keys, in the lake's own.
 const FOLDER: &str = "keys";
 const FILE: &str = "pseudonym.json";
 const NEW_FILE: &str = "pseudonym.json.new";
 const LOCK: &str = "keys of pseudonyms";
-
-/// What others may do with a file.
-const OTHERS: u32 = 0o077;
 
 /// The keys of a lake in a folder.
 #[derive(Clone)]
@@ -49,7 +46,7 @@ impl FileKeys {
             Err(error) => return Err(failed(error)),
         };
         let mode = file.metadata().map_err(failed)?.mode();
-        if mode & OTHERS != 0 {
+        if mode & private::OTHERS != 0 {
             return Err(Error::new(
                 ErrorKind::Storage,
                 format!(
@@ -74,11 +71,7 @@ impl FileKeys {
                 format!("cannot write the keys in {}", folder.display()),
             )
         };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder)
-            .map_err(failed)?;
+        files::ensure_dir(&folder, true).map_err(failed)?;
         let new = folder.join(NEW_FILE);
         // A leftover of a stopped process might have another mode.
         match fs::remove_file(&new) {
@@ -87,12 +80,7 @@ impl FileKeys {
             }
             _ => {}
         }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&new)
-            .map_err(failed)?;
+        let mut file = private::create_file(&new).map_err(failed)?;
         file.write_all(text.as_bytes()).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         fs::rename(&new, folder.join(FILE)).map_err(failed)?;

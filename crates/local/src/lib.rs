@@ -3,14 +3,17 @@
 //! ```text
 //! <root>/raw/…, <root>/curated/…     objects: a key is the path of a file
 //! <root>/.tarn/lake.sqlite           catalog, ledger and the versions of objects (WAL mode)
-//! <root>/.tarn/staging/              files that are being written; anything here may be a leftover
-//! <root>/.tarn/versions/<key>/<v>    former contents of keys that were put again
+//! <root>/.tarn/staging/<process>/    files that a process is writing, which holds a lock on its folder
+//! <root>/.tarn/versions/<key>/<v>    former contents of raw keys that were put again
 //! <root>/.tarn/keys/                 the keys of pseudonyms, readable by their owner alone
 //! <root>/.tarn/locks/                one file per key that is being ingested
 //! ```
 //!
 //! Any number of threads and processes of one machine may use a lake at once. What is not covered:
 //! a folder on a network file system (SQLite's WAL mode needs shared memory), and Windows.
+//!
+//! The raw zone and `.tarn` are their owner's alone, whatever the umask; a lake that an older version made
+//! is tightened when its owner opens it. Tables and reports have the rights that the umask gives.
 
 mod catalog;
 mod db;
@@ -23,12 +26,15 @@ mod known;
 mod ledger;
 mod lock;
 mod objects;
+mod private;
 mod roots;
+mod staging;
+mod tidy;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use tarn_core::layout::RAW;
 use tarn_core::ports::{Catalog, Keys, Ledger, Objects};
 use tarn_core::{Error, ErrorKind, Result};
 
@@ -39,10 +45,17 @@ use crate::keys::FileKeys;
 use crate::ledger::SqliteLedger;
 pub use crate::lock::IngestLock;
 use crate::objects::FolderObjects;
+use crate::private::Rights;
 use crate::roots::Roots;
+use crate::staging::Held;
+pub use crate::staging::Leftovers;
+pub use crate::tidy::Tidied;
 
 /// The folder of the lake's own state.
 pub(crate) const STATE: &str = ".tarn";
+
+/// The folder of unfinished files, in the lake's own.
+const STAGING: &str = "staging";
 
 /// A lake in a folder. Clones share one set of connections.
 #[derive(Debug, Clone)]
@@ -59,6 +72,8 @@ pub(crate) struct Store {
     pub(crate) root_text: String,
     roots: RwLock<Arc<Roots>>,
     pub(crate) db: Db,
+    /// Made when something is first written.
+    held: Mutex<Option<Arc<Held>>>,
 }
 
 impl Store {
@@ -71,9 +86,31 @@ impl Store {
         self.root.join(STATE)
     }
 
-    pub(crate) fn staging(&self) -> PathBuf {
-        self.state().join("staging")
+    /// The folder of all processes' unfinished files.
+    pub(crate) fn all_staging(&self) -> PathBuf {
+        self.state().join(STAGING)
     }
+
+    /// The folder of this process's unfinished files.
+    pub(crate) fn staging(&self) -> Result<Arc<Held>> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = &*held {
+            return Ok(Arc::clone(held));
+        }
+        let made = hold(&self.all_staging())?;
+        *held = Some(Arc::clone(&made));
+        Ok(made)
+    }
+}
+
+fn hold(staging: &Path) -> Result<Arc<Held>> {
+    let failed = |error| {
+        io_error(
+            error,
+            format!("cannot make a folder in {}", staging.display()),
+        )
+    };
+    Held::new(staging).map(Arc::new).map_err(failed)
 }
 
 impl LocalLake {
@@ -83,13 +120,18 @@ impl LocalLake {
     /// `BadRequest` where the path cannot hold a lake, `Storage` where its state cannot be read,
     /// `Unsupported` where a newer Tarn wrote it.
     pub fn create(root: &Path) -> Result<LocalLake> {
-        let staging = root.join(STATE).join("staging");
-        std::fs::create_dir_all(&staging).map_err(|error| {
-            io_error(
-                error,
-                format!("cannot make the lake's folder {}", staging.display()),
-            )
-        })?;
+        let state = root.join(STATE);
+        if !state.join(db::FILE).exists() {
+            let failed = |error| {
+                io_error(
+                    error,
+                    format!("cannot make the lake's folder {}", root.display()),
+                )
+            };
+            files::ensure_dir(root, false).map_err(failed)?;
+            let held = hold(&state.join(STAGING))?;
+            Db::create(&held, &state.join(db::FILE))?;
+        }
         LocalLake::connect(root)
     }
 
@@ -131,14 +173,59 @@ impl LocalLake {
         };
         let db = Db::open(&root.join(STATE).join(db::FILE))?;
         let roots = Roots::open(&db, &root_text)?;
-        Ok(LocalLake {
+        let lake = LocalLake {
             store: Arc::new(Store {
                 root,
                 root_text,
                 roots: RwLock::new(roots),
                 db,
+                held: Mutex::default(),
             }),
-        })
+        };
+        if !lake.store.db.is_read_only() {
+            lake.tighten();
+            lake.sweep();
+        }
+        Ok(lake)
+    }
+
+    /// Takes the rights of others away that an older version gave them.
+    fn tighten(&self) {
+        let state = self.store.state();
+        let mut private = vec![state.clone(), self.store.root.join(RAW)];
+        private.extend(db::files(&state));
+        for path in private {
+            match private::tighten(&path) {
+                Ok(Rights::None) => {}
+                Ok(Rights::Taken) => {
+                    tracing::info!(path = %path.display(), "others could read this, and cannot any more");
+                }
+                Ok(Rights::Kept) => {
+                    tracing::warn!(
+                        path = %path.display(),
+                        "others than its owner can read this, and it is not this user's to change; its owner \
+                         should run chmod go= on it, or open the lake once"
+                    );
+                }
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "it cannot be told who can read this");
+                }
+            }
+        }
+    }
+
+    /// Removes what killed processes left. The lake is as right with it.
+    fn sweep(&self) {
+        let staging = self.store.all_staging();
+        match staging::sweep(&staging, false) {
+            Ok(Leftovers { entries: 0, .. }) => {}
+            Ok(Leftovers { entries, bytes }) => {
+                tracing::info!(entries, bytes, "what stopped processes left was removed");
+            }
+            Err(error) => {
+                tracing::warn!(path = %staging.display(), %error, "leftovers cannot be looked for");
+            }
+        }
     }
 
     /// The place that rows and metadata of the lake name, where it is another than the lake's folder:
@@ -191,9 +278,16 @@ impl LocalLake {
         Arc::new(FileKeys::new(self.store.clone()))
     }
 
-    /// The folder of runs' files, on the lake's file system.
+    /// A folder for the files of this process's runs, on the lake's file system; a temporary one where the
+    /// lake cannot be written.
     pub fn scratch(&self) -> PathBuf {
-        self.store.staging()
+        match self.store.staging() {
+            Ok(held) => held.path().to_owned(),
+            Err(error) => {
+                tracing::debug!(%error, "runs use the folder of temporary files");
+                std::env::temp_dir().join(format!("tarn-{}", uuid::Uuid::new_v4().simple()))
+            }
+        }
     }
 
     /// The version that a local file's content would have as a raw object.
@@ -224,45 +318,14 @@ impl LocalLake {
                 format!("run id {run_id:?} cannot be a folder's name"),
             ));
         }
-        let dir = self.store.staging().join(run_id);
-        std::fs::create_dir_all(&dir).map_err(|error| {
+        let dir = self.store.staging()?.path().join(run_id);
+        files::ensure_dir(&dir, true).map_err(|error| {
             io_error(
                 error,
                 format!("cannot make the staging folder {}", dir.display()),
             )
         })?;
         Ok(dir)
-    }
-
-    /// Removes what stopped processes left in staging and what nobody changed for `older_than`.
-    /// Returns how many files and folders were removed.
-    ///
-    /// # Errors
-    /// `Storage` where staging cannot be listed. A file that cannot be removed is left and logged.
-    pub fn sweep_staging(&self, older_than: Duration) -> Result<u64> {
-        let staging = self.store.staging();
-        let failed = |error| io_error(error, format!("cannot list {}", staging.display()));
-        let mut removed = 0;
-        for entry in std::fs::read_dir(&staging).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let newest = files::newest_change(&path);
-            let age = newest.and_then(|time| SystemTime::now().duration_since(time).ok());
-            if age.is_none_or(|age| age < older_than) {
-                continue;
-            }
-            let result = if path.is_dir() {
-                std::fs::remove_dir_all(&path)
-            } else {
-                std::fs::remove_file(&path)
-            };
-            match result {
-                Ok(()) => removed += 1,
-                Err(error) => {
-                    tracing::warn!(path = %path.display(), %error, "cannot remove a leftover")
-                }
-            }
-        }
-        Ok(removed)
     }
 
     /// The file that holds the content which `key` had as `version`, before it was put again.

@@ -1,13 +1,15 @@
 //! One lock per key across processes, which the operating system frees when its holder dies.
 
 use std::fs::{File, TryLockError};
-use std::os::unix::fs::MetadataExt;
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use tarn_core::Result;
 
 use crate::failure::io_error;
+use crate::files;
 
 /// The right to ingest one key; freed when dropped.
 #[derive(Debug)]
@@ -55,14 +57,37 @@ pub(crate) fn try_acquire(dir: &Path, key: &str) -> Result<Option<IngestLock>> {
     }
 }
 
+/// Removes the files of locks that nobody holds, which killed processes left. Returns how many.
+pub(crate) fn sweep(dir: &Path, dry_run: bool) -> io::Result<u64> {
+    let mut found = 0;
+    for entry in files::entries(dir)? {
+        let path = entry.path();
+        let file = match File::open(&path) {
+            Err(error) if files::is_absent(&error) => continue,
+            file => file?,
+        };
+        match file.try_lock() {
+            Ok(()) if still_there(&path, &file) => found += 1,
+            Ok(()) | Err(TryLockError::WouldBlock) => continue,
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        if !dry_run {
+            // While it is locked, as whoever holds it does.
+            std::fs::remove_file(&path)?;
+        }
+    }
+    Ok(found)
+}
+
 fn open(dir: &Path, key: &str) -> Result<(PathBuf, File)> {
-    std::fs::create_dir_all(dir)
+    files::ensure_dir(dir, true)
         .map_err(|error| io_error(error, format!("cannot make {}", dir.display())))?;
     let path = dir.join(hex::encode(Sha256::digest(key.as_bytes())));
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(&path)
         .map_err(|error| {
             io_error(
@@ -74,7 +99,7 @@ fn open(dir: &Path, key: &str) -> Result<(PathBuf, File)> {
 }
 
 /// Whether the locked file is the one that others find under its path.
-fn still_there(path: &Path, file: &File) -> bool {
+pub(crate) fn still_there(path: &Path, file: &File) -> bool {
     match (std::fs::metadata(path), file.metadata()) {
         (Ok(found), Ok(held)) => found.ino() == held.ino() && found.dev() == held.dev(),
         _ => false,

@@ -40,7 +40,7 @@ pub(crate) struct FolderObjects {
     store: Arc<Store>,
 }
 
-fn is_hashed(key: &str) -> bool {
+fn is_raw(key: &str) -> bool {
     key.starts_with(RAW)
 }
 
@@ -100,7 +100,7 @@ impl FolderObjects {
     /// changed meanwhile.
     fn register(&self, key: &str, path: &Path, stamp: Stamp) -> Result<Option<Known>> {
         let begin = now_ns();
-        let hash = if is_hashed(key) {
+        let hash = if is_raw(key) {
             match files::hash_file(path) {
                 Ok(Some((version, read))) if read == stamp => Some(version),
                 Ok(_) => return Ok(None),
@@ -161,7 +161,7 @@ impl FolderObjects {
         hash: Option<String>,
         mode: PutMode,
     ) -> Result<ObjectInfo> {
-        let target = self.path(key)?;
+        let (target, held) = (self.path(key)?, self.store.staging()?);
         let folder = target.parent().unwrap_or(&self.store.root).to_owned();
         let blocked = |error: io::Error| match error.kind() {
             io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => Error::new(
@@ -176,7 +176,7 @@ impl FolderObjects {
                 format!("cannot make the folder {}", folder.display()),
             ),
         };
-        files::ensure_dir(&folder).map_err(blocked)?;
+        files::ensure_dir(&folder, is_raw(key)).map_err(blocked)?;
         if target.is_dir() {
             let message = format!(
                 "{key:?} cannot be put: there are objects under it, and a folder is no file"
@@ -184,11 +184,12 @@ impl FolderObjects {
             return Err(Error::new(ErrorKind::BadRequest, message));
         }
         for _ in 0..ATTEMPTS {
-            // Reading what is there may take long, so it is done before the transaction, which
-            // then makes sure that it is still the same.
-            let former = match mode {
-                PutMode::Overwrite => self.look(key)?,
-                PutMode::IfAbsent => None,
+            // Only a raw object has versions. Reading what is there may take long, so it is done before
+            // the transaction, which then makes sure that it is still the same.
+            let versioned = mode == PutMode::Overwrite && is_raw(key);
+            let former = match versioned {
+                true => self.look(key)?,
+                false => None,
             };
             if let Some(former) = &former
                 && hash.as_ref() == Some(&former.version)
@@ -199,7 +200,7 @@ impl FolderObjects {
                 Some(former) => {
                     let kept = files::version_path(&self.store, key, &former.version)?;
                     let folder = kept.parent().unwrap_or(&kept);
-                    files::ensure_dir(folder).map_err(|error| {
+                    files::ensure_dir(folder, true).map_err(|error| {
                         io_error(error, format!("cannot make {}", folder.display()))
                     })?;
                     Some(kept)
@@ -211,23 +212,23 @@ impl FolderObjects {
                 match (mode, &former) {
                     (PutMode::IfAbsent, _) if there.is_some() => return Err(exists(key)),
                     (PutMode::Overwrite, former)
-                        if there != former.as_ref().map(|former| former.stamp) =>
+                        if versioned && there != former.as_ref().map(|former| former.stamp) =>
                     {
                         return Ok(None);
                     }
                     _ => {}
                 }
                 if let Some(kept) = &kept {
-                    keep(&target, kept).map_err(|error| {
+                    files::keep(&held, &target, kept).map_err(|error| {
                         io_error(error, format!("cannot keep the former content of {key:?}"))
                     })?;
                 }
                 let replace = mode == PutMode::Overwrite;
-                files::install(&file.path, &target, replace).map_err(|error| {
-                    match error.kind() {
-                        io::ErrorKind::AlreadyExists if !replace => exists(key),
-                        _ => io_error(error, format!("cannot move the file of {key:?} into place")),
-                    }
+                files::install(&held, &file.path, &target, replace).map_err(|error| match error
+                    .kind()
+                {
+                    io::ErrorKind::AlreadyExists if !replace => exists(key),
+                    _ => io_error(error, format!("cannot move the file of {key:?} into place")),
                 })?;
                 file.owned = false;
                 let Some(stamp) = files::stamp(&target)? else {
@@ -295,17 +296,17 @@ impl FolderObjects {
         let shared = original == Original::Final
             && mode == PutMode::IfAbsent
             && metadata.is_file()
-            && !is_hashed(key);
-        let staging = self.store.staging();
+            && !is_raw(key);
+        let held = self.store.staging()?;
         let (file, hash) = if shared {
-            let file = files::unfinished(&staging, "put").map_err(failed)?;
-            keep(path, &file.path)
+            let file = files::unfinished(&held, "put");
+            files::keep(&held, path, &file.path)
                 .and_then(|()| File::open(&file.path)?.sync_all())
                 .map_err(failed)?;
             (file, None)
         } else {
             let mut source = File::open(path).map_err(failed)?;
-            files::write_staged(&staging, &mut source, is_hashed(key)).map_err(failed)?
+            files::write_staged(&held, &mut source, is_raw(key)).map_err(failed)?
         };
         self.put_finished(key, file, hash, mode)
     }
@@ -317,16 +318,21 @@ impl FolderObjects {
         let failed = |error| io_error(error, format!("cannot keep {:?} for reading", info.key));
         for _ in 0..ATTEMPTS {
             match self.look(&info.key)? {
+                // Nobody puts anything in its place.
+                Some(known) if known.version == info.version && self.store.db.is_read_only() => {
+                    return Ok(LocalCopy::in_place(path));
+                }
                 Some(known) if known.version == info.version => {
-                    let held = files::unfinished(&self.store.staging(), "fetch").map_err(failed)?;
-                    match keep(&path, &held.path) {
+                    let held = self.store.staging()?;
+                    let copy = files::unfinished(&held, "fetch");
+                    match files::keep(&held, &path, &copy.path) {
                         Err(error) if files::is_absent(&error) => continue,
                         result => result.map_err(failed)?,
                     }
                     // A copy, where there are no links, has another stamp than its original.
                     let is_it = |stamp: Option<Stamp>| stamp == Some(known.stamp);
-                    if is_it(files::stamp(&held.path)?) || is_it(files::stamp(&path)?) {
-                        return Ok(LocalCopy::temporary(held.path.clone(), held));
+                    if is_it(files::stamp(&copy.path)?) || is_it(files::stamp(&path)?) {
+                        return Ok(LocalCopy::temporary(copy.path.clone(), copy));
                     }
                 }
                 _ => {
@@ -454,6 +460,10 @@ impl FolderObjects {
     fn delete_now(&self, key: &str) -> Result<()> {
         let path = self.path(key)?;
         let failed = |error| io_error(error, format!("cannot delete {}", path.display()));
+        if is_raw(key) {
+            // Before the object itself: a stop in between leaves nothing of what nobody finds any more.
+            self.delete_versions(key)?;
+        }
         let deleted = self.store.db.write(Durability::Process, |transaction| {
             transaction
                 .execute("DELETE FROM object WHERE key = ?1", [key])
@@ -472,32 +482,27 @@ impl FolderObjects {
     }
 }
 
+impl FolderObjects {
+    /// Deletes the former contents of a key.
+    fn delete_versions(&self, key: &str) -> Result<()> {
+        let folder = files::versions_folder(&self.store, key)?;
+        let failed = |error| io_error(error, format!("cannot delete what {key:?} was before"));
+        for entry in files::entries(&folder).map_err(failed)? {
+            // A folder has what other keys were before.
+            if !entry.file_type().map_err(failed)?.is_dir() {
+                std::fs::remove_file(entry.path()).map_err(failed)?;
+            }
+        }
+        files::remove_empty_dir(&folder);
+        Ok(())
+    }
+}
+
 fn exists(key: &str) -> Error {
     Error::new(
         ErrorKind::Conflict,
         format!("there is an object {key:?} already"),
     )
-}
-
-/// Gives a file a second name. Where that name is taken, it has the same content already.
-fn keep(target: &Path, kept: &Path) -> io::Result<()> {
-    match std::fs::hard_link(target, kept) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        // Another disk, or a file system without hard links.
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            let folder = kept.parent().unwrap_or(kept);
-            let path = folder.join(format!(
-                "{}{}",
-                key::TEMPORARY,
-                uuid::Uuid::new_v4().simple()
-            ));
-            let copy = Unfinished { path, owned: true };
-            std::fs::copy(target, &copy.path)?;
-            File::open(&copy.path)?.sync_all()?;
-            files::install(&copy.path, kept, true)
-        }
-        result => result,
-    }
 }
 
 #[async_trait]
@@ -538,8 +543,8 @@ impl Objects for FolderObjects {
         let key = key.to_owned();
         self.run(move |this| {
             this.path(&key)?;
-            let staged =
-                files::write_staged(&this.store.staging(), &mut body.as_ref(), is_hashed(&key));
+            let held = this.store.staging()?;
+            let staged = files::write_staged(&held, &mut body.as_ref(), is_raw(&key));
             let (file, hash) =
                 staged.map_err(|error| io_error(error, format!("cannot write {key:?}")))?;
             this.put_finished(&key, file, hash, mode)

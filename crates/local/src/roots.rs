@@ -233,6 +233,7 @@ mod tests {
             roots.key_of("file:///srv/lake/raw/x").as_deref(),
             Some("raw/x")
         );
+        let roots = Roots::new("/home/me/lake", "/srv/lake".to_owned(), []);
         for outside in [
             "file:///srv/lake/../../etc/passwd",
             "file:///srv/lake/raw/../../x",

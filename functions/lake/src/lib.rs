@@ -5,6 +5,7 @@ mod files;
 mod keys;
 mod relation;
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -93,7 +94,10 @@ impl Lake {
     /// A new empty folder for a run's files, deleted when the returned value is dropped.
     pub fn staging(&self, run_id: &str) -> Result<Staging> {
         let path = self.scratch.join(run_id);
-        std::fs::create_dir_all(&path).map_err(|error| {
+        let mut folder = std::fs::DirBuilder::new();
+        // Its owner's alone: rows pass through here.
+        folder.recursive(true).mode(0o700);
+        folder.create(&path).map_err(|error| {
             Error::new(
                 ErrorKind::Storage,
                 format!("the staging folder {} cannot be made", path.display()),

@@ -92,7 +92,8 @@ pub enum Command {
     Backfill(BackfillArgs),
     /// List the runs, newest first, or show one
     Runs(RunsArgs),
-    /// Forget old versions of tables and delete the files that no version names
+    /// Forget old versions of tables, delete files that no version names, and what stopped processes left
+    #[command(after_long_help = MAINTAIN_HELP)]
     Maintain(MaintainArgs),
     /// Let the tables of a moved folder name the place where it is, for other readers of them
     #[command(after_long_help = RELOCATE_HELP)]
@@ -449,6 +450,12 @@ pub struct RunsArgs {
     #[arg(long, short = 'n', default_value_t = 20)]
     pub limit: usize,
 }
+
+const MAINTAIN_HELP: &str = "\
+In a folder this also removes unfinished files of processes that are gone (those of living ones stay, however \
+old they are), what older versions of Tarn kept of reports that were written again, and former contents of \
+raw objects that were erased. What others than the lake's owner could read of the raw zone and of .tarn is \
+made its owner's alone; tables and reports keep their modes.";
 
 /// `tarn maintain`
 #[derive(Debug, Args)]

@@ -5,3 +5,4 @@ mod folder;
 mod moved;
 mod ports;
 mod processes;
+mod tidy;

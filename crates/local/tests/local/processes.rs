@@ -4,16 +4,17 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Barrier;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tarn_core::ErrorKind;
-use tarn_core::ports::PutMode;
+use tarn_core::ports::{Original, PutMode};
 use tarn_core::schema::{TableName, TableSpec, Zone};
-use tarn_local::LocalLake;
+use tarn_local::{Leftovers, LocalLake};
 
 const ROLE: &str = "TARN_TEST_ROLE";
 const LAKE: &str = "TARN_TEST_LAKE";
@@ -60,6 +61,8 @@ fn worker() {
         match role.as_str() {
             "swap" => swap_twenty_times(&lake).await,
             "put" => put_without_end(&lake).await,
+            "hold" => hold_a_copy(&lake).await,
+            "put once" => put_once(&lake).await,
             role => panic!("unknown role {role}"),
         }
     });
@@ -114,6 +117,158 @@ async fn put_without_end(lake: &LocalLake) {
             .put(&format!("curated/killed/{round}"), body, PutMode::IfAbsent)
             .await
             .ok();
+    }
+}
+
+/// Holds a copy of a raw object and files of a run until it is killed.
+async fn hold_a_copy(lake: &LocalLake) {
+    let objects = lake.objects();
+    let info = objects.head("raw/a").await.unwrap();
+    let copy = objects.fetch_version(&info).await.unwrap();
+    std::fs::write(lake.staging_dir("run").unwrap().join("part"), "half").unwrap();
+    println!("\nholds {}", copy.path().display());
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Puts twice under every zone, takes a lock, and ends.
+async fn put_once(lake: &LocalLake) {
+    let objects = lake.objects();
+    for content in ["first", "second"] {
+        for key in [
+            "raw/web/a/x.log",
+            "curated/t/data/x.parquet",
+            "results/x.html",
+        ] {
+            let body = Bytes::from(content);
+            objects.put(key, body, PutMode::Overwrite).await.unwrap();
+        }
+    }
+    let file = lake.staging_dir("run").unwrap().join("x.parquet");
+    std::fs::write(&file, "rows").unwrap();
+    for (key, original) in [
+        ("raw/web/a/y", Original::Changes),
+        ("curated/t/data/y", Original::Final),
+    ] {
+        objects
+            .put_file(key, &file, PutMode::IfAbsent, original)
+            .await
+            .unwrap();
+    }
+    std::fs::remove_dir_all(file.parent().unwrap()).unwrap();
+    drop(lake.ingest_lock("raw/web/a/x.log").await.unwrap());
+    lake.keys().newest().await.unwrap();
+}
+
+/// Starts a process and waits for a line that begins so; the rest of that line.
+fn started(role: &str, lake: &Path, line: &str) -> (Child, String) {
+    let mut worker = start(role, lake);
+    let lines = BufReader::new(worker.stdout.take().unwrap()).lines();
+    let rest = lines
+        .map_while(Result::ok)
+        .find_map(|found| Some(found.strip_prefix(line)?.trim().to_owned()));
+    (worker, rest.unwrap())
+}
+
+#[test]
+fn what_a_killed_process_left_is_removed_and_what_a_living_one_holds_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let objects = LocalLake::create(dir.path()).unwrap().objects();
+    let body = Bytes::from(vec![7; 100_000]);
+    runtime()
+        .block_on(objects.put("raw/a", body, PutMode::IfAbsent))
+        .unwrap();
+    drop(objects);
+    let (mut killed, leftover) = started("hold", dir.path(), "holds ");
+    let (mut living, held) = started("hold", dir.path(), "holds ");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let is_there = |path: &str| Path::new(path).exists();
+    assert!(is_there(&leftover) && is_there(&held));
+    let lake = LocalLake::open(dir.path()).unwrap();
+    assert!(!is_there(&leftover) && is_there(&held));
+    for dry_run in [true, false] {
+        assert_eq!(lake.tidy(dry_run).unwrap().staging, Leftovers::default());
+    }
+    living.kill().unwrap();
+    living.wait().unwrap();
+    let left = Leftovers {
+        entries: 1,
+        bytes: 100_004,
+    };
+    assert_eq!(lake.tidy(true).unwrap().staging, left);
+    assert!(is_there(&held));
+    assert_eq!(lake.tidy(false).unwrap().staging, left);
+    assert!(!is_there(&held));
+    let size = std::fs::metadata(dir.path().join("raw/a")).unwrap().len();
+    assert_eq!(size, 100_000, "the object itself stays");
+}
+
+#[test]
+fn many_processes_that_start_and_end_at_once_take_nothing_from_one_another() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(LocalLake::create(dir.path()).unwrap());
+    let workers: Vec<_> = (0..8).map(|_| start("swap", dir.path())).collect();
+    for _ in 0..100 {
+        drop(LocalLake::open(dir.path()).unwrap());
+    }
+    for worker in workers {
+        let ended = worker.wait_with_output().unwrap();
+        assert!(ended.status.success(), "{ended:?}");
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            below(&path, found);
+        }
+        found.push(path);
+    }
+}
+
+#[test]
+fn the_raw_zone_and_the_state_are_their_owners_alone_whatever_the_umask() {
+    for (umask, table) in [
+        ("000", 0o666),
+        ("022", 0o644),
+        ("077", 0o600),
+        ("277", 0o400),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("lake");
+        std::fs::create_dir(&root).unwrap();
+        let program = std::env::current_exe().unwrap();
+        let done = Command::new("sh")
+            .args(["-c", &format!("umask {umask}; exec \"$@\""), "sh"])
+            .arg(program)
+            .args(["--exact", "processes::worker", "--test-threads=1"])
+            .env(ROLE, "put once")
+            .env(LAKE, &root)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{umask}: {done:?}");
+        let mut private = vec![root.join("raw"), root.join(".tarn")];
+        below(&root.join("raw"), &mut private);
+        below(&root.join(".tarn"), &mut private);
+        assert!(private.len() > 12, "{private:?}");
+        for path in private {
+            let expected = if path.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(mode(&path), expected, "{umask} {}", path.display());
+        }
+        for open in [
+            "curated/t/data/x.parquet",
+            "curated/t/data/y",
+            "results/x.html",
+        ] {
+            assert_eq!(mode(&root.join(open)), table, "{umask} {open}");
+        }
     }
 }
 
@@ -236,8 +391,7 @@ fn a_process_killed_while_it_puts_leaves_whole_objects_and_their_versions() {
             objects.delete("raw/twin").await.unwrap();
         });
     }
-    let lake = LocalLake::open(dir.path()).unwrap();
-    lake.sweep_staging(Duration::ZERO).unwrap();
+    drop(LocalLake::open(dir.path()).unwrap());
     assert_eq!(
         std::fs::read_dir(dir.path().join(".tarn/staging"))
             .unwrap()

@@ -27,4 +27,5 @@ mod rules;
 mod serve;
 mod shared_data;
 mod snapshots;
+mod verify;
 mod writers;

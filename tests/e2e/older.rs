@@ -390,7 +390,7 @@ fn a_lake_that_is_mounted_read_only_answers_and_says_what_it_cannot() {
         let error = String::from_utf8_lossy(&answer.stderr);
         assert!(answer.status.success(), "{args:?}: {error}");
     }
-    for args in [&["marts"][..], &["relocate"], &["replay"]] {
+    for args in [&["marts", "--rebuild"][..], &["relocate"], &["replay"]] {
         let answer = mounted(args);
         let error = String::from_utf8_lossy(&answer.stderr);
         assert!(!answer.status.success(), "{args:?}");

@@ -29,6 +29,8 @@ const COMMANDS: &[&[&str]] = &[
     &["backfill"],
     &["runs"],
     &["maintain"],
+    &["verify"],
+    &["relocate"],
     &["redrive"],
     &["keys"],
     &["keys", "list"],

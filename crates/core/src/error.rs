@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Conflict,
     /// Storage or a service did not answer as it should.
     Storage,
+    /// A file of the lake does not have the content that was written; nothing is answered from it.
+    Damaged,
     /// What is asked for is legitimate but not supported.
     Unsupported,
     /// A fault of Tarn itself.
@@ -37,6 +39,7 @@ impl ErrorKind {
             ErrorKind::NotFound => "not_found",
             ErrorKind::Conflict => "conflict",
             ErrorKind::Storage => "storage",
+            ErrorKind::Damaged => "damaged",
             ErrorKind::Unsupported => "unsupported",
             ErrorKind::Internal => "internal",
         }

@@ -20,6 +20,13 @@ pub fn table_prefix(table: &TableName) -> String {
     format!("{}/{}/", table.zone.as_str(), table.name)
 }
 
+/// The table that a file belongs to, by its key; None for a key of another kind.
+pub fn table_of(key: &str) -> Option<TableName> {
+    let mut parts = key.splitn(3, '/');
+    let (zone, name, _) = (parts.next()?, parts.next()?, parts.next()?);
+    TableName::parse(&format!("{zone}.{name}"))
+}
+
 /// The prefix of a table's data files.
 pub fn data_prefix(table: &TableName) -> String {
     format!("{}data/", table_prefix(table))

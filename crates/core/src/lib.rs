@@ -3,6 +3,7 @@
 //! Nothing here reads a network or knows an async runtime, Polars, Iceberg or AWS.
 
 pub mod contract;
+pub mod digest;
 mod error;
 pub mod layout;
 pub mod ports;

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::digest::Digest;
+use crate::error::{Error, ErrorKind, Result};
 use crate::privacy::{KeyInfo, PseudonymKey};
 use crate::quality::feedback::Feedback;
 use crate::run::{ObjectRecord, RunRecord};
@@ -93,6 +94,52 @@ pub trait Objects: Send + Sync {
     /// itself in a folder, a temporary copy elsewhere.
     async fn fetch(&self, key: &str) -> Result<LocalCopy>;
 
+    /// Like [`Objects::get`], of a whole file that is written once: its content is held against the digest
+    /// that it was written with, by its name or, where the store remembers one, without.
+    ///
+    /// `Damaged` where it is another.
+    async fn get_checked(&self, key: &str) -> Result<Bytes> {
+        let bytes = self.get(key, None).await?;
+        match Digest::in_name(key) {
+            Some(written) => check(key, written, Digest::of(&bytes)).map(|()| bytes),
+            None => Ok(bytes),
+        }
+    }
+
+    /// Like [`Objects::fetch`], of a file that is written once: its content is held against the digest that
+    /// it was written with, as in [`Objects::get_checked`]. A store that keeps files in place does so
+    /// when it meets a file for the first time, and again once its size or its time has changed.
+    async fn fetch_checked(&self, key: &str) -> Result<LocalCopy> {
+        let copy = self.fetch(key).await?;
+        if let Some(written) = Digest::in_name(key) {
+            check(key, written, digest_of(key, &copy)?.0)?;
+        }
+        Ok(copy)
+    }
+
+    /// Reads an object to its end, whatever is remembered of it.
+    async fn examine(&self, key: &str) -> Result<Examined> {
+        let copy = self.fetch(key).await?;
+        let (found, size) = digest_of(key, &copy)?;
+        Ok(Examined {
+            size,
+            found,
+            written: Digest::in_name(key),
+        })
+    }
+
+    /// Remembers the digest of a file that was found sound and whose name carries none, so that
+    /// [`Objects::examine`] and the checked reads know it from now on. False where the store does not.
+    async fn remember(&self, _key: &str, _digest: Digest) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// The keys that begin with `prefix`, in key order.
+    async fn keys(&self, prefix: &str) -> Result<Vec<String>> {
+        let objects = self.list(prefix).await?;
+        Ok(objects.into_iter().map(|info| info.key).collect())
+    }
+
     /// Like [`Objects::fetch`], but the content of exactly the version that `info` names, whatever
     /// was put under its key since. `NotFound` where that version is no longer kept: a store keeps
     /// former contents of `raw/` alone.
@@ -106,6 +153,42 @@ pub trait Objects: Send + Sync {
 
     /// A URL that reads the object for `seconds` without credentials, where the store can make one.
     async fn presign(&self, key: &str, seconds: u64) -> Result<String>;
+}
+
+/// What reading an object to its end showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Examined {
+    /// Bytes.
+    pub size: u64,
+    /// The digest of its content.
+    pub found: Digest,
+    /// The digest that it was written with, where that is known: by its name, or because the store
+    /// remembers it.
+    pub written: Option<Digest>,
+}
+
+/// Holds a content against what was written.
+///
+/// # Errors
+/// `Damaged` where it is another.
+pub fn check(key: &str, written: Digest, found: Digest) -> Result<()> {
+    if written == found {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Damaged,
+        format!("{key} is damaged: it was written with the digest {written}, and has {found} now"),
+    ))
+}
+
+/// The digest and the size of a local copy.
+///
+/// # Errors
+/// `Storage` where it cannot be read.
+pub fn digest_of(key: &str, copy: &LocalCopy) -> Result<(Digest, u64)> {
+    Digest::of_file(copy.path()).map_err(|error| {
+        Error::new(ErrorKind::Storage, format!("{key} cannot be read")).with_source(error)
+    })
 }
 
 /// A local file that holds an object's content.

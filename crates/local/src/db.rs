@@ -27,13 +27,16 @@ pub(crate) fn files(state: &Path) -> [PathBuf; 3] {
 
 /// What each version of the schema adds to the one before. The version is kept in SQLite's
 /// `user_version`.
-const STEPS: [&str; 3] = [FIRST, FEEDBACK, ROOTS];
+const STEPS: [&str; 4] = [FIRST, FEEDBACK, ROOTS, DIGESTS];
 
 /// The version that this program writes.
 const SCHEMA_VERSION: i64 = STEPS.len() as i64;
 
 /// The first version that knows where the lake was recorded.
 pub(crate) const WITH_ROOTS: i64 = 3;
+
+/// The first version that knows digests.
+pub(crate) const WITH_DIGESTS: i64 = 4;
 
 const FIRST: &str = "
 CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -61,6 +64,13 @@ CREATE TABLE ledger_feedback(
 /// The places that rows and metadata name the lake's files by; see [`crate::roots`].
 const ROOTS: &str = "
 CREATE TABLE lake_root(path TEXT PRIMARY KEY, is_current INTEGER NOT NULL, since_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+/// Digests of files, and the files as they were when they had them; see [`crate::checked`].
+const DIGESTS: &str = "
+CREATE TABLE checked(
+    key TEXT PRIMARY KEY, digest TEXT NOT NULL, size INTEGER, mtime_ns INTEGER, inode INTEGER, ctime_ns INTEGER
+) STRICT, WITHOUT ROWID;
 ";
 
 /// What a commit survives. A process that is killed never loses one.
@@ -133,6 +143,22 @@ impl Db {
         }
         locked(&db.power_cut).push(connection);
         Ok(db)
+    }
+
+    /// What SQLite finds wrong with the file.
+    pub(crate) fn faults(&self) -> Result<Vec<String>> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare("PRAGMA integrity_check(20)")
+                .map_err(sqlite_error)?;
+            let rows = statement
+                .query_map([], |row| row.get(0))
+                .map_err(sqlite_error)?;
+            let found: Vec<String> = rows
+                .collect::<rusqlite::Result<_>>()
+                .map_err(sqlite_error)?;
+            Ok(found.into_iter().filter(|text| text != "ok").collect())
+        })
     }
 
     /// Whether nothing can be written.

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tarn_core::digest::{Digest, Hasher};
 use tarn_core::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
@@ -57,10 +58,40 @@ impl Stamp {
     }
 }
 
+/// What tells an unchanged file more surely: writing to it changes a time that no program can set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) stamp: Stamp,
+    /// Of the last change of content, name or mode; nanoseconds since 1970-01-01T00:00:00Z.
+    pub(crate) ctime_ns: i64,
+}
+
+impl Seen {
+    pub(crate) fn of(metadata: &Metadata) -> Seen {
+        let ctime_ns = metadata
+            .ctime()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(metadata.ctime_nsec());
+        Seen {
+            stamp: Stamp::of(metadata),
+            ctime_ns,
+        }
+    }
+}
+
+/// The same of a regular file (symbolic links are followed), None where there is none.
+pub(crate) fn seen(path: &Path) -> Result<Option<Seen>> {
+    regular(path, Seen::of)
+}
+
 /// The stamp of a regular file (symbolic links are followed), None where there is none.
 pub(crate) fn stamp(path: &Path) -> Result<Option<Stamp>> {
+    regular(path, Stamp::of)
+}
+
+fn regular<T>(path: &Path, of: fn(&Metadata) -> T) -> Result<Option<T>> {
     match std::fs::metadata(path) {
-        Ok(metadata) => Ok(metadata.is_file().then(|| Stamp::of(&metadata))),
+        Ok(metadata) => Ok(metadata.is_file().then(|| of(&metadata))),
         Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(io_error(
             error,
@@ -77,41 +108,13 @@ pub(crate) fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-/// The first 128 bits of the BLAKE3 hash of a content, in hexadecimal: enough that nobody finds two
-/// contents that share one, and short enough to read. Every raw byte passes through it, so its speed
-/// counts: it takes a third of the time of SHA-256.
-pub(crate) struct ContentHash(blake3::Hasher);
-
-impl ContentHash {
-    pub(crate) fn new() -> Self {
-        ContentHash(blake3::Hasher::new())
-    }
-
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    pub(crate) fn version(self) -> String {
-        hex::encode(self.0.finalize().as_bytes().get(..16).unwrap_or_default())
-    }
-}
-
-/// The content's version with the stamp it was read under, or None where the file changed meanwhile.
+/// The content's version, which is its digest, with the stamp it was read under, or None where the file changed meanwhile.
 pub(crate) fn hash_file(path: &Path) -> io::Result<Option<(String, Stamp)>> {
     let mut file = File::open(path)?;
     let before = Stamp::of(&file.metadata()?);
-    let mut hash = ContentHash::new();
-    let mut buffer = vec![0; BUFFER_BYTES];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => hash.update(buffer.get(..read).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    let (digest, _) = Digest::of_reader(&mut file)?;
     let after = Stamp::of(&file.metadata()?);
-    Ok((before == after).then(|| (hash.version(), after)))
+    Ok((before == after).then(|| (digest.to_string(), after)))
 }
 
 /// A file that is removed when dropped unless it became an object.
@@ -179,7 +182,7 @@ pub(crate) fn write_staged(
         true => private::create_file(&unfinished.path)?,
         false => File::create_new(&unfinished.path)?,
     };
-    let mut hash = raw.then(ContentHash::new);
+    let mut hash = raw.then(Hasher::default);
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let read = match source.read(&mut buffer) {
@@ -195,7 +198,7 @@ pub(crate) fn write_staged(
         file.write_all(bytes)?;
     }
     file.sync_all()?;
-    Ok((unfinished, hash.map(ContentHash::version)))
+    Ok((unfinished, hash.map(|hash| hash.finish().to_string())))
 }
 
 /// Moves a finished file to `target`, whose folder exists; atomic for every reader. With

@@ -16,6 +16,7 @@
 //! is tightened when its owner opens it. Tables and reports have the rights that the umask gives.
 
 mod catalog;
+mod checked;
 mod db;
 mod failure;
 mod files;
@@ -24,7 +25,9 @@ mod key;
 mod keys;
 mod known;
 mod ledger;
+mod list;
 mod lock;
+mod lost;
 mod objects;
 mod private;
 mod roots;
@@ -34,6 +37,7 @@ mod tidy;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use tarn_core::digest::Digest;
 use tarn_core::layout::RAW;
 use tarn_core::ports::{Catalog, Keys, Ledger, Objects};
 use tarn_core::{Error, ErrorKind, Result};
@@ -44,6 +48,7 @@ use crate::failure::io_error;
 use crate::keys::FileKeys;
 use crate::ledger::SqliteLedger;
 pub use crate::lock::IngestLock;
+pub use crate::lost::LOST_STATE;
 use crate::objects::FolderObjects;
 use crate::private::Rights;
 use crate::roots::Roots;
@@ -341,6 +346,45 @@ impl LocalLake {
             ErrorKind::NotFound,
             format!("no former version {version} of {key} is kept"),
         ))
+    }
+
+    /// Every former content that is kept: its key, the digest that it was put with, and where it is.
+    ///
+    /// # Errors
+    /// `Storage` where they cannot be listed.
+    pub fn former_versions(&self) -> Result<Vec<(String, Option<Digest>, PathBuf)>> {
+        let versions = self.store.state().join("versions");
+        let mut found = Vec::new();
+        let mut folders = vec![versions.join(RAW)];
+        while let Some(folder) = folders.pop() {
+            let failed = |error| io_error(error, format!("cannot list {}", folder.display()));
+            for entry in files::entries(&folder).map_err(failed)? {
+                let path = entry.path();
+                if entry.file_type().map_err(failed)?.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let key = folder.strip_prefix(&versions).ok().and_then(Path::to_str);
+                let name = entry.file_name().into_string();
+                if let (Some(key), Ok(name)) = (key, name)
+                    && !name.starts_with(key::TEMPORARY)
+                {
+                    found.push((key.to_owned(), Digest::parse(&name), path));
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// What SQLite finds wrong with the state file, and its size in bytes.
+    ///
+    /// # Errors
+    /// `Storage` where it cannot be looked at.
+    pub fn check_state(&self) -> Result<(Vec<String>, u64)> {
+        let path = self.store.state().join(db::FILE);
+        let size = files::stamp(&path)?.map_or(0, |stamp| stamp.size);
+        Ok((self.store.db.faults()?, size))
     }
 
     /// Waits until no other process or task holds the ingest lock of `key`, then holds it. It saves

@@ -6,49 +6,48 @@
 //! once. Other objects are the lake's own and may be large; their version is a number that no two
 //! puts share, with the file's time behind it, and costs no reading.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
+use tarn_core::digest::Digest;
 use tarn_core::layout::RAW;
-use tarn_core::ports::{LocalCopy, ObjectInfo, Objects, Original, PutMode};
+use tarn_core::ports::{Examined, LocalCopy, ObjectInfo, Objects, Original, PutMode};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::db::Durability;
 use crate::failure::{io_error, sqlite_error};
 use crate::files::{self, Stamp, Unfinished, blocking};
 use crate::known::{Known, counted_version, next_sequencer, now_ns, unused_sequencer};
-use crate::{STATE, Store, key};
+use crate::{Store, checked, key};
 
 /// A file whose time is younger than this could be changed again without a change of its time, so
 /// that its hash is not trusted at the next look.
-const SETTLED_AFTER_NS: i64 = 2_000_000_000;
+pub(crate) const SETTLED_AFTER_NS: i64 = 2_000_000_000;
 
 /// How often an operation begins anew because the file changed under it.
-const ATTEMPTS: u32 = 20;
+pub(crate) const ATTEMPTS: u32 = 20;
 
 /// The port [`Objects`] on a folder.
 #[derive(Debug, Clone)]
 pub(crate) struct FolderObjects {
-    store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
 }
 
-fn is_raw(key: &str) -> bool {
+pub(crate) fn is_raw(key: &str) -> bool {
     key.starts_with(RAW)
 }
 
-fn not_found(key: &str) -> Error {
+pub(crate) fn not_found(key: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no object {key:?}"))
 }
 
-fn restless(key: &str) -> Error {
+pub(crate) fn restless(key: &str) -> Error {
     Error::new(
         ErrorKind::Conflict,
         format!("{key:?} is being changed; try again when it is complete"),
@@ -60,7 +59,7 @@ impl FolderObjects {
         FolderObjects { store }
     }
 
-    fn path(&self, key: &str) -> Result<PathBuf> {
+    pub(crate) fn path(&self, key: &str) -> Result<PathBuf> {
         key::check(key, self.store.root_text.len())?;
         Ok(self.store.root.join(key))
     }
@@ -75,7 +74,7 @@ impl FolderObjects {
     }
 
     /// What is known of the file under `key`, after reading it where that is needed.
-    fn look(&self, key: &str) -> Result<Option<Known>> {
+    pub(crate) fn look(&self, key: &str) -> Result<Option<Known>> {
         let path = self.path(key)?;
         for _ in 0..ATTEMPTS {
             let Some(stamp) = files::stamp(&path)? else {
@@ -246,6 +245,7 @@ impl FolderObjects {
                     put_at_us: now_ns() / 1_000,
                 };
                 known.save(transaction, key)?;
+                checked::forget(transaction, key)?;
                 Ok(Some(known))
             })?;
             if let Some(known) = put {
@@ -350,7 +350,7 @@ impl FolderObjects {
         Err(restless(&info.key))
     }
 
-    fn get_now(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
+    pub(crate) fn get_now(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
         let path = self.path(key)?;
         let failed = |error: io::Error| match files::is_absent(&error) {
             true => not_found(key),
@@ -373,90 +373,6 @@ impl FolderObjects {
         Ok(bytes.into())
     }
 
-    fn list_now(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
-        let (folder, _) = prefix.rsplit_once('/').unwrap_or_default();
-        if !folder.is_empty() {
-            key::check(folder, self.store.root_text.len())?;
-        }
-        let mut stamps = BTreeMap::new();
-        self.walk(folder, prefix, &mut stamps)?;
-        let mut known: BTreeMap<String, Known> = self.store.db.read(|connection| {
-            let end = key::prefix_end(prefix);
-            let sql = format!(
-                "SELECT {} FROM object WHERE key >= ?1 AND (?2 IS NULL OR key < ?2)",
-                Known::COLUMNS
-            );
-            let mut statement = connection.prepare(&sql).map_err(sqlite_error)?;
-            let rows = statement
-                .query_map(params![prefix, end], Known::of)
-                .map_err(sqlite_error)?;
-            rows.collect::<rusqlite::Result<_>>().map_err(sqlite_error)
-        })?;
-        let mut objects = Vec::with_capacity(stamps.len());
-        for (key, stamp) in stamps {
-            let found = match known.remove(&key) {
-                Some(known) if known.proves(stamp) => Some(known),
-                _ => self.look(&key)?,
-            };
-            objects.extend(found.map(|known| known.info(&key)));
-        }
-        Ok(objects)
-    }
-
-    /// The files under `folder` whose keys begin with `prefix`. Links to folders are followed, but
-    /// not in circles.
-    fn walk(&self, folder: &str, prefix: &str, stamps: &mut BTreeMap<String, Stamp>) -> Result<()> {
-        let mut pending = vec![(folder.to_owned(), Vec::<(u64, u64)>::new())];
-        while let Some((folder, mut above)) = pending.pop() {
-            let path = self.store.root.join(&folder);
-            let failed = |error| io_error(error, format!("cannot list {}", path.display()));
-            let entries = match std::fs::read_dir(&path) {
-                Ok(entries) => entries,
-                Err(error) if files::is_absent(&error) => continue,
-                Err(error) => return Err(failed(error)),
-            };
-            let metadata = match std::fs::metadata(&path) {
-                Ok(metadata) => metadata,
-                Err(error) if files::is_absent(&error) => continue,
-                Err(error) => return Err(failed(error)),
-            };
-            let identity = (metadata.dev(), metadata.ino());
-            if above.contains(&identity) {
-                tracing::warn!(path = %path.display(), "a link leads back to a folder above it and is not followed");
-                continue;
-            }
-            above.push(identity);
-            for entry in entries {
-                let entry = entry.map_err(failed)?;
-                let Ok(name) = entry.file_name().into_string() else {
-                    tracing::warn!(path = %entry.path().display(), "a name that is not UTF-8 cannot be a key; rename the file");
-                    continue;
-                };
-                if name.starts_with(key::TEMPORARY) || (folder.is_empty() && name == STATE) {
-                    continue;
-                }
-                let key = if folder.is_empty() {
-                    name
-                } else {
-                    format!("{folder}/{name}")
-                };
-                let file_type = entry.file_type().map_err(failed)?;
-                let is_dir =
-                    file_type.is_dir() || (file_type.is_symlink() && entry.path().is_dir());
-                if is_dir && (key.starts_with(prefix) || prefix.starts_with(&format!("{key}/"))) {
-                    pending.push((key, above.clone()));
-                } else if !is_dir && key.starts_with(prefix) {
-                    if let Err(error) = key::check(&key, self.store.root_text.len()) {
-                        tracing::warn!(path = %entry.path().display(), %error, "a file cannot be an object");
-                    } else if let Some(stamp) = files::stamp(&entry.path())? {
-                        stamps.insert(key, stamp);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn delete_now(&self, key: &str) -> Result<()> {
         let path = self.path(key)?;
         let failed = |error| io_error(error, format!("cannot delete {}", path.display()));
@@ -468,6 +384,7 @@ impl FolderObjects {
             transaction
                 .execute("DELETE FROM object WHERE key = ?1", [key])
                 .map_err(sqlite_error)?;
+            checked::forget(transaction, key)?;
             match std::fs::symlink_metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => Ok(false),
                 Ok(_) => std::fs::remove_file(&path).map(|()| true).map_err(failed),
@@ -576,6 +493,34 @@ impl Objects for FolderObjects {
             }
         })
         .await
+    }
+
+    async fn get_checked(&self, key: &str) -> Result<Bytes> {
+        let key = key.to_owned();
+        self.run(move |this| this.checked_bytes(&key)).await
+    }
+
+    async fn fetch_checked(&self, key: &str) -> Result<LocalCopy> {
+        let key = key.to_owned();
+        self.run(move |this| this.checked_path(&key).map(LocalCopy::in_place))
+            .await
+    }
+
+    async fn examine(&self, key: &str) -> Result<Examined> {
+        let key = key.to_owned();
+        self.run(move |this| this.examine_now(&key)).await
+    }
+
+    async fn remember(&self, key: &str, digest: Digest) -> Result<bool> {
+        let key = key.to_owned();
+        self.run(move |this| this.remember_now(&key, digest)).await
+    }
+
+    /// The files as they are: nothing is read of them, and nothing noted.
+    async fn keys(&self, prefix: &str) -> Result<Vec<String>> {
+        let prefix = prefix.to_owned();
+        self.run(move |this| Ok(this.stamps(&prefix)?.into_keys().collect()))
+            .await
     }
 
     /// A file of its own name, which no put changes. It goes with the returned value.

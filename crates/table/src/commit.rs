@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use chrono::Utc;
 use iceberg::spec::{
     DataFile, FormatVersion, MAIN_BRANCH, Manifest, ManifestContentType, ManifestEntry,
@@ -20,7 +21,7 @@ use uuid::Uuid;
 use crate::change::{Base, Change, Committed, KIND, NEWEST_SNAPSHOT, SOURCES};
 use crate::files;
 use crate::footer::{self, Target};
-use crate::store::iceberg_error;
+use crate::store::{iceberg_error, manifest_bytes, manifest_list_bytes, metadata_bytes};
 use crate::table::Table;
 use crate::tables::{ATTEMPTS, Tables, given_up, parameters, pause};
 
@@ -228,11 +229,24 @@ impl Commit<'_> {
         }
     }
 
-    /// A URI for a file of this attempt.
-    fn new_file(&mut self, name: &str) -> String {
-        let uri = self.tables.metadata_uri(self.name, name);
+    /// Puts a file of this attempt; its URI.
+    async fn put(&mut self, stem: &str, bytes: Bytes) -> Result<String> {
+        let uri = self.tables.metadata_uri(self.name, stem, "avro", &bytes);
         self.written.push(uri.clone());
-        uri
+        self.tables.store.put(&uri, bytes).await?;
+        Ok(uri)
+    }
+
+    /// Puts a manifest of this attempt.
+    async fn put_manifest(
+        &mut self,
+        stem: &str,
+        (bytes, manifest): (Bytes, ManifestFile),
+    ) -> Result<ManifestFile> {
+        Ok(ManifestFile {
+            manifest_path: self.put(stem, bytes).await?,
+            ..manifest
+        })
     }
 
     /// Writes everything but the pointer.
@@ -263,11 +277,6 @@ impl Commit<'_> {
         let mut manifests = self.merged(table, rest.manifests).await?;
         manifests.extend(added.as_ref().map(|added| added.manifest.clone()));
         let sequence_number = metadata.next_sequence_number();
-        let list = self.new_file(&format!(
-            "snap-{}-{}.avro",
-            self.snapshot_id,
-            Uuid::new_v4()
-        ));
         let summary = self.summary(
             parent.map(AsRef::as_ref),
             &manifests,
@@ -279,10 +288,9 @@ impl Commit<'_> {
             parent.map(|parent| parent.snapshot_id()),
             sequence_number,
         );
-        self.tables
-            .store
-            .put_manifest_list(&list, ids, manifests)
-            .await?;
+        let stem = format!("snap-{}-{}", self.snapshot_id, Uuid::new_v4());
+        let list = manifest_list_bytes(ids, manifests).await?;
+        let list = self.put(&stem, list).await?;
         let snapshot = Snapshot::builder()
             .with_snapshot_id(self.snapshot_id)
             .with_parent_snapshot_id(ids.1)
@@ -327,11 +335,11 @@ impl Commit<'_> {
         table: &Table,
         metadata: TableMetadata,
     ) -> Result<(Table, String)> {
-        let location = self
-            .tables
-            .next_location(self.name, Some(table.pointer.metadata_location.as_str()));
+        let bytes = metadata_bytes(&metadata)?;
+        let former = Some(table.pointer.metadata_location.as_str());
+        let location = self.tables.next_location(self.name, former, &bytes);
         self.written.push(location.clone());
-        self.tables.store.put_metadata(&location, &metadata).await?;
+        self.tables.store.put(&location, bytes).await?;
         let next = Table::new(
             self.name.clone(),
             table.pointer.clone(),
@@ -388,27 +396,24 @@ impl Commit<'_> {
             totals.add(file);
             partitions.insert(files::partition_value(file));
         }
-        let uri = self
-            .tables
-            .metadata_uri(self.name, &format!("{}-m0.avro", Uuid::new_v4()));
         let spec = table.metadata.default_partition_spec().as_ref().clone();
-        let manifest = self
-            .tables
-            .store
-            .put_manifest(
-                &uri,
-                self.snapshot_id,
-                data_manifest(schema, spec),
-                |writer| {
-                    // The sequence number -1 leaves it to the commit.
-                    files
-                        .into_iter()
-                        .try_for_each(|file| writer.add_file(file, -1))
-                },
-            )
-            .await?;
+        let kind = data_manifest(schema, spec);
+        let (bytes, manifest) = manifest_bytes(self.snapshot_id, kind, |writer| {
+            // The sequence number -1 leaves it to the commit.
+            files
+                .into_iter()
+                .try_for_each(|file| writer.add_file(file, -1))
+        })
+        .await?;
+        // No file of this attempt alone: later ones use it too.
+        let stem = format!("{}-m0", Uuid::new_v4());
+        let uri = self.tables.metadata_uri(self.name, &stem, "avro", &bytes);
+        self.tables.store.put(&uri, bytes).await?;
         self.added = Some(Added {
-            manifest,
+            manifest: ManifestFile {
+                manifest_path: uri,
+                ..manifest
+            },
             totals,
             partitions,
         });
@@ -469,25 +474,18 @@ impl Commit<'_> {
                         .insert(files::partition_value(entry.data_file()));
                 }
             }
-            let uri = self.new_file(&format!("{}-m1.avro", Uuid::new_v4()));
             let described = content.metadata();
-            let (schema, spec) = (
+            let kind = data_manifest(
                 Arc::clone(&described.schema),
                 described.partition_spec.clone(),
             );
-            let rewritten = table
-                .store
-                .put_manifest(
-                    &uri,
-                    self.snapshot_id,
-                    data_manifest(schema, spec),
-                    |writer| {
-                        let mut live = content.entries().iter().filter(|entry| entry.is_alive());
-                        live.try_for_each(|entry| {
-                            carry(writer, entry, remove.contains(entry.file_path()))
-                        })
-                    },
-                )
+            let rewritten = manifest_bytes(self.snapshot_id, kind, |writer| {
+                let mut live = content.entries().iter().filter(|entry| entry.is_alive());
+                live.try_for_each(|entry| carry(writer, entry, remove.contains(entry.file_path())))
+            })
+            .await?;
+            let rewritten = self
+                .put_manifest(&format!("{}-m1", Uuid::new_v4()), rewritten)
                 .await?;
             rest.manifests.push(rewritten);
         }
@@ -533,22 +531,18 @@ impl Commit<'_> {
                 .store
                 .manifests(&bin, |_, content| Ok(content))
                 .await?;
-            let uri = self.new_file(&format!("{}-m2.avro", Uuid::new_v4()));
             let schema = Arc::clone(table.metadata.current_schema());
-            let merged = table
-                .store
-                .put_manifest(
-                    &uri,
-                    self.snapshot_id,
-                    data_manifest(schema, spec.as_ref().clone()),
-                    |writer| {
-                        let mut live = contents
-                            .iter()
-                            .flat_map(Manifest::entries)
-                            .filter(|entry| entry.is_alive());
-                        live.try_for_each(|entry| carry(writer, entry, false))
-                    },
-                )
+            let kind = data_manifest(schema, spec.as_ref().clone());
+            let merged = manifest_bytes(self.snapshot_id, kind, |writer| {
+                let mut live = contents
+                    .iter()
+                    .flat_map(Manifest::entries)
+                    .filter(|entry| entry.is_alive());
+                live.try_for_each(|entry| carry(writer, entry, false))
+            })
+            .await?;
+            let merged = self
+                .put_manifest(&format!("{}-m2", Uuid::new_v4()), merged)
                 .await?;
             kept.push(merged);
         }

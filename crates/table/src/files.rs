@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use iceberg::spec::{
     DataContentType, DataFile, Datum, FieldSummary, Literal, ManifestContentType, ManifestEntry,
-    ManifestFile, PrimitiveLiteral, Snapshot,
+    ManifestFile, PrimitiveLiteral, Schema, Snapshot,
 };
 use tarn_core::schema::{PartitionUnit, PartitionValue, system};
 use tarn_core::{Error, ErrorKind, Result};
@@ -181,14 +181,8 @@ fn info(table: &Table, file: &DataFile, source_id: Option<i32>) -> Result<DataFi
     }
     let only_source = source_id
         .and_then(|id| columns.get(&id))
-        .and_then(|column| match (&column.lower, &column.upper) {
-            (Some(Bound::String(lower)), Some(Bound::String(upper)))
-                if lower == upper && column.nulls == Some(0) =>
-            {
-                Some(table.store.present(lower))
-            }
-            _ => None,
-        });
+        .and_then(only_value)
+        .map(|uri| table.store.present(uri));
     Ok(DataFileInfo {
         uri: file.file_path().to_owned(),
         key: table.store.key_of(file.file_path())?,
@@ -198,6 +192,31 @@ fn info(table: &Table, file: &DataFile, source_id: Option<i32>) -> Result<DataFi
         columns,
         only_source,
     })
+}
+
+/// The one value that a text column has, where its bounds prove that there is one.
+fn only_value(column: &ColumnSummary) -> Option<&str> {
+    match (&column.lower, &column.upper) {
+        (Some(Bound::String(lower)), Some(Bound::String(upper)))
+            if lower == upper && column.nulls == Some(0) =>
+        {
+            Some(lower)
+        }
+        _ => None,
+    }
+}
+
+/// The URI of the one source object that all rows of a file name, as the rows do.
+pub(crate) fn only_source(schema: &Schema, file: &DataFile) -> Option<String> {
+    let id = schema.field_id_by_name(system::SOURCE_URI)?;
+    let bound = |bounds: &HashMap<i32, Datum>| bounds.get(&id).and_then(Bound::of);
+    let column = ColumnSummary {
+        values: None,
+        nulls: file.null_value_counts().get(&id).copied(),
+        lower: bound(file.lower_bounds()),
+        upper: bound(file.upper_bounds()),
+    };
+    only_value(&column).map(str::to_owned)
 }
 
 /// The value of the one partition field.

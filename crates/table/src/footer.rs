@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
+use std::path::Path;
 
 use iceberg::spec::{
     DataContentType, DataFile, DataFileBuilder, DataFileFormat, Datum, Literal, NestedField,
@@ -113,6 +114,24 @@ pub(crate) fn data_file(target: &Target<'_>, file: &NewFile, uri: String) -> Res
     builder
         .build()
         .map_err(|error| misfit("its description is incomplete".to_owned()).with_source(error))
+}
+
+/// The rows of a Parquet file, by its footer. Blocks on the disk.
+///
+/// # Errors
+/// `Damaged` where it has none that can be read.
+pub(crate) fn rows(path: &Path) -> Result<u64> {
+    let read = || -> std::result::Result<_, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(ParquetMetaDataReader::new().parse_and_finish(&File::open(path)?)?)
+    };
+    let footer = read().map_err(|error| {
+        Error::new(
+            ErrorKind::Damaged,
+            format!("the footer of {} cannot be read", path.display()),
+        )
+        .with_source(error)
+    })?;
+    Ok(u64::try_from(footer.file_metadata().num_rows()).unwrap_or_default())
 }
 
 fn split_offsets(footer: &ParquetMetaData) -> Vec<i64> {

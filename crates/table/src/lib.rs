@@ -17,6 +17,7 @@ mod schema;
 mod store;
 mod table;
 mod tables;
+mod verify;
 mod version;
 
 pub use change::{Base, Change, Committed, NewFile, SourceRef};
@@ -25,4 +26,5 @@ pub use maintain::{Maintained, Retention};
 pub use relocate::Relocated;
 pub use table::Table;
 pub use tables::Tables;
+pub use verify::{Fault, Part, Verified};
 pub use version::{Version, VersionRef};

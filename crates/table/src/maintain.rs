@@ -14,7 +14,7 @@ use tarn_core::ports::ObjectInfo;
 use tarn_core::schema::TableName;
 use tarn_core::{Error, ErrorKind, Result, ResultExt, layout};
 
-use crate::store::{Store, iceberg_error};
+use crate::store::{Store, iceberg_error, metadata_bytes};
 use crate::table::Table;
 use crate::tables::{ATTEMPTS, Tables, given_up, parameters, pause};
 
@@ -190,8 +190,10 @@ async fn expire(
                 "versions of {name} cannot be forgotten"
             )))?
             .metadata;
-        let location = tables.next_location(name, Some(table.pointer.metadata_location.as_str()));
-        tables.store.put_metadata(&location, &metadata).await?;
+        let bytes = metadata_bytes(&metadata)?;
+        let former = Some(table.pointer.metadata_location.as_str());
+        let location = tables.next_location(name, former, &bytes);
+        tables.store.put(&location, bytes).await?;
         let next = Table::new(
             name.clone(),
             table.pointer.clone(),

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use chrono::Utc;
 use iceberg::spec::{
     DataContentType, DataFile, DataFileBuilder, FormatVersion, Manifest, ManifestEntry,
@@ -20,7 +21,7 @@ use tarn_core::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
 use crate::change::{SOURCES, SourceRef};
-use crate::store::Store;
+use crate::store::{Store, manifest_bytes, manifest_list_bytes, metadata_bytes};
 use crate::table::Table;
 use crate::tables::{ATTEMPTS, Tables, given_up, parameters, pause};
 
@@ -256,12 +257,11 @@ impl Work<'_> {
         let manifests = self.manifests(plan, each).await?;
         let lists = self.lists(plan, &manifests).await?;
         let next = self.metadata(&lists)?;
-        let location = self.tables.next_location(
-            self.table.name(),
-            Some(self.table.pointer.metadata_location.as_str()),
-        );
+        let bytes = metadata_bytes(&next)?;
+        let former = Some(self.table.pointer.metadata_location.as_str());
+        let location = self.tables.next_location(self.table.name(), former, &bytes);
         self.written.push(location.clone());
-        self.tables.store.put_metadata(&location, &next).await?;
+        self.tables.store.put(&location, bytes).await?;
         let mut pointer = self.table.pointer.clone();
         pointer.metadata_location = location;
         Table::new(
@@ -272,10 +272,13 @@ impl Work<'_> {
         )
     }
 
-    fn new_file(&mut self, name: &str) -> String {
-        let uri = self.tables.metadata_uri(self.table.name(), name);
+    /// Puts a file; its URI.
+    async fn put(&mut self, stem: &str, bytes: Bytes) -> Result<String> {
+        let name = self.table.name();
+        let uri = self.tables.metadata_uri(name, stem, "avro", &bytes);
         self.written.push(uri.clone());
-        uri
+        self.tables.store.put(&uri, bytes).await?;
+        Ok(uri)
     }
 
     /// Rewritten manifests, by the paths of those that they take the place of.
@@ -290,7 +293,8 @@ impl Work<'_> {
             .filter(|(path, _)| plan.manifests.contains(*path))
             .map(|(_, manifest)| manifest)
             .collect();
-        let store = &self.tables.store;
+        let tables = self.tables;
+        let store = &tables.store;
         let mut rewritten = BTreeMap::new();
         for some in moved.chunks(MANIFESTS_AT_ONCE) {
             let read: Vec<(&ManifestFile, Manifest)> = store
@@ -298,27 +302,20 @@ impl Work<'_> {
                 .await?;
             for (former, content) in read {
                 each(rewritten.len(), moved.len());
-                let uri = self.new_file(&format!("{}-m3.avro", Uuid::new_v4()));
                 let described = content.metadata();
-                let (schema, spec) = (
+                let kind = (
                     Arc::clone(&described.schema),
                     described.partition_spec.clone(),
+                    former.content,
                 );
-                let written = store
-                    .put_manifest(
-                        &uri,
-                        former.added_snapshot_id,
-                        (schema, spec, former.content),
-                        |writer| {
-                            let mut entries = content.entries().iter();
-                            entries.try_for_each(|entry| {
-                                carry(writer, store, entry, former.partition_spec_id)
-                            })
-                        },
-                    )
-                    .await?;
+                let (bytes, written) = manifest_bytes(former.added_snapshot_id, kind, |writer| {
+                    let mut entries = content.entries().iter();
+                    entries
+                        .try_for_each(|entry| carry(writer, store, entry, former.partition_spec_id))
+                })
+                .await?;
                 let manifest = ManifestFile {
-                    manifest_path: written.manifest_path,
+                    manifest_path: self.put(&format!("{}-m3", Uuid::new_v4()), bytes).await?,
                     manifest_length: written.manifest_length,
                     ..former.clone()
                 };
@@ -334,7 +331,8 @@ impl Work<'_> {
         plan: &Plan,
         manifests: &BTreeMap<String, ManifestFile>,
     ) -> Result<BTreeMap<i64, String>> {
-        let store = &self.tables.store;
+        let tables = self.tables;
+        let store = &tables.store;
         let mut rewritten = BTreeMap::new();
         for (snapshot, list) in &plan.lists {
             let id = snapshot.snapshot_id();
@@ -350,13 +348,15 @@ impl Work<'_> {
                         ..manifest.clone()
                     },
                 });
-            let uri = self.new_file(&format!("snap-{id}-{}.avro", Uuid::new_v4()));
             let ids = (
                 id,
                 snapshot.parent_snapshot_id(),
                 snapshot.sequence_number(),
             );
-            store.put_manifest_list(&uri, ids, list.collect()).await?;
+            let bytes = manifest_list_bytes(ids, list.collect()).await?;
+            let uri = self
+                .put(&format!("snap-{id}-{}", Uuid::new_v4()), bytes)
+                .await?;
             rewritten.insert(id, uri);
         }
         Ok(rewritten)

@@ -9,7 +9,8 @@ use iceberg::spec::{
     FormatVersion, Manifest, ManifestContentType, ManifestFile, ManifestList, ManifestListWriter,
     ManifestWriter, ManifestWriterBuilder, PartitionSpec, SchemaRef, Snapshot, TableMetadata,
 };
-use tarn_core::ports::{ObjectInfo, Objects, PutMode};
+use tarn_core::digest::Digest;
+use tarn_core::ports::{Examined, LocalCopy, ObjectInfo, Objects, PutMode};
 use tarn_core::{Error, ErrorKind, Result};
 
 /// How many manifests are fetched at once: enough to hide the latency of an object store.
@@ -82,7 +83,29 @@ impl Store {
     }
 
     async fn get(&self, uri: &str) -> Result<Bytes> {
-        self.objects.get(&self.key_of(uri)?, None).await
+        self.objects.get_checked(&self.key_of(uri)?).await
+    }
+
+    /// Reads a file to its end, and holds it against what was written.
+    pub async fn examine(&self, key: &str) -> Result<Examined> {
+        self.objects.examine(key).await
+    }
+
+    /// Remembers the digest of a file whose name carries none; false where it does, or nothing is remembered.
+    pub async fn remember(&self, key: &str) -> Result<bool> {
+        if Digest::in_name(key).is_some() {
+            return Ok(false);
+        }
+        let found = self.objects.examine(key).await?;
+        match found.written {
+            Some(_) => Ok(false),
+            None => self.objects.remember(key, found.found).await,
+        }
+    }
+
+    /// A local copy of a file that is what was written.
+    pub async fn fetch(&self, key: &str) -> Result<LocalCopy> {
+        self.objects.fetch_checked(key).await
     }
 
     /// Puts a file that nobody else has put: every name holds a fresh UUID.
@@ -137,13 +160,6 @@ impl Store {
             )))
     }
 
-    pub async fn put_metadata(&self, location: &str, metadata: &TableMetadata) -> Result<()> {
-        let json = serde_json::to_vec(metadata).map_err(|error| {
-            Error::internal("table metadata cannot be written as JSON").with_source(error)
-        })?;
-        self.put(location, json.into()).await
-    }
-
     pub async fn manifest_list(
         &self,
         snapshot: &Snapshot,
@@ -154,28 +170,6 @@ impl Store {
         let list = ManifestList::parse_with_version(&bytes, format)
             .map_err(iceberg_error(format!("{uri} is no valid manifest list")))?;
         Ok(list.consume_entries().into_iter().collect())
-    }
-
-    pub async fn put_manifest_list(
-        &self,
-        uri: &str,
-        (snapshot_id, parent, sequence_number): (i64, Option<i64>, i64),
-        manifests: Vec<ManifestFile>,
-    ) -> Result<()> {
-        let failed = || iceberg_error(format!("the manifest list {uri} cannot be written"));
-        let io = FileIO::new_with_memory();
-        let file = io
-            .new_output(uri)
-            .map_err(failed())?
-            .writer()
-            .await
-            .map_err(failed())?;
-        let mut writer = ManifestListWriter::v2(file, snapshot_id, parent, sequence_number);
-        writer
-            .add_manifests(manifests.into_iter())
-            .map_err(failed())?;
-        writer.close().await.map_err(failed())?;
-        self.put(uri, self.written(&io, uri).await?).await
     }
 
     async fn manifest(&self, file: &ManifestFile) -> Result<Manifest> {
@@ -206,35 +200,65 @@ impl Store {
             .try_collect()
             .await
     }
+}
 
-    /// Writes a manifest of files of that content.
-    pub async fn put_manifest(
-        &self,
-        uri: &str,
-        snapshot_id: i64,
-        (schema, spec, content): (SchemaRef, PartitionSpec, ManifestContentType),
-        fill: impl FnOnce(&mut ManifestWriter) -> iceberg::Result<()>,
-    ) -> Result<ManifestFile> {
-        let failed = || iceberg_error(format!("the manifest {uri} cannot be written"));
-        let io = FileIO::new_with_memory();
-        let output = io.new_output(uri).map_err(failed())?;
-        let builder = ManifestWriterBuilder::new(output, Some(snapshot_id), schema, spec);
-        let mut writer = match content {
-            ManifestContentType::Data => builder.build_v2_data(),
-            ManifestContentType::Deletes => builder.build_v2_deletes(),
-        };
-        fill(&mut writer).map_err(failed())?;
-        let manifest = writer.write_manifest_file().await.map_err(failed())?;
-        self.put(uri, self.written(&io, uri).await?).await?;
-        Ok(manifest)
-    }
+/// The content of a metadata file.
+pub(crate) fn metadata_bytes(metadata: &TableMetadata) -> Result<Bytes> {
+    let json = serde_json::to_vec(metadata).map_err(|error| {
+        Error::internal("table metadata cannot be written as JSON").with_source(error)
+    })?;
+    Ok(json.into())
+}
 
-    async fn written(&self, io: &FileIO, uri: &str) -> Result<Bytes> {
-        let failed = || iceberg_error(format!("{uri} cannot be written"));
-        io.new_input(uri)
-            .map_err(failed())?
-            .read()
-            .await
-            .map_err(failed())
-    }
+/// The content of a manifest list.
+pub(crate) async fn manifest_list_bytes(
+    (snapshot_id, parent, sequence_number): (i64, Option<i64>, i64),
+    manifests: Vec<ManifestFile>,
+) -> Result<Bytes> {
+    let failed = || iceberg_error("a manifest list cannot be written");
+    let io = FileIO::new_with_memory();
+    let file = io
+        .new_output(IN_MEMORY)
+        .map_err(failed())?
+        .writer()
+        .await
+        .map_err(failed())?;
+    let mut writer = ManifestListWriter::v2(file, snapshot_id, parent, sequence_number);
+    writer
+        .add_manifests(manifests.into_iter())
+        .map_err(failed())?;
+    writer.close().await.map_err(failed())?;
+    written(&io).await
+}
+
+/// The content of a manifest of files of that kind, and what a list says of it; its path is still to be
+/// filled in.
+pub(crate) async fn manifest_bytes(
+    snapshot_id: i64,
+    (schema, spec, content): (SchemaRef, PartitionSpec, ManifestContentType),
+    fill: impl FnOnce(&mut ManifestWriter) -> iceberg::Result<()>,
+) -> Result<(Bytes, ManifestFile)> {
+    let failed = || iceberg_error("a manifest cannot be written");
+    let io = FileIO::new_with_memory();
+    let output = io.new_output(IN_MEMORY).map_err(failed())?;
+    let builder = ManifestWriterBuilder::new(output, Some(snapshot_id), schema, spec);
+    let mut writer = match content {
+        ManifestContentType::Data => builder.build_v2_data(),
+        ManifestContentType::Deletes => builder.build_v2_deletes(),
+    };
+    fill(&mut writer).map_err(failed())?;
+    let manifest = writer.write_manifest_file().await.map_err(failed())?;
+    Ok((written(&io).await?, manifest))
+}
+
+/// The name of the one file of an in-memory `FileIO` that is written.
+const IN_MEMORY: &str = "memory:/file";
+
+async fn written(io: &FileIO) -> Result<Bytes> {
+    let failed = || iceberg_error("a file cannot be written");
+    io.new_input(IN_MEMORY)
+        .map_err(failed())?
+        .read()
+        .await
+        .map_err(failed())
 }

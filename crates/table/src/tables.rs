@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use iceberg::spec::{FormatVersion, SortOrder, TableMetadata, TableMetadataBuilder};
+use tarn_core::digest::Digest;
 use tarn_core::layout;
 use tarn_core::ports::{Catalog, Objects, TablePointer};
 use tarn_core::schema::{TableField, TableName, TableSpec};
@@ -17,8 +18,9 @@ use crate::commit;
 use crate::maintain::{self, Maintained, Retention};
 use crate::relocate::{self, Relocated};
 use crate::schema::{self, COMMENT};
-use crate::store::{Store, iceberg_error};
+use crate::store::{Store, iceberg_error, metadata_bytes};
 use crate::table::Table;
+use crate::verify::{self, Verified};
 
 /// How often a lost race is run again. With the pauses of [`pause`] this takes about ten seconds.
 pub(crate) const ATTEMPTS: u32 = 20;
@@ -95,8 +97,9 @@ impl Tables {
                 return current
                     .ok_or_else(|| Error::internal("a table that is not there needs no change"));
             };
-            let location = self.next_location(&spec.name, location.as_deref());
-            self.store.put_metadata(&location, &metadata).await?;
+            let bytes = metadata_bytes(&metadata)?;
+            let location = self.next_location(&spec.name, location.as_deref(), &bytes);
+            self.store.put(&location, bytes).await?;
             let pointer = TablePointer {
                 metadata_location: location.clone(),
                 version: String::new(),
@@ -185,25 +188,55 @@ impl Tables {
             .context(|| format!("relocation of {name}"))
     }
 
+    /// Reads every file of every version that is kept to its end, and holds it against what was written.
+    /// `each` is told what was found so far.
+    ///
+    /// # Errors
+    /// `NotFound` for a table that does not exist, and where the catalog does not answer. A file that cannot
+    /// be read is a fault of the result.
+    pub async fn verify(
+        &self,
+        name: &TableName,
+        each: &mut (dyn FnMut(&Verified) + Send),
+    ) -> Result<Verified> {
+        verify::run(self, name, each)
+            .await
+            .context(|| format!("verification of {name}"))
+    }
+
     fn location(&self, name: &TableName) -> String {
         self.store
             .uri(layout::table_prefix(name).trim_end_matches('/'))
     }
 
-    /// A URI in the table's metadata folder.
-    pub(crate) fn metadata_uri(&self, name: &TableName, file: &str) -> String {
+    /// A URI in the table's metadata folder for a file of this content. The stem holds a fresh UUID: equal
+    /// contents of two writers are two files, of which each writer may delete its own.
+    pub(crate) fn metadata_uri(
+        &self,
+        name: &TableName,
+        stem: &str,
+        extension: &str,
+        content: &[u8],
+    ) -> String {
+        let file = Digest::of(content).name(stem, extension);
         self.store
             .uri(&format!("{}metadata/{file}", layout::table_prefix(name)))
     }
 
-    /// A new name for the metadata file that follows `current`: `NNNNN-<uuid>.metadata.json`.
-    pub(crate) fn next_location(&self, name: &TableName, current: Option<&str>) -> String {
+    /// A new name for the metadata file that follows `current`: `NNNNN-<uuid>.b3_<digest>.metadata.json`.
+    pub(crate) fn next_location(
+        &self,
+        name: &TableName,
+        current: Option<&str>,
+        content: &[u8],
+    ) -> String {
         let number = current
             .and_then(|uri| uri.rsplit('/').next())
             .and_then(|file| file.split('-').next())
             .and_then(|number| number.parse::<u64>().ok());
         let next = number.map_or(0, |number| number.saturating_add(1));
-        self.metadata_uri(name, &format!("{next:05}-{}.metadata.json", Uuid::new_v4()))
+        let stem = format!("{next:05}-{}", Uuid::new_v4());
+        self.metadata_uri(name, &stem, "metadata.json", content)
     }
 }
 

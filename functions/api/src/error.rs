@@ -24,9 +24,10 @@ impl IntoResponse for ApiError {
             ErrorKind::Conflict => StatusCode::CONFLICT,
             ErrorKind::Unsupported => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorKind::Storage => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorKind::BadContract | ErrorKind::Quality | ErrorKind::Internal => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            ErrorKind::BadContract
+            | ErrorKind::Quality
+            | ErrorKind::Damaged
+            | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if status.is_server_error() {
             tracing::error!(error = %self.0, "a request failed");

@@ -232,7 +232,7 @@ async fn replace_on(
     {
         if file.only_source() != Some(run.uri.as_str()) {
             // A compaction by another engine put rows of several objects into one file.
-            let copy = run.lake.objects.fetch(&file.key).await?;
+            let copy = run.lake.fetch_file(&file).await?;
             let staging = run.staging.subfolder(&format!("rest-{}", remove.len()))?;
             let (fields, uris) = (table.fields(), run.uris.clone());
             let partitioning = spec.partitioning.clone();

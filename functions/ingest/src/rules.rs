@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tarn_core::contract::{Contract, Format};
 use tarn_core::run::DatasetOutcome;
-use tarn_core::{Error, Result};
+use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::check::tables::{self, Arrival, TableState, Upsert};
 use tarn_engine::check::{KeySet, References};
 use tarn_engine::ingest::{Job, Staged};
@@ -47,10 +47,20 @@ impl Tables {
         })?;
         let (fields, current) = match run.lake.tables.load(&contract.table()).await? {
             Some(table) => {
-                let files = run
-                    .lake
-                    .fetch_table(&table, &VersionRef::Current, None)
-                    .await?;
+                let mut files = table.files(&VersionRef::Current, None).await?;
+                let files = match run.lake.fetch_files(files.clone()).await {
+                    // A damaged file of the very rows that are about to be replaced must not stand in
+                    // the way of that.
+                    Err(error)
+                        if error.kind() == ErrorKind::Damaged
+                            && run.again
+                            && contract.format != Format::Sqlite =>
+                    {
+                        files.retain(|file| file.only_source() != Some(run.uri.as_str()));
+                        run.lake.fetch_files(files).await?
+                    }
+                    fetched => fetched?,
+                };
                 let paths = files.iter().map(|(_, path)| path.to_owned()).collect();
                 self._files.push(files);
                 (table.fields(), paths)

@@ -1,14 +1,15 @@
 //! From staged files to a commit.
 
+use tarn_core::digest::Digest;
 use tarn_core::layout;
 use tarn_core::ports::{ObjectInfo, Original, PutMode};
 use tarn_core::schema::{TableName, system};
-use tarn_core::{Error, Result};
+use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::parquet::ParquetFile;
 use tarn_table::NewFile;
 use uuid::Uuid;
 
-use crate::Lake;
+use crate::{Lake, blocking};
 
 /// What rows and snapshots say of the version of their source object: one text per put, so that
 /// content that comes back after a change is told from its first appearance.
@@ -39,9 +40,23 @@ pub async fn staged_files(
             .file_stem()
             .and_then(|stem| stem.to_str())
             .ok_or_else(|| Error::internal(format!("{} has no name", file.path.display())))?;
+        let name = format!("{run_id}-{attempt}-{stem}-{number:05}");
+        // Who reads it can tell by its name whether it is what is written here.
+        let path = file.path.clone();
+        let digest = blocking(move || {
+            Digest::of_file(&path).map_err(|error| {
+                Error::new(
+                    ErrorKind::Storage,
+                    format!("{} cannot be read", path.display()),
+                )
+                .with_source(error)
+            })
+        });
+        let (digest, _) = digest.await?;
         let key = format!(
-            "{}{run_id}-{attempt}-{stem}-{number:05}.parquet",
-            layout::data_prefix(table)
+            "{}{}",
+            layout::data_prefix(table),
+            digest.name(&name, "parquet")
         );
         lake.objects
             .put_file(&key, &file.path, PutMode::IfAbsent, Original::Final)

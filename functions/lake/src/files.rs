@@ -27,16 +27,25 @@ impl LocalFiles {
 }
 
 impl Lake {
+    /// Fetches a file of a table whose content is what was written.
+    ///
+    /// # Errors
+    /// `Damaged` where it is another, with what to do; `NotFound` or `Storage` where it cannot be fetched.
+    pub async fn fetch_file(&self, file: &DataFileInfo) -> Result<LocalCopy> {
+        let copy = self.objects.fetch_checked(&file.key).await;
+        copy.map_err(|error| self.explained(file, error))
+    }
+
     /// Fetches files of a table, in their order.
     ///
     /// # Errors
-    /// `NotFound` or `Storage` where one cannot be fetched.
+    /// As of [`Lake::fetch_file`].
     pub async fn fetch_files(&self, files: Vec<DataFileInfo>) -> Result<LocalFiles> {
         // Collected first: a stream over a lazy iterator of borrowed items is not `Send`.
         let fetches: Vec<_> = files
             .into_iter()
             .map(|file| async move {
-                let copy = self.objects.fetch(&file.key).await?;
+                let copy = self.fetch_file(&file).await?;
                 Ok((file, copy))
             })
             .collect();

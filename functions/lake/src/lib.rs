@@ -1,6 +1,7 @@
 //! What the functions share: the lake as they see it, opened once at start.
 
 mod commit;
+mod damage;
 mod files;
 mod keys;
 mod relation;
@@ -18,6 +19,7 @@ use tarn_table::Tables;
 use uuid::Uuid;
 
 pub use commit::{source_version, staged_files, version_parts};
+pub use damage::Remedy;
 pub use files::LocalFiles;
 pub use keys::UsedKey;
 pub use relation::{Opened, TableInfo, resolve};

@@ -1,4 +1,7 @@
-//! Keeps tables small: forgets old versions and deletes files that nobody names any more.
+//! Keeps tables small: forgets old versions and deletes files that nobody names any more. And tells
+//! whether all that is kept is what was written.
+
+mod verify;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -6,6 +9,8 @@ use tarn_core::Result;
 use tarn_core::schema::TableName;
 use tarn_lake::Lake;
 use tarn_table::Retention;
+
+pub use verify::{Fault, Outcome, verify_raw, verify_table};
 
 /// What was done to one table, or would be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -108,7 +108,7 @@ async fn build_some(
 ) -> (Vec<MartOutcome>, Vec<(&'static Mart, Error)>) {
     let (mut outcomes, mut errors) = (Vec::new(), Vec::new());
     for mart in applicable(&lake.contracts).filter(|mart| wanted(mart)) {
-        match build(lake, mart).await {
+        match build(lake, mart, false).await {
             Ok(outcome) => {
                 tracing::info!(
                     mart = outcome.mart,

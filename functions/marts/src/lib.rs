@@ -53,10 +53,30 @@ pub async fn build_all(
     lake: &Lake,
     each: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Vec<MartOutcome>> {
+    build_each(lake, false, each).await
+}
+
+/// Computes and writes every mart anew, also those whose inputs and rows have not changed: what takes the
+/// place of a damaged file.
+///
+/// # Errors
+/// As of [`build_all`].
+pub async fn rebuild_all(
+    lake: &Lake,
+    each: &mut (dyn FnMut(&str) + Send),
+) -> Result<Vec<MartOutcome>> {
+    build_each(lake, true, each).await
+}
+
+async fn build_each(
+    lake: &Lake,
+    again: bool,
+    each: &mut (dyn FnMut(&str) + Send),
+) -> Result<Vec<MartOutcome>> {
     let mut outcomes = Vec::new();
     for mart in applicable(&lake.contracts) {
         each(mart.name);
-        outcomes.push(build(lake, mart).await?);
+        outcomes.push(build(lake, mart, again).await?);
     }
     Ok(outcomes)
 }
@@ -75,7 +95,7 @@ fn has_datasets(mart: &Mart, contracts: &Contracts) -> bool {
         .all(|input| contracts.get(input).is_some())
 }
 
-async fn build(lake: &Lake, mart: &'static Mart) -> Result<MartOutcome> {
+async fn build(lake: &Lake, mart: &'static Mart, again: bool) -> Result<MartOutcome> {
     let outcome = |rows, status| MartOutcome {
         mart: mart.name.to_owned(),
         rows,
@@ -106,6 +126,7 @@ async fn build(lake: &Lake, mart: &'static Mart) -> Result<MartOutcome> {
             .map_err(|error| Error::internal("inputs cannot be written down").with_source(error))?;
         let state = format!("mart/{}/inputs", mart.name);
         let rows = last.map_or(0, |version| version.rows);
+        let last = last.filter(|_| !again);
         if last.is_some() && lake.ledger.state(&state).await?.as_deref() == Some(read.as_str()) {
             return Ok(outcome(rows, MartStatus::Unchanged));
         }

@@ -68,7 +68,7 @@ pub enum Command {
     #[command(after_long_help = STREAM_HELP)]
     Stream(StreamArgs),
     /// Bring the marts up to date
-    Marts,
+    Marts(MartsArgs),
     /// Answer a SQL query over the lake's tables
     #[command(after_long_help = QUERY_HELP)]
     Query(QueryArgs),
@@ -95,6 +95,9 @@ pub enum Command {
     /// Forget old versions of tables, delete files that no version names, and what stopped processes left
     #[command(after_long_help = MAINTAIN_HELP)]
     Maintain(MaintainArgs),
+    /// Read everything that is kept, and say what is not what was written
+    #[command(after_long_help = VERIFY_HELP)]
+    Verify(VerifyArgs),
     /// Let the tables of a moved folder name the place where it is, for other readers of them
     #[command(after_long_help = RELOCATE_HELP)]
     Relocate(RelocateArgs),
@@ -472,6 +475,44 @@ pub struct MaintainArgs {
     /// Delete files that no version names once they are so many days old
     #[arg(long, env = "TARN_ORPHAN_DAYS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub orphan_days: u32,
+}
+
+const VERIFY_HELP: &str = "\
+Every file that a version of a table needs is read to its end: metadata, manifests, data files; and every \
+raw object with its former versions, and the state. Each is held against the digest that it was written \
+with, which its name carries, or, for raw objects, the ledger knows. A file that an older version of Tarn or \
+another engine wrote has none in its name: it is held against what names it (sizes, counts), and in a folder \
+its digest is remembered, so that the next time tells.
+
+Queries, marts and ingests look at a data file in a folder when they meet it for the first time, and again \
+once its size or a time of it has changed; a bit that turned over on the disk later is found by this command \
+alone. On AWS they look at each file that they fetch.
+
+For each file that is not what was written this says what to do: which raw object to read again, which mart \
+to compute again, or that the file must come from a copy of the lake.
+
+The exit code is 0 if nothing is wrong, files without a digest among it, and 1 if a file is damaged or gone.
+
+Examples:
+  tarn verify
+  tarn verify orders order_items
+  tarn --json verify > verified.ndjson";
+
+/// `tarn verify`
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// These tables alone, with or without their databases, and neither raw objects nor the state
+    #[arg(value_name = "TABLE")]
+    pub tables: Vec<String>,
+}
+
+/// `tarn marts`
+#[derive(Debug, Args)]
+pub struct MartsArgs {
+    /// Compute every mart and write it anew, also where nothing has changed: files that are damaged are
+    /// replaced
+    #[arg(long)]
+    pub rebuild: bool,
 }
 
 const RELOCATE_HELP: &str = "\

@@ -34,8 +34,9 @@ use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use tarn_core::digest::Digest;
 use tarn_core::layout::RAW;
-use tarn_core::ports::{LocalCopy, ObjectInfo, Objects, Original, PutMode};
+use tarn_core::ports::{LocalCopy, ObjectInfo, Objects, Original, PutMode, check, digest_of};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::failure::{code, failed, status};
@@ -267,6 +268,23 @@ impl Objects for S3Objects {
 
     async fn fetch(&self, key: &str) -> Result<LocalCopy> {
         self.open(self.place(key)?, None).await
+    }
+
+    /// S3's checksum of an upload in parts is one of checksums, which no reader of the whole object can
+    /// compare: the digest in the name is what tells.
+    async fn fetch_checked(&self, key: &str) -> Result<LocalCopy> {
+        let copy = self.fetch(key).await?;
+        let Some(written) = Digest::in_name(key) else {
+            return Ok(copy);
+        };
+        let name = key.to_owned();
+        let checked = tokio::task::spawn_blocking(move || {
+            check(&name, written, digest_of(&name, &copy)?.0)?;
+            Ok(copy)
+        });
+        checked.await.map_err(|error| {
+            Error::internal("an object was not checked to its end").with_source(error)
+        })?
     }
 
     async fn fetch_version(&self, info: &ObjectInfo) -> Result<LocalCopy> {

@@ -32,6 +32,7 @@ suite!(objects, |lake: &Lake| lake.aws.objects() =>
     odd_keys_are_kept_literally_and_uris_lead_back,
     files_go_in_and_come_out,
     a_version_is_fetched_after_another_took_its_place,
+    a_file_is_damaged_whose_content_has_another_digest_than_its_name,
 );
 
 suite!(catalog, |lake: &Lake| lake.aws.catalog() =>

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 
 use super::{Verdict, done, fails, holds, same, unique};
+use crate::digest::Digest;
 use crate::error::ErrorKind;
 use crate::ports::{ObjectInfo, Objects, Original, PutMode};
 
@@ -426,6 +427,70 @@ pub async fn a_version_is_fetched_after_another_took_its_place(store: Arc<dyn Ob
         "fetch_version of a key that is not there",
     )?;
     done(store.delete(&key).await, "delete")
+}
+
+/// A file whose name carries a digest is read if its content has that one, and is damaged otherwise.
+pub async fn a_file_is_damaged_whose_content_has_another_digest_than_its_name(
+    store: Arc<dyn Objects>,
+) -> Verdict {
+    let folder = unique("curated/suite_");
+    let content = Bytes::from_static(b"what was written");
+    let digest = Digest::of(&content);
+    let sound = format!("{folder}/data/{}", digest.name("sound", "parquet"));
+    let damaged = format!(
+        "{folder}/data/{}",
+        Digest::of(b"something else").name("damaged", "avro")
+    );
+    let nameless = format!("{folder}/data/nameless.parquet");
+    for key in [&sound, &damaged, &nameless] {
+        let put = store.put(key, content.clone(), PutMode::IfAbsent).await;
+        done(put, "put")?;
+    }
+    for key in [&sound, &nameless] {
+        let bytes = done(store.get_checked(key).await, "get_checked")?;
+        same(&bytes, &content, "content")?;
+        let copy = done(store.fetch_checked(key).await, "fetch_checked")?;
+        let found = std::fs::read(copy.path()).ok();
+        same(
+            found.as_deref(),
+            Some(content.as_ref()),
+            "content of the fetched file",
+        )?;
+    }
+    let kind = ErrorKind::Damaged;
+    for _ in 0..2 {
+        fails(store.get_checked(&damaged).await, kind, "get_checked")?;
+        fails(store.fetch_checked(&damaged).await, kind, "fetch_checked")?;
+    }
+    for (key, written) in [
+        (&sound, Some(digest)),
+        (&damaged, Digest::in_name(&damaged)),
+        (&nameless, None),
+    ] {
+        let examined = done(store.examine(key).await, "examine")?;
+        same(
+            (examined.size, examined.found),
+            (16, digest),
+            "what was examined",
+        )?;
+        same(examined.written, written, "what was written")?;
+    }
+    let missing = format!("{folder}/data/{}", digest.name("missing", "parquet"));
+    let kind = ErrorKind::NotFound;
+    fails(store.get_checked(&missing).await, kind, "get_checked")?;
+    fails(store.fetch_checked(&missing).await, kind, "fetch_checked")?;
+    fails(store.examine(&missing).await, kind, "examine")?;
+    let mut keys = vec![sound, damaged, nameless];
+    keys.sort();
+    same(
+        &done(store.keys(&format!("{folder}/")).await, "keys")?,
+        &keys,
+        "keys",
+    )?;
+    for key in keys {
+        done(store.delete(&key).await, "delete")?;
+    }
+    Ok(())
 }
 
 /// A file for a test, removed at its end.

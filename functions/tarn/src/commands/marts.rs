@@ -3,20 +3,21 @@
 use std::process::ExitCode;
 
 use tarn_core::Result;
-use tarn_marts::{MartOutcome, MartStatus, build_all};
+use tarn_marts::{MartOutcome, MartStatus, build_all, rebuild_all};
 
-use crate::cli::Global;
+use crate::cli::{Global, MartsArgs};
 use crate::setting::open;
 use crate::terminal::{Terminal, count};
 
 /// Brings the marts up to date and lists them.
-pub async fn run(global: &Global, terminal: &Terminal) -> Result<ExitCode> {
+pub async fn run(global: &Global, args: &MartsArgs, terminal: &Terminal) -> Result<ExitCode> {
     let setting = open(global).await?;
     let progress = terminal.progress();
-    let outcomes = build_all(&setting.lake, &mut |mart| {
-        progress.step(format!("building {mart}"))
-    })
-    .await?;
+    let each = &mut |mart: &str| progress.step(format!("building {mart}"));
+    let outcomes = match args.rebuild {
+        true => rebuild_all(&setting.lake, each).await?,
+        false => build_all(&setting.lake, each).await?,
+    };
     drop(progress);
     if terminal.is_json() {
         outcomes

@@ -22,3 +22,4 @@ pub mod status;
 pub mod stream;
 pub mod tables;
 pub mod upload;
+pub mod verify;

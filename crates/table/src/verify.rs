@@ -1,0 +1,444 @@
+//! Reads every file of a table to its end and holds it against what was written.
+//!
+//! A file whose name carries a digest is what was written or it is not. One without is held against what
+//! names it, as far as that tells: sizes, counts of files and rows; and its digest is remembered, so that
+//! the next time tells.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use iceberg::spec::{ManifestFile, ManifestStatus, SnapshotRef};
+use tarn_core::ports::check;
+use tarn_core::schema::TableName;
+use tarn_core::{Error, ErrorKind, Result};
+
+use crate::footer;
+use crate::store::Store;
+use crate::table::Table;
+use crate::tables::Tables;
+
+/// Data files that are read at once.
+const CONCURRENT_READS: usize = 4;
+
+/// What a file is to its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// A metadata file.
+    Metadata,
+    /// The list of a version's manifests.
+    ManifestList,
+    /// A list of data files.
+    Manifest,
+    /// A data file.
+    Data,
+}
+
+impl Part {
+    /// A stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Part::Metadata => "metadata",
+            Part::ManifestList => "manifest_list",
+            Part::Manifest => "manifest",
+            Part::Data => "data",
+        }
+    }
+}
+
+/// A file that is not what was written, or is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Its key.
+    pub key: String,
+    /// What it is.
+    pub part: Part,
+    /// What is wrong with it.
+    pub what: String,
+    /// Whether the current version needs it.
+    pub current: bool,
+    /// The key of the raw object that all its rows came from, where it is a data file and there is one only.
+    pub source: Option<String>,
+}
+
+/// What reading a table's files showed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Files that were read, and those that are gone.
+    pub files: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// Sound files without a digest: nobody knows what was written.
+    pub unknown: u64,
+    /// How many of these are remembered from now on.
+    pub remembered: u64,
+    /// Files that are not what was written.
+    pub faults: Vec<Fault>,
+}
+
+/// A data file as a manifest describes it.
+struct Named {
+    bytes: u64,
+    rows: u64,
+    source: Option<String>,
+    current: bool,
+}
+
+pub(crate) async fn run(
+    tables: &Tables,
+    name: &TableName,
+    each: &mut (dyn FnMut(&Verified) + Send),
+) -> Result<Verified> {
+    let pointer = tables.catalog.load(name).await?;
+    let pointer = pointer
+        .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no table {name}")))?;
+    let mut work = Work {
+        store: &tables.store,
+        done: Verified::default(),
+        each,
+    };
+    let key = tables.store.key_of(&pointer.metadata_location)?;
+    let sound = work.look(&key, Part::Metadata, None, true).await?;
+    let table = match tables.load(name).await {
+        Ok(Some(table)) if sound => table,
+        Ok(_) => return Ok(work.done),
+        Err(error) => {
+            // Where the digest told, that is the fault.
+            if sound {
+                work.fault(&key, Part::Metadata, error.to_string(), true, None);
+            }
+            return Ok(work.done);
+        }
+    };
+    work.remember(&key).await?;
+    work.former_metadata(&table).await?;
+    let lists = work.lists(&table).await?;
+    let files = work.manifests(&table, &lists).await?;
+    work.data(files).await?;
+    Ok(work.done)
+}
+
+struct Work<'a> {
+    store: &'a Store,
+    done: Verified,
+    each: &'a mut (dyn FnMut(&Verified) + Send),
+}
+
+/// What one look at a file showed.
+enum Look {
+    Sound(u64),
+    /// Nothing is known of what was written.
+    Unknown(u64),
+    Gone,
+    Bad(String),
+}
+
+async fn look(store: &Store, key: &str, bytes: Option<u64>) -> Result<Look> {
+    let examined = match store.examine(key).await {
+        Ok(examined) => examined,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Ok(Look::Gone);
+        }
+        // An object that arrives damaged, a disk that cannot read a block.
+        Err(error) => return Ok(Look::Bad(error.to_string())),
+    };
+    if let Some(written) = examined.written
+        && let Err(error) = check(key, written, examined.found)
+    {
+        return Ok(Look::Bad(error.to_string()));
+    }
+    if let Some(bytes) = bytes
+        && bytes != examined.size
+    {
+        return Ok(Look::Bad(format!(
+            "{key} has {} bytes, and what names it says {bytes}",
+            examined.size
+        )));
+    }
+    Ok(match examined.written {
+        Some(_) => Look::Sound(examined.size),
+        None => Look::Unknown(examined.size),
+    })
+}
+
+impl Work<'_> {
+    fn fault(&mut self, key: &str, part: Part, what: String, current: bool, source: Option<&str>) {
+        self.done.faults.push(Fault {
+            key: key.to_owned(),
+            part,
+            what,
+            current,
+            source: source.map(str::to_owned),
+        });
+    }
+
+    /// Looks at a file; whether nothing speaks against it.
+    async fn look(
+        &mut self,
+        key: &str,
+        part: Part,
+        bytes: Option<u64>,
+        current: bool,
+    ) -> Result<bool> {
+        let seen = look(self.store, key, bytes).await?;
+        Ok(self.count(seen, key, part, current, None))
+    }
+
+    fn count(
+        &mut self,
+        seen: Look,
+        key: &str,
+        part: Part,
+        current: bool,
+        source: Option<&str>,
+    ) -> bool {
+        self.done.files += 1;
+        let sound = match seen {
+            Look::Sound(bytes) => {
+                self.done.bytes += bytes;
+                true
+            }
+            Look::Unknown(bytes) => {
+                self.done.bytes += bytes;
+                self.done.unknown += 1;
+                true
+            }
+            Look::Gone => {
+                self.fault(key, part, format!("{key} is gone"), current, source);
+                false
+            }
+            Look::Bad(what) => {
+                self.fault(key, part, what, current, source);
+                false
+            }
+        };
+        (self.each)(&self.done);
+        sound
+    }
+
+    /// Remembers the digest of a file that nothing speaks against and whose name carries none.
+    async fn remember(&mut self, key: &str) -> Result<()> {
+        self.done.remembered += u64::from(self.store.remember(key).await?);
+        Ok(())
+    }
+
+    /// A file that cannot be understood although its digest is unknown or right.
+    fn odd(&mut self, key: &str, part: Part, what: String, current: bool) {
+        self.fault(key, part, what, current, None);
+    }
+
+    /// Metadata files of before, as far as they are kept.
+    async fn former_metadata(&mut self, table: &Table) -> Result<()> {
+        for entry in table.metadata.metadata_log() {
+            let Ok(key) = self.store.key_of(&entry.metadata_file) else {
+                continue;
+            };
+            match look(self.store, &key, None).await? {
+                // Maintenance deletes them in time.
+                Look::Gone => {}
+                seen => {
+                    let sound = self.count(seen, &key, Part::Metadata, false, None);
+                    if sound {
+                        match self.store.metadata(&entry.metadata_file).await {
+                            Ok(_) => self.remember(&key).await?,
+                            Err(error) => {
+                                self.odd(&key, Part::Metadata, error.to_string(), false);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The manifests of each version whose list is sound.
+    async fn lists(&mut self, table: &Table) -> Result<Vec<(SnapshotRef, Vec<ManifestFile>)>> {
+        let mut lists = Vec::new();
+        for snapshot in table.metadata.snapshots() {
+            let current = table.current_snapshot_id() == Some(snapshot.snapshot_id());
+            let key = self.store.key_of(snapshot.manifest_list())?;
+            if !self.look(&key, Part::ManifestList, None, current).await? {
+                continue;
+            }
+            let format = table.metadata.format_version();
+            let list = match self.store.manifest_list(snapshot, format).await {
+                Ok(list) => list,
+                Err(error) => {
+                    self.odd(&key, Part::ManifestList, error.to_string(), current);
+                    continue;
+                }
+            };
+            if let Some(what) = miscounted(snapshot, &list) {
+                self.odd(&key, Part::ManifestList, format!("{key} {what}"), current);
+                continue;
+            }
+            self.remember(&key).await?;
+            lists.push((snapshot.clone(), list));
+        }
+        Ok(lists)
+    }
+
+    /// The data files of all manifests that are sound.
+    async fn manifests(
+        &mut self,
+        table: &Table,
+        lists: &[(SnapshotRef, Vec<ManifestFile>)],
+    ) -> Result<BTreeMap<String, Named>> {
+        let mut manifests: BTreeMap<String, (&ManifestFile, bool)> = BTreeMap::new();
+        for (snapshot, list) in lists {
+            let current = table.current_snapshot_id() == Some(snapshot.snapshot_id());
+            for manifest in list {
+                let key = match self.store.key_of(&manifest.manifest_path) {
+                    Ok(key) => key,
+                    Err(error) => {
+                        let list = self.store.key_of(snapshot.manifest_list())?;
+                        self.odd(&list, Part::ManifestList, error.to_string(), current);
+                        continue;
+                    }
+                };
+                manifests.entry(key).or_insert((manifest, current)).1 |= current;
+            }
+        }
+        let mut files: BTreeMap<String, Named> = BTreeMap::new();
+        for (key, (manifest, current)) in manifests {
+            let bytes = u64::try_from(manifest.manifest_length).ok();
+            if !self.look(&key, Part::Manifest, bytes, current).await? {
+                continue;
+            }
+            match self.named(manifest, current).await {
+                Ok(named) => {
+                    for (key, file) in named {
+                        let known = files.entry(key).or_insert(Named {
+                            current: false,
+                            ..file
+                        });
+                        known.current |= current;
+                    }
+                    self.remember(&key).await?;
+                }
+                Err(error) => self.odd(&key, Part::Manifest, error.to_string(), current),
+            }
+        }
+        Ok(files)
+    }
+
+    /// The live files that a manifest names, where it holds what its list says.
+    async fn named(&self, manifest: &ManifestFile, current: bool) -> Result<Vec<(String, Named)>> {
+        let mut read = self
+            .store
+            .manifests([manifest], |_, content| Ok(content))
+            .await?;
+        let Some(content) = read.pop() else {
+            return Ok(Vec::new());
+        };
+        let (mut counts, mut rows) = ([0_u64; 3], [0_u64; 3]);
+        let mut named = Vec::new();
+        for entry in content.entries() {
+            let at = match entry.status {
+                ManifestStatus::Added => 0,
+                ManifestStatus::Existing => 1,
+                ManifestStatus::Deleted => 2,
+            };
+            counts[at] += 1;
+            rows[at] += entry.record_count();
+            if !entry.is_alive() {
+                continue;
+            }
+            let source = crate::files::only_source(content.metadata().schema(), entry.data_file());
+            named.push((
+                self.store.key_of(entry.file_path())?,
+                Named {
+                    bytes: entry.file_size_in_bytes(),
+                    rows: entry.record_count(),
+                    source: source.and_then(|uri| self.store.key_of(&uri).ok()),
+                    current,
+                },
+            ));
+        }
+        let said = [
+            manifest.added_files_count,
+            manifest.existing_files_count,
+            manifest.deleted_files_count,
+        ];
+        let said_rows = [
+            manifest.added_rows_count,
+            manifest.existing_rows_count,
+            manifest.deleted_rows_count,
+        ];
+        let differs = |said: Option<u64>, found: u64| said.is_some_and(|said| said != found);
+        for at in 0..3 {
+            if differs(said[at].map(u64::from), counts[at]) || differs(said_rows[at], rows[at]) {
+                return Err(Error::new(
+                    ErrorKind::Damaged,
+                    format!(
+                        "{} has other counts of files or rows than its list says",
+                        self.store.key_of(&manifest.manifest_path)?
+                    ),
+                ));
+            }
+        }
+        Ok(named)
+    }
+
+    async fn data(&mut self, files: BTreeMap<String, Named>) -> Result<()> {
+        let store = self.store;
+        let reads: Vec<_> = files
+            .iter()
+            .map(|(key, named)| async move {
+                let seen = match look(store, key, Some(named.bytes)).await? {
+                    Look::Unknown(bytes) => match rows_of(store, key).await {
+                        Ok(rows) if rows == named.rows => Look::Unknown(bytes),
+                        Ok(rows) => Look::Bad(format!(
+                            "{key} has {rows} rows, and its manifest says {}",
+                            named.rows
+                        )),
+                        Err(error) => Look::Bad(error.to_string()),
+                    },
+                    seen => seen,
+                };
+                Ok::<_, Error>((key, named, seen))
+            })
+            .collect();
+        let mut reads = stream::iter(reads).buffered(CONCURRENT_READS);
+        let mut unknown = BTreeSet::new();
+        while let Some((key, named, seen)) = reads.try_next().await? {
+            if matches!(seen, Look::Unknown(_)) {
+                unknown.insert(key);
+            }
+            let source = named.source.as_deref();
+            self.count(seen, key, Part::Data, named.current, source);
+        }
+        drop(reads);
+        for key in unknown {
+            self.remember(key).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What a manifest list says that its snapshot does not.
+fn miscounted(snapshot: &SnapshotRef, list: &[ManifestFile]) -> Option<String> {
+    use iceberg::spec::ManifestContentType;
+    let said = |name: &str| -> Option<u64> {
+        let summary = &snapshot.summary().additional_properties;
+        summary.get(name)?.parse().ok()
+    };
+    let data = list
+        .iter()
+        .filter(|manifest| manifest.content == ManifestContentType::Data);
+    let (mut files, mut rows) = (0, 0);
+    for manifest in data {
+        files += u64::from(manifest.added_files_count?) + u64::from(manifest.existing_files_count?);
+        rows += manifest.added_rows_count? + manifest.existing_rows_count?;
+    }
+    let differs = |said: Option<u64>, found: u64| said.is_some_and(|said| said != found);
+    (differs(said("total-data-files"), files) || differs(said("total-records"), rows))
+        .then(|| format!("counts {files} files and {rows} rows, and its snapshot says others"))
+}
+
+async fn rows_of(store: &Store, key: &str) -> Result<u64> {
+    let copy = store.fetch(key).await?;
+    let rows = tokio::task::spawn_blocking(move || footer::rows(copy.path()));
+    rows.await
+        .map_err(|error| Error::internal("reading a Parquet footer failed").with_source(error))?
+}

@@ -1,0 +1,77 @@
+//! What to do about a file that is damaged.
+
+use tarn_core::contract::Format;
+use tarn_core::schema::{TableName, Zone};
+use tarn_core::{Error, ErrorKind, layout, quarantine};
+use tarn_table::DataFileInfo;
+
+use crate::Lake;
+
+/// What brings rows back that a damaged file held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// Reading this raw object again.
+    Replay(String),
+    /// Computing the mart again.
+    Marts,
+    /// A copy of the file, or making the lake again from its raw zone.
+    Restore,
+}
+
+impl Remedy {
+    /// What to do, as a half sentence.
+    pub fn text(&self) -> String {
+        match self {
+            Remedy::Replay(key) => {
+                format!(
+                    "all its rows came from {key}: read that object again with tarn replay {key}"
+                )
+            }
+            Remedy::Marts => "compute it again with tarn marts --rebuild".to_owned(),
+            Remedy::Restore => {
+                "restore it from a copy of the lake, or make the lake again from its raw zone \
+                                (docs/runbooks/damaged-file.md)"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+impl Lake {
+    /// What brings the rows of a table's data file back. `source` is the raw object that all of them came
+    /// from, where there is one only.
+    pub fn remedy(&self, table: &TableName, source: Option<&str>) -> Remedy {
+        let dataset = match table.zone {
+            Zone::Analytics => return Remedy::Marts,
+            Zone::Curated => self.contracts.get(&table.name),
+            Zone::Quality => None,
+        };
+        // Rows of a database are those of several snapshots: one alone does not bring them back.
+        let is_database = dataset.is_some_and(|contract| contract.format == Format::Sqlite);
+        let is_rejected = quarantine::dataset_of(table).is_some();
+        let is_added = is_rejected || (table.zone == Zone::Curated && !is_database);
+        match source {
+            Some(key) if is_added => Remedy::Replay(key.to_owned()),
+            _ => Remedy::Restore,
+        }
+    }
+
+    /// The error of who reads a data file, with the table and what to do where the file is damaged or gone.
+    pub(crate) fn explained(&self, file: &DataFileInfo, error: Error) -> Error {
+        let Some(table) = layout::table_of(&file.key) else {
+            return error;
+        };
+        match error.kind() {
+            ErrorKind::Damaged => {
+                let source = file.only_source().and_then(|uri| self.objects.key_of(uri));
+                let remedy = self.remedy(&table, source.as_deref());
+                Error::new(ErrorKind::Damaged, format!("{error}; {}", remedy.text()))
+                    .context(format!("table {table}"))
+            }
+            ErrorKind::NotFound => error.context(format!(
+                "table {table} names a file that is gone (tarn verify)"
+            )),
+            _ => error.context(format!("table {table}")),
+        }
+    }
+}

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::failure::{io_error, sqlite_error};
+use crate::lost::LOST_STATE;
 use crate::staging::Held;
 use crate::{files, frozen, private};
 
@@ -23,6 +24,15 @@ const KEPT_CONNECTIONS: usize = 8;
 /// The state file and what SQLite keeps beside it, in the lake's own folder.
 pub(crate) fn files(state: &Path) -> [PathBuf; 3] {
     ["", "-wal", "-shm"].map(|end| state.join(format!("{FILE}{end}")))
+}
+
+/// What is wrong with a state file that says nothing, as a half sentence; None where it may say something.
+pub(crate) fn is_lost(state: &Path) -> Result<Option<&'static str>> {
+    Ok(match files::stamp(&state.join(FILE))? {
+        None => Some("is missing"),
+        Some(stamp) if stamp.size == 0 => Some("is empty"),
+        Some(_) => None,
+    })
 }
 
 /// What each version of the schema adds to the one before. The version is kept in SQLite's
@@ -137,6 +147,12 @@ impl Db {
         let connection = db.connect(Durability::PowerCut)?;
         let found = user_version(&connection)?;
         check_version(found)?;
+        if found == 0 && !is_empty(&connection)? {
+            return Err(Error::new(
+                ErrorKind::Damaged,
+                format!("{} is no state of a lake: {LOST_STATE}", path.display()),
+            ));
+        }
         enter_wal_mode(&connection)?;
         if found != SCHEMA_VERSION {
             migrate(&connection)?;
@@ -287,6 +303,14 @@ fn user_version(connection: &Connection) -> Result<i64> {
         .map_err(sqlite_error)
 }
 
+/// Whether the file has no table at all: it is new.
+fn is_empty(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT NOT EXISTS(SELECT 1 FROM sqlite_schema)";
+    connection
+        .query_row(sql, [], |row| row.get(0))
+        .map_err(sqlite_error)
+}
+
 fn check_version(found: i64) -> Result<()> {
     if (0..=SCHEMA_VERSION).contains(&found) {
         return Ok(());
@@ -363,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_database_is_a_storage_error_that_a_retry_does_not_cure() {
+    fn a_file_that_is_no_database_is_damaged_and_a_retry_does_not_cure_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE);
         std::fs::write(
@@ -372,7 +396,7 @@ mod tests {
         )
         .unwrap();
         let error = Db::open(&path).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Storage);
+        assert_eq!(error.kind(), ErrorKind::Damaged);
         assert!(!error.is_retryable());
     }
 

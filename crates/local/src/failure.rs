@@ -4,6 +4,8 @@ use std::io;
 
 use tarn_core::{Error, ErrorKind};
 
+use crate::lost::LOST_STATE;
+
 /// An error of the file system. A retry can help where the cause is known to pass.
 pub(crate) fn io_error(error: io::Error, doing: impl Into<String>) -> Error {
     use io::ErrorKind as Io;
@@ -34,9 +36,9 @@ pub(crate) fn sqlite_error(error: rusqlite::Error) -> Error {
             "another process holds the lake's state for too long"
         }
         Some(Code::DiskFull) => "the disk is full; make room and try again",
-        Some(Code::NotADatabase | Code::DatabaseCorrupt) => {
-            "the lake's state file .tarn/lake.sqlite is damaged; restore it from a copy"
-        }
+        Some(Code::NotADatabase | Code::DatabaseCorrupt) => return damaged_state(error),
+        // The file is cut, or somebody else's.
+        _ if error.to_string().contains("no such table") => return damaged_state(error),
         Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => {
             "the lake's state file .tarn/lake.sqlite cannot be opened for writing"
         }
@@ -46,6 +48,14 @@ pub(crate) fn sqlite_error(error: rusqlite::Error) -> Error {
     Error::new(ErrorKind::Storage, message)
         .with_source(error)
         .retryable(passes)
+}
+
+fn damaged_state(error: rusqlite::Error) -> Error {
+    Error::new(
+        ErrorKind::Damaged,
+        format!("the lake's state file .tarn/lake.sqlite is damaged: {LOST_STATE}"),
+    )
+    .with_source(error)
 }
 
 /// A value in the lake's state that Tarn did not write like this.

@@ -122,10 +122,11 @@ impl LocalLake {
     /// Opens the lake in `root`, and makes one where there is none.
     ///
     /// # Errors
-    /// `BadRequest` where the path cannot hold a lake, `Storage` where its state cannot be read,
-    /// `Unsupported` where a newer Tarn wrote it.
+    /// `BadRequest` where the path cannot hold a lake, `Storage` where its state cannot be read, `Damaged`
+    /// where it is lost or damaged beside a full folder, `Unsupported` where a newer Tarn wrote it.
     pub fn create(root: &Path) -> Result<LocalLake> {
         let state = root.join(STATE);
+        lost::refuse_loss(root)?;
         if !state.join(db::FILE).exists() {
             let failed = |error| {
                 io_error(
@@ -145,7 +146,8 @@ impl LocalLake {
     /// # Errors
     /// `NotFound` where there is no lake, and those of [`LocalLake::create`].
     pub fn open(root: &Path) -> Result<LocalLake> {
-        if !root.join(STATE).join(db::FILE).is_file() {
+        lost::refuse_loss(root)?;
+        if db::is_lost(&root.join(STATE))?.is_some() {
             return Err(Error::new(
                 ErrorKind::NotFound,
                 format!(
@@ -177,6 +179,7 @@ impl LocalLake {
             ));
         };
         let db = Db::open(&root.join(STATE).join(db::FILE))?;
+        lost::refuse_ignorance(&db, &root)?;
         let roots = Roots::open(&db, &root_text)?;
         let lake = LocalLake {
             store: Arc::new(Store {

@@ -10,7 +10,7 @@ use tarn_core::layout::RAW;
 use crate::failure::io_error;
 use crate::private::{self, Rights};
 use crate::staging::{self, Leftovers};
-use crate::{LocalLake, STATE, files, key, lock};
+use crate::{LocalLake, STATE, files, key, lock, lost};
 
 /// What was done, or would be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl LocalLake {
             }
         }
         // A raw zone without any object is one that is not mounted rather than one that was erased.
-        if has_file(&root.join(RAW)).map_err(failed)? {
+        if lost::has_file(&root.join(RAW)).map_err(failed)? {
             let below = versions.join(RAW);
             erased(&below, &versions, root, dry_run, &mut done.erased).map_err(failed)?;
         }
@@ -115,17 +115,6 @@ fn remove(path: &Path, dry_run: bool, found: &mut Leftovers) {
             tracing::warn!(path = %path.display(), %error, "a leftover cannot be removed")
         }
     }
-}
-
-/// Whether there is a file below a folder.
-fn has_file(folder: &Path) -> io::Result<bool> {
-    for entry in files::entries(folder)? {
-        // A link may lead to a file or to a folder of files.
-        if !entry.file_type()?.is_dir() || has_file(&entry.path())? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Former contents below `folder` whose object is no more. `versions/<key>/<version>` is one of `<key>`.

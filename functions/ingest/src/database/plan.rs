@@ -245,7 +245,12 @@ async fn stage(
 }
 
 /// Reads one table to its end and takes note of its rows for the tables that refer to them.
-fn read(database: &Database, reading: Reading, rules: &mut Tables, uris: &[String]) -> Result<Staged> {
+fn read(
+    database: &Database,
+    reading: Reading,
+    rules: &mut Tables,
+    uris: &[String],
+) -> Result<Staged> {
     let ToRead {
         contract,
         fields,

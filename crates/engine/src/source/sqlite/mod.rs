@@ -27,7 +27,7 @@ use crate::drift::{self, NewColumn};
 pub(crate) use header::{MAGIC, looks_encrypted};
 pub use reader::TableReader;
 pub use schema::{ForeignKey, TableColumn};
-use schema::{Kind, ODD, integer_key};
+use schema::{Kind, ODD};
 
 /// Rows by which the type of a column is guessed that no contract knows.
 const SAMPLE_ROWS: u32 = 1000;

@@ -50,7 +50,7 @@ pub struct ForeignKey {
 }
 
 /// The one column of the primary key, where it is declared INTEGER.
-pub(super) fn integer_key(columns: &[TableColumn]) -> Option<&TableColumn> {
+fn integer_key(columns: &[TableColumn]) -> Option<&TableColumn> {
     let keys: Vec<&TableColumn> = columns.iter().filter(|column| column.key > 0).collect();
     match keys.as_slice() {
         [only] if only.declared.eq_ignore_ascii_case("INTEGER") => Some(only),

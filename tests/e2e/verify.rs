@@ -463,3 +463,41 @@ fn a_file_is_read_for_its_digest_once_and_again_when_it_was_touched() {
     drop(flipped);
     lake.value(sql);
 }
+
+#[test]
+fn a_file_that_is_gone_is_a_fault_and_no_shorter_answer() {
+    let lake = small_lake();
+    let sql = "SELECT COUNT(*) AS n FROM web_requests";
+    let before = lake.value(sql);
+    for (kind, part) in [
+        ("/curated/web_requests/data/", "data"),
+        ("-m0.b3_", "manifest"),
+        ("/web_requests/metadata/snap-", "manifest_list"),
+        (".metadata.json", "metadata"),
+    ] {
+        let gone = files(&lake, "")
+            .into_iter()
+            .filter(|path| path.to_str().unwrap().contains("/curated/web_requests/"))
+            .rfind(|path| path.to_str().unwrap().contains(kind))
+            .unwrap();
+        let kept = lake.scratch().join("kept");
+        std::fs::rename(&gone, &kept).unwrap();
+        let found = faults(&lake);
+        let key = gone.strip_prefix(lake.path()).unwrap().to_str().unwrap();
+        assert!(
+            found
+                .iter()
+                .any(|fault| fault["key"] == key && fault["part"] == part),
+            "{key}: {found:?}"
+        );
+        let answer = lake.run(&["query", sql]);
+        // A former version alone may have needed it.
+        assert!(
+            !answer.status.success() || found.iter().all(|fault| fault["current"] == false),
+            "{key}: {found:?}"
+        );
+        std::fs::rename(&kept, &gone).unwrap();
+    }
+    assert_eq!(lake.value(sql), before);
+    assert_eq!(faults(&lake), Vec::<Value>::new());
+}

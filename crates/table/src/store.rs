@@ -91,16 +91,9 @@ impl Store {
         self.objects.examine(key).await
     }
 
-    /// Remembers the digest of a file whose name carries none; false where it does, or nothing is remembered.
-    pub async fn remember(&self, key: &str) -> Result<bool> {
-        if Digest::in_name(key).is_some() {
-            return Ok(false);
-        }
-        let found = self.objects.examine(key).await?;
-        match found.written {
-            Some(_) => Ok(false),
-            None => self.objects.remember(key, found.found).await,
-        }
+    /// Remembers the digest of a file whose name carries none; false where nothing is remembered.
+    pub async fn remember(&self, key: &str, digest: Digest) -> Result<bool> {
+        self.objects.remember(key, digest).await
     }
 
     /// A local copy of a file that is what was written.

@@ -4,10 +4,11 @@
 //! names it, as far as that tells: sizes, counts of files and rows; and its digest is remembered, so that
 //! the next time tells.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use iceberg::spec::{ManifestFile, ManifestStatus, SnapshotRef};
+use tarn_core::digest::Digest;
 use tarn_core::ports::check;
 use tarn_core::schema::TableName;
 use tarn_core::{Error, ErrorKind, Result};
@@ -98,18 +99,19 @@ pub(crate) async fn run(
     };
     let key = tables.store.key_of(&pointer.metadata_location)?;
     let sound = work.look(&key, Part::Metadata, None, true).await?;
+    // What it names cannot be known.
+    let Some(sound) = sound else {
+        return Ok(work.done);
+    };
     let table = match tables.load(name).await {
-        Ok(Some(table)) if sound => table,
-        Ok(_) => return Ok(work.done),
+        Ok(Some(table)) => table,
+        Ok(None) => return Ok(work.done),
         Err(error) => {
-            // Where the digest told, that is the fault.
-            if sound {
-                work.fault(&key, Part::Metadata, error.to_string(), true, None);
-            }
+            work.fault(&key, Part::Metadata, error.to_string(), true, None);
             return Ok(work.done);
         }
     };
-    work.remember(&key).await?;
+    work.remember(&key, sound).await?;
     work.former_metadata(&table).await?;
     let lists = work.lists(&table).await?;
     let files = work.manifests(&table, &lists).await?;
@@ -126,10 +128,17 @@ struct Work<'a> {
 /// What one look at a file showed.
 enum Look {
     Sound(u64),
-    /// Nothing is known of what was written.
-    Unknown(u64),
+    /// Nothing is known of what was written; the digest of what is there.
+    Unknown(u64, Digest),
     Gone,
     Bad(String),
+}
+
+/// A file that nothing speaks against.
+#[derive(Clone, Copy)]
+struct Sound {
+    /// Its digest, where nobody knew one.
+    unknown: Option<Digest>,
 }
 
 async fn look(store: &Store, key: &str, bytes: Option<u64>) -> Result<Look> {
@@ -156,7 +165,7 @@ async fn look(store: &Store, key: &str, bytes: Option<u64>) -> Result<Look> {
     }
     Ok(match examined.written {
         Some(_) => Look::Sound(examined.size),
-        None => Look::Unknown(examined.size),
+        None => Look::Unknown(examined.size, examined.found),
     })
 }
 
@@ -171,14 +180,14 @@ impl Work<'_> {
         });
     }
 
-    /// Looks at a file; whether nothing speaks against it.
+    /// Looks at a file; None where something speaks against it.
     async fn look(
         &mut self,
         key: &str,
         part: Part,
         bytes: Option<u64>,
         current: bool,
-    ) -> Result<bool> {
+    ) -> Result<Option<Sound>> {
         let seen = look(self.store, key, bytes).await?;
         Ok(self.count(seen, key, part, current, None))
     }
@@ -190,34 +199,38 @@ impl Work<'_> {
         part: Part,
         current: bool,
         source: Option<&str>,
-    ) -> bool {
+    ) -> Option<Sound> {
         self.done.files += 1;
         let sound = match seen {
             Look::Sound(bytes) => {
                 self.done.bytes += bytes;
-                true
+                Some(Sound { unknown: None })
             }
-            Look::Unknown(bytes) => {
+            Look::Unknown(bytes, digest) => {
                 self.done.bytes += bytes;
                 self.done.unknown += 1;
-                true
+                let unknown = Some(digest);
+                Some(Sound { unknown })
             }
             Look::Gone => {
                 self.fault(key, part, format!("{key} is gone"), current, source);
-                false
+                None
             }
             Look::Bad(what) => {
                 self.fault(key, part, what, current, source);
-                false
+                None
             }
         };
         (self.each)(&self.done);
         sound
     }
 
-    /// Remembers the digest of a file that nothing speaks against and whose name carries none.
-    async fn remember(&mut self, key: &str) -> Result<()> {
-        self.done.remembered += u64::from(self.store.remember(key).await?);
+    /// Remembers the digest of a sound file whose name carries none.
+    async fn remember(&mut self, key: &str, sound: Sound) -> Result<()> {
+        if let Some(digest) = sound.unknown {
+            let remembered = self.store.remember(key, digest).await?;
+            self.done.remembered += u64::from(remembered);
+        }
         Ok(())
     }
 
@@ -237,13 +250,10 @@ impl Work<'_> {
                 Look::Gone => {}
                 seen => {
                     let sound = self.count(seen, &key, Part::Metadata, false, None);
-                    if sound {
-                        match self.store.metadata(&entry.metadata_file).await {
-                            Ok(_) => self.remember(&key).await?,
-                            Err(error) => {
-                                self.odd(&key, Part::Metadata, error.to_string(), false);
-                            }
-                        }
+                    let Some(sound) = sound else { continue };
+                    match self.store.metadata(&entry.metadata_file).await {
+                        Ok(_) => self.remember(&key, sound).await?,
+                        Err(error) => self.odd(&key, Part::Metadata, error.to_string(), false),
                     }
                 }
             }
@@ -257,9 +267,8 @@ impl Work<'_> {
         for snapshot in table.metadata.snapshots() {
             let current = table.current_snapshot_id() == Some(snapshot.snapshot_id());
             let key = self.store.key_of(snapshot.manifest_list())?;
-            if !self.look(&key, Part::ManifestList, None, current).await? {
-                continue;
-            }
+            let sound = self.look(&key, Part::ManifestList, None, current).await?;
+            let Some(sound) = sound else { continue };
             let format = table.metadata.format_version();
             let list = match self.store.manifest_list(snapshot, format).await {
                 Ok(list) => list,
@@ -272,7 +281,7 @@ impl Work<'_> {
                 self.odd(&key, Part::ManifestList, format!("{key} {what}"), current);
                 continue;
             }
-            self.remember(&key).await?;
+            self.remember(&key, sound).await?;
             lists.push((snapshot.clone(), list));
         }
         Ok(lists)
@@ -302,9 +311,8 @@ impl Work<'_> {
         let mut files: BTreeMap<String, Named> = BTreeMap::new();
         for (key, (manifest, current)) in manifests {
             let bytes = u64::try_from(manifest.manifest_length).ok();
-            if !self.look(&key, Part::Manifest, bytes, current).await? {
-                continue;
-            }
+            let sound = self.look(&key, Part::Manifest, bytes, current).await?;
+            let Some(sound) = sound else { continue };
             match self.named(manifest, current).await {
                 Ok(named) => {
                     for (key, file) in named {
@@ -314,7 +322,7 @@ impl Work<'_> {
                         });
                         known.current |= current;
                     }
-                    self.remember(&key).await?;
+                    self.remember(&key, sound).await?;
                 }
                 Err(error) => self.odd(&key, Part::Manifest, error.to_string(), current),
             }
@@ -386,8 +394,8 @@ impl Work<'_> {
             .iter()
             .map(|(key, named)| async move {
                 let seen = match look(store, key, Some(named.bytes)).await? {
-                    Look::Unknown(bytes) => match rows_of(store, key).await {
-                        Ok(rows) if rows == named.rows => Look::Unknown(bytes),
+                    Look::Unknown(bytes, digest) => match rows_of(store, key).await {
+                        Ok(rows) if rows == named.rows => Look::Unknown(bytes, digest),
                         Ok(rows) => Look::Bad(format!(
                             "{key} has {rows} rows, and its manifest says {}",
                             named.rows
@@ -400,17 +408,11 @@ impl Work<'_> {
             })
             .collect();
         let mut reads = stream::iter(reads).buffered(CONCURRENT_READS);
-        let mut unknown = BTreeSet::new();
         while let Some((key, named, seen)) = reads.try_next().await? {
-            if matches!(seen, Look::Unknown(_)) {
-                unknown.insert(key);
-            }
             let source = named.source.as_deref();
-            self.count(seen, key, Part::Data, named.current, source);
-        }
-        drop(reads);
-        for key in unknown {
-            self.remember(key).await?;
+            if let Some(sound) = self.count(seen, key, Part::Data, named.current, source) {
+                self.remember(key, sound).await?;
+            }
         }
         Ok(())
     }

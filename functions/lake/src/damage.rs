@@ -43,13 +43,12 @@ impl Lake {
     pub fn remedy(&self, table: &TableName, source: Option<&str>) -> Remedy {
         let dataset = match table.zone {
             Zone::Analytics => return Remedy::Marts,
-            Zone::Curated => self.contracts.get(&table.name),
-            Zone::Quality => None,
+            Zone::Curated => Some(table.name.as_str()),
+            Zone::Quality => quarantine::dataset_of(table),
         };
+        let contract = dataset.and_then(|dataset| self.contracts.get(dataset));
         // Rows of a database are those of several snapshots: one alone does not bring them back.
-        let is_database = dataset.is_some_and(|contract| contract.format == Format::Sqlite);
-        let is_rejected = quarantine::dataset_of(table).is_some();
-        let is_added = is_rejected || (table.zone == Zone::Curated && !is_database);
+        let is_added = contract.is_some_and(|contract| contract.format != Format::Sqlite);
         match source {
             Some(key) if is_added => Remedy::Replay(key.to_owned()),
             _ => Remedy::Restore,
@@ -61,17 +60,15 @@ impl Lake {
         let Some(table) = layout::table_of(&file.key) else {
             return error;
         };
-        match error.kind() {
-            ErrorKind::Damaged => {
-                let source = file.only_source().and_then(|uri| self.objects.key_of(uri));
-                let remedy = self.remedy(&table, source.as_deref());
-                Error::new(ErrorKind::Damaged, format!("{error}; {}", remedy.text()))
-                    .context(format!("table {table}"))
-            }
-            ErrorKind::NotFound => error.context(format!(
-                "table {table} names a file that is gone (tarn verify)"
-            )),
-            _ => error.context(format!("table {table}")),
-        }
+        let what = match error.kind() {
+            ErrorKind::Damaged => error.to_string(),
+            // A reader of an old version may be overtaken by maintenance.
+            ErrorKind::NotFound => format!("{} is gone (if not, ask again)", file.key),
+            _ => return error.context(format!("table {table}")),
+        };
+        let source = file.only_source().and_then(|uri| self.objects.key_of(uri));
+        let remedy = self.remedy(&table, source.as_deref());
+        Error::new(ErrorKind::Damaged, format!("{what}; {}", remedy.text()))
+            .context(format!("table {table}"))
     }
 }

@@ -8,3 +8,4 @@ mod files;
 mod lake;
 mod maintenance;
 mod relocation;
+mod verification;

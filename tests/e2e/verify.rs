@@ -465,6 +465,37 @@ fn a_file_is_read_for_its_digest_once_and_again_when_it_was_touched() {
 }
 
 #[test]
+fn no_row_is_made_with_a_key_that_is_damaged_or_another_lakes() {
+    let lake = small_lake();
+    let keys = lake.path().join(".tarn/keys/pseudonym.json");
+    let sound = std::fs::read_to_string(&keys).unwrap();
+    let log = lake.file(
+        "new.log",
+        "203.0.113.9 - anna [01/Jan/2026:12:00:00 +0000] \"GET /new HTTP/1.1\" 200 7 \"-\" \"curl/8.5.0\"\n",
+    );
+    let mut key: Value = serde_json::from_str(&sound).unwrap();
+    let digits = key["keys"][0]["key"].as_str().unwrap().to_owned();
+    let flipped = match digits.strip_prefix('0') {
+        Some(rest) => format!("1{rest}"),
+        None => format!("0{}", &digits[1..]),
+    };
+    key["keys"][0]["key"] = flipped.into();
+    let other = small_lake();
+    let others = std::fs::read_to_string(other.path().join(".tarn/keys/pseudonym.json")).unwrap();
+    let rows = || lake.value("SELECT COUNT(*) AS n FROM web_requests");
+    let before = rows();
+    for wrong in [key.to_string(), others] {
+        std::fs::write(&keys, wrong).unwrap();
+        let record = &lake.ingest(&[&log])[0];
+        assert_eq!(record["error_kind"], "damaged", "{record}");
+        assert_eq!(rows(), before);
+    }
+    std::fs::write(&keys, sound).unwrap();
+    let record = &lake.ingest(&[&log])[0];
+    assert_eq!(record["status"], "succeeded", "{record}");
+}
+
+#[test]
 fn a_file_that_is_gone_is_a_fault_and_no_shorter_answer() {
     let lake = small_lake();
     let sql = "SELECT COUNT(*) AS n FROM web_requests";

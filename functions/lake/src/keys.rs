@@ -14,6 +14,11 @@ use crate::Lake;
 /// The name of the ledger's value: the last version of the key that was used.
 const USED: &str = "keys/pseudonym/used";
 
+/// The name of the ledger's value that tells a key of that version from any other.
+fn mark_of(version: u32) -> String {
+    format!("keys/pseudonym/mark/{version}")
+}
+
 /// No keys, for callers who have no business with them: whoever asks is refused.
 pub(crate) struct NoKeys;
 
@@ -117,6 +122,7 @@ impl Lake {
                 if newest.is_none_or(|newest| newest < version) {
                     return Err(lost(used, newest));
                 }
+                self.check_mark(&key).await?;
                 return Ok(key);
             }
             (Some(key), _) => key,
@@ -127,12 +133,32 @@ impl Lake {
                 self.keys.current().await?.ok_or_else(|| lost(used, None))?
             }
         };
+        self.check_mark(&key).await?;
         if used != UsedKey::Version(key.version()) {
             self.ledger
                 .put_state(USED, &key.version().to_string())
                 .await?;
         }
         Ok(key)
+    }
+
+    /// Makes sure that the key is the one that rows of its version were made with: a bit that turned over
+    /// in it, or the key of another lake in its place, would give the same people other pseudonyms.
+    async fn check_mark(&self, key: &PseudonymKey) -> Result<()> {
+        let (name, mark) = (mark_of(key.version()), key.mark());
+        match self.ledger.state(&name).await? {
+            None => self.ledger.put_state(&name, &mark).await,
+            Some(known) if known == mark => Ok(()),
+            Some(_) => Err(Error::new(
+                ErrorKind::Damaged,
+                format!(
+                    "version {} of the key of pseudonyms is another than the one that rows were made with: it is \
+                     damaged, or comes from another lake; restore it from a backup. Where there is none, tarn \
+                     keys rotate makes a new key: the same people then have other pseudonyms than before",
+                    key.version()
+                ),
+            )),
+        }
     }
 
     /// Adds a key that new rows use from now on.

@@ -53,6 +53,12 @@ impl PseudonymKey {
         self.version
     }
 
+    /// What tells this key from any other, and tells nothing of it: the pseudonym of a text that no value
+    /// is, since it has a NUL character.
+    pub fn mark(&self) -> String {
+        String::from_utf8_lossy(&self.pseudonym(b"\0mark of a key")).into_owned()
+    }
+
     /// The pseudonym of a value: the first 16 bytes of its HMAC-SHA-256, as lower-case hexadecimal
     /// digits.
     pub fn pseudonym(&self, value: &[u8]) -> [u8; PSEUDONYM_DIGITS] {

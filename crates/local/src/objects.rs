@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::DateTime;
 use rusqlite::params;
 use tarn_core::layout::RAW;
 use tarn_core::ports::{LocalCopy, ObjectInfo, Objects, Original, PutMode};
@@ -294,8 +295,11 @@ impl FolderObjects {
                 .map_err(failed)?;
             (file, None)
         } else {
-            let mut source = File::open(path).map_err(failed)?;
-            files::write_staged(&staging, &mut source, is_hashed(key)).map_err(failed)?
+            // What is added meanwhile is for the next time: a log may grow faster than it is copied.
+            let source = File::open(path).map_err(failed)?;
+            let length = source.metadata().map_err(failed)?.len();
+            files::write_staged(&staging, &mut source.take(length), is_hashed(key))
+                .map_err(failed)?
         };
         self.put_finished(key, file, hash, mode)
     }
@@ -323,15 +327,29 @@ impl FolderObjects {
                     let former = files::version_path(&self.store, &info.key, &info.version)?;
                     return match files::stamp(&former)? {
                         Some(_) => Ok(LocalCopy::in_place(former)),
-                        None => Err(Error::new(
-                            ErrorKind::NotFound,
-                            format!("version {} of {:?} is not kept", info.version, info.key),
-                        )),
+                        None => Err(not_kept(&info.key, &info.version)),
                     };
                 }
             }
         }
         Err(restless(&info.key))
+    }
+
+    fn head_version_now(&self, key: &str, version: &str) -> Result<ObjectInfo> {
+        if let Some(known) = self.look(key)?
+            && known.version == version
+        {
+            return Ok(known.info(key));
+        }
+        let former = files::version_path(&self.store, key, version)?;
+        let stamp = files::stamp(&former)?.ok_or_else(|| not_kept(key, version))?;
+        Ok(ObjectInfo {
+            key: key.to_owned(),
+            size: stamp.size,
+            version: version.to_owned(),
+            sequencer: String::new(),
+            last_modified: DateTime::from_timestamp_nanos(stamp.mtime_ns),
+        })
     }
 
     fn get_now(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
@@ -380,7 +398,14 @@ impl FolderObjects {
         for (key, stamp) in stamps {
             let found = match known.remove(&key) {
                 Some(known) if known.proves(stamp) => Some(known),
-                _ => self.look(&key)?,
+                _ => match self.look(&key) {
+                    // One file that cannot be read hides no other.
+                    Err(error) if is_denied(&error) => {
+                        tracing::warn!(key, %error, "a file of the lake cannot be read and is left out");
+                        None
+                    }
+                    found => found?,
+                },
             };
             objects.extend(found.map(|known| known.info(&key)));
         }
@@ -462,6 +487,20 @@ impl FolderObjects {
     }
 }
 
+fn is_denied(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    source
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+}
+
+fn not_kept(key: &str, version: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("version {version} of {key:?} is not kept"),
+    )
+}
+
 fn exists(key: &str) -> Error {
     Error::new(
         ErrorKind::Conflict,
@@ -514,6 +553,12 @@ impl Objects for FolderObjects {
                 .ok_or_else(|| not_found(&key))
         })
         .await
+    }
+
+    async fn head_version(&self, key: &str, version: &str) -> Result<ObjectInfo> {
+        let (key, version) = (key.to_owned(), version.to_owned());
+        self.run(move |this| this.head_version_now(&key, &version))
+            .await
     }
 
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {

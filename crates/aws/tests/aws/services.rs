@@ -346,6 +346,7 @@ fn run(id: &str, started_at: &str) -> RunRecord {
         seconds: None,
         peak_memory_bytes: None,
         program_version: None,
+        warnings: Vec::new(),
     }
 }
 

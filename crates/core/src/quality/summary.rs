@@ -116,6 +116,7 @@ mod tests {
             seconds: None,
             peak_memory_bytes: None,
             program_version: None,
+            warnings: Vec::new(),
         }
     }
 

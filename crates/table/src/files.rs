@@ -20,8 +20,8 @@ const DELETED_PATH: i32 = 2_147_483_546;
 /// Which files are wanted. A file is left out only if none of its rows can be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileFilter {
-    /// Rows of this source object: bounds of the column `_source_uri`.
-    SourceUri(String),
+    /// Rows of these source objects: bounds of the column `_source_uri`.
+    SourceUris(BTreeSet<String>),
     /// Rows of these days, counted from 1970-01-01 (UTC), by the partition; it leaves out rows without
     /// a day, and nothing on a table without partitions.
     Days(RangeInclusive<i32>),
@@ -32,7 +32,7 @@ pub enum FileFilter {
 impl FileFilter {
     /// Rows of one source object.
     pub fn source_uri(uri: &str) -> Self {
-        FileFilter::SourceUri(uri.to_owned())
+        FileFilter::SourceUris([uri.to_owned()].into())
     }
 }
 
@@ -113,7 +113,7 @@ pub(crate) async fn list(
         .metadata
         .current_schema()
         .field_id_by_name(system::SOURCE_URI);
-    if matches!(filter, Some(FileFilter::SourceUri(_))) && source_id.is_none() {
+    if matches!(filter, Some(FileFilter::SourceUris(_))) && source_id.is_none() {
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!(
@@ -209,7 +209,7 @@ pub(crate) fn partition_value(file: &DataFile) -> PartitionValue {
 
 /// A filter, made ready for one table.
 struct Pruning<'a> {
-    source: Option<(i32, &'a str)>,
+    source: Option<(i32, &'a BTreeSet<String>)>,
     partitions: Option<Wanted<'a>>,
 }
 
@@ -222,7 +222,7 @@ impl<'a> Pruning<'a> {
     fn new(table: &Table, filter: Option<&'a FileFilter>, source_id: Option<i32>) -> Self {
         let unit = table.partitioning().map(|by| by.unit);
         let source = match filter {
-            Some(FileFilter::SourceUri(uri)) => source_id.map(|id| (id, uri.as_str())),
+            Some(FileFilter::SourceUris(uris)) => source_id.map(|id| (id, uris)),
             _ => None,
         };
         let partitions = match (filter, unit) {
@@ -249,18 +249,15 @@ impl<'a> Pruning<'a> {
         {
             return false;
         }
-        let Some((id, uri)) = self.source else {
+        let Some((id, uris)) = self.source else {
             return true;
         };
-        let below = file
-            .lower_bounds()
-            .get(&id)
-            .is_some_and(|lower| uri < string(lower));
-        let above = file
-            .upper_bounds()
-            .get(&id)
-            .is_some_and(|upper| uri > string(upper));
-        !below && !above
+        let lower = file.lower_bounds().get(&id).map(string);
+        let upper = file.upper_bounds().get(&id).map(string);
+        uris.iter().any(|uri| {
+            lower.is_none_or(|lower| uri.as_str() >= lower)
+                && upper.is_none_or(|upper| uri.as_str() <= upper)
+        })
     }
 }
 

@@ -18,7 +18,7 @@ mod table;
 mod tables;
 mod version;
 
-pub use change::{Base, Change, Committed, NewFile, SourceRef};
+pub use change::{Base, Change, Committed, NewFile, SourceRef, Takeover};
 pub use files::{Bound, ColumnSummary, DataFileInfo, FileFilter};
 pub use maintain::{Maintained, Retention};
 pub use table::Table;

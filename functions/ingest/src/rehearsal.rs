@@ -8,7 +8,7 @@ use chrono::Utc;
 use tarn_core::contract::{Contract, Format};
 use tarn_core::ports::{LocalCopy, ObjectInfo};
 use tarn_core::quarantine;
-use tarn_core::run::DatasetOutcome;
+use tarn_core::run::{DatasetOutcome, ObjectState};
 use tarn_core::schema::{ColumnType, TableField, TableName, TableSpec};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::batch::Reader;
@@ -16,14 +16,15 @@ use tarn_engine::check::Survey;
 use tarn_engine::examples::{self, Example};
 use tarn_engine::ingest::{Job, Staged};
 use tarn_engine::parquet::ParquetFile;
+use tarn_engine::replace::RowsOf;
 use tarn_engine::source::{self, sqlite::Database};
 use tarn_engine::totals::{self, Totals};
 use tarn_lake::{Lake, blocking, new_run_id};
 use tarn_table::{FileFilter, VersionRef};
 
-use crate::append::existing_of;
+use crate::append::{Reading, existing_of};
 use crate::rules::{Tables, ordered};
-use crate::{Run, missing};
+use crate::{Run, current, former_versions, is_unfinished, log_of, logs, missing};
 
 /// Rejected rows of each rule that are shown.
 const EXAMPLES: usize = 3;
@@ -45,16 +46,21 @@ pub struct Rehearsal {
     pub after: Totals,
 }
 
-/// Reads the current version of a raw object under the present contracts and commits nothing.
+/// Reads a raw object as [`read_again`](crate::read_again) would, and commits nothing: of a log each version
+/// that has lines in tables, or with `replace` all of the current one.
 ///
 /// # Errors
 /// Those that would fail a run.
-pub async fn rehearse(lake: &Lake, key: &str) -> Result<Vec<Rehearsal>> {
-    let info = match lake.objects.head(key).await {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing(key)),
-        other => other?,
-    };
-    of_object(lake, info, None).await
+pub async fn rehearse(lake: &Lake, key: &str, replace: bool) -> Result<Vec<Rehearsal>> {
+    let newest = current(lake, key).await?.ok_or_else(|| missing(key))?;
+    let mut rehearsals = Vec::new();
+    if let Some(contract) = log_of(lake, key).filter(|_| !replace) {
+        for former in former_versions(lake, contract, &newest).await? {
+            rehearsals.extend(of_object(lake, former, None, false).await?);
+        }
+    }
+    rehearsals.extend(of_object(lake, newest, None, replace).await?);
+    Ok(rehearsals)
 }
 
 /// Reads a file as if it were the object `key`, and commits nothing.
@@ -75,11 +81,16 @@ pub async fn rehearse_file(lake: &Lake, key: &str, path: &Path) -> Result<Vec<Re
         sequencer: String::new(),
         last_modified: Utc::now(),
     };
-    of_object(lake, info, Some(path)).await
+    of_object(lake, info, Some(path), false).await
 }
 
 /// The object's content is that of the file where one is given.
-async fn of_object(lake: &Lake, info: ObjectInfo, file: Option<&Path>) -> Result<Vec<Rehearsal>> {
+async fn of_object(
+    lake: &Lake,
+    info: ObjectInfo,
+    file: Option<&Path>,
+    replace: bool,
+) -> Result<Vec<Rehearsal>> {
     let key = &info.key;
     let contracts: Vec<Contract> = lake.contracts.claiming(key).into_iter().cloned().collect();
     if contracts.is_empty() {
@@ -89,6 +100,16 @@ async fn of_object(lake: &Lake, info: ObjectInfo, file: Option<&Path>) -> Result
         ));
     }
     let id = new_run_id();
+    let known = lake.ledger.object(key).await?;
+    let begun = known.filter(|known| {
+        known.version == info.version
+            && known.sequencer == info.sequencer
+            && known.state != ObjectState::Committed
+    });
+    let never_taken = match begun {
+        Some(begun) => !is_unfinished(lake, &begun).await?,
+        None => false,
+    };
     let run = Run {
         lake,
         uri: lake.objects.uri(key),
@@ -96,6 +117,9 @@ async fn of_object(lake: &Lake, info: ObjectInfo, file: Option<&Path>) -> Result
         staging: lake.staging(&id)?,
         id,
         again: true,
+        replace,
+        is_late: false,
+        never_taken,
     };
     let contracts: Vec<Arc<Contract>> = ordered(contracts).into_iter().map(Arc::new).collect();
     let mut tables = Tables::open(&run, &contracts).await?;
@@ -117,7 +141,37 @@ async fn of_dataset(
 ) -> Result<(Rehearsal, Tables)> {
     let spec = contract.table_spec();
     let fields = numbered(&spec);
-    let (staged, tables) = stage(run, &contract, fields.clone(), tables, file).await?;
+    let copy = match file {
+        Some(path) => LocalCopy::in_place(path.to_owned()),
+        None => run.lake.objects.fetch_version(&run.info).await?,
+    };
+    let copy = Arc::new(copy);
+    let preview = match file.is_none() && contract.is_log() {
+        true => logs::preview(run, &contract, &copy).await?,
+        false => None,
+    };
+    let (plan, replaces) = match preview {
+        Some(preview) => (Some(preview.plan), preview.replaces),
+        None => (None, vec![RowsOf::object(&run.uri)]),
+    };
+    let nothing_new = plan.as_ref().is_some_and(|plan| plan.part.is_none());
+    let (mut staged, tables) = match nothing_new {
+        true => (nothing(&contract), tables),
+        false => {
+            let part = plan.as_ref().and_then(|plan| plan.part.clone());
+            let reading = Reading {
+                copy,
+                part,
+                lengths: None,
+                replaces: replaces.clone(),
+            };
+            stage(run, &contract, fields.clone(), tables, reading).await?
+        }
+    };
+    if let Some(plan) = plan {
+        staged.outcome.taken_before = plan.before;
+        staged.outcome.completed = plan.completes.map(|(_, line)| line);
+    }
     let rejected_fields = numbered(&quarantine::table_spec(&contract));
     let (accepted, rejected) = (paths(&staged.accepted), paths(&staged.rejected));
     let (after, examples) = blocking(move || {
@@ -127,14 +181,10 @@ async fn of_dataset(
     })
     .await?;
     // A database is the whole of its tables, any other object a part.
-    let source = (contract.format != Format::Sqlite).then(|| run.uri.clone());
-    let before = of_table(run, &spec.name, source).await?;
-    let in_quarantine = of_table(
-        run,
-        &quarantine::table(&contract.dataset),
-        Some(run.uri.clone()),
-    )
-    .await?;
+    let of = (contract.format != Format::Sqlite).then(|| replaces.clone());
+    let before = of_table(run, &spec.name, of).await?;
+    let in_quarantine =
+        of_table(run, &quarantine::table(&contract.dataset), Some(replaces)).await?;
     let rehearsal = Rehearsal {
         dataset: contract.dataset.clone(),
         in_quarantine: in_quarantine.rows,
@@ -144,6 +194,20 @@ async fn of_dataset(
         after,
     };
     Ok((rehearsal, tables))
+}
+
+/// What comes of an object without a new line.
+fn nothing(contract: &Contract) -> Staged {
+    Staged {
+        accepted: Vec::new(),
+        rejected: Vec::new(),
+        outcome: DatasetOutcome {
+            dataset: contract.dataset.clone(),
+            contract_version: contract.version.clone(),
+            ..DatasetOutcome::default()
+        },
+        new_columns: Vec::new(),
+    }
 }
 
 /// The fields of a table that is not made: nobody else reads its files.
@@ -164,21 +228,24 @@ fn paths(files: &[ParquetFile]) -> Vec<PathBuf> {
     files.iter().map(|file| file.path.clone()).collect()
 }
 
-async fn of_table(run: &Run<'_>, name: &TableName, source: Option<String>) -> Result<Totals> {
+/// The totals of some rows of a table, or of all.
+async fn of_table(run: &Run<'_>, name: &TableName, of: Option<Vec<RowsOf>>) -> Result<Totals> {
     let Some(table) = run.lake.tables.load(name).await? else {
         return Ok(Totals::default());
     };
-    let filter = source.as_deref().map(FileFilter::source_uri);
+    let uris = of
+        .as_ref()
+        .map(|of| FileFilter::SourceUris(of.iter().map(|rows| rows.uri.clone()).collect()));
     let local = run
         .lake
-        .fetch_table(&table, &VersionRef::Current, filter.as_ref())
+        .fetch_table(&table, &VersionRef::Current, uris.as_ref())
         .await?;
     let fields = table.fields();
     blocking(move || {
         // Taken as a whole: it keeps its files readable.
         let local = local;
         let paths: Vec<PathBuf> = local.iter().map(|(_, path)| path.to_owned()).collect();
-        totals::of_files(&fields, &paths, source.as_deref())
+        totals::of_files(&fields, &paths, of.as_deref())
     })
     .await
 }
@@ -188,7 +255,7 @@ async fn stage(
     contract: &Arc<Contract>,
     fields: Vec<TableField>,
     mut tables: Tables,
-    file: Option<&Path>,
+    reading: Reading,
 ) -> Result<(Staged, Tables)> {
     let existing = match (
         &contract.deduplication,
@@ -197,24 +264,22 @@ async fn stage(
         (Some(_), Some(table)) => Some(crate::append::existing(run, &table).await?),
         _ => None,
     };
-    let copy = match file {
-        Some(path) => LocalCopy::in_place(path.to_owned()),
-        None => run.lake.objects.fetch_version(&run.info).await?,
-    };
     let spec = quarantine::table_spec(contract);
     let (contract, stamp) = (contract.clone(), run.stamp(&contract.version));
     let (key, bytes) = (run.key(&contract).await?, run.info.size);
     let staging = run.staging.subfolder(&contract.dataset)?;
     let (uri, put_at) = (run.uri.clone(), run.info.last_modified.timestamp_micros());
     blocking(move || {
+        let path = reading.copy.path();
         let database = match contract.format {
-            Format::Sqlite => Some(Database::open(copy.path())?),
+            Format::Sqlite => Some(Database::open(path)?),
             _ => None,
         };
         let open = || -> Result<Box<dyn Reader + '_>> {
-            match &database {
-                Some(database) => Ok(Box::new(database.table(&contract)?.1)),
-                None => source::open(&contract, copy.path()),
+            match (&database, &reading.part) {
+                (Some(database), _) => Ok(Box::new(database.table(&contract)?.1)),
+                (None, Some(part)) => source::open_part(&contract, path, part, None),
+                (None, None) => source::open(&contract, path),
             }
         };
         let survey = match contract.has_outlier_rule() {
@@ -238,7 +303,8 @@ async fn stage(
             survey,
         };
         let mut staged = tarn_engine::ingest::run(open()?.as_mut(), &job)?;
-        tables.stage(&contract, &job.fields, &staged.accepted, &uri);
+        let replaced = reading.replaces.clone();
+        tables.stage_in_place_of(&contract, &job.fields, &staged.accepted, replaced);
         tables.judge(&contract, &mut staged.outcome)?;
         Ok((staged, tables))
     })

@@ -10,6 +10,7 @@ use tarn_core::{Error, Result};
 use tarn_engine::check::tables::{self, Arrival, TableState};
 use tarn_engine::check::{KeySet, References};
 use tarn_engine::parquet::ParquetFile;
+use tarn_engine::replace::RowsOf;
 use tarn_lake::LocalFiles;
 use tarn_table::VersionRef;
 
@@ -90,6 +91,17 @@ impl Tables {
         files: &[ParquetFile],
         uri: &str,
     ) {
+        self.stage_in_place_of(contract, fields, files, vec![RowsOf::object(uri)]);
+    }
+
+    /// As [`Tables::stage`], where the rows take the place of some others than all of their object.
+    pub fn stage_in_place_of(
+        &mut self,
+        contract: &Contract,
+        fields: &[TableField],
+        files: &[ParquetFile],
+        replaced: Vec<RowsOf>,
+    ) {
         let Some(state) = self.states.get_mut(&contract.dataset) else {
             return;
         };
@@ -102,7 +114,7 @@ impl Tables {
                     .collect(),
                 deleted: contract.deleted_rows,
             },
-            _ => Arrival::Append(uri.to_owned()),
+            _ => Arrival::Append(replaced),
         };
         let paths = files.iter().map(|file| file.path.clone()).collect();
         state.fields = fields.to_vec();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use hashbrown::HashMap;
 use polars::prelude::{
     DataType, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, PolarsError, TimeUnit, TimeZone,
-    UnionArgs, col, lit,
+    UnionArgs, col,
 };
 use tarn_core::contract::kinds::{self, Scope};
 use tarn_core::contract::{Bound, Contract, DeletedRows, Rule, Severity, TableMeasure, Unit};
@@ -20,14 +20,15 @@ use super::reference::KEY_SCALE;
 use super::verdict;
 use crate::column::ColumnData;
 use crate::frame;
+use crate::replace::RowsOf;
 use crate::scan;
 use crate::sql;
 
 /// How staged rows come to those that are there.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Arrival {
-    /// They take the place of the rows of the same object, of this URI.
-    Append(String),
+    /// They take the place of these.
+    Append(Vec<RowsOf>),
     /// They take the place of the rows with the same key; what is gone at the source is treated so.
     Upsert {
         /// The key's columns.
@@ -65,7 +66,9 @@ impl TableState {
         };
         let staged = scan::table(&self.fields, files)?;
         let kept = match arrival {
-            Arrival::Append(uri) => current.filter(col(system::SOURCE_URI).neq(lit(uri.as_str()))),
+            Arrival::Append(replaced) => replaced
+                .iter()
+                .fold(current, |rest, rows| rest.filter(rows.expression().not())),
             Arrival::Upsert {
                 deleted: DeletedRows::Remove,
                 ..

@@ -17,6 +17,7 @@ use tarn_core::schema::TableField;
 use super::tables::{self, Arrival, TableState, Tables};
 use super::{KeySet, References, Survey};
 use crate::ingest::{Job, Staged, run};
+use crate::replace::RowsOf;
 use crate::source::json_lines::JsonLinesReader;
 use crate::stamp::Stamp;
 
@@ -149,7 +150,7 @@ fn state(contract: &Contract, staged: Option<&Staged>, folder: &Path, current: &
                 .iter()
                 .map(|file| file.path.clone())
                 .collect();
-            (paths, Arrival::Append("other uri".to_owned()))
+            (paths, Arrival::Append(vec![RowsOf::object("other uri")]))
         }),
     }
 }
@@ -391,9 +392,12 @@ fn a_table_as_it_will_be_has_the_staged_rows_in_their_places() {
         before,
     );
     for (arrival, expected) in [
-        (Arrival::Append("uri".to_owned()), vec!["added", "new"]),
         (
-            Arrival::Append("elsewhere".to_owned()),
+            Arrival::Append(vec![RowsOf::object("uri")]),
+            vec!["added", "new"],
+        ),
+        (
+            Arrival::Append(vec![RowsOf::object("elsewhere")]),
             vec!["added", "gone", "new", "old"],
         ),
         (

@@ -8,3 +8,4 @@ mod copies;
 mod doubles;
 mod faults;
 mod lake;
+mod logs;

@@ -10,10 +10,10 @@ use tarn_core::contract::Format;
 use tarn_core::ports::ObjectInfo;
 use tarn_core::run::{ObjectState, RunKind, RunRecord};
 use tarn_core::{Error, ErrorKind, Result, layout, quarantine};
-use tarn_ingest::{Rehearsal, ingest_as, is_unfinished, moved, rehearse};
+use tarn_ingest::{Rehearsal, is_unfinished, moved, read_again, rehearse};
 
 use crate::cli::{BackfillArgs, Global, ReplayArgs};
-use crate::commands::ingest::{exit_code, report};
+use crate::commands::ingest::end;
 use crate::setting::{Setting, open};
 use crate::terminal::{Terminal, count, plural};
 
@@ -24,6 +24,9 @@ fn bad(text: impl Into<String>) -> Error {
 /// Reads the objects again that rejected rows came from.
 pub async fn replay(global: &Global, args: &ReplayArgs, terminal: &Terminal) -> Result<ExitCode> {
     let setting = open(global).await?;
+    if !args.key.is_empty() {
+        return named(&setting, args, terminal).await;
+    }
     let wanted = Wanted::new(&setting, args)?;
     let mut keys = wanted.objects(&setting).await?;
     let mut folders = BTreeSet::new();
@@ -44,7 +47,43 @@ pub async fn replay(global: &Global, args: &ReplayArgs, terminal: &Terminal) -> 
         terminal.note("No rejected row is asked for: there is nothing to replay.");
         return Ok(ExitCode::SUCCESS);
     }
-    again(&setting, &keys, RunKind::Replay, args.dry_run, terminal).await
+    let how = How {
+        kind: RunKind::Replay,
+        replace: false,
+        dry_run: args.dry_run,
+    };
+    again(&setting, &keys, how, terminal).await
+}
+
+/// Reads the named objects again.
+async fn named(setting: &Setting, args: &ReplayArgs, terminal: &Terminal) -> Result<ExitCode> {
+    let mut folders = BTreeSet::new();
+    for key in &args.key {
+        let contracts = setting.lake.contracts.claiming(key);
+        if contracts.is_empty() {
+            return Err(bad(format!(
+                "no contract claims {key}; name the whole key, as tarn runs shows it, for example \
+                 raw/web/access_logs/ingest_date=2026-01-31/access.log"
+            )));
+        }
+        if args.replace && !contracts.iter().all(|contract| contract.is_log()) {
+            return Err(bad(format!(
+                "--replace is for logs; of {key} the newest version has taken the place of the others already"
+            )));
+        }
+        // Before any is read again.
+        setting.lake.objects.head(key).await?;
+        if is_database(setting, key) {
+            folders.extend(folder(key));
+        }
+    }
+    let keys = in_order(setting, args.key.iter().cloned().collect(), folders).await?;
+    let how = How {
+        kind: RunKind::Replay,
+        replace: args.replace,
+        dry_run: args.dry_run,
+    };
+    again(setting, &keys, how, terminal).await
 }
 
 /// Reads the objects again that were put on some days.
@@ -84,7 +123,12 @@ pub async fn backfill(
         terminal.note("No object is left to be read again.");
         return Ok(ExitCode::SUCCESS);
     }
-    again(&setting, &keys, RunKind::Backfill, args.dry_run, terminal).await
+    let how = How {
+        kind: RunKind::Backfill,
+        replace: false,
+        dry_run: args.dry_run,
+    };
+    again(&setting, &keys, how, terminal).await
 }
 
 /// The day in a key of the raw zone.
@@ -273,15 +317,24 @@ fn folder(key: &str) -> Option<String> {
     Some(format!("{zone}/{source}/{dataset}/"))
 }
 
+/// How objects are read again.
+#[derive(Clone, Copy)]
+struct How {
+    kind: RunKind,
+    /// Whether the rows of all versions of an object are replaced.
+    replace: bool,
+    /// Whether nothing is changed.
+    dry_run: bool,
+}
+
 async fn again(
     setting: &Setting,
     keys: &[String],
-    kind: RunKind,
-    dry_run: bool,
+    how: How,
     terminal: &Terminal,
 ) -> Result<ExitCode> {
-    if dry_run {
-        return rehearsed(setting, keys, terminal).await;
+    if how.dry_run {
+        return rehearsed(setting, keys, how.replace, terminal).await;
     }
     let progress = terminal.progress();
     let mut records: Vec<RunRecord> = Vec::new();
@@ -291,23 +344,28 @@ async fn again(
             Some(local) => Some(local.ingest_lock(key).await?),
             None => None,
         };
-        records.push(ingest_as(&setting.lake, key, kind).await?);
+        records.extend(read_again(&setting.lake, key, how.kind, how.replace).await?);
     }
     drop(progress);
-    report(&records, terminal)?;
+    let code = end(setting, &records, terminal).await?;
     if !terminal.is_json() {
         terminal.note("Bring the KPI tables up to date with: tarn marts");
     }
-    Ok(exit_code(&records))
+    Ok(code)
 }
 
 /// Says what a replay would do.
-async fn rehearsed(setting: &Setting, keys: &[String], terminal: &Terminal) -> Result<ExitCode> {
+async fn rehearsed(
+    setting: &Setting,
+    keys: &[String],
+    replace: bool,
+    terminal: &Terminal,
+) -> Result<ExitCode> {
     let progress = terminal.progress();
     let mut datasets: BTreeMap<String, Vec<Rehearsal>> = BTreeMap::new();
     for (number, key) in keys.iter().enumerate() {
         progress.step(format!("{}/{} {key}", number + 1, keys.len()));
-        for rehearsal in rehearse(&setting.lake, key).await? {
+        for rehearsal in rehearse(&setting.lake, key, replace).await? {
             datasets
                 .entry(rehearsal.dataset.clone())
                 .or_default()

@@ -166,37 +166,44 @@ fn an_unknown_key_prefix_is_kept_and_listed_and_never_ingested() {
 #[test]
 fn a_new_version_of_an_object_replaces_its_rows_and_no_others() {
     let lake = Lake::new();
-    let line = |path: &str| {
-        format!("127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"GET {path} HTTP/1.1\" 200 5\n")
+    let post = |id: &str| {
+        format!(
+            "{{\"post_id\":\"{id}\",\"created_at\":\"2026-01-01T00:00:00Z\",\"platform\":\"x\",\"text\":\"-\"}}\n"
+        )
     };
     lake.ingest(&[
-        &lake.file("a.log", line("/a1") + "broken\n"),
-        &lake.file("b.log", line("/b")),
+        &lake.file("a.ndjson", post("a1") + "broken\n"),
+        &lake.file("b.ndjson", post("b")),
     ]);
-    lake.ingest(&[&lake.file("a.log", line("/a2") + &line("/a3"))]);
-    let paths: Vec<Value> = lake
-        .query("SELECT path FROM web_requests ORDER BY path")
-        .into_iter()
-        .map(|row| row["path"].clone())
-        .collect();
-    assert_eq!(paths, ["/a2", "/a3", "/b"]);
+    let second = &lake.ingest(&[&lake.file("a.ndjson", post("a2") + &post("a3"))])[0];
+    let warning = second["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("does not go on from it"), "{warning}");
+    let ids = |lake: &Lake| -> Vec<Value> {
+        let rows = lake.query("SELECT post_id FROM social_posts ORDER BY post_id");
+        rows.into_iter().map(|row| row["post_id"].clone()).collect()
+    };
+    assert_eq!(ids(&lake), ["a2", "a3", "b"]);
     assert_eq!(
-        lake.value("SELECT COUNT(*) AS n FROM quarantine_web_requests"),
+        lake.value("SELECT COUNT(*) AS n FROM quarantine_social_posts"),
         0
     );
-    // Back to the first content: it is a third version, not the first again.
-    lake.ingest(&[&lake.file("a.log", line("/a1") + "broken\n")]);
+    // What goes on is nothing to warn of.
+    let grown = post("a2") + &post("a3") + &post("a4");
+    let third = &lake.ingest(&[&lake.file("a.ndjson", grown)])[0];
     assert_eq!(
-        lake.value("SELECT COUNT(*) AS n FROM web_requests WHERE path = '/a1'"),
-        1
+        third["warnings"].as_array().map(Vec::len),
+        Some(0),
+        "{third}"
     );
-    assert_eq!(lake.value("SELECT COUNT(*) AS n FROM web_requests"), 2);
+    // Back to the first content: it is a fourth version, not the first again.
+    lake.ingest(&[&lake.file("a.ndjson", post("a1") + "broken\n")]);
+    assert_eq!(ids(&lake), ["a1", "b"]);
     assert_eq!(
-        lake.value("SELECT COUNT(*) AS n FROM quarantine_web_requests"),
+        lake.value("SELECT COUNT(*) AS n FROM quarantine_social_posts"),
         1
     );
     let before = lake.tables();
-    let again = lake.ingest(&[&lake.file("a.log", line("/a1") + "broken\n")]);
+    let again = lake.ingest(&[&lake.file("a.ndjson", post("a1") + "broken\n")]);
     assert_eq!(again[0]["status"], "skipped");
     assert_eq!(lake.tables(), before);
 }

@@ -6,7 +6,7 @@
 //! | record of a run | `run#<run id>` | `run` | `record`, `expires_at` |
 //! | a run in order of time | `runs#<YYYY-MM>` | `<begin>#<run id>` | `run_id`, `expires_at` |
 //! | a month that has runs | `runs` | `<YYYY-MM>` | `expires_at` |
-//! | named value | `state#<name>` | `state` | `value` |
+//! | named value | `state#<name>` | `state` | `value`, `token` where it was swapped |
 //! | what was said of an anomaly | `feedback` | `<time>#<anomaly>` | `record` |
 //!
 //! DynamoDB serves about 1,000 small writes a second per `pk`. Objects are spread over
@@ -140,6 +140,19 @@ fn unpack<T: DeserializeOwned>(item: &Item, what: &str) -> Result<T> {
     let packed = packed.ok_or_else(damaged)?;
     let json = zstd::decode_all(packed.as_ref()).map_err(|error| damaged().with_source(error))?;
     serde_json::from_slice(&json).map_err(|error| damaged().with_source(error))
+}
+
+fn check_size(name: &str, value: &str) -> Result<()> {
+    if value.len() <= MOST_BYTES {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "the value {name} has {} bytes, and the ledger's table takes {MOST_BYTES}",
+            value.len()
+        ),
+    ))
 }
 
 fn object_record(item: &Item) -> Result<ObjectRecord> {
@@ -456,21 +469,51 @@ impl Ledger for DynamoLedger {
     }
 
     async fn put_state(&self, name: &str, value: &str) -> Result<()> {
-        if value.len() > MOST_BYTES {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "the value {name} has {} bytes, and the ledger's table takes {MOST_BYTES}",
-                    value.len()
-                ),
-            ));
-        }
+        check_size(name, value)?;
         self.put(Item::from([
             ("pk".to_owned(), text(format!("state#{name}"))),
             ("sk".to_owned(), text("state")),
             ("value".to_owned(), text(value)),
         ]))
         .await
+    }
+
+    async fn swap_state(&self, name: &str, expected: Option<&str>, value: &str) -> Result<()> {
+        check_size(name, value)?;
+        let token = Uuid::new_v4().simple().to_string();
+        let mut request = self
+            .client
+            .put_item()
+            .table_name(self.settings.ledger_table()?)
+            .item("pk", text(format!("state#{name}")))
+            .item("sk", text("state"))
+            .item("value", text(value))
+            .item("token", text(&token))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        request = match expected {
+            None => request.condition_expression("attribute_not_exists(pk)"),
+            Some(expected) => request
+                // `value` is a word of DynamoDB's own.
+                .condition_expression("#value = :expected")
+                .expression_attribute_names("#value", "value")
+                .expression_attribute_values(":expected", text(expected)),
+        };
+        let error = match request.send().await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        let Some(PutItemError::ConditionalCheckFailedException(refused)) = error.as_service_error()
+        else {
+            return Err(self.unwritten(error));
+        };
+        let there = refused.item().and_then(|item| read_text(item, "token"));
+        if there == Some(token.as_str()) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Conflict,
+            format!("the value {name} was set by another run"),
+        ))
     }
 
     async fn put_feedback(&self, feedback: &Feedback) -> Result<()> {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a network or knows an async runtime, Polars, Iceberg or AWS.
 
+pub mod content;
 pub mod contract;
 pub mod digest;
 mod error;

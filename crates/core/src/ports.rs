@@ -75,6 +75,10 @@ pub trait Objects: Send + Sync {
     /// Size, version and time. `NotFound` where there is none.
     async fn head(&self, key: &str) -> Result<ObjectInfo>;
 
+    /// As [`Objects::head`], of a version that may have been put over since. `NotFound` where it is no
+    /// longer kept. The sequencer is empty where the store does not remember that of a former version.
+    async fn head_version(&self, key: &str, version: &str) -> Result<ObjectInfo>;
+
     /// The whole object, or a range of its bytes. A range past the end is cut to the end.
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes>;
 
@@ -282,6 +286,9 @@ pub trait Ledger: Send + Sync {
 
     /// Sets a named value.
     async fn put_state(&self, name: &str, value: &str) -> Result<()>;
+
+    /// Sets a named value if it is still `expected` (None: if there is none). `Conflict` if it is not.
+    async fn swap_state(&self, name: &str, expected: Option<&str>, value: &str) -> Result<()>;
 
     /// Keeps what somebody said of an anomaly, beside what was said of it before.
     async fn put_feedback(&self, feedback: &Feedback) -> Result<()>;

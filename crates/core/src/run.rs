@@ -140,6 +140,9 @@ pub struct RunRecord {
     /// Whether somebody has confirmed that the snapshot may delete more rows than its contracts allow.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deletions_confirmed: bool,
+    /// What somebody should know of it although it did not fail.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// What a run did to one dataset. `accepted + rejected == received`, always.
@@ -207,6 +210,42 @@ pub struct DatasetOutcome {
     /// What is missing by partition; None where the table has no partitions.
     #[serde(default)]
     pub partitions: Option<PartitionProfiles>,
+    /// For a log: its beginning, or all of it, that was taken before; not received again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_before: Option<TakenBefore>,
+    /// For a log: a line that was incomplete when it was first taken, and of which this run took the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed: Option<Completed>,
+}
+
+/// Lines of a log that were taken before, from another object or an earlier version of this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenBefore {
+    /// Bytes of the decompressed object, from its beginning.
+    pub bytes: u64,
+    /// Lines, blank ones too.
+    pub lines: u64,
+    /// The object that they were taken from.
+    pub key: String,
+    /// Its version.
+    pub version: String,
+    /// The run that took them.
+    pub run_id: String,
+}
+
+/// A line that was cut off when it was first taken: the row that was made of it is taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completed {
+    /// The object whose last line it was.
+    pub key: String,
+    /// Its version.
+    pub version: String,
+    /// Where the line begins: a byte of the decompressed object.
+    pub offset: u64,
+    /// Accepted rows that were taken back.
+    pub accepted: u64,
+    /// Rejected rows that were taken back.
+    pub rejected: u64,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -336,6 +375,13 @@ pub struct CheckResult {
     pub estimated: bool,
 }
 
+impl DatasetOutcome {
+    /// Whether all lines of the object were taken before, so that this run brought nothing.
+    pub fn is_taken_before(&self) -> bool {
+        self.received == 0 && self.taken_before.is_some() && self.completed.is_none()
+    }
+}
+
 impl RunRecord {
     /// A run that begins now, of an object of which nothing but the key is known yet.
     pub fn begin(run_id: String, key: &str, now: DateTime<Utc>) -> Self {
@@ -359,6 +405,7 @@ impl RunRecord {
             peak_memory_bytes: None,
             program_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             deletions_confirmed: false,
+            warnings: Vec::new(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::column::{ColumnData, Rows};
 use crate::drift::NewColumn;
+use tarn_core::content::Measure;
 use tarn_core::contract::{Column, Contract};
 
 /// Why a row is rejected, where it is and what it was.
@@ -254,9 +255,56 @@ pub trait Reader {
         None
     }
 
+    /// What was measured of the object, which was read to its end; None where nothing was to be measured.
+    fn measured(&mut self) -> Option<Measure> {
+        None
+    }
+
     /// The names of the source's columns so far, in their order where they have one; None where the
     /// format has always the same.
     fn source_columns(&self) -> Option<Vec<String>> {
         None
+    }
+}
+
+/// Reads the rows of another reader up to one of them, whose offset is `last`. What is behind it is left
+/// out.
+pub struct UpTo {
+    reader: Box<dyn Reader>,
+    last: i64,
+}
+
+impl UpTo {
+    /// The rows of `reader` whose offset is `last` at most.
+    pub fn new(reader: Box<dyn Reader>, last: i64) -> Self {
+        UpTo { reader, last }
+    }
+}
+
+impl Reader for UpTo {
+    fn next_batch(&mut self) -> tarn_core::Result<Option<Batch>> {
+        let Some(mut batch) = self.reader.next_batch()? else {
+            return Ok(None);
+        };
+        let kept: Vec<u32> = (0_u32..)
+            .zip(&batch.offsets)
+            .filter(|(_, offset)| **offset <= self.last)
+            .map(|(row, _)| row)
+            .collect();
+        batch.keep_rows(&kept);
+        batch.rejected.retain(|row| row.offset <= self.last);
+        Ok(Some(batch))
+    }
+
+    fn new_columns(&self) -> Vec<NewColumn> {
+        self.reader.new_columns()
+    }
+
+    fn measured(&mut self) -> Option<Measure> {
+        self.reader.measured()
+    }
+
+    fn source_columns(&self) -> Option<Vec<String>> {
+        self.reader.source_columns()
     }
 }

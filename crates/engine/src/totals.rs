@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use polars::prelude::{PolarsError, col};
+use polars::prelude::{PolarsError, col, lit};
 use tarn_core::schema::{ColumnType, TableField, system};
 use tarn_core::{Error, Result};
 
 use crate::column::ColumnData;
+use crate::replace::RowsOf;
 use crate::{frame, render, scan};
 
 /// Rows, and the exact sum of each numeric column.
@@ -29,14 +30,9 @@ fn failed(error: PolarsError) -> Error {
     Error::internal("the rows of a table cannot be summed up").with_source(error)
 }
 
-/// The totals of files: of all rows that exist at their source, or of those of one source object, by
-/// any of its URIs.
+/// The totals of files: of all rows that exist at their source, or of those of some source objects.
 /// System columns are not summed. One file is in memory at a time.
-pub fn of_files(
-    fields: &[TableField],
-    files: &[PathBuf],
-    source_uris: Option<&[String]>,
-) -> Result<Totals> {
+pub fn of_files(fields: &[TableField], files: &[PathBuf], of: Option<&[RowsOf]>) -> Result<Totals> {
     let numeric: Vec<TableField> = fields
         .iter()
         .filter(|field| !field.field.name.starts_with('_') && is_numeric(&field.field.ty))
@@ -46,8 +42,12 @@ pub fn of_files(
     let mut totals = Totals::default();
     for file in files {
         let mut rows = scan::table(fields, std::slice::from_ref(file))?;
-        if let Some(uris) = source_uris {
-            rows = rows.filter(scan::is_of_object(uris));
+        if let Some(of) = of {
+            let any = of
+                .iter()
+                .map(RowsOf::expression)
+                .reduce(|one, other| one.or(other));
+            rows = rows.filter(any.unwrap_or_else(|| lit(false)));
         } else if has(system::DELETED_AT) {
             rows = rows.filter(col(system::DELETED_AT).is_null());
         }

@@ -222,6 +222,37 @@ impl Ledger for SqliteLedger {
         .await
     }
 
+    async fn swap_state(&self, name: &str, expected: Option<&str>, value: &str) -> Result<()> {
+        let (store, name, value) = (self.store.clone(), name.to_owned(), value.to_owned());
+        let expected = expected.map(str::to_owned);
+        blocking(move || {
+            store.db.write(Durability::PowerCut, |transaction| {
+                let there: Option<String> = transaction
+                    .query_row(
+                        "SELECT value FROM ledger_state WHERE name = ?1",
+                        [&name],
+                        |row| row.get(0),
+                    )
+                    .optional()
+                    .map_err(sqlite_error)?;
+                if there != expected {
+                    return Err(Error::new(
+                        ErrorKind::Conflict,
+                        format!("the value {name} was set by another run"),
+                    ));
+                }
+                transaction
+                    .execute(
+                        "REPLACE INTO ledger_state(name, value) VALUES(?1, ?2)",
+                        params![name, value],
+                    )
+                    .map_err(sqlite_error)?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     async fn put_feedback(&self, feedback: &Feedback) -> Result<()> {
         let text = serde_json::to_string(feedback).map_err(unwritable)?;
         let (store, anomaly, at) = (

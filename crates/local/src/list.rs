@@ -1,11 +1,12 @@
 //! The files of a folder as objects.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use rusqlite::params;
-use tarn_core::Result;
 use tarn_core::ports::ObjectInfo;
+use tarn_core::{Error, Result};
 
 use crate::failure::{io_error, sqlite_error};
 use crate::files::{self, Stamp};
@@ -43,7 +44,14 @@ impl FolderObjects {
         for (key, stamp) in stamps {
             let found = match known.remove(&key) {
                 Some(known) if known.proves(stamp) => Some(known),
-                _ => self.look(&key)?,
+                _ => match self.look(&key) {
+                    // One file that cannot be read hides no other.
+                    Err(error) if is_denied(&error) => {
+                        tracing::warn!(key, %error, "a file of the lake cannot be read and is left out");
+                        None
+                    }
+                    found => found?,
+                },
             };
             objects.extend(found.map(|known| known.info(&key)));
         }
@@ -103,4 +111,11 @@ impl FolderObjects {
         }
         Ok(())
     }
+}
+
+fn is_denied(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    source
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }

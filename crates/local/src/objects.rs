@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::DateTime;
 use rusqlite::Connection;
 use tarn_core::digest::Digest;
 use tarn_core::layout::RAW;
@@ -305,8 +306,10 @@ impl FolderObjects {
                 .map_err(failed)?;
             (file, None)
         } else {
-            let mut source = File::open(path).map_err(failed)?;
-            files::write_staged(&held, &mut source, is_raw(key)).map_err(failed)?
+            // What is added meanwhile is for the next time: a log may grow faster than it is copied.
+            let source = File::open(path).map_err(failed)?;
+            let length = source.metadata().map_err(failed)?.len();
+            files::write_staged(&held, &mut source.take(length), is_raw(key)).map_err(failed)?
         };
         self.put_finished(key, file, hash, mode)
     }
@@ -339,15 +342,29 @@ impl FolderObjects {
                     let former = files::version_path(&self.store, &info.key, &info.version)?;
                     return match files::stamp(&former)? {
                         Some(_) => Ok(LocalCopy::in_place(former)),
-                        None => Err(Error::new(
-                            ErrorKind::NotFound,
-                            format!("version {} of {:?} is not kept", info.version, info.key),
-                        )),
+                        None => Err(not_kept(&info.key, &info.version)),
                     };
                 }
             }
         }
         Err(restless(&info.key))
+    }
+
+    fn head_version_now(&self, key: &str, version: &str) -> Result<ObjectInfo> {
+        if let Some(known) = self.look(key)?
+            && known.version == version
+        {
+            return Ok(known.info(key));
+        }
+        let former = files::version_path(&self.store, key, version)?;
+        let stamp = files::stamp(&former)?.ok_or_else(|| not_kept(key, version))?;
+        Ok(ObjectInfo {
+            key: key.to_owned(),
+            size: stamp.size,
+            version: version.to_owned(),
+            sequencer: String::new(),
+            last_modified: DateTime::from_timestamp_nanos(stamp.mtime_ns),
+        })
     }
 
     pub(crate) fn get_now(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
@@ -415,6 +432,13 @@ impl FolderObjects {
     }
 }
 
+fn not_kept(key: &str, version: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("version {version} of {key:?} is not kept"),
+    )
+}
+
 fn exists(key: &str) -> Error {
     Error::new(
         ErrorKind::Conflict,
@@ -449,6 +473,12 @@ impl Objects for FolderObjects {
                 .ok_or_else(|| not_found(&key))
         })
         .await
+    }
+
+    async fn head_version(&self, key: &str, version: &str) -> Result<ObjectInfo> {
+        let (key, version) = (key.to_owned(), version.to_owned());
+        self.run(move |this| this.head_version_now(&key, &version))
+            .await
     }
 
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {

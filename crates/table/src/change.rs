@@ -10,6 +10,12 @@ use tarn_core::schema::PartitionValue;
 /// The snapshot property that names the source objects: a JSON array of [`SourceRef`].
 pub(crate) const SOURCES: &str = "tarn.sources";
 
+/// The snapshot property that names the run that made it.
+pub(crate) const RUN_ID: &str = "tarn.run-id";
+
+/// The snapshot property that holds [`Takeover::runs`]: a JSON array.
+pub(crate) const TAKES_OVER: &str = "tarn.takes-over";
+
 /// The snapshot property that holds [`Change::kind`].
 pub(crate) const KIND: &str = "tarn.run-kind";
 
@@ -70,6 +76,19 @@ pub struct Change {
     pub snapshot: Option<SnapshotOrder>,
     /// More properties of the snapshot.
     pub summary: BTreeMap<String, String>,
+}
+
+/// The run that makes a change, and the runs whose work it does because they seem to have stopped. Of a run
+/// and another that takes it over one commits: the change is refused with `Conflict` where a snapshot took
+/// this run over.
+#[derive(Debug, Clone, Default)]
+pub struct Takeover {
+    /// The run; snapshots name it as `tarn.run-id`.
+    pub run_id: String,
+    /// Those that it takes over; written into the snapshot.
+    pub runs: Vec<String>,
+    /// Refuse the change with `Conflict` also where one of those has committed after all.
+    pub unless_committed: bool,
 }
 
 /// What became of a change.

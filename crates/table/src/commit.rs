@@ -18,7 +18,9 @@ use tarn_core::schema::{PartitionValue, TableName};
 use tarn_core::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
-use crate::change::{Base, Change, Committed, KIND, NEWEST_SNAPSHOT, SOURCES};
+use crate::change::{
+    Base, Change, Committed, KIND, NEWEST_SNAPSHOT, SOURCES, TAKES_OVER, Takeover,
+};
 use crate::files;
 use crate::footer::{self, Target};
 use crate::store::{iceberg_error, manifest_bytes, manifest_list_bytes, metadata_bytes};
@@ -31,8 +33,14 @@ const MERGE_AT: usize = 50;
 /// A manifest of this size (bytes) is no longer small, and merged ones do not grow beyond it.
 const MANIFEST_SIZE: i64 = 8 * 1024 * 1024;
 
-pub(crate) async fn run(tables: &Tables, name: &TableName, change: Change) -> Result<Committed> {
+pub(crate) async fn run(
+    tables: &Tables,
+    name: &TableName,
+    change: Change,
+    takeover: Takeover,
+) -> Result<Committed> {
     let mut commit = Commit {
+        takeover,
         tables,
         name,
         // Snapshot ids are positive.
@@ -58,6 +66,7 @@ struct Commit<'a> {
     tables: &'a Tables,
     name: &'a TableName,
     change: Change,
+    takeover: Takeover,
     snapshot_id: i64,
     /// Written once, for all attempts.
     added: Option<Added>,
@@ -145,6 +154,7 @@ impl Commit<'_> {
                 });
             }
             self.check_base(&table)?;
+            self.check_takeover(&table)?;
             if no_files && !self.is_newer_snapshot(&table)? {
                 return Ok(Committed::NothingToDo);
             }
@@ -220,6 +230,22 @@ impl Commit<'_> {
             )),
             _ => Ok(()),
         }
+    }
+
+    fn check_takeover(&self, table: &Table) -> Result<()> {
+        let Takeover {
+            run_id,
+            runs,
+            unless_committed,
+        } = &self.takeover;
+        let taken_over = |by: &str| Err(Error::new(ErrorKind::Conflict, by.to_owned()));
+        if !run_id.is_empty() && table.was_taken_over(run_id) {
+            return taken_over("another run took over the work of this one");
+        }
+        if *unless_committed && runs.iter().any(|run| table.has_run(run)) {
+            return taken_over("the run that was to be taken over has committed after all");
+        }
+        Ok(())
     }
 
     async fn discard_written(&mut self) {
@@ -562,6 +588,12 @@ impl Commit<'_> {
         let mut summary: BTreeMap<String, String> = self.change.summary.clone();
         summary.insert(SOURCES.to_owned(), sources);
         summary.insert(KIND.to_owned(), self.change.kind.clone());
+        if !self.takeover.runs.is_empty() {
+            let runs = serde_json::to_string(&self.takeover.runs).map_err(|error| {
+                Error::internal("runs cannot be written as JSON").with_source(error)
+            })?;
+            summary.insert(TAKES_OVER.to_owned(), runs);
+        }
         let mut set = |name: &str, value: u64| summary.insert(name.to_owned(), value.to_string());
         let new = added.map(|added| added.totals).unwrap_or_default();
         if new.files > 0 {

@@ -20,8 +20,8 @@ const DELETED_PATH: i32 = 2_147_483_546;
 /// Which files are wanted. A file is left out only if none of its rows can be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileFilter {
-    /// Rows of this source object, by whichever URI of it they name: bounds of the column `_source_uri`.
-    SourceUri(String),
+    /// Rows of these source objects, by whichever URI of them they name: bounds of the column `_source_uri`.
+    SourceUris(BTreeSet<String>),
     /// Rows of these days, counted from 1970-01-01 (UTC), by the partition; it leaves out rows without
     /// a day, and nothing on a table without partitions.
     Days(RangeInclusive<i32>),
@@ -32,7 +32,7 @@ pub enum FileFilter {
 impl FileFilter {
     /// Rows of one source object.
     pub fn source_uri(uri: &str) -> Self {
-        FileFilter::SourceUri(uri.to_owned())
+        FileFilter::SourceUris([uri.to_owned()].into())
     }
 }
 
@@ -114,7 +114,7 @@ pub(crate) async fn list(
         .metadata
         .current_schema()
         .field_id_by_name(system::SOURCE_URI);
-    if matches!(filter, Some(FileFilter::SourceUri(_))) && source_id.is_none() {
+    if matches!(filter, Some(FileFilter::SourceUris(_))) && source_id.is_none() {
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!(
@@ -242,9 +242,10 @@ impl<'a> Pruning<'a> {
     fn new(table: &Table, filter: Option<&'a FileFilter>, source_id: Option<i32>) -> Self {
         let unit = table.partitioning().map(|by| by.unit);
         let source = match filter {
-            Some(FileFilter::SourceUri(uri)) => {
-                source_id.map(|id| (id, table.store.spellings(uri)))
-            }
+            Some(FileFilter::SourceUris(uris)) => source_id.map(|id| {
+                let spelled = uris.iter().flat_map(|uri| table.store.spellings(uri));
+                (id, spelled.collect())
+            }),
             _ => None,
         };
         let partitions = match (filter, unit) {
@@ -277,9 +278,8 @@ impl<'a> Pruning<'a> {
         let lower = file.lower_bounds().get(id).map(string);
         let upper = file.upper_bounds().get(id).map(string);
         uris.iter().any(|uri| {
-            let below = lower.is_some_and(|lower| uri.as_str() < lower);
-            let above = upper.is_some_and(|upper| uri.as_str() > upper);
-            !below && !above
+            lower.is_none_or(|lower| uri.as_str() >= lower)
+                && upper.is_none_or(|upper| uri.as_str() <= upper)
         })
     }
 }

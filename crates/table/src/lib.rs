@@ -20,7 +20,7 @@ mod tables;
 mod verify;
 mod version;
 
-pub use change::{Base, Change, Committed, NewFile, SourceRef};
+pub use change::{Base, Change, Committed, NewFile, SourceRef, Takeover};
 pub use files::{Bound, ColumnSummary, DataFileInfo, FileFilter};
 pub use maintain::{Maintained, Retention};
 pub use relocate::Relocated;

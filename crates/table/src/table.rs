@@ -9,7 +9,7 @@ use tarn_core::ports::TablePointer;
 use tarn_core::schema::{Partitioning, TableField, TableName, TableSpec};
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::change::{KIND, NEWEST_SNAPSHOT, SOURCES, SourceRef};
+use crate::change::{KIND, NEWEST_SNAPSHOT, RUN_ID, SOURCES, SourceRef, TAKES_OVER};
 use crate::files::{self, DataFileInfo, FileFilter};
 use crate::schema::{self, COMMENT};
 use crate::store::Store;
@@ -217,6 +217,25 @@ impl Table {
                             |source: &SourceRef| named.iter().any(|named| is_same(named, source));
                         sources.iter().all(has)
                     })
+        })
+    }
+
+    /// Whether a snapshot that is left was made by that run.
+    pub fn has_run(&self, run_id: &str) -> bool {
+        self.history.iter().any(|snapshot| {
+            let summary = &snapshot.summary().additional_properties;
+            summary.get(RUN_ID).is_some_and(|text| text == run_id)
+        })
+    }
+
+    /// Whether a snapshot that is left took over the work of that run.
+    pub fn was_taken_over(&self, run_id: &str) -> bool {
+        self.history.iter().any(|snapshot| {
+            let summary = &snapshot.summary().additional_properties;
+            summary
+                .get(TAKES_OVER)
+                .and_then(|text| serde_json::from_str::<Vec<String>>(text).ok())
+                .is_some_and(|runs| runs.iter().any(|run| run == run_id))
         })
     }
 

@@ -13,7 +13,7 @@ use tarn_core::schema::{TableField, TableName, TableSpec};
 use tarn_core::{Error, ErrorKind, Result, ResultExt};
 use uuid::Uuid;
 
-use crate::change::{Change, Committed};
+use crate::change::{Change, Committed, Takeover};
 use crate::commit;
 use crate::maintain::{self, Maintained, Retention};
 use crate::relocate::{self, Relocated};
@@ -147,7 +147,20 @@ impl Tables {
     /// `NotFound` for a table that does not exist, `Conflict` where the base or a file to remove is no
     /// longer current (read again and recompute) and where others were faster every time.
     pub async fn commit(&self, name: &TableName, change: Change) -> Result<Committed> {
-        commit::run(self, name, change)
+        self.commit_as(name, change, Takeover::default()).await
+    }
+
+    /// As [`Tables::commit`], by a run that may have been taken over, or takes over others.
+    ///
+    /// # Errors
+    /// Those of [`Tables::commit`], and `Conflict` where the run was taken over.
+    pub async fn commit_as(
+        &self,
+        name: &TableName,
+        change: Change,
+        takeover: Takeover,
+    ) -> Result<Committed> {
+        commit::run(self, name, change, takeover)
             .await
             .context(|| format!("commit to {name}"))
     }

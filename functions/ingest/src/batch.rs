@@ -16,8 +16,8 @@ use tarn_core::{Error, ErrorKind, Result};
 use tarn_lake::Lake;
 use tracing::Instrument;
 
-use crate::ingest;
 use crate::notification::{Noticed, noticed};
+use crate::{ingest, ingest_version};
 
 /// What bounds the work on a batch.
 #[derive(Debug, Clone, Default)]
@@ -71,7 +71,7 @@ impl Batch {
 pub async fn ingest_batch(event: SqsEvent, lake: &Lake, bounds: &Bounds) -> Result<Batch> {
     let mut batch = Batch::default();
     // Several messages may name the same object; what they say was true before the batch came.
-    let mut done: BTreeMap<String, bool> = BTreeMap::new();
+    let mut done: BTreeMap<(String, Option<String>), bool> = BTreeMap::new();
     let mut longest = Duration::ZERO;
     for message in event.records {
         let id = message.message_id.ok_or_else(|| {
@@ -100,10 +100,11 @@ pub async fn ingest_batch(event: SqsEvent, lake: &Lake, bounds: &Bounds) -> Resu
         };
         let (mut failed, mut changed) = (false, BTreeSet::new());
         for object in objects {
-            let ended_well = match done.get(&object.key) {
+            let named = (object.key.clone(), object.version.clone());
+            let ended_well = match done.get(&named) {
                 Some(&before) => before,
                 None => {
-                    let run = isolated(lake, &object.key).await;
+                    let run = isolated(lake, &object.key, object.version.as_deref()).await;
                     let ended_well = run
                         .as_ref()
                         .is_some_and(|run| run.status != RunStatus::Failed);
@@ -111,7 +112,7 @@ pub async fn ingest_batch(event: SqsEvent, lake: &Lake, bounds: &Bounds) -> Resu
                         run,
                         put_at: object.at,
                     }));
-                    done.insert(object.key.clone(), ended_well);
+                    done.insert(named, ended_well);
                     ended_well
                 }
             };
@@ -149,9 +150,15 @@ fn of_lake(objects: Vec<Noticed>, bounds: &Bounds) -> Result<Vec<Noticed>> {
 }
 
 /// Runs on a task of its own, so that a panic fails this message and no other.
-async fn isolated(lake: &Lake, key: &str) -> Option<RunRecord> {
-    let (lake, owned) = (lake.clone(), key.to_owned());
-    let task = tokio::spawn(async move { ingest(&lake, &owned).await }.in_current_span());
+async fn isolated(lake: &Lake, key: &str, version: Option<&str>) -> Option<RunRecord> {
+    let (lake, owned, version) = (lake.clone(), key.to_owned(), version.map(str::to_owned));
+    let work = async move {
+        match version {
+            Some(version) => ingest_version(&lake, &owned, &version).await,
+            None => ingest(&lake, &owned).await,
+        }
+    };
+    let task = tokio::spawn(work.in_current_span());
     match task.await {
         Ok(Ok(run)) => {
             log(&run);

@@ -6,7 +6,7 @@ use tarn_core::Result;
 use tarn_core::contract::{Column, Contract, Encoding};
 use tarn_core::run::Drift;
 
-use crate::Run;
+use crate::run::Run;
 
 /// The contract with the columns that were found, as the table has them already where it has; the
 /// source is to be read again by it.

@@ -12,6 +12,8 @@ pub struct Noticed {
     pub bucket: String,
     /// The key, not encoded.
     pub key: String,
+    /// The version of the object, where the bucket keeps versions.
+    pub version: Option<String>,
     /// When the object was put.
     pub at: Option<DateTime<Utc>>,
 }
@@ -34,6 +36,7 @@ pub fn noticed(body: &str) -> Result<Vec<Noticed>> {
             "Object Created" => Ok(vec![Noticed {
                 bucket: text(&value, "/detail/bucket/name")?.to_owned(),
                 key: text(&value, "/detail/object/key")?.to_owned(),
+                version: version(&value, "/detail/object/version-id"),
                 at: time(&value, "/time"),
             }]),
             _ => Ok(Vec::new()),
@@ -62,6 +65,7 @@ fn of_record(record: &Value) -> Result<Option<Noticed>> {
     Ok(Some(Noticed {
         bucket: text(record, "/s3/bucket/name")?.to_owned(),
         key: decoded(text(record, "/s3/object/key")?)?,
+        version: version(record, "/s3/object/versionId"),
         at: time(record, "/eventTime"),
     }))
 }
@@ -71,6 +75,12 @@ fn text<'a>(value: &'a Value, pointer: &str) -> Result<&'a str> {
         .pointer(pointer)
         .and_then(Value::as_str)
         .ok_or_else(|| bad(format!("the message lacks the text {pointer}")))
+}
+
+/// None where the bucket keeps no versions, or did not when the object was put.
+fn version(value: &Value, pointer: &str) -> Option<String> {
+    let text = value.pointer(pointer)?.as_str()?;
+    (!text.is_empty() && text != "null").then(|| text.to_owned())
 }
 
 fn time(value: &Value, pointer: &str) -> Option<DateTime<Utc>> {
@@ -110,6 +120,7 @@ mod tests {
                 [Noticed {
                     bucket: "tarn-dev-raw-123456789012".to_owned(),
                     key: KEY.to_owned(),
+                    version: Some("IYV3p45BT0ac8hjHg1houSdS1a.Mro8e".to_owned()),
                     at: Some("2026-01-31T10:00:00Z".parse().unwrap()),
                 }],
                 "{name}"

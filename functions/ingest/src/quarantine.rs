@@ -1,13 +1,18 @@
 //! Rejected rows of a run into their dataset's quarantine table.
 
-use tarn_core::Result;
 use tarn_core::contract::Contract;
 use tarn_core::quarantine;
 use tarn_core::schema::{Partitioning, TableField, TableSpec};
+use tarn_core::{ErrorKind, Result};
 use tarn_engine::parquet::ParquetFile;
+use tarn_engine::replace::RowsOf;
+use tarn_table::{Base, Takeover};
 
-use crate::Run;
-use crate::append::{Marks, replace};
+use crate::append::changed_all_the_time;
+use crate::commit::{self, Done, Put};
+use crate::owned::has_rows;
+use crate::run::Run;
+use crate::{ATTEMPTS, back_off};
 
 /// The quarantine table of a dataset, made where it does not exist and something is going to be committed.
 pub(crate) struct Quarantine {
@@ -29,8 +34,66 @@ impl Quarantine {
 
     /// Puts the rejected rows of the run's object in the place of those of an earlier attempt or version.
     pub async fn commit(&self, run: &Run<'_>, files: &[ParquetFile]) -> Result<()> {
-        replace(run, &self.spec, files, &Marks::default())
-            .await
-            .map(drop)
+        let rows = [RowsOf::object(&run.uris)];
+        self.put(run, files, &rows, &run.takeover()).await.map(drop)
+    }
+
+    /// Takes out what an earlier attempt of the run's object left there: others have its lines.
+    pub async fn forget(&self, run: &Run<'_>, version: &str) -> Result<()> {
+        if !has_rows(run.lake, &self.spec.name, &run.info.key, version).await? {
+            return Ok(());
+        }
+        let rows = [RowsOf::version(&run.uris, version)];
+        self.put(run, &[], &rows, &run.takeover()).await.map(drop)
+    }
+
+    /// Puts the rejected rows of the run in the place of these.
+    ///
+    /// # Errors
+    /// `Conflict` where the run was taken over.
+    pub async fn put(
+        &self,
+        run: &Run<'_>,
+        files: &[ParquetFile],
+        replaces: &[RowsOf],
+        takeover: &Takeover,
+    ) -> Result<Done> {
+        for attempt in 0..ATTEMPTS {
+            // A run that is taken over may yet add rows that are not among those to be replaced.
+            let base = match takeover.runs.is_empty() {
+                true => Base::Any,
+                false => {
+                    Base::Exactly(run.lake.table(&self.spec.name).await?.current_snapshot_id())
+                }
+            };
+            let put = commit::put(
+                run,
+                Put {
+                    spec: &self.spec,
+                    files,
+                    replaces,
+                    base,
+                    unless_committed: false,
+                    outcome: None,
+                    takeover: takeover.clone(),
+                },
+            );
+            match put.await {
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    if run
+                        .lake
+                        .table(&self.spec.name)
+                        .await?
+                        .was_taken_over(&run.id)
+                    {
+                        return Err(error);
+                    }
+                    // A file that was to be replaced was replaced by somebody else: look again.
+                    back_off(attempt).await;
+                }
+                other => return other,
+            }
+        }
+        Err(changed_all_the_time(&self.spec))
     }
 }

@@ -8,23 +8,25 @@ use chrono::Utc;
 use tarn_core::contract::{Contract, Format};
 use tarn_core::ports::{LocalCopy, ObjectInfo};
 use tarn_core::quarantine;
-use tarn_core::run::DatasetOutcome;
+use tarn_core::run::{DatasetOutcome, ObjectState};
 use tarn_core::schema::TableName;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::check::Survey;
 use tarn_engine::examples::{self, Example};
 use tarn_engine::ingest::{Job, Staged};
 use tarn_engine::parquet::ParquetFile;
+use tarn_engine::replace::RowsOf;
 use tarn_engine::source;
 use tarn_engine::totals::{self, Totals};
 use tarn_lake::{Lake, blocking, new_run_id};
 use tarn_table::{FileFilter, VersionRef};
 
-use crate::append::existing_of;
+use crate::append::{Reading, existing_of};
 use crate::evolve::{evolved, prepend};
 use crate::quarantine::Quarantine;
 use crate::rules::Tables;
-use crate::{Run, database, missing};
+use crate::run::Run;
+use crate::{current, database, former_versions, is_unfinished, log_of, logs, missing};
 
 /// Rejected rows of each rule that are shown.
 pub(crate) const EXAMPLES: usize = 3;
@@ -50,16 +52,21 @@ pub struct Rehearsal {
     pub unconfirmed: Option<String>,
 }
 
-/// Reads the current version of a raw object under the present contracts and commits nothing.
+/// Reads a raw object as [`read_again`](crate::read_again) would, and commits nothing: of a log each version
+/// that has lines in tables, or with `replace` all of the current one.
 ///
 /// # Errors
 /// Those that would fail a run.
-pub async fn rehearse(lake: &Lake, key: &str) -> Result<Vec<Rehearsal>> {
-    let info = match lake.objects.head(key).await {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing(key)),
-        other => other?,
-    };
-    of_object(lake, info, None).await
+pub async fn rehearse(lake: &Lake, key: &str, replace: bool) -> Result<Vec<Rehearsal>> {
+    let newest = current(lake, key).await?.ok_or_else(|| missing(key))?;
+    let mut rehearsals = Vec::new();
+    if let Some(contract) = log_of(lake, key).filter(|_| !replace) {
+        for former in former_versions(lake, contract, &newest).await? {
+            rehearsals.extend(of_object(lake, former, None, false).await?);
+        }
+    }
+    rehearsals.extend(of_object(lake, newest, None, replace).await?);
+    Ok(rehearsals)
 }
 
 /// Reads a file as if it were the object `key`, and commits nothing.
@@ -80,11 +87,16 @@ pub async fn rehearse_file(lake: &Lake, key: &str, path: &Path) -> Result<Vec<Re
         sequencer: String::new(),
         last_modified: Utc::now(),
     };
-    of_object(lake, info, Some(path)).await
+    of_object(lake, info, Some(path), false).await
 }
 
 /// The object's content is that of the file where one is given.
-async fn of_object(lake: &Lake, info: ObjectInfo, file: Option<&Path>) -> Result<Vec<Rehearsal>> {
+async fn of_object(
+    lake: &Lake,
+    info: ObjectInfo,
+    file: Option<&Path>,
+    replace: bool,
+) -> Result<Vec<Rehearsal>> {
     let key = &info.key;
     let contracts: Vec<Contract> = lake.contracts.claiming(key).into_iter().cloned().collect();
     if contracts.is_empty() {
@@ -94,6 +106,16 @@ async fn of_object(lake: &Lake, info: ObjectInfo, file: Option<&Path>) -> Result
         ));
     }
     let id = new_run_id();
+    let known = lake.ledger.object(key).await?;
+    let begun = known.filter(|known| {
+        known.version == info.version
+            && known.sequencer == info.sequencer
+            && known.state != ObjectState::Committed
+    });
+    let never_taken = match begun {
+        Some(begun) => !is_unfinished(lake, &begun).await?,
+        None => false,
+    };
     let run = Run {
         lake,
         uri: lake.objects.uri(key),
@@ -102,6 +124,9 @@ async fn of_object(lake: &Lake, info: ObjectInfo, file: Option<&Path>) -> Result
         staging: lake.staging(&id)?,
         id,
         again: true,
+        replace,
+        is_late: false,
+        never_taken,
         dry: true,
         confirm_deletions: false,
     };
@@ -123,10 +148,32 @@ async fn of_dataset(
     mut contract: Arc<Contract>,
     file: Option<&Path>,
 ) -> Result<Rehearsal> {
+    let copy = Arc::new(match file {
+        Some(path) => LocalCopy::in_place(path.to_owned()),
+        None => run.lake.objects.fetch_version(&run.info).await?,
+    });
+    let preview = match file.is_none() && contract.is_log() {
+        true => logs::preview(run, &contract, &copy).await?,
+        false => None,
+    };
+    let (plan, replaces) = match preview {
+        Some(preview) => (Some(preview.plan), preview.replaces),
+        None => (None, vec![RowsOf::object(&run.uris)]),
+    };
+    let nothing_new = plan.as_ref().is_some_and(|plan| plan.part.is_none());
     let mut drift = Vec::new();
-    let (staged, quarantine) = loop {
+    let (mut staged, quarantine) = loop {
         let quarantine = Quarantine::open(run, &contract).await?;
-        let mut staged = stage(run, &contract, &quarantine, file).await?;
+        if nothing_new {
+            break (nothing(&contract), quarantine);
+        }
+        let reading = Reading {
+            copy: Arc::clone(&copy),
+            part: plan.as_ref().and_then(|plan| plan.part.clone()),
+            lengths: None,
+            replaces: replaces.clone(),
+        };
+        let mut staged = stage(run, &contract, &quarantine, reading).await?;
         prepend(&drift, &mut staged.outcome.drift);
         if staged.new_columns.is_empty() {
             break (staged, quarantine);
@@ -134,6 +181,10 @@ async fn of_dataset(
         drift = staged.outcome.drift;
         contract = evolved(run, &contract, staged.new_columns).await?;
     };
+    if let Some(plan) = plan {
+        staged.outcome.taken_before = plan.before;
+        staged.outcome.completed = plan.completes.map(|(_, line)| line);
+    }
     let spec = contract.table_spec();
     let (fields, rejected_fields) = (run.fields(&spec).await?, quarantine.layout().0);
     let (accepted, rejected) = (paths(&staged.accepted), paths(&staged.rejected));
@@ -143,16 +194,32 @@ async fn of_dataset(
         Ok((after, examples))
     })
     .await?;
+    let before = of_table(run, &spec.name, replaces.clone()).await?;
+    let rejected = of_table(run, &quarantine::table(&contract.dataset), replaces).await?;
     Ok(Rehearsal {
         dataset: contract.dataset.clone(),
-        in_quarantine: in_quarantine(run, &contract.dataset).await?,
+        in_quarantine: rejected.rows,
         outcome: staged.outcome,
         examples,
-        before: of_table(run, &spec.name).await?,
+        before,
         after,
         superseded: None,
         unconfirmed: None,
     })
+}
+
+/// What comes of an object without a new line.
+fn nothing(contract: &Contract) -> Staged {
+    Staged {
+        accepted: Vec::new(),
+        rejected: Vec::new(),
+        outcome: DatasetOutcome {
+            dataset: contract.dataset.clone(),
+            contract_version: contract.version.clone(),
+            ..DatasetOutcome::default()
+        },
+        new_columns: Vec::new(),
+    }
 }
 
 fn paths(files: &[ParquetFile]) -> Vec<PathBuf> {
@@ -161,21 +228,22 @@ fn paths(files: &[ParquetFile]) -> Vec<PathBuf> {
 
 /// Rows of the run's object that are in quarantine now.
 pub(crate) async fn in_quarantine(run: &Run<'_>, dataset: &str) -> Result<u64> {
-    Ok(of_table(run, &quarantine::table(dataset)).await?.rows)
+    let all = vec![RowsOf::object(&run.uris)];
+    Ok(of_table(run, &quarantine::table(dataset), all).await?.rows)
 }
 
-/// The rows of the run's object in a table.
-async fn of_table(run: &Run<'_>, name: &TableName) -> Result<Totals> {
+/// The totals of some rows of a table.
+async fn of_table(run: &Run<'_>, name: &TableName, of: Vec<RowsOf>) -> Result<Totals> {
     let Some(table) = run.lake.tables.load(name).await? else {
         return Ok(Totals::default());
     };
-    let uris = run.uris.clone();
+    let uris = of.iter().flat_map(|rows| rows.uris.clone()).collect();
     let local = run
         .lake
         .fetch_table(
             &table,
             &VersionRef::Current,
-            Some(&FileFilter::source_uri(&run.uri)),
+            Some(&FileFilter::SourceUris(uris)),
         )
         .await?;
     let fields = table.fields();
@@ -183,7 +251,7 @@ async fn of_table(run: &Run<'_>, name: &TableName) -> Result<Totals> {
         // Taken as a whole: it keeps its files readable.
         let local = local;
         let paths: Vec<PathBuf> = local.iter().map(|(_, path)| path.to_owned()).collect();
-        totals::of_files(&fields, &paths, Some(&uris))
+        totals::of_files(&fields, &paths, Some(&of))
     })
     .await
 }
@@ -192,7 +260,7 @@ async fn stage(
     run: &Run<'_>,
     contract: &Arc<Contract>,
     quarantine: &Quarantine,
-    file: Option<&Path>,
+    reading: Reading,
 ) -> Result<Staged> {
     let existing = match (
         &contract.deduplication,
@@ -200,10 +268,6 @@ async fn stage(
     ) {
         (Some(_), Some(table)) => Some(crate::append::existing(run, &table).await?),
         _ => None,
-    };
-    let copy = match file {
-        Some(path) => LocalCopy::in_place(path.to_owned()),
-        None => run.lake.objects.fetch_version(&run.info).await?,
     };
     let mut tables = Tables::open(run, std::slice::from_ref(contract)).await?;
     let (fields, quarantine) = (
@@ -215,14 +279,16 @@ async fn stage(
     let staging = run.staging.subfolder(&contract.dataset)?;
     let (uris, put_at) = (run.uris.clone(), run.info.last_modified.timestamp_micros());
     blocking(move || {
+        let path = reading.copy.path();
+        let open = || match &reading.part {
+            Some(part) => source::open_part(&contract, path, part, None),
+            None => source::open(&contract, path),
+        };
         let survey = match contract.has_outlier_rule() {
-            true => {
-                let mut reader = source::open(&contract, copy.path())?;
-                Some(Survey::of(reader.as_mut(), &contract)?)
-            }
+            true => Some(Survey::of(open()?.as_mut(), &contract)?),
             false => None,
         };
-        let mut reader = source::open(&contract, copy.path())?;
+        let mut reader = open()?;
         let job = Job {
             contract: &contract,
             fields,
@@ -240,7 +306,7 @@ async fn stage(
             survey,
         };
         let mut staged = tarn_engine::ingest::run(reader.as_mut(), &job)?;
-        tables.stage(&job, &staged, &uris);
+        tables.stage(&job, &staged, &reading.replaces);
         tables.judge(&contract, &mut staged.outcome)?;
         Ok(staged)
     })

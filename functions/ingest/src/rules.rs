@@ -10,10 +10,11 @@ use tarn_engine::check::tables::{self, Arrival, TableState, Upsert};
 use tarn_engine::check::{KeySet, References};
 use tarn_engine::ingest::{Job, Staged};
 use tarn_engine::parquet::ParquetFile;
+use tarn_engine::replace::RowsOf;
 use tarn_lake::LocalFiles;
 use tarn_table::VersionRef;
 
-use crate::Run;
+use crate::run::Run;
 
 /// Tables of the lake as a run finds them, and what it is about to do to them.
 #[derive(Default)]
@@ -98,8 +99,9 @@ impl Tables {
             .collect()
     }
 
-    /// Takes note of what a run is about to commit.
-    pub fn stage(&mut self, job: &Job<'_>, staged: &Staged, uris: &[String]) {
+    /// Takes note of what a run is about to commit. Rows of objects that are added take the place of those
+    /// that are `replaced`.
+    pub fn stage(&mut self, job: &Job<'_>, staged: &Staged, replaced: &[RowsOf]) {
         let contract = job.contract;
         let Some(state) = self.states.get_mut(&contract.dataset) else {
             return;
@@ -116,7 +118,7 @@ impl Tables {
                 rejected: paths(&staged.rejected),
                 rejected_fields: job.quarantine.0.clone(),
             }),
-            _ => Arrival::Append(uris.to_vec()),
+            _ => Arrival::Append(replaced.to_vec()),
         };
         state.fields.clone_from(&job.fields);
         state.staged = Some((paths(&staged.accepted), arrival));

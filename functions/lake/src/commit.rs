@@ -65,7 +65,9 @@ pub async fn staged_files(
             key,
             local: file.path.clone(),
             partition: file.partition,
-            exact_bounds: vec![system::SOURCE_URI.to_owned()],
+            exact_bounds: [system::SOURCE_URI, system::SOURCE_VERSION]
+                .map(str::to_owned)
+                .into(),
         });
     }
     Ok(uploaded)

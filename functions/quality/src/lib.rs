@@ -226,6 +226,7 @@ mod tests {
             program_version: None,
             skipped: None,
             deletions_confirmed: false,
+            warnings: Vec::new(),
         }
     }
 

@@ -133,10 +133,18 @@ A file keeps its name and goes to raw/<source>/<dataset>/ingest_date=<today>/<na
 dataset: what --to says; else the folders that the file is in, where a contract claims them; else the \
 one contract of the format that its content shows. A file that fits no contract is kept under \
 raw/unclaimed and listed, never ingested by guess. A file of the lake's own raw folder is ingested \
-where it is.
+where it is. Files of one name keep as many of their folders in front of it as tell them apart.
 
-The exit code is 0 if every file was ingested (or was before), 1 if a run failed, 3 if a file is \
-unclaimed.
+Each line of a log is taken once: a log that has grown brings its new lines alone, and one that was renamed, \
+copied or compressed brings none. The run record says what was taken before, and by which run. Logs of less \
+than 64 KiB in different folders of the raw zone count each, because two servers may have logged the same. \
+With --as-new every line counts.
+
+A file that cannot be read, a name that is not UTF-8, a pipe or a link to nothing is listed as failed; the \
+others are ingested.
+
+The exit code is 0 if every file was ingested (or was before), 1 if a run failed or the tables do not hold \
+what the runs accepted, 3 if a file is unclaimed.
 
 On AWS the file is uploaded, and the function ingests it; the command follows the ledger until that is \
 done, or with --no-wait ends after the upload.
@@ -144,6 +152,7 @@ done, or with --no-wait ends after the upload.
 Examples:
   tarn ingest access.log.gz shop.sqlite
   tarn ingest --to web/access_logs server7.txt
+  tarn ingest web1/access.log web2/access.log
   tarn ingest ./data
   tarn --env infra/dev ingest access.log.gz";
 
@@ -228,6 +237,9 @@ pub struct IngestArgs {
     /// Where in the raw zone they belong, for example web/access_logs
     #[arg(long, value_name = "SOURCE/DATASET")]
     pub to: Option<String>,
+    /// Take every line of these logs, whatever was taken before
+    #[arg(long)]
+    pub as_new: bool,
     /// On AWS: end after the upload
     #[arg(long)]
     pub no_wait: bool,
@@ -392,17 +404,30 @@ pub struct QuarantineArgs {
 }
 
 const REPLAY_HELP: &str = "\
-Each object is read again as a whole: its rows take the place of those in the table and in the \
-quarantine, so that rows which pass now leave the quarantine and have this run in _run_id. Run it again \
-as often as you like. Of a database every later one is read again too, so that the newest has the last \
-word. Mended contracts are given with --contracts.";
+The rows of each object take the place of those that it has in the table and in the quarantine, so that rows \
+which pass now leave the quarantine and have this run in _run_id. Run it again as often as you like. Of a \
+database every later one is read again too, so that the newest has the last word. Of a log each version is \
+read again that has lines in the table, and as much of it as is its own. Mended contracts are given with \
+--contracts.
+
+With --replace the present content of a log takes the place of all that its object ever brought: for a file \
+that was wrong and was put again under its name, whose rows would otherwise be added.
+
+Examples:
+  tarn replay --dataset web_requests
+  tarn replay raw/web/access_logs/ingest_date=2026-01-31/access.log
+  tarn replay --replace raw/web/access_logs/ingest_date=2026-01-31/access.log";
 
 /// `tarn replay`
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// Objects of the raw zone to read again, whether rows of them were rejected or not
+    /// Objects of the raw zone to read again, whether rows of them were rejected or not [default: all that
+    /// rejected rows came from]
     #[arg(value_name = "KEY", conflicts_with_all = ["dataset", "rule", "since", "until", "run"])]
     pub keys: Vec<String>,
+    /// Let the present content of these logs take the place of all that their objects ever brought
+    #[arg(long, requires = "keys")]
+    pub replace: bool,
     /// The rows that these snapshots of a database delete are really gone at their source, however many
     /// they are (see maximumDeletedShare in docs/concepts/contracts.md)
     #[arg(long, requires = "keys", conflicts_with = "dry_run")]

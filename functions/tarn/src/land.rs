@@ -1,17 +1,19 @@
 //! Puts local files into the raw zone under keys that contracts claim.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+mod names;
+mod walk;
+mod zone;
+
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use chrono::Utc;
 use tarn_core::contract::Format;
-use tarn_core::ports::{ObjectInfo, Original, PutMode};
 use tarn_core::{Error, ErrorKind, Result, layout};
-use tarn_engine::source::{self, sqlite::Database};
+use tarn_engine::source;
 
+use self::names::{Asked, told_apart};
+pub use self::walk::Refused;
+pub use self::zone::{Landed, RawZone};
 use crate::setting::Setting;
 
 /// A local file and the place in the raw zone that it belongs to.
@@ -39,6 +41,29 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// The key, as far as it is known before the landing.
+    pub fn shown(&self) -> String {
+        match self {
+            Place::Here(key) => key.clone(),
+            Place::Folder {
+                source,
+                dataset,
+                name,
+            } => format!("{source}/{dataset}/{name}"),
+        }
+    }
+}
+
+/// What becomes of the paths of one command.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The files, and where each goes.
+    pub landings: Vec<Landing>,
+    /// What cannot be taken; it stops no other.
+    pub refused: Vec<Refused>,
+}
+
 /// The source and dataset of files that fit no contract.
 const UNCLAIMED: (&str, &str) = ("unclaimed", "files");
 
@@ -46,12 +71,13 @@ fn bad(text: impl Into<String>) -> Error {
     Error::new(ErrorKind::BadRequest, text)
 }
 
-/// The files of a path in name order, and where each goes.
+/// Where the files of some paths go, in the order of the paths and of their names. A path that does not
+/// exist, a name that is not UTF-8, a file of which it is not clear for which of several contracts it
+/// is, and one whose key another file of the same command has are refused by themselves.
 ///
 /// # Errors
-/// `BadRequest` where the path does not exist, a name is not UTF-8, or it is not clear which
-/// contract of several a file is for.
-pub fn plan(setting: &Setting, path: &Path, to: Option<&str>) -> Result<Vec<Landing>> {
+/// `BadRequest` for a `to` that names no source and dataset.
+pub fn plan(setting: &Setting, paths: &[PathBuf], to: Option<&str>) -> Result<Plan> {
     let to = to
         .map(|to| match to.trim_matches('/').split_once('/') {
             Some((source, dataset))
@@ -64,42 +90,78 @@ pub fn plan(setting: &Setting, path: &Path, to: Option<&str>) -> Result<Vec<Land
             ))),
         })
         .transpose()?;
-    let real = path
-        .canonicalize()
-        .map_err(|error| bad(format!("{} cannot be read", path.display())).with_source(error))?;
-    let mut files = Vec::new();
-    collect(&real, &mut files)?;
-    files.sort();
-    files
-        .into_iter()
-        .map(|file| {
-            let place = place(setting, &real, &file, to.as_ref())?;
-            Ok(Landing { path: file, place })
-        })
-        .collect()
-}
-
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let unreadable = |error| bad(format!("{} cannot be read", path.display())).with_source(error);
-    if !path.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
-    }
-    for entry in std::fs::read_dir(path).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        let hidden = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| name.starts_with('.'));
-        if !hidden {
-            collect(&path, files)?;
+    let mut plan = Plan::default();
+    let mut asked: Vec<(PathBuf, Wanted)> = Vec::new();
+    let mut seen: HashSet<PathBuf> = HashSet::new();
+    for path in paths {
+        // What is no file has no real path either.
+        let given = path.canonicalize().unwrap_or_else(|_| path.clone());
+        let found = walk::files(&given);
+        plan.refused.extend(found.refused);
+        for file in found.files {
+            if !seen.insert(file.clone()) {
+                continue;
+            }
+            match wanted(setting, &given, &file, to.as_ref()) {
+                Ok(wanted) => asked.push((file, wanted)),
+                Err(error) => plan.refused.push(Refused::new(&file, error)),
+            }
         }
     }
-    Ok(())
+    let named: Vec<Asked> = asked
+        .iter()
+        .filter_map(|(_, wanted)| match wanted {
+            Wanted::Here(_) => None,
+            Wanted::Named(asked) => Some(asked.clone()),
+        })
+        .collect();
+    let mut names = told_apart(&named).into_iter();
+    let mut taken: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for (path, wanted) in asked {
+        let place = match wanted {
+            Wanted::Here(key) => Place::Here(key),
+            Wanted::Named(Asked {
+                folder: (source, dataset),
+                name,
+                ..
+            }) => Place::Folder {
+                source,
+                dataset,
+                name: names.next().unwrap_or(name),
+            },
+        };
+        match taken.get(&place.shown()) {
+            Some(other) => {
+                let error = bad(format!(
+                    "{} and {} would both be {} in the raw zone: ingest them one after the other, or \
+                     under other names",
+                    other.display(),
+                    path.display(),
+                    place.shown()
+                ));
+                plan.refused.push(Refused::new(&path, error));
+            }
+            None => {
+                taken.insert(place.shown(), path.clone());
+                plan.landings.push(Landing { path, place });
+            }
+        }
+    }
+    Ok(plan)
 }
 
+/// Where a file wants to go.
+enum Wanted {
+    /// It is there.
+    Here(String),
+    /// Under this name, or one in front of which its folders stand.
+    Named(Asked),
+}
+
+/// The parts of a path that are UTF-8, from the root's on.
 fn parts(path: &Path) -> Result<Vec<&str>> {
     path.iter()
+        .filter(|part| *part != "/")
         .map(|part| {
             part.to_str().ok_or_else(|| {
                 bad(format!(
@@ -111,41 +173,45 @@ fn parts(path: &Path) -> Result<Vec<&str>> {
         .collect()
 }
 
-fn place(
+fn owned(parts: &[&str]) -> Vec<String> {
+    parts.iter().map(|part| (*part).to_owned()).collect()
+}
+
+fn wanted(
     setting: &Setting,
     given: &Path,
     file: &Path,
     to: Option<&(String, String)>,
-) -> Result<Place> {
+) -> Result<Wanted> {
     if let Some(local) = setting.folder()
         && let Ok(inside) = file.strip_prefix(local.root())
     {
         let key = parts(inside)?.join("/");
         if key.starts_with(layout::RAW) {
-            return Ok(Place::Here(key));
+            return Ok(Wanted::Here(key));
         }
         return Err(bad(format!(
             "{} is a file of the lake itself, not of its raw zone",
             file.display()
         )));
     }
-    let folder = |source: &str, dataset: &str, name: String| Place::Folder {
-        source: source.to_owned(),
-        dataset: dataset.to_owned(),
-        name,
-    };
     let below = parts(file.strip_prefix(given).unwrap_or(Path::new("")))?;
     let all = parts(file)?;
     let Some((name, folders)) = all.split_last() else {
         return Err(bad(format!("{} is no file", file.display())));
     };
+    let named = |folder: (&str, &str), parts: &[&str], above: Vec<String>| {
+        Wanted::Named(Asked {
+            folder: (folder.0.to_owned(), folder.1.to_owned()),
+            name: parts.join("/"),
+            above,
+        })
+    };
+    // The folders that a name of the last `count` parts does not hold.
+    let above = |count: usize| owned(&all[..all.len() - count]);
     if let Some((source, dataset)) = to {
-        let name = if below.is_empty() {
-            (*name).to_owned()
-        } else {
-            below.join("/")
-        };
-        return Ok(folder(source, dataset, name));
+        let parts: &[&str] = if below.is_empty() { &[name] } else { &below };
+        return Ok(named((source, dataset), parts, above(parts.len())));
     }
     // The folders say it, wherever they are: …/web/access_logs/server7/access.log
     let claimed: Vec<(&str, &str)> = setting
@@ -157,25 +223,24 @@ fn place(
     for at in (1..folders.len()).rev() {
         let pair = (folders[at - 1], folders[at]);
         if claimed.contains(&pair) {
-            let rest: Vec<&str> = all[at + 1..]
-                .iter()
-                .copied()
-                .filter(|part| !part.starts_with("ingest_date="))
-                .collect();
-            return Ok(folder(pair.0, pair.1, rest.join("/")));
+            let is_day = |part: &&str| part.starts_with("ingest_date=");
+            let (days, rest): (Vec<&str>, Vec<&str>) =
+                all[at + 1..].iter().copied().partition(is_day);
+            let above = [owned(&all[..at - 1]), owned(&days)].concat();
+            return Ok(named(pair, &rest, above));
         }
     }
     // A tree of folders that no contract knows keeps its folders, so that one can be written for it.
     if let [source, dataset, rest @ ..] = below.as_slice()
         && !rest.is_empty()
     {
-        return Ok(folder(source, dataset, rest.join("/")));
+        return Ok(named((source, dataset), rest, above(below.len())));
     }
     let (source, dataset) = match format_of(setting, file)? {
         Some(format) => folder_of_format(setting, file, format)?,
         None => (UNCLAIMED.0.to_owned(), UNCLAIMED.1.to_owned()),
     };
-    Ok(folder(&source, &dataset, (*name).to_owned()))
+    Ok(named((&source, &dataset), &[name], above(1)))
 }
 
 fn format_of(setting: &Setting, file: &Path) -> Result<Option<Format>> {
@@ -204,119 +269,5 @@ fn folder_of_format(setting: &Setting, file: &Path, format: Format) -> Result<(S
                 .collect::<Vec<_>>()
                 .join(" or ")
         ))),
-    }
-}
-
-/// A file that is in the raw zone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Landed {
-    /// The object.
-    pub info: ObjectInfo,
-    /// Whether it was put now; a file whose content is there already is not put again.
-    pub put: bool,
-}
-
-/// The raw zone as the files of one command come into it: each of its folders is listed once, however
-/// many files go there.
-pub struct RawZone<'a> {
-    setting: &'a Setting,
-    /// What is there, by folder and then by the name behind `ingest_date=…/`.
-    folders: HashMap<String, HashMap<String, Vec<ObjectInfo>>>,
-}
-
-impl<'a> RawZone<'a> {
-    /// Nothing is listed yet.
-    pub fn new(setting: &'a Setting) -> Self {
-        RawZone {
-            setting,
-            folders: HashMap::new(),
-        }
-    }
-
-    /// Puts a file into the raw zone. A file whose content is there under the same name already, perhaps
-    /// since an earlier day, stays the one object that it is.
-    ///
-    /// # Errors
-    /// `BadSource` where the file is a database that another process is writing.
-    pub async fn land(&mut self, landing: &Landing) -> Result<Landed> {
-        let objects = &self.setting.lake.objects;
-        let there = |info| Landed { info, put: false };
-        let (source, dataset, name) = match &landing.place {
-            Place::Here(key) => return objects.head(key).await.map(there),
-            Place::Folder {
-                source,
-                dataset,
-                name,
-            } => (source, dataset, name),
-        };
-        let size = std::fs::metadata(&landing.path)
-            .map_err(|error| {
-                bad(format!("{} cannot be read", landing.path.display())).with_source(error)
-            })?
-            .len();
-        let prefix = format!("{}{source}/{dataset}/", layout::RAW);
-        let known = match self.folders.entry(prefix) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => {
-                let mut known: HashMap<String, Vec<ObjectInfo>> = HashMap::new();
-                for info in objects.list(unknown.key()).await? {
-                    let rest = info.key.strip_prefix(unknown.key()).unwrap_or_default();
-                    if let Some((_, name)) = rest.split_once('/') {
-                        known.entry(name.to_owned()).or_default().push(info);
-                    }
-                }
-                unknown.insert(known)
-            }
-        };
-        let same_name = known.entry(name.clone()).or_default();
-        for info in same_name.iter().filter(|info| info.size == size) {
-            let copy = match objects.fetch_version(info).await {
-                // Somebody has deleted it since the folder was listed.
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                copy => copy?,
-            };
-            if same_content(&landing.path, copy.path())? {
-                return Ok(there(info.clone()));
-            }
-        }
-        let key = layout::raw_key(source, dataset, Utc::now(), name);
-        // While the database is open for reading nobody can commit to it, so that the copy is whole.
-        let lock = Database::open(&landing.path);
-        if let Err(error) = &lock
-            && error.is_retryable()
-        {
-            return Err(Error::new(ErrorKind::BadSource, error.to_string()).retryable(true));
-        }
-        let info = objects
-            .put_file(&key, &landing.path, PutMode::Overwrite, Original::Changes)
-            .await?;
-        drop(lock);
-        // A later file of the command may be the same again.
-        same_name.retain(|former| former.key != info.key);
-        same_name.push(info.clone());
-        Ok(Landed { info, put: true })
-    }
-}
-
-fn same_content(a: &Path, b: &Path) -> Result<bool> {
-    let open = |path: &Path| {
-        File::open(path)
-            .map(BufReader::new)
-            .map_err(|error| bad(format!("{} cannot be read", path.display())).with_source(error))
-    };
-    let (mut a, mut b) = (open(a)?, open(b)?);
-    loop {
-        let unreadable = |error| bad("a file cannot be compared").with_source(error);
-        let left = a.fill_buf().map_err(unreadable)?;
-        let right = b.fill_buf().map_err(unreadable)?;
-        let length = left.len().min(right.len());
-        if length == 0 {
-            return Ok(left.is_empty() && right.is_empty());
-        }
-        if left[..length] != right[..length] {
-            return Ok(false);
-        }
-        a.consume(length);
-        b.consume(length);
     }
 }

@@ -238,6 +238,22 @@ impl Objects for S3Objects {
         }
     }
 
+    async fn head_version(&self, key: &str, version: &str) -> Result<ObjectInfo> {
+        let place = self.place(key)?;
+        if version.starts_with(ETAG) {
+            // An ETag names no former version.
+            let info = self.head(key).await?;
+            return match info.version == version {
+                true => Ok(info),
+                false => Err(place.not_found()),
+            };
+        }
+        match self.look(place, Some(version)).await? {
+            Some(head) => self.ranked(place, &head).await,
+            None => Err(place.not_found()),
+        }
+    }
+
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
         let place = self.place(key)?;
         if range.as_ref().is_some_and(|range| range.is_empty()) {

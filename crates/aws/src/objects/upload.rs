@@ -1,5 +1,7 @@
 //! Writing: at once, or in parts.
 
+use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -128,17 +130,21 @@ impl S3Objects {
             )
             .with_source(error)
         };
-        let metadata = std::fs::metadata(path).map_err(unreadable)?;
-        if !metadata.is_file() {
+        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(Error::new(
                 ErrorKind::BadRequest,
                 format!("{} is no regular file", path.display()),
             ));
         }
-        let size = metadata.len();
+        // One file, whatever its name leads to later, and as long as it is now: a log grows, and is
+        // renamed.
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        let size = file.metadata().map_err(unreadable)?.len();
         if size <= MULTIPART_ABOVE {
-            let owned = path.to_owned();
-            let read = tokio::task::spawn_blocking(move || std::fs::read(owned));
+            let read = tokio::task::spawn_blocking(move || {
+                let mut body = Vec::new();
+                file.take(size).read_to_end(&mut body).map(|_| body)
+            });
             let body = read
                 .await
                 .map_err(|error| Error::internal("reading a file failed").with_source(error))?
@@ -149,8 +155,9 @@ impl S3Objects {
             // To find this out at the end of a large upload would be a waste.
             return Err(place.exists());
         }
+        let same = format!("/proc/self/fd/{}", file.as_raw_fd());
         self.settled(place, size, mode, |token| {
-            self.put_parts(place, path, size, mode, token)
+            self.put_parts(place, Path::new(&same), size, mode, token)
         })
         .await
     }
@@ -323,10 +330,7 @@ impl S3Objects {
             .map_err(|error| {
                 Error::new(
                     ErrorKind::BadRequest,
-                    format!(
-                        "{} cannot be read, or changes while it is uploaded",
-                        path.display()
-                    ),
+                    "the file cannot be read, or changes while it is uploaded",
                 )
                 .with_source(error)
             })?;

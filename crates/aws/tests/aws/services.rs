@@ -348,6 +348,7 @@ fn run(id: &str, started_at: &str) -> RunRecord {
         program_version: None,
         skipped: None,
         deletions_confirmed: false,
+        warnings: Vec::new(),
     }
 }
 

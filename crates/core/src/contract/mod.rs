@@ -350,6 +350,16 @@ impl Contract {
         all
     }
 
+    /// Whether its objects are logs: files of lines that grow, are renamed and compressed, and whose lines
+    /// are told by nothing but their text. Events that are told by a column are none.
+    pub fn is_log(&self) -> bool {
+        match self.format {
+            Format::AccessLog => true,
+            Format::JsonLines => self.deduplication.is_none(),
+            Format::SocialPosts | Format::Sqlite => false,
+        }
+    }
+
     /// Whether a column is personal.
     pub fn is_personal(&self) -> bool {
         self.columns.iter().any(Column::is_personal)

@@ -51,6 +51,7 @@ fn run(run_id: String, started_at: DateTime<Utc>) -> RunRecord {
         program_version: None,
         skipped: None,
         deletions_confirmed: false,
+        warnings: Vec::new(),
     }
 }
 
@@ -221,6 +222,58 @@ pub async fn a_named_value_is_the_last_that_was_set(ledger: Arc<dyn Ledger>) -> 
         )?;
     }
     Ok(())
+}
+
+/// A named value is swapped only against the one that is there.
+pub async fn a_named_value_is_swapped_for_the_one_that_is_there(
+    ledger: Arc<dyn Ledger>,
+) -> Verdict {
+    let name = unique("content/ü +/");
+    fails(
+        ledger.swap_state(&name, Some(""), "a").await,
+        ErrorKind::Conflict,
+        "swap of a value that is not there",
+    )?;
+    done(ledger.swap_state(&name, None, "").await, "first swap")?;
+    fails(
+        ledger.swap_state(&name, None, "a").await,
+        ErrorKind::Conflict,
+        "second first swap",
+    )?;
+    let long = "{\"ünï\": \"🛍\"}".repeat(10_000);
+    done(ledger.swap_state(&name, Some(""), &long).await, "swap")?;
+    done(ledger.put_state(&name, "b").await, "put_state")?;
+    fails(
+        ledger.swap_state(&name, Some(&long), "c").await,
+        ErrorKind::Conflict,
+        "swap of a value that was put over",
+    )?;
+    same(
+        done(ledger.state(&name).await, "state")?.as_deref(),
+        Some("b"),
+        "value after the refused swap",
+    )?;
+    let swaps = (0..6).map(|number| {
+        let (ledger, name) = (ledger.clone(), name.clone());
+        let value = format!("{number}");
+        async move {
+            let swapped = ledger.swap_state(&name, Some("b"), &value).await;
+            swapped.map(|()| value)
+        }
+    });
+    let mut winners = Vec::new();
+    for result in join_all(swaps).await {
+        match result {
+            Ok(value) => winners.push(value),
+            Err(error) => same(
+                error.kind(),
+                ErrorKind::Conflict,
+                "kind of error of a loser",
+            )?,
+        }
+    }
+    let kept = done(ledger.state(&name).await, "state")?;
+    same(winners, kept.into_iter().collect(), "winners")
 }
 
 /// Everything that was said of anomalies is kept, in order of time.

@@ -405,6 +405,16 @@ pub async fn a_version_is_fetched_after_another_took_its_place(store: Arc<dyn Ob
         let found = std::fs::read_to_string(copy.path())
             .map_err(|error| format!("read of the fetched version: {error}"))?;
         same(found.as_str(), *content, "content of the fetched version")?;
+        let head = done(
+            store.head_version(&key, &info.version).await,
+            "head_version",
+        )?;
+        same(head.version.as_str(), &info.version, "version of its head")?;
+        same(head.size, info.size, "size of its head")?;
+        holds(
+            head.sequencer.is_empty() || head.sequencer == info.sequencer,
+            "a former sequencer is the one of the put, or unknown",
+        )?;
     }
     let Some((last, _)) = versions.last() else {
         return Ok(());
@@ -425,6 +435,11 @@ pub async fn a_version_is_fetched_after_another_took_its_place(store: Arc<dyn Ob
         store.fetch_version(&missing).await,
         ErrorKind::NotFound,
         "fetch_version of a key that is not there",
+    )?;
+    fails(
+        store.head_version(&missing.key, &missing.version).await,
+        ErrorKind::NotFound,
+        "head_version of a key that is not there",
     )?;
     done(store.delete(&key).await, "delete")
 }

@@ -254,7 +254,12 @@ pub fn rows_of(run: &RunRecord, contracts: &Contracts) -> Vec<ResultRow> {
             .collect();
     }
     let mut rows = Vec::new();
-    for outcome in &run.datasets {
+    // A copy of a log is no delivery of no rows.
+    let brought = run
+        .datasets
+        .iter()
+        .filter(|outcome| !outcome.is_taken_before());
+    for outcome in brought {
         let mut found = vec![ResultRow {
             checked: outcome.received,
             failed: outcome.rejected,

@@ -118,6 +118,7 @@ mod tests {
             program_version: None,
             skipped: None,
             deletions_confirmed: false,
+            warnings: Vec::new(),
         }
     }
 

@@ -20,14 +20,15 @@ use super::reference::KEY_SCALE;
 use super::verdict;
 use crate::column::ColumnData;
 use crate::frame;
+use crate::replace::RowsOf;
 use crate::scan;
 use crate::sql;
 
 /// How staged rows come to those that are there.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Arrival {
-    /// They take the place of the rows of the same object, which has these URIs.
-    Append(Vec<String>),
+    /// They take the place of these.
+    Append(Vec<RowsOf>),
     /// They take the place of the rows with the same key; what is gone at the source is treated so.
     Upsert(Upsert),
 }
@@ -123,7 +124,9 @@ impl TableState {
         };
         let staged = scan::table(&self.fields, files)?;
         let kept = match arrival {
-            Arrival::Append(uris) => current.filter(scan::is_of_object(uris).not()),
+            Arrival::Append(replaced) => replaced
+                .iter()
+                .fold(current, |rest, rows| rest.filter(rows.expression().not())),
             Arrival::Upsert(upsert) => upsert.absent(current, staged.clone())?,
         };
         let both = polars::prelude::concat([kept, staged], UnionArgs::default()).map_err(failed)?;

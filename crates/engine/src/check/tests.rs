@@ -17,6 +17,7 @@ use tarn_core::schema::TableField;
 use super::tables::{self, Arrival, TableState, Tables, Upsert};
 use super::{KeySet, References, Survey};
 use crate::ingest::{Job, Staged, run};
+use crate::replace::RowsOf;
 use crate::source::json_lines::JsonLinesReader;
 use crate::stamp::Stamp;
 
@@ -149,7 +150,10 @@ fn state(contract: &Contract, staged: Option<&Staged>, folder: &Path, current: &
                 .iter()
                 .map(|file| file.path.clone())
                 .collect();
-            (paths, Arrival::Append(vec!["other uri".to_owned()]))
+            (
+                paths,
+                Arrival::Append(vec![RowsOf::object(&["other uri".to_owned()])]),
+            )
         }),
     }
 }
@@ -448,13 +452,14 @@ fn a_table_as_it_will_be_has_the_staged_rows_in_their_places() {
             rejected_fields: fields(&tarn_core::quarantine::table_spec(&things)),
         })
     };
+    let append = |uris: &[&str]| {
+        let uris: Vec<String> = uris.iter().map(|&uri| uri.to_owned()).collect();
+        Arrival::Append(vec![RowsOf::object(&uris)])
+    };
     for (arrival, expected) in [
+        (append(&["before", "uri"]), vec!["added", "new"]),
         (
-            Arrival::Append(vec!["before".to_owned(), "uri".to_owned()]),
-            vec!["added", "new"],
-        ),
-        (
-            Arrival::Append(vec!["elsewhere".to_owned()]),
+            append(&["elsewhere"]),
             vec!["added", "gone", "new", "old", "stays"],
         ),
         (

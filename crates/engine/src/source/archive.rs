@@ -83,6 +83,13 @@ fn json_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+/// Whether an object that begins so was written by the archive step, whatever its version.
+pub(crate) fn begins(head: &[u8]) -> bool {
+    head.strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(head)
+        .starts_with(HEADER)
+}
+
 /// Whether an object whose first line this is was written by the archive step.
 ///
 /// # Errors

@@ -1,14 +1,22 @@
 //! The bytes of a source object: plain or gzip, told apart by content and never by name.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use flate2::{Decompress, FlushDecompress, Status};
+use memchr::{memchr_iter, memrchr};
+use tarn_core::content::Measure;
 use tarn_core::{Error, ErrorKind, Result};
+
+use super::content::Measuring;
 
 /// Compressed bytes are read in blocks of this size.
 const BLOCK_BYTES: usize = 256 * 1024;
+
+/// Decompressed bytes that are read over at once.
+const SKIPPED_BYTES: u64 = 1 << 20;
 
 /// So many decompressed bytes are looked at to tell what the content is.
 const HEAD_BYTES: usize = 4096;
@@ -34,6 +42,9 @@ pub struct Input {
     gzip: Option<Gzip>,
     stored: u64,
     produced: u64,
+    /// Lines that were skipped, and where the last of them ends.
+    skipped: (u64, u64),
+    measuring: Option<Measuring>,
 }
 
 /// Where a gzip stream stands.
@@ -74,6 +85,8 @@ impl Input {
             gzip: None,
             stored: 0,
             produced: 0,
+            skipped: (0, 0),
+            measuring: None,
         };
         let mut first = vec![0; HEAD_BYTES];
         let length = read_full(&mut input.source, &mut first).map_err(storage)?;
@@ -126,6 +139,49 @@ impl Input {
         self.produced
     }
 
+    /// From here on digests of the content are made as it is read, at the usual lengths and at these. It is
+    /// for an object of which nothing was read yet.
+    pub fn measure(&mut self, lengths: &BTreeSet<u64>) {
+        self.measuring = Some(Measuring::new(lengths));
+    }
+
+    /// What was measured of the content, which was read to its end.
+    pub fn measured(&mut self) -> Option<Measure> {
+        self.measuring.take().map(Measuring::finish)
+    }
+
+    /// Reads over so many bytes of an object of which nothing was read yet.
+    ///
+    /// # Errors
+    /// `BadSource` where the object ends before, and those of [`Input::fill`].
+    pub fn skip(&mut self, bytes: u64) -> Result<()> {
+        let mut buffer = Vec::new();
+        while self.produced < bytes {
+            buffer.clear();
+            let begin = self.produced;
+            let wanted = (bytes - begin).min(SKIPPED_BYTES);
+            if !self.fill(&mut buffer, wanted as usize)? {
+                return Err(Error::new(
+                    ErrorKind::BadSource,
+                    format!(
+                        "the object ends at byte {}, and {bytes} of it are known",
+                        self.produced
+                    ),
+                ));
+            }
+            self.skipped.0 += memchr_iter(b'\n', &buffer).count() as u64;
+            if let Some(newline) = memrchr(b'\n', &buffer) {
+                self.skipped.1 = begin + newline as u64 + 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lines that were read over, and where the last of them ends.
+    pub fn whole_lines(&self) -> (u64, u64) {
+        self.skipped
+    }
+
     /// Appends to `buffer` until it holds `length` bytes or the object ends; false says that it ended.
     /// The room for `length` bytes is made at once.
     ///
@@ -162,6 +218,9 @@ impl Input {
             buffer.truncate(filled);
         }
         self.produced += (buffer.len() - before) as u64;
+        if let Some(measuring) = &mut self.measuring {
+            measuring.update(&buffer[before..]);
+        }
         Ok(buffer.len() >= length)
     }
 
@@ -253,6 +312,9 @@ impl Read for Input {
         };
         self.head_at = (self.head_at + read).min(self.head.len());
         self.produced += read as u64;
+        if let Some(measuring) = &mut self.measuring {
+            measuring.update(&out[..read]);
+        }
         Ok(read)
     }
 }

@@ -17,6 +17,7 @@
 use std::sync::Arc;
 
 use tarn_core::Result;
+use tarn_core::content::Measure;
 use tarn_core::contract::{Column, Contract, SchemaDrift};
 
 use crate::batch::{Batch, EmptyColumns, Reader, Rejected};
@@ -304,6 +305,10 @@ pub(crate) fn too_long(long: LongLine) -> Rejected {
 }
 
 impl Reader for JsonLinesReader {
+    fn measured(&mut self) -> Option<Measure> {
+        self.chunks.measured()
+    }
+
     fn source_columns(&self) -> Option<Vec<String>> {
         Some(self.rows.seen_keys())
     }

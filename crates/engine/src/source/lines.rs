@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use memchr::{memchr, memrchr};
 use tarn_core::Result;
+use tarn_core::content::Measure;
 
 use crate::batch::PAYLOAD_LIMIT;
 use crate::source::bytes::Input;
@@ -124,15 +125,16 @@ enum Next {
 
 impl Chunks {
     /// Chunks of about `chunk_bytes`; a smaller one ends the object or precedes a long line, and a
-    /// larger one holds one line that is larger than that.
+    /// larger one holds one line that is larger than that. The first begins where `input` is.
     pub fn new(input: Input, chunk_bytes: usize) -> Self {
+        let offset = input.text_bytes();
         Chunks {
-            input,
             chunk_bytes: chunk_bytes.max(BOM.len()),
             buffer: Vec::new(),
-            offset: 0,
-            line: 1,
-            started: false,
+            offset,
+            line: 1 + input.whole_lines().0,
+            started: offset > 0,
+            input,
             ended: false,
             long: None,
             given: Vec::new(),
@@ -142,6 +144,11 @@ impl Chunks {
     /// The object that is being read, for its counters.
     pub fn input(&self) -> &Input {
         &self.input
+    }
+
+    /// What was measured of the object, which was read to its end.
+    pub fn measured(&mut self) -> Option<Measure> {
+        self.input.measured()
     }
 
     /// Says which number the line behind the last chunk has: who reads its lines has counted them, and

@@ -3,6 +3,7 @@
 pub mod access_log;
 pub mod archive;
 pub mod bytes;
+pub mod content;
 pub(crate) mod json;
 pub mod json_lines;
 pub(crate) mod lines;
@@ -12,12 +13,13 @@ pub mod sqlite;
 pub(crate) mod time;
 pub(crate) mod value;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use tarn_core::contract::{Contract, Format};
 use tarn_core::{Error, Result};
 
-use crate::batch::Reader;
+use crate::batch::{Reader, UpTo};
 use crate::render;
 
 pub use sniff::sniff;
@@ -39,6 +41,49 @@ pub fn open(contract: &Contract, path: &Path) -> Result<Box<dyn Reader>> {
             contract,
         )?),
         Format::Sqlite => return Err(Error::internal("a database is not read as lines")),
+    })
+}
+
+/// Which lines of a log are read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Part {
+    /// The byte that they begin at, which begins a line.
+    pub from: u64,
+    /// The byte that the last of them begins at; None reads to the end.
+    pub last: Option<i64>,
+}
+
+/// Opens a part of a log. Offsets and line numbers are those of the whole. Where `lengths` is given, all of
+/// the object is measured on the way, at the usual lengths and at these.
+///
+/// # Errors
+/// As of [`open`]; `BadSource` where the object ends before the part begins, `Internal` for a contract
+/// whose objects are no logs.
+pub fn open_part(
+    contract: &Contract,
+    path: &Path,
+    part: &Part,
+    lengths: Option<&BTreeSet<u64>>,
+) -> Result<Box<dyn Reader>> {
+    let mut input = bytes::open(path)?;
+    if let Some(lengths) = lengths {
+        input.measure(lengths);
+    }
+    input.skip(part.from)?;
+    let reader: Box<dyn Reader> = match contract.format {
+        Format::AccessLog => Box::new(access_log::AccessLogReader::new(
+            input,
+            contract,
+            access_log::AccessLogOptions::default(),
+        )?),
+        Format::JsonLines => Box::new(json_lines::JsonLinesReader::new(input, contract)?),
+        Format::SocialPosts | Format::Sqlite => {
+            return Err(Error::internal("only logs are read in parts"));
+        }
+    };
+    Ok(match part.last {
+        Some(last) => Box::new(UpTo::new(reader, last)),
+        None => reader,
     })
 }
 

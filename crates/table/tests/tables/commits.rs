@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use tarn_core::contract::SnapshotOrder;
 use tarn_core::{Error, ErrorKind};
-use tarn_table::{Base, Change, Committed, NewFile, SourceRef, VersionRef};
+use tarn_table::{Base, Change, Committed, NewFile, SourceRef, Takeover, VersionRef};
 
 use crate::lake::{Fault, Lake, change, done, orders};
 
@@ -99,6 +99,50 @@ async fn a_table_that_does_not_exist_is_not_found() {
         lake.commit(remove).await.unwrap_err().kind(),
         ErrorKind::NotFound
     );
+}
+
+#[tokio::test]
+async fn of_a_run_and_who_takes_it_over_one_commits() {
+    for slow_is_first in [true, false] {
+        let lake = Lake::new();
+        lake.orders().await;
+        let commit = async |run: &str, over: &[&str]| {
+            let change = Change {
+                add: vec![lake.file("s3://raw/a", 0..3, Some(1)).await],
+                summary: [("tarn.run-id".to_owned(), run.to_owned())].into(),
+                ..change("s3://raw/a")
+            };
+            let takeover = Takeover {
+                run_id: run.to_owned(),
+                runs: over.iter().map(|run| (*run).to_owned()).collect(),
+                unless_committed: true,
+            };
+            let table = orders().name;
+            let committed = lake.tables.commit_as(&table, change, takeover);
+            committed.await.map_err(|error| error.kind())
+        };
+        let (slow, other) = match slow_is_first {
+            true => {
+                let slow = commit("slow", &[]).await;
+                (slow, commit("other", &["slow"]).await)
+            }
+            false => {
+                let other = commit("other", &["slow"]).await;
+                (commit("slow", &[]).await, other)
+            }
+        };
+        let refused = Err(ErrorKind::Conflict);
+        assert_eq!(slow.is_ok(), slow_is_first);
+        assert_eq!(other.is_ok(), !slow_is_first);
+        assert!([slow, other].contains(&refused));
+        let table = lake.current().await;
+        assert_eq!(table.versions().len(), 1);
+        assert_eq!(table.was_taken_over("slow"), !slow_is_first);
+        assert_eq!(table.has_run("slow"), slow_is_first);
+        // Who has nothing to do with either commits as ever.
+        commit("third", &[]).await.unwrap();
+        lake.append("s3://raw/b", 3..6, 1).await;
+    }
 }
 
 #[tokio::test]

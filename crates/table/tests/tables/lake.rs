@@ -77,6 +77,9 @@ impl Objects for Folder {
         self.info(key)
     }
 
+    async fn head_version(&self, key: &str, _version: &str) -> Result<ObjectInfo> {
+        self.info(key)
+    }
     async fn get(&self, key: &str, _range: Option<Range<u64>>) -> Result<Bytes> {
         self.gets.fetch_add(1, Ordering::Relaxed);
         std::fs::read(self.root.join(key))

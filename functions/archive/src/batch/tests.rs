@@ -122,6 +122,9 @@ impl Objects for Refusing {
     async fn head(&self, key: &str) -> Result<ObjectInfo> {
         self.0.head(key).await
     }
+    async fn head_version(&self, key: &str, version: &str) -> Result<ObjectInfo> {
+        self.0.head_version(key, version).await
+    }
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
         self.0.get(key, range).await
     }

@@ -11,14 +11,15 @@ mod plan;
 use std::path::Path;
 
 use tarn_core::contract::{Contract, SnapshotOrder};
-use tarn_core::run::{DatasetOutcome, RunRecord};
+use tarn_core::run::{DatasetOutcome, RunRecord, SkipReason};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::examples;
 use tarn_lake::{blocking, source_version, staged_files};
 use tarn_table::{Base, Change, Committed, SourceRef};
 
 use crate::rehearsal::{EXAMPLES, Rehearsal, in_quarantine};
-use crate::{ATTEMPTS, Run, Work, back_off};
+use crate::run::{Run, Work};
+use crate::{ATTEMPTS, back_off};
 
 use plan::{Planned, plan};
 
@@ -34,7 +35,10 @@ pub(crate) async fn ingest(
     record.unclaimed_tables = plan.unclaimed;
     let mut superseded: Vec<String> = plan.superseded.into_values().collect();
     if plan.tables.is_empty() {
-        return Ok(Work::Superseded(superseded.join("; ")));
+        return Ok(Work::Skipped(
+            SkipReason::NewerSnapshot,
+            superseded.join("; "),
+        ));
     }
     if !plan.unconfirmed.is_empty() && !run.confirm_deletions {
         return Err(unconfirmed(run, &plan.unconfirmed));
@@ -55,7 +59,10 @@ pub(crate) async fn ingest(
         }
     }
     if record.datasets.is_empty() {
-        return Ok(Work::Superseded(superseded.join("; ")));
+        return Ok(Work::Skipped(
+            SkipReason::NewerSnapshot,
+            superseded.join("; "),
+        ));
     }
     Ok(Work::Done(superseded))
 }

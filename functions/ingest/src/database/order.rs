@@ -7,7 +7,7 @@ use tarn_lake::blocking;
 use tarn_table::Table;
 
 use super::plan::Staged;
-use crate::Run;
+use crate::run::Run;
 
 /// How the contracts of a database tell the time of its snapshots: at most one of them says it, or all say
 /// the same.
@@ -76,7 +76,7 @@ pub(super) async fn newest(
         .iter()
         .rev()
         .find(|version| version.kind() == Some(super::UPSERT));
-    let Some(run_id) = last.and_then(|version| version.summary.get(crate::RUN_ID)) else {
+    let Some(run_id) = last.and_then(|version| version.summary.get(crate::run::RUN_ID)) else {
         return Ok(None);
     };
     let Some(record) = run.lake.ledger.run(run_id).await? else {

@@ -21,10 +21,10 @@ use tarn_lake::{LocalFiles, blocking};
 use tarn_table::{Table, VersionRef};
 
 use super::order;
-use crate::Run;
 use crate::evolve::{evolved, prepend};
 use crate::quarantine::Quarantine;
 use crate::rules::{Tables, ordered};
+use crate::run::Run;
 
 /// A table of the source, read and checked.
 pub(crate) struct Staged {
@@ -224,7 +224,6 @@ async fn stage(
             table,
         });
     }
-    let uris = run.uris.clone();
     blocking(move || {
         let database = Database::open(copy.path())?;
         let unclaimed = {
@@ -233,7 +232,7 @@ async fn stage(
         };
         let mut staged: Vec<Staged> = Vec::new();
         for reading in readings {
-            staged.push(read(&database, reading, &mut rules, &uris)?);
+            staged.push(read(&database, reading, &mut rules)?);
         }
         // Rules over tables look at all of them as they will be.
         for table in &mut staged {
@@ -245,12 +244,7 @@ async fn stage(
 }
 
 /// Reads one table to its end and takes note of its rows for the tables that refer to them.
-fn read(
-    database: &Database,
-    reading: Reading,
-    rules: &mut Tables,
-    uris: &[String],
-) -> Result<Staged> {
+fn read(database: &Database, reading: Reading, rules: &mut Tables) -> Result<Staged> {
     let ToRead {
         contract,
         fields,
@@ -276,7 +270,7 @@ fn read(
     };
     let staged = ingest::run(&mut reader, &job)?;
     drop(reader);
-    rules.stage(&job, &staged, uris);
+    rules.stage(&job, &staged, &[]);
     if staged.outcome.received != source_rows {
         return Err(Error::new(
             ErrorKind::BadSource,

@@ -7,7 +7,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use tarn_core::contract::{Contracts, load_texts};
 use tarn_core::run::{ObjectState, RunKind, RunRecord, RunStatus, SkipReason};
-use tarn_ingest::{Options, ingest, ingest_as};
+use tarn_ingest::{Options, ingest, read_again};
 use tarn_lake::Lake;
 
 use crate::doubles::{Gate, gated};
@@ -487,8 +487,9 @@ async fn run(case: &Case) {
             let options = Options {
                 kind: RunKind::Replay,
                 confirm_deletions: true,
+                ..Options::default()
             };
-            record = ingest_as(&lake, &key, options).await.unwrap();
+            record = read_again(&lake, &key, options).await.unwrap().remove(0);
             assert!(record.deletions_confirmed);
             expected = model.apply(case, day, true);
         }

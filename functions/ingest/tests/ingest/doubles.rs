@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,6 +30,13 @@ pub enum Gate {
         seen: AtomicU64,
         reached: Notify,
     },
+    /// At this moment the process stands still until it is woken.
+    PauseAt {
+        moment: u64,
+        seen: AtomicU64,
+        reached: Notify,
+        woken: Notify,
+    },
     /// The first writes of that name are refused.
     Refuse {
         name: &'static str,
@@ -47,6 +54,22 @@ impl Gate {
         })
     }
 
+    pub fn pause_at(moment: u64) -> Arc<Self> {
+        Arc::new(Gate::PauseAt {
+            moment,
+            seen: AtomicU64::new(0),
+            reached: Notify::new(),
+            woken: Notify::new(),
+        })
+    }
+
+    /// Lets a process that stands still go on.
+    pub fn wake(&self) {
+        if let Gate::PauseAt { woken, .. } = self {
+            woken.notify_one();
+        }
+    }
+
     pub fn refuse(name: &'static str, times: u64, kind: ErrorKind) -> Arc<Self> {
         Arc::new(Gate::Refuse {
             name,
@@ -58,7 +81,9 @@ impl Gate {
     /// Returns when the process would have been killed.
     pub async fn reached(&self) {
         match self {
-            Gate::StopAt { reached, .. } => reached.notified().await,
+            Gate::StopAt { reached, .. } | Gate::PauseAt { reached, .. } => {
+                reached.notified().await;
+            }
             Gate::Refuse { .. } => std::future::pending().await,
         }
     }
@@ -73,6 +98,17 @@ impl Gate {
         {
             reached.notify_one();
             std::future::pending::<()>().await;
+        }
+        if let Gate::PauseAt {
+            moment,
+            seen,
+            reached,
+            woken,
+        } = self
+            && seen.fetch_add(1, Ordering::SeqCst) == *moment
+        {
+            reached.notify_one();
+            woken.notified().await;
         }
     }
 
@@ -120,6 +156,9 @@ impl Objects for Gated<dyn Objects> {
     }
     async fn head(&self, key: &str) -> Result<ObjectInfo> {
         self.0.head(key).await
+    }
+    async fn head_version(&self, key: &str, version: &str) -> Result<ObjectInfo> {
+        self.0.head_version(key, version).await
     }
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
         self.0.get(key, range).await
@@ -206,6 +245,10 @@ impl Ledger for Gated<dyn Ledger> {
             .write("put_state", self.0.put_state(name, value))
             .await
     }
+    async fn swap_state(&self, name: &str, expected: Option<&str>, value: &str) -> Result<()> {
+        let work = self.0.swap_state(name, expected, value);
+        self.1.write("swap_state", work).await
+    }
     async fn put_feedback(&self, feedback: &Feedback) -> Result<()> {
         let work = self.0.put_feedback(feedback);
         self.1.write("put_feedback", work).await
@@ -238,6 +281,9 @@ impl Objects for Copying {
     async fn head(&self, key: &str) -> Result<ObjectInfo> {
         self.0.head(key).await
     }
+    async fn head_version(&self, key: &str, version: &str) -> Result<ObjectInfo> {
+        self.0.head_version(key, version).await
+    }
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
         self.0.get(key, range).await
     }
@@ -267,5 +313,78 @@ impl Objects for Copying {
     }
     async fn presign(&self, key: &str, seconds: u64) -> Result<String> {
         self.0.presign(key, seconds).await
+    }
+}
+
+/// Objects that remember the order of all puts through it, as S3 does.
+pub struct Remembering {
+    objects: Arc<dyn Objects>,
+    puts: Mutex<Vec<ObjectInfo>>,
+}
+
+impl Remembering {
+    pub fn new(objects: Arc<dyn Objects>) -> Self {
+        Remembering {
+            objects,
+            puts: Mutex::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl Objects for Remembering {
+    fn uri(&self, key: &str) -> String {
+        self.objects.uri(key)
+    }
+    fn key_of(&self, uri: &str) -> Option<String> {
+        self.objects.key_of(uri)
+    }
+    async fn head(&self, key: &str) -> Result<ObjectInfo> {
+        self.objects.head(key).await
+    }
+    async fn head_version(&self, key: &str, version: &str) -> Result<ObjectInfo> {
+        let found = {
+            let puts = self.puts.lock().unwrap();
+            let mut newest = puts.iter().rev();
+            newest
+                .find(|put| put.key == key && put.version == version)
+                .cloned()
+        };
+        match found {
+            Some(put) => Ok(put),
+            None => self.objects.head_version(key, version).await,
+        }
+    }
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
+        self.objects.get(key, range).await
+    }
+    async fn put(&self, key: &str, body: Bytes, mode: PutMode) -> Result<ObjectInfo> {
+        let put = self.objects.put(key, body, mode).await?;
+        self.puts.lock().unwrap().push(put.clone());
+        Ok(put)
+    }
+    async fn put_file(
+        &self,
+        key: &str,
+        path: &Path,
+        mode: PutMode,
+        original: Original,
+    ) -> Result<ObjectInfo> {
+        self.objects.put_file(key, path, mode, original).await
+    }
+    async fn fetch(&self, key: &str) -> Result<LocalCopy> {
+        self.objects.fetch(key).await
+    }
+    async fn fetch_version(&self, info: &ObjectInfo) -> Result<LocalCopy> {
+        self.objects.fetch_version(info).await
+    }
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
+        self.objects.list(prefix).await
+    }
+    async fn delete(&self, key: &str) -> Result<()> {
+        self.objects.delete(key).await
+    }
+    async fn presign(&self, key: &str, seconds: u64) -> Result<String> {
+        self.objects.presign(key, seconds).await
     }
 }

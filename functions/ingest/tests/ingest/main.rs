@@ -9,3 +9,4 @@ mod databases;
 mod doubles;
 mod faults;
 mod lake;
+mod logs;

@@ -76,7 +76,7 @@ pub async fn run(
                 "no contract claims it; say which one it is for with --as source/dataset",
             )),
             Subject::File(path, key) => rehearse_file(&setting.lake, key, path).await,
-            Subject::Object(key) => rehearse(&setting.lake, key).await,
+            Subject::Object(key) => rehearse(&setting.lake, key, false).await,
         };
         match rehearsed {
             Ok(rehearsals) => {
@@ -142,20 +142,22 @@ pub async fn run(
 
 async fn subjects(setting: &Setting, args: &ContractTestArgs) -> Result<Vec<Subject>> {
     let mut subjects = Vec::new();
-    for path in &args.files {
-        for landing in plan(setting, path, args.to_folder.as_deref())? {
-            subjects.push(match landing.place {
-                Place::Here(key) => Subject::Object(key),
-                Place::Folder {
-                    source,
-                    dataset,
-                    name,
-                } => {
-                    let key = layout::raw_key(&source, &dataset, Utc::now(), &name);
-                    Subject::File(landing.path, key)
-                }
-            });
-        }
+    let plan = plan(setting, &args.files, args.to_folder.as_deref())?;
+    if let Some(refused) = plan.refused.into_iter().next() {
+        return Err(refused.error);
+    }
+    for landing in plan.landings {
+        subjects.push(match landing.place {
+            Place::Here(key) => Subject::Object(key),
+            Place::Folder {
+                source,
+                dataset,
+                name,
+            } => {
+                let key = layout::raw_key(&source, &dataset, Utc::now(), &name);
+                Subject::File(landing.path, key)
+            }
+        });
     }
     if let (Some(from), Some(to)) = (args.from, args.to) {
         for object in setting.lake.objects.list(layout::RAW).await? {

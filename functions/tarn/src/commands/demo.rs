@@ -67,8 +67,8 @@ pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Resul
     })?;
     let mut records = Vec::new();
     for part in ["shop", "web", "social"] {
-        let landings = plan(&setting, &folder.path().join(part), None)?;
-        records.extend(ingest::ingest_all(&setting, &local, &landings, &progress).await?);
+        let plan = plan(&setting, &[folder.path().join(part)], None)?;
+        records.extend(ingest::ingest_all(&setting, &local, &plan, false, &progress).await?);
     }
     records.extend(replay_events(&setting, &local, &folder.path().join(EVENTS), &progress).await?);
     let built = build_all(&setting.lake, &mut |mart| {

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use chrono::Utc;
 use tarn_core::run::{DatasetOutcome, RunRecord, RunStatus, SkipReason};
 use tarn_core::{Error, Result};
+use tarn_ingest::audit;
 use tarn_lake::new_run_id;
 use tarn_local::LocalLake;
 
 use crate::cli::{Global, IngestArgs};
 use crate::commands::upload::{follow, list, upload};
-use crate::land::{Landing, Place, RawZone, plan};
+use crate::land::{Plan, RawZone, Refused, plan};
 use crate::setting::{Setting, create};
 use crate::terminal::{Progress, Terminal, bytes, count, plural};
 
@@ -20,37 +21,52 @@ const UNCLAIMED: u8 = 3;
 /// Lands and ingests the files.
 pub async fn run(global: &Global, args: &IngestArgs, terminal: &Terminal) -> Result<ExitCode> {
     let setting = create(global).await?;
-    let mut landings = Vec::new();
-    for path in &args.paths {
-        landings.extend(plan(&setting, path, args.to.as_deref())?);
-    }
+    let plan = plan(&setting, &args.paths, args.to.as_deref())?;
     let progress = terminal.progress();
     let records = match setting.folder() {
-        Some(local) => ingest_all(&setting, local, &landings, &progress).await?,
-        None if args.no_wait => {
-            let keys = upload(&setting, &landings, &progress).await?;
-            drop(progress);
-            return list(&keys, terminal);
-        }
+        Some(local) => ingest_all(&setting, local, &plan, args.as_new, &progress).await?,
         None => {
-            let uploaded = upload(&setting, &landings, &progress).await?;
-            follow(&setting, &uploaded, &progress).await?
+            let uploaded = upload(&setting, &plan, args.as_new, &progress).await?;
+            if args.no_wait {
+                drop(progress);
+                return list(&uploaded, terminal);
+            }
+            follow(&setting, uploaded, &progress).await?
         }
     };
     drop(progress);
-    report(&records, terminal)?;
-    Ok(exit_code(&records))
+    end(&setting, &records, terminal).await
 }
 
-/// Lands and ingests files in order.
+/// Prints what became of the objects, and compares it with the tables.
+pub async fn end(
+    setting: &Setting,
+    records: &[RunRecord],
+    terminal: &Terminal,
+) -> Result<ExitCode> {
+    report(records, terminal)?;
+    let differences = audit(&setting.lake, records).await?;
+    for difference in &differences {
+        terminal.fail(&difference.to_string());
+    }
+    if differences.is_empty() {
+        return Ok(exit_code(records));
+    }
+    terminal.note("  This is a fault in Tarn. Nothing is lost in the raw zone; please report it.");
+    Ok(ExitCode::FAILURE)
+}
+
+/// Lands and ingests files in order. What is refused has a run of its own, which failed.
 pub async fn ingest_all(
     setting: &Setting,
     local: &LocalLake,
-    landings: &[Landing],
+    plan: &Plan,
+    as_new: bool,
     progress: &Progress,
 ) -> Result<Vec<RunRecord>> {
-    let mut raw = RawZone::new(setting);
+    let mut raw = RawZone::new(setting, as_new);
     let mut records = Vec::new();
+    let landings = &plan.landings;
     for (number, landing) in landings.iter().enumerate() {
         let name = landing
             .path
@@ -60,13 +76,10 @@ pub async fn ingest_all(
         progress.step(format!("{}/{} {name}: landing", number + 1, landings.len()));
         let key = match raw.land(landing).await {
             Ok(landed) => landed.info.key,
-            Err(error) if error.is_retryable() => {
-                let record = not_landed(landing, &error);
-                setting.lake.ledger.put_run(&record).await?;
-                records.push(record);
+            Err(error) => {
+                records.push(not_landed(&landing.place.shown(), &error));
                 continue;
             }
-            Err(error) => return Err(error),
         };
         progress.step(format!(
             "{}/{} {name}: ingesting",
@@ -76,27 +89,30 @@ pub async fn ingest_all(
         let _lock = local.ingest_lock(&key).await?;
         records.push(tarn_ingest::ingest(&setting.lake, &key).await?);
     }
+    records.extend(plan.refused.iter().map(refused));
+    for record in records.iter().filter(|record| record.version.is_empty()) {
+        if record.status == RunStatus::Failed {
+            setting.lake.ledger.put_run(record).await?;
+        }
+    }
     Ok(records)
 }
 
+/// The run of a path that is no file, or cannot be read.
+pub fn refused(refused: &Refused) -> RunRecord {
+    not_landed(&refused.path.to_string_lossy(), &refused.error)
+}
+
 /// The run of a file that could not even be copied: it stays where it is.
-fn not_landed(landing: &Landing, error: &Error) -> RunRecord {
-    let key = match &landing.place {
-        Place::Here(key) => key.clone(),
-        Place::Folder {
-            source,
-            dataset,
-            name,
-        } => format!("{source}/{dataset}/{name}"),
-    };
+pub fn not_landed(key: &str, error: &Error) -> RunRecord {
     let now = Utc::now();
     RunRecord {
         status: RunStatus::Failed,
         reason: Some(error.to_string()),
         error_kind: Some(error.kind().as_str().to_owned()),
-        retryable: true,
+        retryable: error.is_retryable(),
         ended_at: Some(now),
-        ..RunRecord::begin(new_run_id(), &key, now)
+        ..RunRecord::begin(new_run_id(), key, now)
     }
 }
 
@@ -112,6 +128,12 @@ pub fn exit_code(records: &[RunRecord]) -> ExitCode {
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// Whether all lines of an object were taken before.
+fn brought_nothing(record: &RunRecord) -> bool {
+    let outcomes = &record.datasets;
+    !outcomes.is_empty() && outcomes.iter().all(DatasetOutcome::is_taken_before)
 }
 
 fn is_unclaimed(record: &RunRecord) -> bool {
@@ -131,6 +153,7 @@ fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
     let mut rows = Vec::new();
     for record in records {
         let status = match record.status {
+            RunStatus::Succeeded if brought_nothing(record) => "taken before",
             RunStatus::Succeeded => "ingested",
             RunStatus::Failed => "failed",
             RunStatus::Skipped => match record.skipped {
@@ -181,7 +204,10 @@ fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
         match (&record.reason, record.status) {
             (Some(reason), RunStatus::Failed) => {
                 terminal.fail(&format!("{}: {reason}", record.key));
-                terminal.note("  The object is kept; ingest it again when the cause is mended.");
+                terminal.note(match record.version.is_empty() {
+                    true => "  It was not put into the raw zone; the file is as it was.",
+                    false => "  The object is kept; ingest it again when the cause is mended.",
+                });
             }
             (Some(reason), RunStatus::Skipped)
                 if is_unclaimed(record) || record.skipped == Some(SkipReason::NewerSnapshot) =>
@@ -192,6 +218,22 @@ fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
                 terminal.note(&format!("{}: {reason}", record.key));
             }
             _ => {}
+        }
+        for warning in &record.warnings {
+            terminal.note(&format!("warning: {}: {warning}", record.key));
+        }
+        for before in record
+            .datasets
+            .iter()
+            .filter_map(|outcome| outcome.taken_before.as_ref())
+        {
+            terminal.note(&format!(
+                "{}: {} taken before, from {} by run {}",
+                record.key,
+                plural(before.lines, "line"),
+                before.key,
+                before.run_id
+            ));
         }
         for (table, rows) in &record.unclaimed_tables {
             terminal.note(&format!(

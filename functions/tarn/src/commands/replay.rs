@@ -10,10 +10,10 @@ use tarn_core::contract::Format;
 use tarn_core::ports::ObjectInfo;
 use tarn_core::run::{ObjectState, RunKind, RunRecord};
 use tarn_core::{Error, ErrorKind, Result, layout, quarantine};
-use tarn_ingest::{Options, Rehearsal, ingest_as, is_unfinished, moved, rehearse};
+use tarn_ingest::{Options, Rehearsal, is_unfinished, moved, read_again, rehearse};
 
 use crate::cli::{BackfillArgs, Global, ReplayArgs};
-use crate::commands::ingest::{exit_code, report};
+use crate::commands::ingest::end;
 use crate::setting::{Setting, open};
 use crate::terminal::{Terminal, count, plural};
 
@@ -27,9 +27,10 @@ pub async fn replay(global: &Global, args: &ReplayArgs, terminal: &Terminal) -> 
     let options = Options {
         kind: RunKind::Replay,
         confirm_deletions: args.confirm_deletions,
+        replace: args.replace,
     };
     if !args.keys.is_empty() {
-        let keys = named(&setting, &args.keys).await?;
+        let keys = named(&setting, args).await?;
         return again(&setting, &keys, options, args.dry_run, terminal).await;
     }
     let wanted = Wanted::new(&setting, args)?;
@@ -49,13 +50,25 @@ pub async fn replay(global: &Global, args: &ReplayArgs, terminal: &Terminal) -> 
 }
 
 /// The objects with these names, which may leave out `raw/`, in the order in which they were put.
-async fn named(setting: &Setting, names: &[String]) -> Result<Vec<String>> {
+async fn named(setting: &Setting, args: &ReplayArgs) -> Result<Vec<String>> {
     let mut keys = BTreeSet::new();
-    for name in names {
+    for name in &args.keys {
         let key = match name.strip_prefix(layout::RAW) {
             Some(_) => name.clone(),
             None => format!("{}{name}", layout::RAW),
         };
+        let contracts = setting.lake.contracts.claiming(&key);
+        if contracts.is_empty() {
+            return Err(bad(format!(
+                "no contract claims {key}; name the whole key, as tarn runs shows it, for example \
+                 raw/web/access_logs/ingest_date=2026-01-31/access.log"
+            )));
+        }
+        if args.replace && !contracts.iter().all(|contract| contract.is_log()) {
+            return Err(bad(format!(
+                "--replace is for logs; of {key} the newest version has taken the place of the others already"
+            )));
+        }
         setting.lake.objects.head(&key).await.map_err(|error| {
             if error.kind() != ErrorKind::NotFound {
                 return error;
@@ -275,7 +288,7 @@ async fn again(
     terminal: &Terminal,
 ) -> Result<ExitCode> {
     if dry_run {
-        return rehearsed(setting, keys, terminal).await;
+        return rehearsed(setting, keys, options.replace, terminal).await;
     }
     let progress = terminal.progress();
     let mut records: Vec<RunRecord> = Vec::new();
@@ -285,24 +298,29 @@ async fn again(
             Some(local) => Some(local.ingest_lock(key).await?),
             None => None,
         };
-        records.push(ingest_as(&setting.lake, key, options).await?);
+        records.extend(read_again(&setting.lake, key, options).await?);
     }
     drop(progress);
-    report(&records, terminal)?;
+    let code = end(setting, &records, terminal).await?;
     if !terminal.is_json() {
         terminal.note("Bring the KPI tables up to date with: tarn marts");
     }
-    Ok(exit_code(&records))
+    Ok(code)
 }
 
 /// Says what a replay would do.
-async fn rehearsed(setting: &Setting, keys: &[String], terminal: &Terminal) -> Result<ExitCode> {
+async fn rehearsed(
+    setting: &Setting,
+    keys: &[String],
+    replace: bool,
+    terminal: &Terminal,
+) -> Result<ExitCode> {
     let progress = terminal.progress();
     let mut datasets: BTreeMap<String, Vec<Rehearsal>> = BTreeMap::new();
     let mut notes = Vec::new();
     for (number, key) in keys.iter().enumerate() {
         progress.step(format!("{}/{} {key}", number + 1, keys.len()));
-        for rehearsal in rehearse(&setting.lake, key).await? {
+        for rehearsal in rehearse(&setting.lake, key, replace).await? {
             if let Some(reason) = &rehearsal.superseded {
                 notes.push(format!("{key}: {reason}; it stays as it is"));
                 continue;

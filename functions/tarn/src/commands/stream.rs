@@ -61,11 +61,11 @@ pub async fn run(global: &Global, args: &StreamArgs, terminal: &Terminal) -> Res
         }
     };
     drop(progress);
-    ingest::report(&records, terminal)?;
+    let code = ingest::end(&setting, &records, terminal).await?;
     if !terminal.is_json() {
         terminal.note(&format!("{} sent", plural(sent, "event")));
     }
-    Ok(ingest::exit_code(&records))
+    Ok(code)
 }
 
 fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {

@@ -9,7 +9,8 @@ use tarn_core::ports::{ObjectInfo, Original, PutMode};
 use tarn_core::run::{ObjectRecord, ObjectState, RunRecord, RunStatus};
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::land::{Landed, Landing, RawZone};
+use crate::commands::ingest::{exit_code, not_landed, refused};
+use crate::land::{Landed, Plan, RawZone};
 use crate::setting::Setting;
 use crate::terminal::{Progress, Terminal, bytes};
 
@@ -19,15 +20,28 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// A function has 15 minutes at most, and a message a few deliveries.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
 
+/// What became of the files of a command before the functions hear of them.
+pub struct Uploaded {
+    /// Objects that are in the raw zone.
+    pub landed: Vec<Landed>,
+    /// Runs of files that are not.
+    pub failed: Vec<RunRecord>,
+}
+
 /// Uploads the files to the raw zone, in order. One that is there already is put again only if its run
-/// has failed or no contract claimed it.
+/// has failed or no contract claimed it. One that cannot be uploaded stops no other.
 pub async fn upload(
     setting: &Setting,
-    landings: &[Landing],
+    plan: &Plan,
+    as_new: bool,
     progress: &Progress,
-) -> Result<Vec<Landed>> {
-    let mut raw = RawZone::new(setting);
-    let mut landed = Vec::new();
+) -> Result<Uploaded> {
+    let mut raw = RawZone::new(setting, as_new);
+    let mut uploaded = Uploaded {
+        landed: Vec::new(),
+        failed: plan.refused.iter().map(refused).collect(),
+    };
+    let landings = &plan.landings;
     for (number, landing) in landings.iter().enumerate() {
         let name = landing.path.file_name().unwrap_or_default();
         progress.step(format!(
@@ -36,7 +50,14 @@ pub async fn upload(
             landings.len(),
             name.to_string_lossy()
         ));
-        let mut object = raw.land(landing).await?;
+        let mut object = match raw.land(landing).await {
+            Ok(object) => object,
+            Err(error) => {
+                let record = not_landed(&landing.place.shown(), &error);
+                uploaded.failed.push(record);
+                continue;
+            }
+        };
         if !object.put && failed_before(setting, &object.info).await? {
             // A new version of it tells the function, which hears of puts alone.
             object.info = setting
@@ -51,9 +72,9 @@ pub async fn upload(
                 .await?;
             object.put = true;
         }
-        landed.push(object);
+        uploaded.landed.push(object);
     }
-    Ok(landed)
+    Ok(uploaded)
 }
 
 /// Whether nothing came of the object so far.
@@ -64,17 +85,24 @@ async fn failed_before(setting: &Setting, info: &ObjectInfo) -> Result<bool> {
 }
 
 /// Lists what was uploaded.
-pub fn list(landed: &[Landed], terminal: &Terminal) -> Result<ExitCode> {
+pub fn list(uploaded: &Uploaded, terminal: &Terminal) -> Result<ExitCode> {
+    let code = exit_code(&uploaded.failed);
     if terminal.is_json() {
-        for object in landed {
+        for object in &uploaded.landed {
             let info = &object.info;
             terminal.json(&json!({
                 "key": info.key, "version": info.version, "bytes": info.size, "uploaded": object.put,
             }))?;
         }
-        return Ok(ExitCode::SUCCESS);
+        for failed in &uploaded.failed {
+            terminal.json(&json!({
+                "key": failed.key, "uploaded": false, "reason": failed.reason,
+            }))?;
+        }
+        return Ok(code);
     }
-    let rows = landed
+    let rows = uploaded
+        .landed
         .iter()
         .map(|object| {
             let info = &object.info;
@@ -88,20 +116,25 @@ pub fn list(landed: &[Landed], terminal: &Terminal) -> Result<ExitCode> {
         })
         .collect();
     terminal.table(&["object", "status", "size"], &["size"], rows)?;
+    for failed in &uploaded.failed {
+        let reason = failed.reason.as_deref().unwrap_or_default();
+        terminal.fail(&format!("{}: {reason}", failed.key));
+    }
     terminal.note("The functions ingest it now; see how far they are with: tarn runs");
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
-/// Waits until each object's run has ended. A run that failed for a cause that may pass is tried again
+/// Waits until each object's run has ended, and gives back all runs. A run that failed for a cause that may pass is tried again
 /// by the queue, and so it is waited for.
 ///
 /// # Errors
 /// `Storage` where an object is not done in time.
 pub async fn follow(
     setting: &Setting,
-    landed: &[Landed],
+    uploaded: Uploaded,
     progress: &Progress,
 ) -> Result<Vec<RunRecord>> {
+    let Uploaded { landed, failed } = uploaded;
     let started = Instant::now();
     let mut done: BTreeMap<usize, RunRecord> = BTreeMap::new();
     loop {
@@ -113,11 +146,11 @@ pub async fn follow(
             }
         }
         if done.len() == landed.len() {
-            return Ok(done.into_values().collect());
+            return Ok(done.into_values().chain(failed).collect());
         }
         progress.step(format!("{}/{} ingested", done.len(), landed.len()));
         if started.elapsed() > PATIENCE {
-            return Err(late(landed, &done));
+            return Err(late(&landed, &done));
         }
         tokio::time::sleep(INTERVAL).await;
     }

@@ -181,6 +181,7 @@ mod tests {
                 program_version: None,
                 skipped: None,
                 deletions_confirmed: false,
+                warnings: Vec::new(),
             },
             put_at: Some(put),
         }

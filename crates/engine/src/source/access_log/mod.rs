@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use memchr::memrchr;
 use tarn_core::Result;
+use tarn_core::content::Measure;
 use tarn_core::contract::{Column, Contract};
 
 pub use bots::BOT_LIST;
@@ -176,6 +177,10 @@ impl AccessLogReader {
 }
 
 impl Reader for AccessLogReader {
+    fn measured(&mut self) -> Option<Measure> {
+        self.chunks.measured()
+    }
+
     fn next_batch(&mut self) -> Result<Option<Batch>> {
         let mut filling = Filling::new(&self.contract, self.expected_rows);
         loop {

@@ -1,0 +1,151 @@
+//! Whether the tables hold what runs say that they accepted. It reads manifests alone, unless another engine
+//! has put rows of several objects into one file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use tarn_core::Result;
+use tarn_core::contract::{Contract, Format};
+use tarn_core::run::{RunRecord, RunStatus};
+use tarn_engine::replace;
+use tarn_lake::{Lake, blocking, version_parts};
+use tarn_table::{FileFilter, VersionRef};
+
+use crate::commit::Bounds;
+
+/// Rows of an object that are not in a table as its run says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The dataset.
+    pub dataset: String,
+    /// The object.
+    pub key: String,
+    /// Rows that its run accepted.
+    pub accepted: u64,
+    /// Its rows in the table.
+    pub in_table: u64,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: its run accepted {} rows, and the table of {} holds {} of it",
+            self.key, self.accepted, self.dataset, self.in_table
+        )
+    }
+}
+
+/// What a run accepted of an object.
+struct Expected {
+    run_id: String,
+    rows: u64,
+}
+
+/// An object, and for a log its version.
+type Source = (String, Option<String>);
+
+/// Compares what the runs of one command accepted with the tables as they are. Databases are compared by
+/// their own runs. An object that others have ingested since is left out.
+///
+/// # Errors
+/// Where the tables cannot be read.
+pub async fn audit(lake: &Lake, records: &[RunRecord]) -> Result<Vec<Difference>> {
+    let mut datasets: BTreeMap<&str, BTreeMap<Source, Expected>> = BTreeMap::new();
+    for record in records {
+        if record.status != RunStatus::Succeeded {
+            continue;
+        }
+        for outcome in &record.datasets {
+            let Some(contract) = lake.contracts.get(&outcome.dataset) else {
+                continue;
+            };
+            if contract.format == Format::Sqlite {
+                continue;
+            }
+            let sources = datasets.entry(&contract.dataset).or_default();
+            if let Some(line) = &outcome.completed {
+                let version = version_parts(&line.version).0.to_owned();
+                if let Some(expected) = sources.get_mut(&(line.key.clone(), Some(version))) {
+                    expected.rows = expected.rows.saturating_sub(line.accepted);
+                }
+            }
+            let version = contract.is_log().then(|| record.version.clone());
+            let expected = Expected {
+                run_id: record.run_id.clone(),
+                rows: outcome.accepted,
+            };
+            // What was read again later in the command is counted as it was then.
+            sources.insert((record.key.clone(), version), expected);
+        }
+    }
+    let mut differences = Vec::new();
+    for (dataset, sources) in datasets {
+        let Some(contract) = lake.contracts.get(dataset) else {
+            continue;
+        };
+        let found = rows(lake, contract, sources.keys()).await?;
+        for (source, expected) in &sources {
+            let in_table = found.get(source).copied().unwrap_or_default();
+            if in_table == expected.rows {
+                continue;
+            }
+            let record = lake.ledger.object(&source.0).await?;
+            if record.is_some_and(|record| record.run_id != expected.run_id) {
+                continue;
+            }
+            differences.push(Difference {
+                dataset: dataset.to_owned(),
+                key: source.0.clone(),
+                accepted: expected.rows,
+                in_table,
+            });
+        }
+    }
+    Ok(differences)
+}
+
+/// Rows of these objects in the table of a contract.
+async fn rows<'s>(
+    lake: &Lake,
+    contract: &Contract,
+    sources: impl Iterator<Item = &'s Source>,
+) -> Result<BTreeMap<Source, u64>> {
+    let mut rows: BTreeMap<Source, u64> = BTreeMap::new();
+    let Some(table) = lake.tables.load(&contract.table()).await? else {
+        return Ok(rows);
+    };
+    let mut keys: BTreeMap<String, &str> = BTreeMap::new();
+    for (key, _) in sources {
+        let uris = lake.objects.uris(key).into_iter();
+        keys.extend(uris.map(|uri| (uri, key.as_str())));
+    }
+    let uris: BTreeSet<String> = keys.keys().cloned().collect();
+    let filter = FileFilter::SourceUris(uris);
+    let fields = table.fields();
+    let mut count = |uri: &str, version: &str, number: u64| {
+        let Some(key) = keys.get(uri) else {
+            return;
+        };
+        let version = contract
+            .is_log()
+            .then(|| version_parts(version).0.to_owned());
+        *rows.entry(((*key).to_owned(), version)).or_default() += number;
+    };
+    for file in table.files(&VersionRef::Current, Some(&filter)).await? {
+        let bounds = Bounds::of(&fields, &file);
+        match (file.only_source(), bounds.only_version()) {
+            (Some(uri), Some(version)) => count(uri, version, file.rows),
+            (Some(uri), None) if !contract.is_log() => count(uri, "", file.rows),
+            _ => {
+                let copy = lake.fetch_file(&file).await?;
+                let fields = fields.clone();
+                let found = blocking(move || replace::rows_in(&fields, copy.path())).await?;
+                for (uri, version, number) in found {
+                    count(&uri, &version, number);
+                }
+            }
+        }
+    }
+    Ok(rows)
+}

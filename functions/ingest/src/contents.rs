@@ -1,0 +1,445 @@
+//! The contents that were taken, as the ledger keeps them: an entry for each beginning, named
+//! `content/<dataset>/<digest>`, and `content/<dataset>` with what is known of contents that are too short
+//! to have one.
+
+use chrono::{TimeDelta, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tarn_core::content::{Beginning, Digest, Entry, Measure, Stage, Taken};
+use tarn_core::contract::Contract;
+use tarn_core::layout::RAW;
+use tarn_core::ports::{LocalCopy, ObjectInfo};
+use tarn_core::run::{ObjectRecord, ObjectState};
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_engine::source::bytes::Input;
+use tarn_engine::source::content::{self, Head};
+use tarn_lake::{Lake, blocking, source_version, version_parts};
+
+use crate::{ATTEMPTS, back_off, holder};
+
+/// So long nobody else takes lines that a run is about to commit, unless the run is known to have stopped.
+const CLAIM: TimeDelta = TimeDelta::minutes(5);
+
+/// Objects of a lake from before contents were recognised that are looked at, the newest first.
+const OLDER_OBJECTS: usize = 1_000;
+
+/// The bytes of such an object that its beginning is looked for in.
+const OLDER_BYTES: u64 = 64 << 10;
+
+/// Such objects that are looked at together.
+const CONCURRENT: usize = 16;
+
+/// Contents without a whole line that are remembered.
+const MOST_PARTS: usize = 200;
+
+/// What is known of a dataset's contents besides its entries.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Register {
+    /// Contents without a whole line, by length and digest, oldest first: they may go on.
+    parts: Vec<(u64, Digest)>,
+}
+
+/// A value of the ledger, as it was read.
+struct Value<T> {
+    name: String,
+    /// None where there is none.
+    text: Option<String>,
+    value: T,
+}
+
+impl<T: Default + Serialize + DeserializeOwned> Value<T> {
+    async fn read(lake: &Lake, name: String) -> Result<Self> {
+        let text = lake.ledger.state(&name).await?;
+        let value = match &text {
+            Some(text) => serde_json::from_str(text).map_err(|error| {
+                let message = format!("the ledger's value {name} is damaged");
+                Error::new(ErrorKind::Storage, message).with_source(error)
+            })?,
+            None => T::default(),
+        };
+        Ok(Value { name, text, value })
+    }
+
+    /// Writes the value in the place of the one that was read.
+    async fn write(&mut self, lake: &Lake, value: T) -> Result<()> {
+        let text = serde_json::to_string(&value).map_err(|error| {
+            Error::internal("a value of the ledger cannot be written as JSON").with_source(error)
+        })?;
+        if self.text.as_deref() != Some(&text) {
+            let before = self.text.as_deref();
+            lake.ledger.swap_state(&self.name, before, &text).await?;
+        }
+        (self.text, self.value) = (Some(text), value);
+        Ok(())
+    }
+}
+
+/// Changes a value, whatever others do to it meanwhile; None leaves it.
+async fn change<T: Default + Serialize + DeserializeOwned>(
+    lake: &Lake,
+    name: &str,
+    work: impl Fn(&T) -> Option<T>,
+) -> Result<()> {
+    for attempt in 0..ATTEMPTS {
+        let mut value = Value::<T>::read(lake, name.to_owned()).await?;
+        let Some(next) = work(&value.value) else {
+            return Ok(());
+        };
+        match value.write(lake, next).await {
+            Err(error) if error.kind() == ErrorKind::Conflict => back_off(attempt).await,
+            other => return other,
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("the ledger's value {name} is written by others all the time; try again"),
+    ))
+}
+
+fn register_name(dataset: &str) -> String {
+    format!("content/{dataset}")
+}
+
+fn entry_name(dataset: &str, beginning: Beginning) -> Option<String> {
+    match beginning {
+        Beginning::Empty => None,
+        Beginning::Whole(digest) => Some(format!("content/{dataset}/{digest}")),
+        Beginning::Part(digest) => Some(format!("content/{dataset}/part-{digest}")),
+    }
+}
+
+/// What was taken that begins like one content.
+pub(crate) struct Contents<'a> {
+    lake: &'a Lake,
+    dataset: String,
+    beginning: Beginning,
+    entry: Value<Entry>,
+    /// Contents without a whole line that this one goes on from: of entries of their own.
+    parts: Vec<Taken>,
+}
+
+impl<'a> Contents<'a> {
+    /// What was taken that begins like an object; None where that is empty. In a lake from before contents
+    /// were recognised, the beginnings of what is there are looked at once, and written down where the
+    /// caller may `write`.
+    pub async fn open(
+        lake: &'a Lake,
+        contract: &Contract,
+        head: &Head,
+        write: bool,
+    ) -> Result<Option<Self>> {
+        let dataset = contract.dataset.clone();
+        let Some(name) = entry_name(&dataset, head.beginning) else {
+            return Ok(None);
+        };
+        let (register, older) = register(lake, contract, write).await?;
+        let mut entry = Value::<Entry>::read(lake, name).await?;
+        let same = older
+            .into_iter()
+            .filter(|(beginning, _, _)| *beginning == head.beginning);
+        entry.value.contents.extend(same.map(|(_, _, taken)| taken));
+        let mut contents = Contents {
+            entry,
+            lake,
+            dataset,
+            beginning: head.beginning,
+            parts: Vec::new(),
+        };
+        for (length, digest) in register.parts {
+            let begins = head.text.get(..length as usize).map(content::digest_of);
+            let part = entry_name(&contents.dataset, Beginning::Part(digest));
+            if begins == Some(digest)
+                && let Some(name) = part.filter(|name| *name != contents.entry.name)
+            {
+                let entry = Value::<Entry>::read(lake, name).await?;
+                contents.parts.extend(entry.value.contents);
+            }
+        }
+        Ok(Some(contents))
+    }
+
+    /// Looks again at what was taken.
+    pub async fn reload(&mut self) -> Result<()> {
+        self.entry = Value::read(self.lake, self.entry.name.clone()).await?;
+        Ok(())
+    }
+
+    /// All of it.
+    pub fn all(&self) -> impl Iterator<Item = &Taken> {
+        self.entry.value.contents.iter().chain(&self.parts)
+    }
+
+    /// What is known of a version of an object.
+    pub fn of(&self, key: &str, version: &str) -> Option<&Taken> {
+        self.all().find(|taken| taken.is(key, version))
+    }
+
+    /// Forgets, until the next look, one that turned out to be of no use.
+    pub fn leave_out(&mut self, taken: &Taken) {
+        let is = |other: &Taken| other.is(&taken.key, &taken.version);
+        self.entry.value.contents.retain(|other| !is(other));
+        self.parts.retain(|other| !is(other));
+    }
+
+    /// Takes note of what was found out about one.
+    pub fn learn(&mut self, taken: Taken) {
+        let all = self.entry.value.contents.iter_mut().chain(&mut self.parts);
+        for known in all.filter(|known| known.is(&taken.key, &taken.version)) {
+            *known = taken.clone();
+        }
+    }
+
+    /// Says that a run is about to commit a content, or to commit it `again`. What was left out or learned is
+    /// written down too.
+    ///
+    /// # Errors
+    /// `Conflict` where somebody else has changed the entry since it was read.
+    pub async fn claim(&mut self, taken: &Taken, again: bool) -> Result<()> {
+        if let (Beginning::Part(digest), Some(measure)) = (self.beginning, &taken.measure) {
+            let part = (measure.bytes, digest);
+            change(
+                self.lake,
+                &register_name(&self.dataset),
+                |register: &Register| {
+                    let mut next = register.clone();
+                    next.parts.retain(|known| *known != part);
+                    next.parts.push(part);
+                    while next.parts.len() > MOST_PARTS {
+                        next.parts.remove(0);
+                    }
+                    (!register.parts.contains(&part)).then_some(next)
+                },
+            )
+            .await?;
+        }
+        let claimed = Taken {
+            stage: Stage::Claimed {
+                until: Utc::now() + CLAIM,
+                by: holder::this_process(),
+                again,
+            },
+            ..taken.clone()
+        };
+        let mut entry = self.entry.value.clone();
+        entry.put(claimed, |_| false);
+        self.entry.write(self.lake, entry).await
+    }
+
+    /// Says that a content is in tables. It takes the place of those that `within` names.
+    pub async fn taken(&self, taken: &Taken, within: impl Fn(&Taken) -> bool) -> Result<()> {
+        change(self.lake, &self.entry.name, |entry: &Entry| {
+            let mut next = entry.clone();
+            let taken = Taken {
+                stage: Stage::Taken,
+                ..taken.clone()
+            };
+            next.put(taken, &within);
+            Some(next)
+        })
+        .await
+    }
+
+    /// Says that a content whose commit was found is in tables.
+    pub async fn settle(&self, key: &str, version: &str) -> Result<()> {
+        change(self.lake, &self.entry.name, |entry: &Entry| {
+            let mut next = entry.clone();
+            let known = next
+                .contents
+                .iter_mut()
+                .find(|known| known.is(key, version))?;
+            known.stage = Stage::Taken;
+            Some(next)
+        })
+        .await
+    }
+
+    /// Remembers an object of which only the beginning is known.
+    pub async fn note(&self, taken: &Taken) -> Result<()> {
+        note(self.lake, &self.entry.name, taken).await
+    }
+}
+
+/// Says of the other versions of an object that their rows are about to be taken out: from then on the table
+/// tells whether their lines are taken. With `away` they are out, and forgotten.
+pub(crate) async fn give_up(
+    lake: &Lake,
+    contract: &Contract,
+    beginning: Beginning,
+    (key, version): (&str, &str),
+    away: bool,
+) -> Result<()> {
+    let Some(name) = entry_name(&contract.dataset, beginning) else {
+        return Ok(());
+    };
+    change(lake, &name, |entry: &Entry| {
+        let mut next = entry.clone();
+        let is_other = |taken: &Taken| taken.key == key && taken.version != version;
+        if away {
+            next.contents.retain(|taken| !is_other(taken));
+        }
+        for taken in next.contents.iter_mut().filter(|taken| is_other(taken)) {
+            taken.stage = Stage::Claimed {
+                until: Utc::now(),
+                by: None,
+                again: false,
+            };
+            // No run will commit it.
+            taken.run_id.clear();
+        }
+        (next != *entry).then_some(next)
+    })
+    .await
+}
+
+async fn note(lake: &Lake, name: &str, taken: &Taken) -> Result<()> {
+    change(lake, name, |entry: &Entry| {
+        let known = |other: &Taken| other.is(&taken.key, &taken.version);
+        if entry.contents.iter().any(known) {
+            return None;
+        }
+        let mut next = entry.clone();
+        next.put(taken.clone(), |_| false);
+        Some(next)
+    })
+    .await
+}
+
+/// An object from before contents were recognised: its beginning, and the bytes of that.
+type Older = (Beginning, u64, Taken);
+
+/// The dataset's register. A lake that has none was made before contents were recognised, or nothing of the
+/// dataset was ingested yet: the beginnings of what is there are looked at, and written down, or handed
+/// out where nothing is to be written.
+async fn register(lake: &Lake, contract: &Contract, write: bool) -> Result<(Register, Vec<Older>)> {
+    let name = register_name(&contract.dataset);
+    let mut register = Value::<Register>::read(lake, name.clone()).await?;
+    if register.text.is_some() {
+        return Ok((register.value, Vec::new()));
+    }
+    let older = older(lake, contract).await?;
+    let parts = older
+        .iter()
+        .filter_map(|(beginning, length, _)| match beginning {
+            Beginning::Part(digest) => Some((*length, *digest)),
+            _ => None,
+        });
+    let mut parts: Vec<(u64, Digest)> = parts.collect();
+    let parts = parts.split_off(parts.len().saturating_sub(MOST_PARTS));
+    let all = Register { parts };
+    if !write {
+        return Ok((all, older));
+    }
+    for (beginning, _, taken) in older {
+        if let Some(name) = entry_name(&contract.dataset, beginning) {
+            note(lake, &name, &taken).await?;
+        }
+    }
+    match register.write(lake, all).await {
+        // Somebody else did the same.
+        Err(error) if error.kind() == ErrorKind::Conflict => {
+            register = Value::read(lake, name).await?;
+        }
+        written => written?,
+    }
+    Ok((register.value, Vec::new()))
+}
+
+/// The beginnings of the dataset's objects that were ingested, oldest first: those of the newest
+/// [`OLDER_OBJECTS`].
+async fn older(lake: &Lake, contract: &Contract) -> Result<Vec<Older>> {
+    let prefix = match contract.key_pattern.folder() {
+        Some((source, dataset)) => format!("{RAW}{source}/{dataset}/"),
+        None => RAW.to_owned(),
+    };
+    let mut records = lake.ledger.objects(&prefix).await?;
+    records.retain(|record| {
+        record.state == ObjectState::Committed && contract.key_pattern.matches(&record.key)
+    });
+    records.sort_by(|a, b| (a.updated_at, &a.key).cmp(&(b.updated_at, &b.key)));
+    let left = records.len().saturating_sub(OLDER_OBJECTS);
+    if left > 0 {
+        tracing::warn!(
+            dataset = contract.dataset,
+            objects = left,
+            "what was ingested long ago is not recognised when it comes again"
+        );
+    }
+    // Collected first: a stream over a lazy iterator of borrowed items is not `Send`.
+    let looks: Vec<_> = records
+        .split_off(left)
+        .into_iter()
+        .map(|record| beginning_of(lake, record))
+        .collect();
+    let found: Vec<Option<_>> = stream::iter(looks)
+        .buffered(CONCURRENT)
+        .try_collect()
+        .await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn beginning_of(lake: &Lake, record: ObjectRecord) -> Result<Option<Older>> {
+    let read = async {
+        let info = lake.objects.head(&record.key).await?;
+        let range = 0..OLDER_BYTES.min(info.size);
+        let bytes = lake.objects.get(&record.key, Some(range)).await?;
+        Ok::<_, Error>((info, bytes))
+    };
+    let (info, bytes) = match read.await {
+        Ok(read) => read,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if info.version != record.version {
+        return Ok(None);
+    }
+    let head = Input::new(Box::new(std::io::Cursor::new(bytes))).and_then(content::head_of);
+    let head = match head {
+        Ok(head) if !head.is_archive => head,
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::BadSource => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let taken = Taken {
+        version: source_version(&ObjectInfo {
+            sequencer: record.sequencer,
+            ..info
+        }),
+        key: record.key,
+        run_id: record.run_id,
+        stage: Stage::Taken,
+        measure: None,
+    };
+    Ok(Some((head.beginning, head.text.len() as u64, taken)))
+}
+
+/// The raw object of a content, as it was taken.
+///
+/// # Errors
+/// `NotFound` where it is no longer kept.
+pub(crate) async fn raw(lake: &Lake, taken: &Taken) -> Result<LocalCopy> {
+    let (version, sequencer) = version_parts(&taken.version);
+    let info = ObjectInfo {
+        key: taken.key.clone(),
+        size: 0,
+        version: version.to_owned(),
+        sequencer: sequencer.to_owned(),
+        last_modified: Utc::now(),
+    };
+    lake.objects.fetch_version(&info).await
+}
+
+/// The same with what must be known of it; None where its object is no longer kept.
+pub(crate) async fn measured(lake: &Lake, taken: &Taken) -> Result<Option<Taken>> {
+    let copy = match raw(lake, taken).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        copy => copy?,
+    };
+    let lengths = [].into();
+    let measure: Measure =
+        blocking(move || Ok(content::measure(copy.path(), &lengths)?.measure)).await?;
+    Ok(Some(Taken {
+        measure: Some(measure),
+        ..taken.clone()
+    }))
+}

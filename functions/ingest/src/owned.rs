@@ -1,0 +1,167 @@
+//! Which lines of an object are in the tables as its own: what a replay reads again. The tables say it, by
+//! the bounds of their files.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tarn_core::Result;
+use tarn_core::contract::Contract;
+use tarn_core::quarantine;
+use tarn_core::schema::TableName;
+use tarn_engine::replace;
+use tarn_lake::{Lake, blocking, version_parts};
+use tarn_table::{FileFilter, VersionRef};
+
+use crate::commit::Bounds;
+
+/// From the first to the last of some rows, by the offsets of their lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Range {
+    pub first: i64,
+    pub last: i64,
+}
+
+impl Range {
+    pub fn and(self, other: Range) -> Range {
+        Range {
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+        }
+    }
+}
+
+/// Rows by the version of their object.
+type Versions = BTreeMap<String, Range>;
+
+fn include(versions: &mut Versions, version: &str, range: Range) {
+    versions
+        .entry(version.to_owned())
+        .and_modify(|known| *known = known.and(range))
+        .or_insert(range);
+}
+
+/// The rows of an object in one table.
+async fn in_table(lake: &Lake, name: &TableName, key: &str) -> Result<Versions> {
+    let (uri, uris) = (lake.objects.uri(key), lake.objects.uris(key));
+    let mut versions = Versions::new();
+    let Some(table) = lake.tables.load(name).await? else {
+        return Ok(versions);
+    };
+    let fields = table.fields();
+    let filter = FileFilter::source_uri(&uri);
+    for file in table.files(&VersionRef::Current, Some(&filter)).await? {
+        let bounds = Bounds::of(&fields, &file);
+        if file.only_source() == Some(uri.as_str())
+            && let (Some(version), Some((first, last))) = (bounds.only_version(), bounds.offsets())
+        {
+            include(&mut versions, version, Range { first, last });
+            continue;
+        }
+        // From before versions had whole bounds, or put together by another engine.
+        let copy = lake.fetch_file(&file).await?;
+        let (fields, uris) = (fields.clone(), uris.clone());
+        let found = blocking(move || replace::versions_in(&fields, copy.path(), &uris)).await?;
+        for (version, first, last) in found {
+            include(&mut versions, &version, Range { first, last });
+        }
+    }
+    Ok(versions)
+}
+
+/// Whether a table has rows of a version of an object.
+pub(crate) async fn has_rows(
+    lake: &Lake,
+    table: &TableName,
+    key: &str,
+    version: &str,
+) -> Result<bool> {
+    let versions = in_table(lake, table, key).await?;
+    Ok(versions.contains_key(version))
+}
+
+/// What of an object is in tables as its own.
+pub(crate) struct Owned {
+    accepted: Versions,
+    rejected: Versions,
+}
+
+impl Owned {
+    /// Looks it up.
+    pub async fn of(lake: &Lake, contract: &Contract, key: &str) -> Result<Self> {
+        Ok(Owned {
+            accepted: in_table(lake, &contract.table(), key).await?,
+            rejected: in_table(lake, &quarantine::table(&contract.dataset), key).await?,
+        })
+    }
+
+    /// The rows of a version.
+    pub fn range(&self, version: &str) -> Option<Range> {
+        match (self.accepted.get(version), self.rejected.get(version)) {
+            (Some(accepted), Some(rejected)) => Some(accepted.and(*rejected)),
+            (one, other) => one.or(other).copied(),
+        }
+    }
+
+    /// Whether a version has accepted rows.
+    pub fn has_accepted(&self, version: &str) -> bool {
+        self.accepted.contains_key(version)
+    }
+
+    /// The versions, in the order in which they were put.
+    pub fn versions(&self) -> Vec<String> {
+        let mut versions: Vec<String> = self
+            .accepted
+            .keys()
+            .chain(self.rejected.keys())
+            .cloned()
+            .collect();
+        versions.sort_by(|a, b| {
+            let sequencer = |version| version_parts(version).1;
+            (sequencer(a), a).cmp(&(sequencer(b), b))
+        });
+        versions.dedup();
+        versions
+    }
+}
+
+/// Lines that a replay is about to put into tables again. It is written down while neither table need have
+/// all of them: their first and last would not be known after a crash.
+pub(crate) struct Window<'a> {
+    lake: &'a Lake,
+    name: String,
+}
+
+impl<'a> Window<'a> {
+    pub fn new(lake: &'a Lake, contract: &Contract, key: &str, version: &str) -> Self {
+        Window {
+            lake,
+            name: format!("content/{}/again/{key}@{version}", contract.dataset),
+        }
+    }
+
+    /// What an earlier replay was about to do, where it was stopped.
+    pub async fn open(&self) -> Result<Option<Range>> {
+        let text = self.lake.ledger.state(&self.name).await?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// Says what is about to be done.
+    pub async fn begin(&self, range: Range) -> Result<()> {
+        let text = format!("{{\"first\":{},\"last\":{}}}", range.first, range.last);
+        self.lake.ledger.put_state(&self.name, &text).await
+    }
+
+    /// Says that the line at an offset, and what is behind it, is no longer the object's own.
+    pub async fn end_before(&self, offset: u64) -> Result<()> {
+        let last = i64::try_from(offset).unwrap_or(i64::MAX) - 1;
+        match self.open().await? {
+            Some(range) if range.last > last => self.begin(Range { last, ..range }).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Says that it is done.
+    pub async fn end(&self) -> Result<()> {
+        self.lake.ledger.put_state(&self.name, "").await
+    }
+}

@@ -1,0 +1,261 @@
+//! The raw zone as the files of one command come into it.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use chrono::Utc;
+use tarn_core::content::AS_NEW;
+use tarn_core::ports::{ObjectInfo, Original, PutMode};
+use tarn_core::run::ObjectState;
+use tarn_core::{Error, ErrorKind, Result, layout};
+use tarn_engine::source::sqlite::Database;
+
+use super::names::numbered;
+use super::{Landing, Place, bad};
+use crate::setting::Setting;
+
+/// A file that is in the raw zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Landed {
+    /// The object.
+    pub info: ObjectInfo,
+    /// Whether it was put now; a file whose content is there already is not put again.
+    pub put: bool,
+}
+
+/// What is in a folder of the raw zone, by the name behind `ingest_date=…/`.
+type Folder = HashMap<String, Vec<ObjectInfo>>;
+
+/// The raw zone: each of its folders is listed once, however many files go there.
+pub struct RawZone<'a> {
+    setting: &'a Setting,
+    /// Whether every file is new, whatever is there.
+    as_new: bool,
+    folders: HashMap<String, Folder>,
+}
+
+/// The last number of a name that is tried.
+const MOST_NUMBER: u32 = 1000;
+
+impl<'a> RawZone<'a> {
+    /// Nothing is listed yet.
+    pub fn new(setting: &'a Setting, as_new: bool) -> Self {
+        RawZone {
+            setting,
+            as_new,
+            folders: HashMap::new(),
+        }
+    }
+
+    /// Puts a file into the raw zone. A file whose content is there under the same name already, perhaps
+    /// since an earlier day, stays the one object that it is. One of the same name on the same day becomes
+    /// its new version, unless that is a log whose lines are not in a table yet: then the new one is
+    /// numbered.
+    ///
+    /// # Errors
+    /// `BadSource` where the file is a database that another process is writing, `BadRequest` where it
+    /// cannot be read or is to be new and no contract claims it so.
+    pub async fn land(&mut self, landing: &Landing) -> Result<Landed> {
+        let (setting, as_new) = (self.setting, self.as_new);
+        let objects = &setting.lake.objects;
+        let there = |info| Landed { info, put: false };
+        let (source, dataset, name) = match &landing.place {
+            Place::Here(key) if as_new => {
+                return Err(bad(format!(
+                    "{key} is in the raw zone already; --as-new is for files that are put there"
+                )));
+            }
+            Place::Here(key) => return objects.head(key).await.map(there),
+            Place::Folder {
+                source,
+                dataset,
+                name,
+            } => (source, dataset, name),
+        };
+        let size = std::fs::metadata(&landing.path)
+            .map_err(|error| unreadable(&landing.path, error))?
+            .len();
+        let name = match as_new {
+            true => format!("{AS_NEW}/{name}"),
+            false => name.clone(),
+        };
+        let names = Names {
+            source,
+            dataset,
+            name: &name,
+            is_log: is_log(
+                setting,
+                &layout::raw_key(source, dataset, Utc::now(), &name),
+            ),
+        };
+        if as_new && !names.is_log {
+            return Err(bad(format!(
+                "--as-new is for logs, and no contract of a log claims {}",
+                names.key(1)
+            )));
+        }
+        let folder = self.folder(names.prefix()).await?;
+        if !as_new && let Some(info) = same(setting, &names, folder, &landing.path, size).await? {
+            return Ok(there(info));
+        }
+        // While the database is open for reading nobody can commit to it, so that the copy is whole.
+        let lock = Database::open(&landing.path);
+        if let Err(error) = &lock
+            && error.is_retryable()
+        {
+            return Err(Error::new(ErrorKind::BadSource, error.to_string()).retryable(true));
+        }
+        let mut number = 1;
+        let info = loop {
+            let key = names.key(number);
+            let mode = match names.is_log {
+                false => PutMode::Overwrite,
+                true => match objects.head(&key).await {
+                    Err(error) if error.kind() == ErrorKind::NotFound => PutMode::IfAbsent,
+                    Err(error) => return Err(error),
+                    Ok(there) if !as_new && is_done(setting, &there).await? => PutMode::Overwrite,
+                    Ok(_) if number < MOST_NUMBER => {
+                        number += 1;
+                        continue;
+                    }
+                    Ok(_) => {
+                        return Err(bad(format!(
+                            "{key} and all names like it are taken; ingest what is there first"
+                        )));
+                    }
+                },
+            };
+            let put = objects.put_file(&key, &landing.path, mode, Original::Changes);
+            match put.await {
+                // Somebody else was faster.
+                Err(error) if error.kind() == ErrorKind::Conflict && mode == PutMode::IfAbsent => {}
+                put => break put?,
+            }
+        };
+        drop(lock);
+        // A later file of the command may be the same again.
+        let same_name = folder.entry(numbered(&name, number)).or_default();
+        same_name.retain(|former| former.key != info.key);
+        same_name.push(info.clone());
+        Ok(Landed { info, put: true })
+    }
+
+    /// A folder of the raw zone.
+    async fn folder(&mut self, prefix: String) -> Result<&mut Folder> {
+        let unknown = match self.folders.entry(prefix) {
+            Entry::Occupied(known) => return Ok(known.into_mut()),
+            Entry::Vacant(unknown) => unknown,
+        };
+        let mut folder = Folder::new();
+        for info in self.setting.lake.objects.list(unknown.key()).await? {
+            let rest = info.key.strip_prefix(unknown.key()).unwrap_or_default();
+            if let Some((_, name)) = rest.split_once('/') {
+                folder.entry(name.to_owned()).or_default().push(info);
+            }
+        }
+        Ok(unknown.insert(folder))
+    }
+}
+
+/// The names that a file may have in the raw zone.
+struct Names<'n> {
+    source: &'n str,
+    dataset: &'n str,
+    name: &'n str,
+    is_log: bool,
+}
+
+impl Names<'_> {
+    fn prefix(&self) -> String {
+        format!("{}{}/{}/", layout::RAW, self.source, self.dataset)
+    }
+
+    /// The key of today.
+    fn key(&self, number: u32) -> String {
+        let name = numbered(self.name, number);
+        layout::raw_key(self.source, self.dataset, Utc::now(), &name)
+    }
+}
+
+fn is_log(setting: &Setting, key: &str) -> bool {
+    let claiming = setting.lake.contracts.claiming(key);
+    !claiming.is_empty() && claiming.iter().all(|contract| contract.is_log())
+}
+
+/// The object that has the content of a file under one of its names, of any day.
+async fn same(
+    setting: &Setting,
+    names: &Names<'_>,
+    folder: &Folder,
+    path: &Path,
+    size: u64,
+) -> Result<Option<ObjectInfo>> {
+    let mut number = 1;
+    while let Some(known) = folder.get(&numbered(names.name, number)) {
+        for info in known.iter().filter(|info| info.size == size) {
+            let copy = match setting.lake.objects.fetch_version(info).await {
+                // Somebody has deleted it since the folder was listed.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                copy => copy?,
+            };
+            if same_content(path, copy.path())? {
+                return Ok(Some(info.clone()));
+            }
+        }
+        if !names.is_log {
+            break;
+        }
+        number += 1;
+    }
+    Ok(None)
+}
+
+/// Whether nothing of an object is lost when another version takes its place: its lines are in a table, or
+/// there is something wrong with it.
+async fn is_done(setting: &Setting, info: &ObjectInfo) -> Result<bool> {
+    let ledger = &setting.lake.ledger;
+    let record = ledger.object(&info.key).await?;
+    let Some(record) = record.filter(|record| record.version == info.version) else {
+        return Ok(false);
+    };
+    Ok(match record.state {
+        ObjectState::Committed | ObjectState::Superseded | ObjectState::Unclaimed => true,
+        ObjectState::Pending => false,
+        ObjectState::Failed => {
+            let run = ledger.run(&record.run_id).await?;
+            let kind = run.and_then(|run| run.error_kind);
+            let of_content = [ErrorKind::BadSource, ErrorKind::Quality].map(ErrorKind::as_str);
+            kind.is_some_and(|kind| of_content.contains(&kind.as_str()))
+        }
+    })
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    bad(format!("{} cannot be read", path.display())).with_source(error)
+}
+
+fn same_content(a: &Path, b: &Path) -> Result<bool> {
+    let open = |path: &Path| {
+        File::open(path)
+            .map(BufReader::new)
+            .map_err(|error| unreadable(path, error))
+    };
+    let (mut a, mut b) = (open(a)?, open(b)?);
+    loop {
+        let unreadable = |error| bad("a file cannot be compared").with_source(error);
+        let left = a.fill_buf().map_err(unreadable)?;
+        let right = b.fill_buf().map_err(unreadable)?;
+        let length = left.len().min(right.len());
+        if length == 0 {
+            return Ok(left.is_empty() && right.is_empty());
+        }
+        if left[..length] != right[..length] {
+            return Ok(false);
+        }
+        a.consume(length);
+        b.consume(length);
+    }
+}

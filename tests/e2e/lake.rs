@@ -45,6 +45,8 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 /// A lake of its own.
 pub struct Lake {
     folder: TempDir,
+    /// What of the lake's path is below that folder.
+    below: PathBuf,
     /// `--contracts`
     pub contracts: Option<PathBuf>,
 }
@@ -53,7 +55,16 @@ impl Lake {
     pub fn new() -> Self {
         Lake {
             folder: tempfile::tempdir().unwrap(),
+            below: PathBuf::from("lake"),
             contracts: None,
+        }
+    }
+
+    /// A lake whose path goes through a folder of this name.
+    pub fn below(name: &str) -> Self {
+        Lake {
+            below: Path::new(name).join("lake"),
+            ..Lake::new()
         }
     }
 
@@ -68,7 +79,7 @@ impl Lake {
 
     /// The lake's folder.
     pub fn path(&self) -> PathBuf {
-        self.folder.path().join("lake")
+        self.folder.path().join(&self.below)
     }
 
     /// A folder for other files.

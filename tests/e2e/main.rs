@@ -12,6 +12,7 @@ mod database;
 mod demo;
 mod drift;
 mod events;
+mod files;
 mod folder;
 mod foreign_schema;
 mod infer;

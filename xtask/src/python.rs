@@ -7,8 +7,11 @@ use crate::{Outcome, root, target};
 
 /// What the tests judge with.
 pub const TEST_PACKAGES: &[&str] = &[
+    "chdb==4.4.0",
     "datacontract-cli==1.2.8",
     "duckdb==2.0.0",
+    "fsspec==2026.9.0",
+    "polars==2.1.0",
     "pyiceberg[glue,pyarrow]==0.12.0",
 ];
 

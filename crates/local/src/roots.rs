@@ -67,17 +67,22 @@ impl Roots {
     /// Every URI that records may name the key by; that of new records first.
     pub(crate) fn uris(&self, key: &str) -> Vec<String> {
         let others = self.all.iter().filter(|root| **root != self.recorded);
-        std::iter::once(&self.recorded)
-            .chain(others)
+        let roots = || std::iter::once(&self.recorded).chain(others.clone());
+        let before = roots().filter(|root| is_torn(root));
+        roots()
             .map(|root| join(root, key))
+            .chain(before.map(|root| format!("{SCHEME}{root}/{key}")))
             .collect()
     }
 
     /// The key behind a URI; None for one that leads out of the lake.
     pub(crate) fn key_of(&self, uri: &str) -> Option<String> {
-        let path = uri.strip_prefix(SCHEME)?;
+        let path = uri.strip_prefix(SCHEME);
         // The longest first: a lake that was below its present place has its own files in mind.
-        let below = |root: &String| path.strip_prefix(root.as_str())?.strip_prefix('/');
+        let below = |root: &String| {
+            let path = path.or_else(|| is_torn(root).then_some(uri))?;
+            path.strip_prefix(root.as_str())?.strip_prefix('/')
+        };
         let key = self.all.iter().find_map(below)?;
         key::check(key, self.here.len()).ok()?;
         Some(key.to_owned())
@@ -115,8 +120,18 @@ impl Roots {
     }
 }
 
+/// Whether readers of Iceberg tables lose a part of a path when they take a URI of it apart: pyiceberg, for
+/// one, takes what stands behind `#` or `?` for no path, and drops tabs and line breaks. A path without a
+/// scheme they take as it is. Up to version 0.1.0 such places were recorded as URIs too.
+fn is_torn(root: &str) -> bool {
+    root.contains(['#', '?', '\t', '\n', '\r'])
+}
+
 fn join(root: &str, key: &str) -> String {
-    format!("{SCHEME}{root}/{key}")
+    match is_torn(root) {
+        true => format!("{root}/{key}"),
+        false => format!("{SCHEME}{root}/{key}"),
+    }
 }
 
 fn save(transaction: &Transaction<'_>, root: &str, is_current: bool) -> Result<()> {
@@ -193,13 +208,14 @@ where
 }
 
 /// Where lakes were that did not record it: the pointer of `zone.table` is
-/// `file://<root>/zone/table/metadata/<file>`.
+/// `<root>/zone/table/metadata/<file>`, with a scheme or without.
 fn of_pointers(pointers: &[(String, String)]) -> BTreeMap<&str, usize> {
     let mut roots = BTreeMap::new();
     for (name, location) in pointers {
-        let Some(path) = location.strip_prefix(SCHEME) else {
+        let path = location.strip_prefix(SCHEME).unwrap_or(location);
+        if !path.starts_with('/') {
             continue;
-        };
+        }
         let below = format!("/{}/metadata/", name.replacen('.', "/", 1));
         if let Some(root) = path.rfind(&below).and_then(|end| path.get(..end)) {
             *roots.entry(root).or_default() += 1;
@@ -224,7 +240,16 @@ mod tests {
         assert_eq!(roots.uri("raw/x"), "file:///srv/lake/raw/x");
         assert_eq!(roots.location("raw/x"), "file:///home/me/lake/raw/x");
         assert_eq!(roots.uris("raw/x")[0], roots.uri("raw/x"));
-        assert_eq!(roots.uris("raw/x").len(), 4);
+        // What a reader would lose a part of is named as a path, and was as a URI.
+        assert_eq!(
+            roots.uris("raw/x")[1..],
+            [
+                "/mnt/a b#c/raw/x",
+                "file:///home/me/lake/raw/x",
+                "file:///srv/raw/x",
+                "file:///mnt/a b#c/raw/x",
+            ]
+        );
         for uri in roots.uris("raw/a b+c%20#?.log") {
             assert_eq!(roots.key_of(&uri).as_deref(), Some("raw/a b+c%20#?.log"));
         }
@@ -263,12 +288,14 @@ mod tests {
             pointer("quality.c", "file:///quality/c/metadata/1.json"),
             pointer("quality.d", "s3://bucket/quality/d/metadata/1.json"),
             pointer("quality.e", "file:///srv/quality/f/metadata/1.json"),
+            pointer("quality.g", "/srv/a#b/quality/g/metadata/1.json"),
         ];
         let found: Vec<(&str, usize)> = of_pointers(&pointers).into_iter().collect();
         assert_eq!(
             found,
             [
                 ("", 1),
+                ("/srv/a#b", 1),
                 ("/srv/curated/orders/metadata", 1),
                 ("/srv/lake", 2)
             ]

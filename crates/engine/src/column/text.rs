@@ -541,14 +541,6 @@ impl TextColumn {
         changed
     }
 
-    /// The same rows without interning.
-    pub fn into_plain(mut self) -> Self {
-        if self.interned {
-            self.make_plain();
-        }
-        self
-    }
-
     /// Cuts to `len` rows: used to take back a row whose later column was bad.
     pub fn truncate(&mut self, len: usize) {
         self.validity.truncate(len);

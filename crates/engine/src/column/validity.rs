@@ -46,11 +46,6 @@ impl Validity {
         self.len == 0
     }
 
-    /// The bits, least significant first; None where every row has a value.
-    pub fn into_bits(self) -> Option<(Vec<u8>, usize)> {
-        (self.nulls > 0).then_some((self.bits, self.len))
-    }
-
     /// Appends some rows of another.
     pub(super) fn extend(&mut self, other: &Validity, rows: Range<usize>) {
         if other.nulls == 0 {
@@ -201,8 +196,7 @@ mod tests {
             expected.push(false);
             prop_assert_eq!(&rows_of(&validity), &expected);
             prop_assert_eq!(validity.nulls(), expected.iter().filter(|valid| !**valid).count());
-            let (bits, len) = validity.into_bits().unwrap_or_default();
-            prop_assert_eq!((bits.len(), len), (expected.len().div_ceil(8), expected.len()));
+            prop_assert_eq!(validity.bits.len(), expected.len().div_ceil(8));
         }
     }
 }

@@ -1,10 +1,15 @@
-//! Compresses pages with one zstd context for all of them: making a context for each page, as the
+//! Compresses pages with two zstd contexts for all of them: making a context for each page, as the
 //! Parquet library does, costs more than compressing a small page.
 
 use tarn_core::{Error, ErrorKind, Result};
+use zstd::zstd_safe::CParameter;
 
 /// Level 1 costs a third of level 3 for about 5 % more bytes.
 const LEVEL: i32 = 1;
+
+/// Neighbouring numbers share some of their bytes, and seldom as many as level 1 looks for: times and
+/// places in a file become up to two fifths smaller for it.
+const SHORTEST_MATCH: u32 = 4;
 
 /// Of a large dictionary's texts there are few for the rows that they stand for. The level is worth its
 /// time where a sample shows prose: random digits become half as large by any level.
@@ -13,28 +18,48 @@ const LARGE_DICTIONARY: usize = 256 << 10;
 const SAMPLE: usize = 64 << 10;
 const PROSE_RATIO: usize = 3;
 
-/// A context that compresses page after page.
-pub(super) struct PageCompressor(zstd::bulk::Compressor<'static>);
+/// Contexts that compress page after page.
+pub(super) struct PageCompressor {
+    any: zstd::bulk::Compressor<'static>,
+    numbers: zstd::bulk::Compressor<'static>,
+}
 
 fn failed(error: std::io::Error) -> Error {
     Error::new(ErrorKind::Storage, "zstd cannot compress a page").with_source(error)
 }
 
+fn compressed(context: &mut zstd::bulk::Compressor<'static>, bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(zstd::zstd_safe::compress_bound(bytes.len()));
+    context
+        .compress_to_buffer(bytes, &mut out)
+        .map_err(failed)?;
+    // Pages are kept until their row group is written.
+    out.shrink_to_fit();
+    Ok(out)
+}
+
 impl PageCompressor {
     /// A compressor for all pages of a writer.
     pub fn new() -> Result<Self> {
-        zstd::bulk::Compressor::new(LEVEL)
-            .map(PageCompressor)
-            .map_err(failed)
+        let context = || zstd::bulk::Compressor::new(LEVEL).map_err(failed);
+        let mut numbers = context()?;
+        numbers
+            .set_parameter(CParameter::MinMatch(SHORTEST_MATCH))
+            .map_err(failed)?;
+        Ok(PageCompressor {
+            any: context()?,
+            numbers,
+        })
     }
 
     /// The bytes of a page of values, compressed.
     pub fn values(&mut self, bytes: &[u8]) -> Result<Vec<u8>> {
-        let mut out = Vec::with_capacity(zstd::zstd_safe::compress_bound(bytes.len()));
-        self.0.compress_to_buffer(bytes, &mut out).map_err(failed)?;
-        // Pages are kept until their row group is written.
-        out.shrink_to_fit();
-        Ok(out)
+        compressed(&mut self.any, bytes)
+    }
+
+    /// The bytes of a page of numbers as they are.
+    pub fn numbers(&mut self, bytes: &[u8]) -> Result<Vec<u8>> {
+        compressed(&mut self.numbers, bytes)
     }
 
     /// The bytes of a dictionary, compressed.
@@ -44,11 +69,11 @@ impl PageCompressor {
         {
             return self.values(bytes);
         }
-        self.0
+        self.any
             .set_compression_level(DICTIONARY_LEVEL)
             .map_err(failed)?;
         let compressed = self.values(bytes);
-        self.0.set_compression_level(LEVEL).map_err(failed)?;
+        self.any.set_compression_level(LEVEL).map_err(failed)?;
         compressed
     }
 }

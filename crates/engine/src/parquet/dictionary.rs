@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hash};
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::bounds::Bounds;
 use crate::column::{TextColumn, Texts};
 
 /// After so many values of a row group it is looked whether any came twice.
@@ -135,6 +136,39 @@ impl Numbering {
     }
 }
 
+/// The texts of a page, by their numbers in the dictionary.
+#[derive(Default)]
+pub(super) struct Numbered {
+    pub numbers: Vec<u32>,
+    /// Those of the least and the greatest text.
+    bounds: Option<(u32, u32)>,
+}
+
+impl Numbered {
+    /// The least and the greatest text.
+    pub fn bounds<'a>(&self, texts: &'a Texts) -> Bounds<&'a [u8]> {
+        let bounds = self
+            .bounds
+            .into_iter()
+            .flat_map(|(least, greatest)| [least, greatest]);
+        Bounds::of(bounds.map(|number| texts.get(number as usize)))
+    }
+
+    /// Takes the number of a text into account.
+    #[inline]
+    fn widen(&mut self, number: u32, text: &[u8], texts: &Texts) {
+        let Some((least, greatest)) = &mut self.bounds else {
+            self.bounds = Some((number, number));
+            return;
+        };
+        if text < texts.get(*least as usize) {
+            *least = number;
+        } else if text > texts.get(*greatest as usize) {
+            *greatest = number;
+        }
+    }
+}
+
 /// The dictionary of a column of texts.
 #[derive(Default)]
 pub(super) struct TextDictionary {
@@ -145,9 +179,9 @@ pub(super) struct TextDictionary {
 
 impl TextDictionary {
     /// The numbers of a page's texts without its nulls; None where they are to be stored as they are.
-    pub fn numbers(&mut self, column: &TextColumn) -> Option<Vec<u32>> {
+    pub fn numbers(&mut self, column: &TextColumn) -> Option<Numbered> {
         if column.validity.nulls() == column.len() {
-            return Some(Vec::new());
+            return Some(Numbered::default());
         }
         if self.numbering.closed {
             return None;
@@ -155,9 +189,16 @@ impl TextDictionary {
         let before = self.numbering.distinct;
         if column.is_constant() {
             let number = self.numbering.number(column.texts.get(0), &mut self.texts);
-            return self.settle(before, vec![number; column.len()]);
+            let numbered = Numbered {
+                numbers: vec![number; column.len()],
+                bounds: Some((number, number)),
+            };
+            return self.settle(before, numbered);
         }
-        let mut numbers = Vec::with_capacity(column.len());
+        let mut numbered = Numbered {
+            numbers: Vec::with_capacity(column.len()),
+            bounds: None,
+        };
         // The number of each distinct text of the column, from 1.
         let distinct = if column.interned {
             column.texts.len()
@@ -185,22 +226,25 @@ impl TextDictionary {
                     if let Some(known) = known.get_mut(key) {
                         *known = number + 1;
                     }
+                    numbered.widen(number, text, &self.texts);
                     number
                 }
             };
-            numbers.push(number);
-            if self.numbering.hopeless(numbers.len(), TRIAL_VALUES - 1)
+            numbered.numbers.push(number);
+            if self
+                .numbering
+                .hopeless(numbered.numbers.len(), TRIAL_VALUES - 1)
                 || self.texts.bytes.len() > LARGEST_BYTES
             {
                 self.close(before);
                 return None;
             }
         }
-        self.settle(before, numbers)
+        self.settle(before, numbered)
     }
 
     /// Takes a page's numbers, or the texts are to be stored as they are.
-    fn settle(&mut self, before: u32, numbers: Vec<u32>) -> Option<Vec<u32>> {
+    fn settle(&mut self, before: u32, numbered: Numbered) -> Option<Numbered> {
         if self.texts.bytes.len() > LARGEST_BYTES {
             self.close(before);
             return None;
@@ -209,9 +253,10 @@ impl TextDictionary {
             true => Worth::Long,
             false => Worth::Short,
         };
-        let settled = self.numbering.settle(worth, before, numbers);
+        let settled = self.numbering.settle(worth, before, numbered.numbers);
         self.texts.truncate(self.numbering.distinct as usize);
-        settled
+        let bounds = numbered.bounds;
+        settled.map(|numbers| Numbered { numbers, bounds })
     }
 
     fn close(&mut self, before: u32) {

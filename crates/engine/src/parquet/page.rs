@@ -1,91 +1,43 @@
-//! What a page of a column is made of: levels, and values in one of the encodings.
+//! What a page of a column is made of: levels, and values as they are
+//! (parquet-format, `Encodings.md`, "Plain").
 
-use polars::error::{PolarsError, PolarsResult};
-use polars_arrow::array::{Array, PrimitiveArray};
-use polars_arrow::datatypes::ArrowSchema;
 use polars_parquet::parquet::encoding::hybrid_rle::{self, Encoder};
-use polars_parquet::parquet::page::{DataPageHeader, DictPage};
-use polars_parquet::parquet::schema::Repetition;
+use polars_parquet::parquet::error::ParquetError;
 use polars_parquet::parquet::schema::types::{PhysicalType, PrimitiveType};
-use polars_parquet::parquet::statistics::ParquetStatistics;
-use polars_parquet::write::{
-    CompressionOptions, Encoding, FileWriter, Page, ParquetType, StatisticsOptions, Version,
-    WriteOptions, array_to_columns, to_parquet_leaves,
-};
-use tarn_core::schema::{ColumnType, TableField, system};
+use polars_parquet::write::{ParquetType, SchemaDescriptor, to_parquet_leaves};
+use tarn_core::schema::{TableField, system};
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::arrow;
-use crate::column::{ColumnData, ListColumn, TextColumn, Validity};
+use crate::column::{ColumnData, ListColumn, Plain, Validity};
 
 /// What all pages of a column have in common.
 pub(super) struct Shape {
     pub field: TableField,
-    pub type_: ParquetType,
     pub leaf: PrimitiveType,
-    pub options: WriteOptions,
 }
 
 impl Shape {
     /// The shapes of a table's columns, whose files have this schema.
-    pub fn all(fields: &[TableField], schema: &ArrowSchema) -> Result<Vec<Self>> {
-        // What the types of the columns are in a file is told by one that is never written.
-        let options = options(StatisticsOptions::default());
-        let file = FileWriter::try_new(std::io::sink(), schema.clone(), options);
-        let file = file.map_err(unwritable)?;
-        let types = file.parquet_schema().fields();
-        let shapes = fields.iter().zip(types);
-        shapes
-            .map(|(field, type_)| Shape::new(field, type_))
-            .collect()
+    pub fn all(fields: &[TableField], schema: &SchemaDescriptor) -> Result<Vec<Self>> {
+        let shape = |(field, type_): (&TableField, &ParquetType)| {
+            let leaf = to_parquet_leaves(type_.clone()).pop();
+            Ok(Shape {
+                field: field.clone(),
+                leaf: leaf.ok_or_else(|| Error::internal("a column without values"))?,
+            })
+        };
+        fields.iter().zip(schema.fields()).map(shape).collect()
     }
 
-    /// The shape of a table's column, whose type in the file is `type_`.
-    fn new(field: &TableField, type_: &ParquetType) -> Result<Self> {
-        let leaf = to_parquet_leaves(type_.clone()).pop();
-        Ok(Shape {
-            field: field.clone(),
-            type_: type_.clone(),
-            leaf: leaf.ok_or_else(|| Error::internal("a column without values"))?,
-            options: options(statistics(field)),
-        })
-    }
-
-    /// Whether the numbers mostly grow row by row, so that their differences are small.
-    pub fn grows(&self) -> bool {
-        self.field.field.ty == ColumnType::Timestamp
-            || self.field.field.name == system::SOURCE_OFFSET
+    /// Whether bounds of texts are kept as they are: which files hold rows of a source object is answered
+    /// from them.
+    pub fn has_exact_bounds(&self) -> bool {
+        self.field.field.name == system::SOURCE_URI
     }
 }
 
-fn statistics(field: &TableField) -> StatisticsOptions {
-    StatisticsOptions {
-        min_value: true,
-        max_value: true,
-        distinct_count: false,
-        null_count: true,
-        // Which files hold rows of a source object is answered from exact bounds.
-        binary_statistics_truncate_length: Some(if field.field.name == system::SOURCE_URI {
-            0
-        } else {
-            64
-        }),
-    }
-}
-
-/// How the library is to write: everything but the statistics is the same everywhere.
-pub(super) fn options(statistics: StatisticsOptions) -> WriteOptions {
-    WriteOptions {
-        statistics,
-        version: Version::V1,
-        // Pages are compressed by `PageCompressor`.
-        compression: CompressionOptions::Uncompressed,
-        data_page_size: None,
-    }
-}
-
-pub(super) fn unwritable(error: PolarsError) -> Error {
-    Error::new(ErrorKind::Storage, "a Parquet page cannot be written").with_source(error)
+pub(super) fn unwritable(error: ParquetError) -> Error {
+    Error::new(ErrorKind::Storage, "a Parquet file cannot be written").with_source(error)
 }
 
 pub(super) fn unencodable(error: std::io::Error) -> Error {
@@ -102,160 +54,152 @@ pub(super) struct Body {
     pub rows: usize,
 }
 
-/// The pages of an array, the dictionary first where it has one.
-pub(super) fn pages(
-    array: Box<dyn Array>,
-    encoding: Encoding,
-    shape: &Shape,
-) -> Result<impl Iterator<Item = PolarsResult<Page>>> {
-    array_to_columns(array, shape.type_.clone(), shape.options, &[encoding])
-        .map_err(unwritable)?
-        .pop()
-        .ok_or_else(|| Error::internal("a column without pages"))
+/// A number as it is stored.
+pub(super) trait Number: PartialOrd + Copy {
+    type Bytes: AsRef<[u8]>;
+    /// Whether these are whole numbers.
+    const IS_WHOLE: bool;
+    /// Bounds of values without an order, where there are such.
+    const LIMITS: Option<(Self, Self)>;
+    fn bytes(self) -> Self::Bytes;
+    /// What is the same for equal values and for no others; -0.0 is not 0.0.
+    fn bits(self) -> u64;
+    /// A least value: either zero may stand for both, and the negative one is less.
+    fn as_least(self) -> Self;
+    fn as_greatest(self) -> Self;
 }
 
-/// The dictionary of an array and the statistics of its first page.
-pub(super) fn first_page(
-    array: Box<dyn Array>,
-    encoding: Encoding,
-    shape: &Shape,
-) -> Result<(Option<DictPage>, ParquetStatistics)> {
-    let (mut dictionary, mut statistics) = (None, None);
-    for page in pages(array, encoding, shape)? {
-        match page.map_err(unwritable)? {
-            Page::Dict(page) => dictionary = Some(page),
-            Page::Data(page) => {
-                if let DataPageHeader::V1(header) = page.header() {
-                    statistics = statistics.or_else(|| header.statistics.clone());
-                }
+macro_rules! whole {
+    ($($ty:ty),*) => {$(
+        impl Number for $ty {
+            type Bytes = [u8; size_of::<$ty>()];
+            const IS_WHOLE: bool = true;
+            const LIMITS: Option<(Self, Self)> = None;
+            #[inline]
+            fn bytes(self) -> Self::Bytes {
+                self.to_le_bytes()
+            }
+            #[inline]
+            fn bits(self) -> u64 {
+                self as u64
+            }
+            fn as_least(self) -> Self {
+                self
+            }
+            fn as_greatest(self) -> Self {
+                self
             }
         }
+    )*};
+}
+whole!(i32, i64);
+
+impl Number for f64 {
+    type Bytes = [u8; 8];
+    const IS_WHOLE: bool = false;
+    const LIMITS: Option<(Self, Self)> = Some((f64::NEG_INFINITY, f64::INFINITY));
+    #[inline]
+    fn bytes(self) -> Self::Bytes {
+        self.to_le_bytes()
     }
-    Ok((dictionary, statistics.unwrap_or_else(|| null_count(0))))
+    #[inline]
+    fn bits(self) -> u64 {
+        self.to_bits()
+    }
+    fn as_least(self) -> Self {
+        if self == 0.0 { -0.0 } else { self }
+    }
+    fn as_greatest(self) -> Self {
+        if self == 0.0 { 0.0 } else { self }
+    }
 }
 
-/// Appends the body of a page, whose values are not null; gives its statistics.
-fn put(
+/// A column of numbers as its type is stored: Iceberg keeps decimals of up to nine digits in 32 bits,
+/// and those of up to 18 in 64.
+pub(super) enum Numbers {
+    Int(Plain<i32>),
+    Long(Plain<i64>),
+    Double(Plain<f64>),
+}
+
+impl Numbers {
+    /// # Errors
+    /// `Internal` where the column is none of numbers of the shape's type, or a number is too large for
+    /// it: the readers have checked that.
+    pub fn new(column: ColumnData, shape: &Shape) -> Result<Self> {
+        Ok(match (column, shape.leaf.physical_type) {
+            (ColumnData::Int(column), PhysicalType::Int32) => Numbers::Int(column),
+            (ColumnData::Long(column), PhysicalType::Int64) => Numbers::Long(column),
+            (ColumnData::Double(column), PhysicalType::Double) => Numbers::Double(column),
+            (ColumnData::Long(column), PhysicalType::Int32) => {
+                let values: std::result::Result<_, _> =
+                    column.values.into_iter().map(i32::try_from).collect();
+                Numbers::Int(Plain {
+                    values: values.map_err(|error| mistyped(shape).with_source(error))?,
+                    validity: column.validity,
+                })
+            }
+            _ => return Err(mistyped(shape)),
+        })
+    }
+}
+
+/// A column is not what its table says.
+pub(super) fn mistyped(shape: &Shape) -> Error {
+    let field = &shape.field.field;
+    Error::internal(format!(
+        "column {} was not read as {}, the type of its table",
+        field.name, field.ty
+    ))
+}
+
+/// Appends the numbers that are not null.
+pub(super) fn put_numbers<N: Number>(bytes: &mut Vec<u8>, values: &[N], validity: &Validity) {
+    bytes.reserve(size_of::<N>() * (values.len() - validity.nulls()));
+    for value in present(values, validity) {
+        bytes.extend_from_slice(value.bytes().as_ref());
+    }
+}
+
+/// The values that are not null.
+#[inline]
+pub(super) fn present<T: Copy>(values: &[T], validity: &Validity) -> impl Iterator<Item = T> {
+    let all = validity.nulls() == 0;
+    values
+        .iter()
+        .enumerate()
+        .filter(move |&(row, _)| all || validity.get(row))
+        .map(|(_, value)| *value)
+}
+
+/// Appends booleans, eight to a byte, the first in its lowest bit.
+pub(super) fn put_booleans(bytes: &mut Vec<u8>, values: impl Iterator<Item = bool>) {
+    let (mut byte, mut bits) = (0, 0);
+    for value in values {
+        byte |= u8::from(value) << bits;
+        bits += 1;
+        if bits == 8 {
+            bytes.push(byte);
+            (byte, bits) = (0, 0);
+        }
+    }
+    if bits > 0 {
+        bytes.push(byte);
+    }
+}
+
+/// Appends texts, each behind its length.
+pub(super) fn put_texts<'a>(
     bytes: &mut Vec<u8>,
-    array: Box<dyn Array>,
-    mut leaf: PrimitiveType,
-    encoding: Encoding,
-    options: WriteOptions,
-) -> Result<ParquetStatistics> {
-    leaf.field_info.repetition = Repetition::Required;
-    let options = WriteOptions {
-        // One page: what it holds is told by levels that are not in it.
-        data_page_size: Some(usize::MAX),
-        ..options
-    };
-    let page = array_to_columns(
-        array,
-        ParquetType::PrimitiveType(leaf),
-        options,
-        &[encoding],
-    )
-    .map_err(unwritable)?
-    .pop()
-    .and_then(|mut pages| pages.next());
-    match page.transpose().map_err(unwritable)? {
-        Some(Page::Data(page)) => {
-            bytes.extend_from_slice(page.buffer());
-            let DataPageHeader::V1(header) = page.header() else {
-                return Err(Error::internal("a page of another version"));
-            };
-            Ok(header.statistics.clone().unwrap_or_else(|| null_count(0)))
-        }
-        _ => Err(Error::internal("values without a page")),
+    texts: impl Iterator<Item = &'a [u8]>,
+) -> Result<()> {
+    for text in texts {
+        let length =
+            u32::try_from(text.len()).map_err(|_| Error::internal("a text of more than 4 GiB"))?;
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(text);
     }
-}
-
-/// Appends texts, their lengths first; gives the statistics that are asked for.
-pub(super) fn put_texts(
-    bytes: &mut Vec<u8>,
-    texts: TextColumn,
-    shape: &Shape,
-    statistics: StatisticsOptions,
-) -> Result<ParquetStatistics> {
-    let mut field = shape.field.clone();
-    (field.field.ty, field.field.required) = (ColumnType::String, true);
-    let array = arrow::storage_array(ColumnData::Text(texts), &field)?;
-    let encoding = Encoding::DeltaLengthByteArray;
-    put(
-        bytes,
-        array,
-        shape.leaf.clone(),
-        encoding,
-        options(statistics),
-    )
-}
-
-/// Appends whole numbers as their differences.
-pub(super) fn put_numbers(bytes: &mut Vec<u8>, numbers: &[i64]) -> Result<ParquetStatistics> {
-    let array = PrimitiveArray::from_vec(numbers.to_vec()).boxed();
-    let leaf = PrimitiveType::from_physical("numbers".into(), PhysicalType::Int64);
-    let options = options(StatisticsOptions::empty());
-    put(bytes, array, leaf, Encoding::DeltaBinaryPacked, options)
-}
-
-/// Larger pages are left to the library, which cuts them.
-const PREFIXED_BYTES: usize = 2 << 20;
-
-/// After so many texts it is looked whether neighbours begin alike, by so many bytes.
-const PREFIX_TRIAL: usize = 256;
-
-const PREFIX_WORTH: usize = 4;
-
-/// For each text that is no null, how many bytes of its beginning are those of the one before; None
-/// where that is too little to be worth anything.
-pub(super) fn prefixes(texts: &TextColumn) -> Option<Vec<i64>> {
-    if texts.texts.bytes.len() > PREFIXED_BYTES {
-        return None;
-    }
-    let mut prefixes = Vec::with_capacity(texts.len());
-    let mut before: &[u8] = b"";
-    let mut shared = 0;
-    for text in (0..texts.len()).filter_map(|row| texts.get(row)) {
-        let mut prefix = shared_bytes(before, text);
-        // What is left begins with a character.
-        while text.get(prefix).is_some_and(|byte| byte & 0xC0 == 0x80) {
-            prefix -= 1;
-        }
-        shared += prefix;
-        prefixes.push(prefix as i64);
-        before = text;
-        if prefixes.len() == PREFIX_TRIAL && shared < PREFIX_WORTH * PREFIX_TRIAL {
-            return None;
-        }
-    }
-    (shared >= PREFIX_WORTH * prefixes.len()).then_some(prefixes)
-}
-
-fn shared_bytes(left: &[u8], right: &[u8]) -> usize {
-    let words = left.as_chunks::<8>().0.iter().zip(right.as_chunks::<8>().0);
-    let mut same = 0;
-    for (left, right) in words {
-        let differ = u64::from_le_bytes(*left) ^ u64::from_le_bytes(*right);
-        if differ != 0 {
-            return same + (differ.trailing_zeros() / 8) as usize;
-        }
-        same += 8;
-    }
-    let rest = left.iter().zip(right).skip(same);
-    same + rest.take_while(|(left, right)| left == right).count()
-}
-
-/// Statistics that know no bounds.
-pub(super) fn null_count(nulls: usize) -> ParquetStatistics {
-    ParquetStatistics {
-        max: None,
-        min: None,
-        null_count: Some(nulls as i64),
-        distinct_count: None,
-        max_value: None,
-        min_value: None,
-        is_max_value_exact: None,
-        is_min_value_exact: None,
-    }
+    Ok(())
 }
 
 /// Writes levels behind their length in bytes, as version 1 pages have them (parquet-format,
@@ -288,6 +232,7 @@ fn put_behind_length(
     Ok(())
 }
 
+/// The levels of a column that is none of lists.
 pub(super) fn flat_levels(validity: &Validity, shape: &Shape) -> Result<Body> {
     let rows = validity.len();
     let mut bytes = Vec::new();

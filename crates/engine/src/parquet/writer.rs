@@ -5,11 +5,12 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use polars::error::PolarsError;
-use polars_arrow::datatypes::ArrowSchema;
+use polars_parquet::parquet::error::ParquetError;
+use polars_parquet::parquet::metadata::KeyValue;
+use polars_parquet::parquet::write::{FileWriter, Version, WriteOptions};
 use polars_parquet::write::{
-    CompressedPage, DynIter, DynStreamingIterator, FallibleStreamingIterator, FileWriter,
-    StatisticsOptions,
+    CompressedPage, DynIter, DynStreamingIterator, FallibleStreamingIterator, SchemaDescriptor,
+    schema_to_metadata_key, to_parquet_schema,
 };
 use tarn_core::schema::{PartitionUnit, PartitionValue, Partitioning, TableField};
 use tarn_core::{Error, ErrorKind, Result};
@@ -18,7 +19,10 @@ use crate::arrow;
 use crate::column::{ColumnData, Rows};
 use crate::parquet::chunk::ColumnChunk;
 use crate::parquet::compress::PageCompressor;
-use crate::parquet::page::{Shape, options, unwritable};
+use crate::parquet::page::{Shape, unwritable};
+
+/// Readers know the faults of writers by their names and versions.
+const CREATED_BY: &str = concat!("tarn version ", env!("CARGO_PKG_VERSION"));
 
 /// A finished file in the staging folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,7 +134,9 @@ pub struct PartitionedWriter {
     folder: PathBuf,
     stem: String,
     shapes: Vec<Shape>,
-    schema: ArrowSchema,
+    schema: SchemaDescriptor,
+    /// The schema as Arrow has it, for readers of Arrow.
+    arrow_schema: KeyValue,
     /// The column that decides the partition, and the unit.
     partition: Option<(usize, PartitionUnit)>,
     options: WriterOptions,
@@ -194,12 +200,16 @@ impl PartitionedWriter {
                     })
             })
             .transpose()?;
-        let schema = arrow::schema(&fields);
+        let arrow_schema = arrow::schema(&fields);
+        let schema = to_parquet_schema(&arrow_schema).map_err(|error| {
+            Error::internal("a table has no schema in Parquet").with_source(error)
+        })?;
         Ok(PartitionedWriter {
             folder: folder.to_owned(),
             stem: stem.to_owned(),
             shapes: Shape::all(&fields, &schema)?,
             schema,
+            arrow_schema: schema_to_metadata_key(&arrow_schema),
             partition,
             options,
             pending: BTreeMap::new(),
@@ -392,9 +402,15 @@ impl PartitionedWriter {
                 .join(format!("{}-{number:05}.parquet", self.stem));
             let file = File::create(&path)
                 .map_err(storage(format!("{} cannot be created", path.display())))?;
-            let options = options(StatisticsOptions::default());
-            let writer = FileWriter::try_new(BufWriter::new(file), self.schema.clone(), options)
-                .map_err(unwritable)?;
+            let writer = FileWriter::new(
+                BufWriter::new(file),
+                self.schema.clone(),
+                WriteOptions {
+                    version: Version::V1,
+                    write_statistics: true,
+                },
+                Some(CREATED_BY.to_owned()),
+            );
             self.open.insert(
                 partition,
                 OpenFile {
@@ -414,7 +430,8 @@ impl PartitionedWriter {
         let Some(mut file) = self.open.remove(&partition) else {
             return Ok(());
         };
-        let bytes = file.writer.end(None).map_err(unwritable)?;
+        let schema = vec![self.arrow_schema.clone()];
+        let bytes = file.writer.end(Some(schema)).map_err(unwritable)?;
         let inner = file.writer.into_inner();
         let cannot_end = format!("{} cannot be written", file.path.display());
         let handle = inner
@@ -455,9 +472,9 @@ impl Pages {
 
 impl FallibleStreamingIterator for Pages {
     type Item = CompressedPage;
-    type Error = PolarsError;
+    type Error = ParquetError;
 
-    fn advance(&mut self) -> std::result::Result<(), PolarsError> {
+    fn advance(&mut self) -> std::result::Result<(), ParquetError> {
         self.current = self.left.next();
         Ok(())
     }

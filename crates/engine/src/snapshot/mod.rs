@@ -35,6 +35,8 @@ pub struct CurrentFile {
     pub uri: String,
     /// Its partition.
     pub partition: PartitionValue,
+    /// Whether it is to be written again in any case.
+    pub outdated: bool,
 }
 
 /// What an upsert changes.
@@ -259,7 +261,8 @@ impl<'a> Tables<'a> {
         Ok(Tables { current, ..self })
     }
 
-    /// The merge; of a table with repeated rows every partition is written again.
+    /// The merge; of a table with repeated rows every partition is written again, and of others that of an
+    /// outdated file.
     fn merge(
         &self,
         current: &[CurrentFile],
@@ -283,13 +286,16 @@ impl<'a> Tables<'a> {
             deletions_withheld: if deletes { count(WITHHELD) } else { 0 },
             ..Merge::default()
         };
-        if merge.inserted + merge.updated + merge.deleted + repeated == 0 {
+        let again: BTreeSet<PartitionValue> = current
+            .iter()
+            .filter(|file| repeated > 0 || file.outdated)
+            .map(|file| file.partition)
+            .collect();
+        if merge.inserted + merge.updated + merge.deleted == 0 && again.is_empty() {
             return Ok(merge);
         }
         let mut affected = self.affected_partitions(&statuses)?;
-        if repeated > 0 {
-            affected.extend(current.iter().map(|file| file.partition));
-        }
+        affected.extend(again);
         let rows = self.rewritten_rows(&statuses, &affected, stamp)?;
         let mut writer = PartitionedWriter::new(
             staging,

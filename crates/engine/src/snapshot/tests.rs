@@ -92,6 +92,7 @@ fn current(files: &[ParquetFile]) -> Vec<CurrentFile> {
             path: file.path.clone(),
             uri: file.path.display().to_string(),
             partition: file.partition,
+            outdated: false,
         })
         .collect()
 }
@@ -190,6 +191,28 @@ fn a_table_whose_rows_were_multiplied_is_made_whole_by_the_next_snapshot() {
             (again.repeated, again.add.len(), again.remove.len()),
             (0, 0, 0)
         );
+
+        // But for a file that is to be written again: its partition has the same rows afterwards.
+        let mut outdated = current(&kept);
+        outdated[0].outdated = true;
+        let renewed = super::merge(
+            &contract,
+            &fields,
+            &outdated,
+            &incoming,
+            &stamp(6),
+            &again_at,
+        )
+        .unwrap();
+        assert_eq!(renewed.inserted + renewed.updated + renewed.deleted, 0);
+        assert!(renewed.remove.contains(&outdated[0].uri));
+        let kept: Vec<ParquetFile> = kept
+            .iter()
+            .filter(|file| !renewed.remove.contains(&file.path.display().to_string()))
+            .chain(&renewed.add)
+            .cloned()
+            .collect();
+        assert_eq!(rows(&contract, &kept), expected, "{deleted}");
     }
 }
 

@@ -11,6 +11,9 @@ use tarn_core::{Error, ErrorKind, Result};
 use super::Answer;
 use crate::render;
 
+/// Rows of a row group of a Parquet file.
+const ROW_GROUP: usize = 64 * 1024;
+
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputFormat {
@@ -201,7 +204,10 @@ impl Answer {
                 }
                 csv.flush().map_err(closed)
             }
+            // The library gives each page of a column the nulls of all of them: one page is right.
             OutputFormat::Parquet => ParquetWriter::new(out)
+                .with_row_group_size(Some(ROW_GROUP))
+                .with_data_page_size(Some(usize::MAX))
                 .finish(&mut self.frame)
                 .map_err(failed)
                 .map(drop),

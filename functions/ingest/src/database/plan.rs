@@ -13,6 +13,7 @@ use tarn_core::schema::{Partitioning, TableField};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::check::Survey;
 use tarn_engine::ingest::{self, Job};
+use tarn_engine::parquet::is_of_version_0_1_0;
 use tarn_engine::snapshot::{self, CurrentFile, Incoming, Merge};
 use tarn_engine::source::sqlite::Database;
 use tarn_engine::stamp::Stamp;
@@ -302,12 +303,13 @@ pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
         }
         None => LocalFiles::default(),
     };
-    let files: Vec<CurrentFile> = local
+    let mut files: Vec<CurrentFile> = local
         .iter()
         .map(|(file, path)| CurrentFile {
             path: path.to_owned(),
             uri: file.uri.clone(),
             partition: file.partition,
+            outdated: false,
         })
         .collect();
     let (contract, fields) = (table.contract.clone(), table.fields.clone());
@@ -320,10 +322,14 @@ pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
     let staging = run
         .staging
         .subfolder(&format!("{}-merge", contract.dataset))?;
-    let counts = run.dry;
+    let (counts, again) = (run.dry, run.again);
     let (merge, totals) = blocking(move || {
         // Taken as a whole: it keeps the files readable.
         let local = local;
+        // An ingest leaves what did not change; a replay leaves no file that some readers cannot read.
+        for file in files.iter_mut().filter(|_| again) {
+            file.outdated = is_of_version_0_1_0(&file.path)?;
+        }
         let merge = snapshot::merge(&contract, &fields, &files, &incoming, &stamp, &staging)?;
         let totals = match counts {
             true => Some(totals_of(&fields, &files, &merge)?),

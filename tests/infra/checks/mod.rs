@@ -2,6 +2,7 @@
 
 mod access;
 mod data;
+mod documents;
 mod edges;
 mod watch;
 
@@ -42,6 +43,9 @@ pub const ALL: &[(&str, Check)] = &[
         "API Gateway calls the API's function alone",
         access::permissions,
     ),
+    // documents
+    ("no document holds a null", documents::nulls),
+    ("no policy holds an empty value", documents::hollow),
     // data
     ("buckets refuse plain HTTP and old TLS", data::bucket_tls),
     ("buckets refuse weaker encryption", data::bucket_no_weaker),

@@ -3,6 +3,7 @@
 
 mod access;
 mod data;
+mod documents;
 mod edges;
 mod watch;
 
@@ -58,10 +59,16 @@ fn function(name: &str) -> String {
 }
 
 fn defects() -> Vec<Defect> {
-    [access::all(), data::all(), edges::all(), watch::all()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        access::all(),
+        data::all(),
+        documents::all(),
+        edges::all(),
+        watch::all(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn change<'a>(json: &'a mut Value, address: &str) -> &'a mut Value {
@@ -176,6 +183,12 @@ fn every_check_has_a_defect_that_it_finds() {
 fn a_defect_in_a_module_reaches_the_plan_and_its_check() {
     let copy = Copy::new();
     let edits = [
+        (
+            "terraform/modules/dead-letter-queue/main.tf",
+            "jsonencode({ redrivePermission = \"denyAll\" })",
+            "jsonencode({ redrivePermission = \"denyAll\", sourceQueueArns = null })",
+            "no document holds a null",
+        ),
         (
             "terraform/modules/stream/main.tf",
             "  bisect_batch_on_function_error     = true\n",

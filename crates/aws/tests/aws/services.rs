@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
@@ -47,6 +48,19 @@ async fn a_large_file_goes_up_in_parts_and_comes_down_whole() {
         assert_eq!((&head.version, head.size), (&info.version, info.size));
         let copy = objects.fetch_version(&head).await.unwrap();
         assert!(std::fs::read(copy.path()).unwrap() == content, "{key}");
+        // One checksum of the whole content: it is what a whole read is compared with.
+        let zone = key.split('/').next().unwrap();
+        let kept = lake.s3().head_object().bucket(lake.bucket(zone)).key(key);
+        let kept = kept
+            .checksum_mode(ChecksumMode::Enabled)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(
+            kept.checksum_type(),
+            Some(&ChecksumType::FullObject),
+            "{key}"
+        );
         let middle = (17 << 20)..(17 << 20) + 5;
         let bytes = objects.get(key, Some(middle.clone())).await.unwrap();
         assert_eq!(bytes, content[middle.start as usize..middle.end as usize]);

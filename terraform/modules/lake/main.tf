@@ -1,7 +1,3 @@
-locals {
-  metrics_namespace = "Tarn"
-}
-
 # ---- Keys. One for the data, which no AWS service may use on its own behalf, and one for what the
 # services themselves write: logs, notifications, settings.
 

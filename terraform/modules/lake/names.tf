@@ -51,6 +51,9 @@ locals {
 
   api = "${var.prefix}-api"
 
+  # Metrics have no ARN and no account of a lake in them: the name alone tells two lakes apart.
+  metrics_namespace = "Tarn/${var.prefix}"
+
   alarm_topic     = "${var.prefix}-alarms"
   alarm_topic_arn = "arn:${local.partition}:sns:${local.here}:${local.alarm_topic}"
   alarm_dlq       = "${var.prefix}-alarms-dlq"

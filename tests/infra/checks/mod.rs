@@ -96,6 +96,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("functions have alarms", watch::functions),
     ("the stream's reader has an alarm", watch::iterator_age),
     ("the API has an alarm", watch::api_errors),
+    ("metrics are the lake's own", watch::own_metrics),
     ("freshness has alarms", watch::freshness),
     ("promises and anomalies have alarms", watch::quality),
     ("alarms are heard", watch::heard),

@@ -81,6 +81,24 @@ pub fn all() -> Vec<Defect> {
             ),
         ),
         (
+            "metrics that two lakes share",
+            "metrics are the lake's own",
+            set(
+                function("ingest"),
+                "/environment/0/variables/TARN_METRICS_NAMESPACE",
+                json!("Tarn"),
+            ),
+        ),
+        (
+            "an alarm on another lake's metrics",
+            "metrics are the lake's own",
+            set(
+                "module.lake.module.monitoring.aws_cloudwatch_metric_alarm.anomalies[\"orders\"]",
+                "/namespace",
+                json!("Tarn/tarn-dev"),
+            ),
+        ),
+        (
             "promises that are broken in silence",
             "promises and anomalies have alarms",
             remove(

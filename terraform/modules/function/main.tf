@@ -84,9 +84,13 @@ resource "aws_lambda_function" "this" {
     variables = var.environment
   }
 
+  # Lambda drops what is more detailed than this, and without it what is more detailed than INFO. The
+  # program's own filter is the stricter one: a line of metrics counts as INFO and has to pass whatever
+  # the level is.
   logging_config {
-    log_format = "JSON"
-    log_group  = aws_cloudwatch_log_group.this.name
+    log_format            = "JSON"
+    log_group             = aws_cloudwatch_log_group.this.name
+    application_log_level = contains(["debug", "trace"], var.log_level) ? upper(var.log_level) : "INFO"
   }
 
   tracing_config {

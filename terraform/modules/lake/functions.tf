@@ -138,6 +138,7 @@ module "function" {
   reserved_concurrency = local.settings[each.key].reserved_concurrency
   dead_letter_arn      = each.value.dead_letter_arn
   environment_key_arn  = module.operations_key.arn
+  log_level            = var.log_level
   log_key_arn          = module.operations_key.arn
   log_group_arn        = "${local.log_group_arn_prefix}/aws/lambda/${local.function_names[each.key]}"
   log_retention_days   = var.retention.log_days

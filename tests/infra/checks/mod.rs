@@ -102,6 +102,10 @@ pub const ALL: &[(&str, Check)] = &[
     ("alarms are heard", watch::heard),
     ("the budget is heard", watch::budget),
     ("functions log as JSON and are traced", watch::functions_log),
+    (
+        "Lambda drops no line that is asked for, and no metrics",
+        watch::log_levels,
+    ),
     ("no route is open but health", watch::routes),
     ("the API is throttled and logged", watch::stage),
 ];

@@ -255,6 +255,22 @@ pub fn functions_log(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
+/// Lambda lets through what the function is told to log, and the metrics, which it takes for INFO.
+pub fn log_levels(plan: &Plan) -> Vec<String> {
+    plan.of_kind("aws_lambda_function")
+        .iter()
+        .filter(|function| {
+            let wanted = match function.text("/environment/0/variables/TARN_LOG") {
+                "debug" => "DEBUG",
+                "trace" => "TRACE",
+                _ => "INFO",
+            };
+            function.text("/logging_config/0/application_log_level") != wanted
+        })
+        .map(|function| function.address.to_owned())
+        .collect()
+}
+
 pub fn routes(plan: &Plan) -> Vec<String> {
     let routes = plan.of_kind("aws_apigatewayv2_route");
     let mut faults: Vec<String> = routes

@@ -151,6 +151,24 @@ pub fn all() -> Vec<Defect> {
             ),
         ),
         (
+            "metrics that Lambda drops",
+            "Lambda drops no line that is asked for, and no metrics",
+            set(
+                function("quality"),
+                "/logging_config/0/application_log_level",
+                json!("WARN"),
+            ),
+        ),
+        (
+            "debug lines that Lambda drops",
+            "Lambda drops no line that is asked for, and no metrics",
+            set(
+                function("ingest"),
+                "/environment/0/variables/TARN_LOG",
+                json!("debug"),
+            ),
+        ),
+        (
             "an open query route",
             "no route is open but health",
             set(

@@ -85,7 +85,10 @@ pub const ALL: &[(&str, Check)] = &[
         edges::queue_readers,
     ),
     ("a message is not handed out twice", edges::visibility),
-    ("the stream never blocks", edges::stream_readers),
+    (
+        "records of the stream are tried until they are old, and then told",
+        edges::stream_readers,
+    ),
     (
         "dead-letter queues keep messages for 14 days",
         edges::retention,

@@ -1,3 +1,13 @@
+locals {
+  # What AWS documents as `kms:GenerateDataKey*`, each action by its name.
+  generate_data_keys = [
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyPair",
+    "kms:GenerateDataKeyPairWithoutPlaintext",
+    "kms:GenerateDataKeyWithoutPlaintext",
+  ]
+}
+
 # ---- Keys. One for the data, which no AWS service may use on its own behalf, and one for what the
 # services themselves write: logs, notifications, settings.
 
@@ -20,9 +30,13 @@ module "operations_key" {
 
   service_statements = [
     {
+      # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
       sid     = "Logs"
       service = "logs.${var.region}.amazonaws.com"
-      actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+      actions = concat(
+        ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"],
+        local.generate_data_keys,
+      )
       condition = {
         ArnLike = {
           "kms:EncryptionContext:aws:logs:arn" = [
@@ -33,18 +47,20 @@ module "operations_key" {
       }
     },
     {
+      # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
       sid     = "Alarms"
       service = "cloudwatch.amazonaws.com"
-      actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+      actions = concat(["kms:Decrypt"], local.generate_data_keys)
       condition = {
         ArnLike      = { "aws:SourceArn" = [local.alarm_arns] }
         StringEquals = { "aws:SourceAccount" = [var.account_id] }
       }
     },
     {
+      # https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-sns-policy.html
       sid     = "Budgets"
       service = "budgets.amazonaws.com"
-      actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+      actions = concat(["kms:Decrypt"], local.generate_data_keys)
       condition = {
         ArnLike      = { "aws:SourceArn" = [local.budget_arns] }
         StringEquals = { "aws:SourceAccount" = [var.account_id] }

@@ -65,6 +65,10 @@ pub const ALL: &[(&str, Check)] = &[
     ("prod is protected", data::protection),
     ("queues and topics are encrypted", data::queues),
     ("logs are encrypted and expire", data::logs),
+    (
+        "CloudWatch Logs may use the key of every log",
+        data::log_keys,
+    ),
     ("settings of functions are encrypted", data::settings),
     ("schedules are encrypted", data::schedules),
     ("Athena's workgroup has the last word", data::athena),

@@ -118,6 +118,16 @@ variable "log_level" {
   default     = "info"
 }
 
+variable "trust_conditions" {
+  description = "Of which services a role's trust demands that they name this account. For Lambda and Glue AWS does not document it: switch these on once the lake is built."
+  type = object({
+    lambda    = optional(bool, false)
+    glue      = optional(bool, false)
+    scheduler = optional(bool, true)
+  })
+  default = {}
+}
+
 variable "protected" {
   description = "Whether buckets that are not empty and the ledger refuse to be destroyed."
   type        = bool

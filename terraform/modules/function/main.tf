@@ -39,13 +39,17 @@ resource "aws_iam_role" "this" {
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      {
-        Sid       = "OnlyFunctionsOfThisAccount"
-        Effect    = "Allow"
-        Principal = { Service = "lambda.amazonaws.com" }
-        Action    = "sts:AssumeRole"
-        Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
-      },
+      merge(
+        {
+          Sid       = "OnlyFunctionsOfThisAccount"
+          Effect    = "Allow"
+          Principal = { Service = "lambda.amazonaws.com" }
+          Action    = "sts:AssumeRole"
+        },
+        # A role can only be given to a function of its own account (iam:PassRole), so that nothing is
+        # open without the condition.
+        var.trust_source_account ? { Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } } } : {},
+      ),
     ]
   })
 }

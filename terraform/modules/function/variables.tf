@@ -129,6 +129,12 @@ variable "account_id" {
   type        = string
 }
 
+variable "trust_source_account" {
+  description = "Whether the role's trust demands that Lambda names this account (aws:SourceAccount). AWS does not document that it always does; a function whose role cannot be assumed is refused when it is made."
+  type        = bool
+  default     = false
+}
+
 variable "statements" {
   description = "What the function may do beside writing its own logs and traces: `sid`, `actions`, `resources` and, if wanted, `condition`."
   type = list(object({

@@ -128,6 +128,7 @@ module "function" {
 
   name                 = local.function_names[each.key]
   account_id           = var.account_id
+  trust_source_account = var.trust_conditions.lambda
   description          = each.value.description
   handler              = each.key
   package              = var.package

@@ -123,6 +123,8 @@ module "catalog" {
     key_alias     = "alias/${local.data_alias}"
     region        = var.region
     log_group_arn = "${local.log_group_arn_prefix}/aws-glue/iceberg-compaction/logs:*"
+
+    trust_source_account = var.trust_conditions.glue
   }
 }
 
@@ -233,9 +235,12 @@ module "schedule" {
   name       = local.schedule_group
   group_arn  = local.schedule_group_arn
   account_id = var.account_id
-  enabled    = var.schedule.enabled
-  key_arn    = module.operations_key.arn
-  key        = { arns = local.key_arns, alias = "alias/${local.operations_alias}" }
+
+  trust_source_account = var.trust_conditions.scheduler
+
+  enabled = var.schedule.enabled
+  key_arn = module.operations_key.arn
+  key     = { arns = local.key_arns, alias = "alias/${local.operations_alias}" }
 
   tasks = {
     for task in local.tasks : task => {

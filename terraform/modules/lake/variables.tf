@@ -170,6 +170,20 @@ variable "log_level" {
   }
 }
 
+variable "trust_conditions" {
+  description = <<-E
+    Of which services a role's trust demands that they name this account (aws:SourceAccount). AWS documents
+    it for the scheduler. For Lambda and Glue's optimizers it does not, and an apply would fail if they
+    did not: switch these on once the lake is built (docs/guides/deploy-to-aws.md, "Checked on apply").
+  E
+  type = object({
+    lambda    = optional(bool, false)
+    glue      = optional(bool, false)
+    scheduler = optional(bool, true)
+  })
+  default = {}
+}
+
 variable "protected" {
   description = "Whether the lake is protected from being destroyed: buckets that are not empty and the ledger then refuse it."
   type        = bool

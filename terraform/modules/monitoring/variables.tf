@@ -36,7 +36,7 @@ variable "alarm_arns" {
 }
 
 variable "budget_arns" {
-  description = "ARN pattern of the budgets that may publish: arn:aws:budgets::<account>:budget/<prefix>*."
+  description = "ARN pattern of the budgets that may publish, as AWS documents it: arn:aws:budgets::<account>:*."
   type        = string
 }
 

@@ -327,7 +327,7 @@ pub fn log_keys(plan: &Plan) -> Vec<String> {
             .all(|action| actions.iter().any(|found| found == action))
     };
     broken(plan.of_kind("aws_cloudwatch_log_group"), |group| {
-        let arn_end = format!(":{}:log-group:{}", plan.account, group.text("/name"));
+        let named = format!("{}:log-group:{}", plan.account, group.text("/name"));
         of_logs.iter().filter(may_all).any(|statement| {
             statement
                 .conditions()
@@ -338,8 +338,8 @@ pub fn log_keys(plan: &Plan) -> Vec<String> {
                         && patterns.iter().any(|pattern| {
                             let end = pattern.splitn(5, ':').nth(4).unwrap_or_default();
                             match end.split_once('*') {
-                                Some((before, "")) => arn_end[1..].starts_with(before),
-                                _ => arn_end[1..] == *end,
+                                Some((before, "")) => named.starts_with(before),
+                                _ => named == end,
                             }
                         })
                 })

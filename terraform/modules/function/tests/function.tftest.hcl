@@ -61,6 +61,28 @@ run "the_role_may_do_what_it_is_told_and_log" {
   }
 }
 
+run "the_first_apply_depends_on_no_undocumented_condition" {
+  command = plan
+
+  assert {
+    condition     = !can(jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition)
+    error_message = "Lambda may not name the account when it assumes the role."
+  }
+}
+
+run "the_trust_can_demand_the_account" {
+  command = plan
+
+  variables {
+    trust_source_account = true
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition == { StringEquals = { "aws:SourceAccount" = "123456789012" } }
+    error_message = "Only for this account."
+  }
+}
+
 run "what_is_asked_for_is_logged" {
   command = plan
 

@@ -7,7 +7,7 @@ variables {
   topic              = { name = "tarn-test-alarms", arn = "arn:aws:sns:eu-central-1:123456789012:tarn-test-alarms", key_arn = "arn:aws:kms:eu-central-1:123456789012:key/test" }
   dead_letter        = { name = "tarn-test-alarms-dlq", arn = "arn:aws:sqs:eu-central-1:123456789012:tarn-test-alarms-dlq" }
   alarm_arns         = "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:tarn-test-*"
-  budget_arns        = "arn:aws:budgets::123456789012:budget/tarn-test*"
+  budget_arns        = "arn:aws:budgets::123456789012:*"
   emails             = ["data-team@example.com"]
   dead_letter_queues = { ingest = "tarn-test-ingest-dlq" }
   queues             = { ingest = { name = "tarn-test-ingest", max_age_seconds = 3600 } }

@@ -41,7 +41,7 @@ variable "ingest" {
   description = "Objects worked on at once (2 to 1000), and how often one is tried before it goes to the dead-letter queue."
   type = object({
     concurrency  = optional(number, 10)
-    max_receives = optional(number, 4)
+    max_receives = optional(number, 5)
   })
   default = {}
 }

@@ -99,6 +99,16 @@ const TABLE: &[(&str, &str, bool)] = &[
     ),
     (
         "ingest",
+        "sqs change-message-visibility --queue-url {ingest_queue_url} --receipt-handle x --visibility-timeout 1",
+        true,
+    ),
+    (
+        "ingest",
+        "sqs change-message-visibility --queue-url {marts_queue_url} --receipt-handle x --visibility-timeout 1",
+        false,
+    ),
+    (
+        "ingest",
         "kinesis describe-stream --stream-name {stream}",
         false,
     ),

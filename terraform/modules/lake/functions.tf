@@ -81,7 +81,11 @@ locals {
       local.database_variables.curated,
       local.database_variables.quality,
       local.ledger_variables,
-      { TARN_MARTS_QUEUE_URL = module.marts_queue.url, TARN_PSEUDONYM_SECRET = module.pseudonym_secret.arn },
+      {
+        TARN_INGEST_QUEUE_URL = module.ingest_queue.url
+        TARN_MARTS_QUEUE_URL  = module.marts_queue.url
+        TARN_PSEUDONYM_SECRET = module.pseudonym_secret.arn
+      },
     )
     archive = merge(
       local.bucket_variables.raw,
@@ -93,6 +97,7 @@ locals {
       local.database_variables.curated,
       local.database_variables.analytics,
       local.ledger_variables,
+      { TARN_MARTS_QUEUE_URL = module.marts_queue.url },
     )
     quality = merge(
       local.bucket_variables.quarantine,

@@ -174,12 +174,12 @@ module "ingest_queue" {
   arn_prefix               = local.queue_arn_prefix
   max_receive_count        = var.ingest.max_receives
   consumer_timeout_seconds = local.settings["ingest"].timeout_seconds
+  batch_seconds            = 0
 
   # One object can be gigabytes: it has the time and the disk of a call to itself.
   consumer = {
     function_name       = module.function["ingest"].name
     batch_size          = 1
-    batch_seconds       = 0
     maximum_concurrency = var.ingest.concurrency
   }
 
@@ -211,12 +211,12 @@ module "marts_queue" {
   name                     = local.marts_queue
   arn_prefix               = local.queue_arn_prefix
   consumer_timeout_seconds = local.settings["marts"].timeout_seconds
+  batch_seconds            = 30
 
   # Changes of many ingests are one piece of work.
   consumer = {
     function_name       = module.function["marts"].name
     batch_size          = 100
-    batch_seconds       = 30
     maximum_concurrency = 2
   }
 }

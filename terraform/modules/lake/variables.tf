@@ -69,7 +69,7 @@ variable "ingest" {
   description = "How raw objects are ingested: objects worked on at once (2 to 1000), and how often one is tried before it goes to the dead-letter queue."
   type = object({
     concurrency  = optional(number, 10)
-    max_receives = optional(number, 4)
+    max_receives = optional(number, 5)
   })
   default = {}
 

@@ -254,6 +254,22 @@ pub fn queues_sent(plan: &Plan) -> Vec<String> {
     .collect()
 }
 
+/// Each function puts off messages of the queue that it reads, and of no other.
+pub fn queues_put_off(plan: &Plan) -> Vec<String> {
+    FUNCTIONS
+        .into_iter()
+        .filter_map(|function| {
+            let own = format!("{}-{function}", plan.prefix());
+            let expected: &[&str] = match function {
+                "ingest" | "marts" => &[own.as_str()],
+                _ => &[],
+            };
+            let found = resources_with(plan, function, "sqs:ChangeMessageVisibility");
+            differs(function, found, expected)
+        })
+        .collect()
+}
+
 /// Functions that have an action that changes what a service keeps.
 fn changers(plan: &Plan, service: &str, reads: &[&str]) -> Vec<String> {
     FUNCTIONS
@@ -446,6 +462,7 @@ pub fn environment(plan: &Plan) -> Vec<String> {
                 some(&[
                     "LEDGER_TABLE",
                     "RUN_DAYS",
+                    "INGEST_QUEUE_URL",
                     "MARTS_QUEUE_URL",
                     "PSEUDONYM_SECRET",
                 ]),
@@ -461,7 +478,7 @@ pub fn environment(plan: &Plan) -> Vec<String> {
             [
                 buckets(&["CURATED", "ANALYTICS"]),
                 databases(&["CURATED", "ANALYTICS"]),
-                some(&["LEDGER_TABLE", "RUN_DAYS"]),
+                some(&["LEDGER_TABLE", "RUN_DAYS", "MARTS_QUEUE_URL"]),
             ]
             .concat(),
         ),

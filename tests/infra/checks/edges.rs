@@ -186,7 +186,12 @@ pub fn visibility(plan: &Plan) -> Vec<String> {
                 .find(|queue| queue.text("/name") == last(mapping.text("/event_source_arn")))
                 .and_then(|queue| queue.number("/visibility_timeout_seconds"));
             match (timeout, visibility) {
-                (Some(timeout), Some(visibility)) => visibility < 6.0 * timeout,
+                (Some(timeout), Some(visibility)) => {
+                    let window = mapping
+                        .number("/maximum_batching_window_in_seconds")
+                        .unwrap_or(0.0);
+                    visibility < 6.0 * timeout + window
+                }
                 _ => true,
             }
         })

@@ -29,6 +29,10 @@ pub const ALL: &[(&str, Check)] = &[
         "functions send to their own queues alone",
         access::queues_sent,
     ),
+    (
+        "functions put off messages of their own queues alone",
+        access::queues_put_off,
+    ),
     ("only those who commit change the catalog", access::catalog),
     ("only those who keep the ledger change it", access::ledger),
     ("ingest alone reads its secret", access::secrets),

@@ -183,6 +183,20 @@ pub fn all() -> Vec<Defect> {
             ),
         ),
         (
+            "an ingest that cannot put its messages off",
+            "functions put off messages of their own queues alone",
+            policy(role("ingest"), "\"sqs:ChangeMessageVisibility\",", ""),
+        ),
+        (
+            "marts that put off messages of ingest",
+            "functions put off messages of their own queues alone",
+            policy(
+                role("marts"),
+                "arn:aws:sqs:eu-central-1:123456789012:tarn-prod-marts\"",
+                "arn:aws:sqs:eu-central-1:123456789012:tarn-prod-ingest\"",
+            ),
+        ),
+        (
             "an API that moves tables",
             "only those who commit change the catalog",
             policy(role("api"), "\"glue:GetTables\"", "\"glue:UpdateTable\""),

@@ -73,6 +73,15 @@ pub fn all() -> Vec<Defect> {
             set(INGEST_QUEUE, "/visibility_timeout_seconds", json!(300)),
         ),
         (
+            "a visibility timeout without the time to collect a batch",
+            "a message is not handed out twice",
+            set(
+                "module.lake.module.marts_queue.aws_sqs_queue.this",
+                "/visibility_timeout_seconds",
+                json!(3600),
+            ),
+        ),
+        (
             "records given up after some minutes",
             "records of the stream are tried until they are old, and then told",
             set(STREAM_READER, "/maximum_retry_attempts", json!(5)),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
+use aws_sdk_sqs::types::QueueAttributeName;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
@@ -478,6 +479,42 @@ async fn records_reach_a_stream() {
     };
     let error = missing.put(vec![entry]).await.unwrap_err();
     assert!(error.to_string().contains("Terraform"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the emulator; run by cargo xtask test"]
+async fn a_message_is_delivered_again_when_it_was_asked_for() {
+    let lake = Lake::new().await;
+    let sqs = aws_sdk_sqs::Client::new(&lake.config);
+    let url = sqs
+        .create_queue()
+        .queue_name(format!("{}-soon", lake.prefix))
+        .attributes(QueueAttributeName::VisibilityTimeout, "1800")
+        .send()
+        .await
+        .unwrap()
+        .queue_url
+        .unwrap();
+    let queue = lake.aws.queue(&url);
+    queue.send("one").await.unwrap();
+    let receive = || async {
+        let receive = sqs.receive_message().queue_url(&url).wait_time_seconds(0);
+        let received = receive.send().await.unwrap().messages.unwrap_or_default();
+        received
+            .into_iter()
+            .map(|message| message.receipt_handle.unwrap())
+            .next()
+    };
+    let receipt = receive().await.unwrap();
+    assert_eq!(receive().await, None, "it is hidden for half an hour");
+    queue.deliver_in(&receipt, 1).await.unwrap();
+    assert_eq!(receive().await, None, "it is hidden for a second");
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(receive().await.is_some());
+    let error = queue.deliver_in("no receipt", 1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Storage);
+    let text = error.to_string();
+    assert!(text.contains("sqs:ChangeMessageVisibility"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -39,10 +39,12 @@ fn the_lake_is_built_filled_asked_hurt_and_destroyed_on_an_emulator() {
 fn only_health_is_open(lake: &Deployment) {
     let (status, body) = lake.request(false, "/health", None);
     assert_eq!((status, &body["status"]), (200, &json!("ok")), "{body}");
-    for path in ["/tables", "/query", "/anything"] {
+    for path in ["/ready", "/tables", "/query", "/anything"] {
         let (status, body) = lake.request(false, path, None);
         assert!([401, 403].contains(&status), "{path}: {status} {body}");
     }
+    let (status, body) = lake.request(true, "/ready", None);
+    assert_eq!((status, &body["status"]), (200, &json!("ready")), "{body}");
 }
 
 /// Everything at once, but one database after the other: each is the shop's state of a day.

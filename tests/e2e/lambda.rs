@@ -303,8 +303,11 @@ fn the_api_says_that_the_lake_cannot_be_reached() {
         ("TARN_ANALYTICS_DATABASE", "analytics"),
         ("TARN_QUALITY_DATABASE", "quality"),
     ];
-    let events = vec![sample("apigw/health.json")];
+    let events = vec![sample("apigw/health.json"), sample("apigw/ready.json")];
     let function = Function::start("api", events, &[&zones[..], &NOBODY].concat());
+    // The service runs, whether the lake answers or not.
+    let report = function.report();
+    assert_eq!(report.body["statusCode"], 200, "{}", report.body);
     let report = function.report();
     assert!(report.path.ends_with("/response"), "{}", report.path);
     assert_eq!(report.body["statusCode"], 503, "{}", report.body);

@@ -49,6 +49,33 @@ pub fn keys_are_taken_as_they_are(lake: &Deployment) {
     );
 }
 
+/// A folder made in the console is an empty object that S3 announces. It is skipped, and no dead letter.
+pub fn folders_are_no_objects(lake: &Deployment) {
+    let folder = format!("{FOLDER}/made in the console/");
+    lake.aws_ok(&[
+        "s3api",
+        "put-object",
+        "--bucket",
+        lake.output("raw_bucket"),
+        "--key",
+        &folder,
+    ]);
+    let file = access_log(lake.scratch(), "in_folder", 3);
+    lake.upload(&file, &format!("{folder}in_folder.log"));
+    lake.wait_for_rows(
+        "curated.web_requests",
+        "_source_uri LIKE '%/in_folder.log'",
+        3,
+    );
+    wait_for("an empty queue", 60, || {
+        match lake.depth(lake.output("ingest_queue_url")) {
+            0 => Ok(()),
+            left => Err(format!("{left} messages")),
+        }
+    });
+    assert_eq!(lake.depth(lake.output("ingest_dlq_url")), 0);
+}
+
 /// Records of any bytes, among them what looks like an aggregated record and is none.
 pub fn records_that_are_no_events_delay_nobody(lake: &Deployment) {
     let sound = |id: &str| {

@@ -26,6 +26,7 @@ fn the_lake_is_built_filled_asked_hurt_and_destroyed_on_an_emulator() {
 
     faults::six_files_at_once_lose_no_row(&lake);
     faults::keys_are_taken_as_they_are(&lake);
+    faults::folders_are_no_objects(&lake);
     faults::records_that_are_no_events_delay_nobody(&lake);
     faults::a_failure_that_passes_is_repeated_soon(&lake);
     faults::a_function_killed_at_work_is_repeated(&lake);

@@ -145,7 +145,8 @@ pub trait Objects: Send + Sync {
     /// former contents of `raw/` alone.
     async fn fetch_version(&self, info: &ObjectInfo) -> Result<LocalCopy>;
 
-    /// Objects whose keys begin with `prefix`, in key order.
+    /// Objects whose keys begin with `prefix`, in key order. Keys that end in a slash, which consoles make
+    /// for folders, are left out: no other method takes them.
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>>;
 
     /// Deletes an object; one that does not exist is no error.

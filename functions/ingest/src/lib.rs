@@ -9,6 +9,7 @@ mod append;
 mod batch;
 mod database;
 mod evolve;
+mod folder;
 mod notification;
 mod quarantine;
 mod rehearsal;
@@ -151,6 +152,9 @@ async fn run(lake: &Lake, key: &str, options: Options, run_id: String) -> Result
         deletions_confirmed: options.confirm_deletions,
         ..RunRecord::begin(run_id, key, Utc::now())
     };
+    if let Some(skipped) = folder::skipped(lake, &record).await? {
+        return Ok(skipped);
+    }
     let info = match lake.objects.head(key).await {
         Ok(info) => info,
         Err(error) if error.kind() == ErrorKind::NotFound => {

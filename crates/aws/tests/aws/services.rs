@@ -483,6 +483,27 @@ async fn records_reach_a_stream() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the emulator; run by cargo xtask test"]
+async fn folders_made_in_a_console_are_not_listed() {
+    let lake = Lake::new().await;
+    let objects = lake.aws.objects();
+    for (zone, prefix) in [("raw", "raw/web/"), ("curated", "curated/t/")] {
+        for key in [format!("{prefix}folder/"), prefix.to_owned()] {
+            let put = lake.s3().put_object().bucket(lake.bucket(zone)).key(key);
+            put.send().await.unwrap();
+        }
+        let key = format!("{prefix}folder/file");
+        objects
+            .put(&key, Bytes::from_static(b"1"), PutMode::Overwrite)
+            .await
+            .unwrap();
+        let listed = objects.list(prefix).await.unwrap();
+        let keys: Vec<&str> = listed.iter().map(|info| info.key.as_str()).collect();
+        assert_eq!(keys, [key]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the emulator; run by cargo xtask test"]
 async fn a_message_is_delivered_again_when_it_was_asked_for() {
     let lake = Lake::new().await;
     let sqs = aws_sdk_sqs::Client::new(&lake.config);

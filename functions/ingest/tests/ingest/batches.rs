@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use aws_lambda_events::sqs::SqsEvent;
 use tarn_core::ErrorKind;
-use tarn_core::run::{ObjectState, RunStatus};
+use tarn_core::run::{ObjectState, RunStatus, SkipReason};
 use tarn_ingest::{Bounds, ingest_batch};
 
 use crate::lake::{
@@ -52,6 +52,30 @@ async fn a_poison_file_fails_its_message_and_no_other() {
     assert_eq!(failed(&again), ["0"]);
     let record = fixture.lake.ledger.object(poison).await.unwrap().unwrap();
     assert_eq!(record.state, ObjectState::Failed);
+}
+
+#[tokio::test]
+async fn a_folder_made_in_a_console_is_skipped_with_a_reason() {
+    let fixture = Fixture::new();
+    fixture.put(LOG, sample("access_log/combined.log")).await;
+    let folders = [
+        "raw/",
+        "raw/web/access_logs/",
+        "raw/web/access_logs/ingest_date=2026-01-31/",
+    ];
+    let batch = deliver(&fixture.lake, &[&folders[..], &[LOG]].concat()).await;
+    assert_eq!(failed(&batch), [""; 0]);
+    assert_eq!(batch.changed, BTreeSet::from([curated("web_requests")]));
+    for (ingested, key) in batch.ingested.iter().zip(folders) {
+        let run = &ingested.run;
+        assert_eq!((run.key.as_str(), run.status), (key, RunStatus::Skipped));
+        assert_eq!(run.skipped, Some(SkipReason::Folder));
+        assert!(run.reason.as_ref().unwrap().contains("slash"), "{run:?}");
+        // Who looks for what became of it finds it.
+        let kept = fixture.lake.ledger.run(&run.run_id).await.unwrap();
+        assert_eq!(kept.as_ref(), Some(run));
+        assert_eq!(fixture.lake.ledger.object(key).await.unwrap(), None);
+    }
 }
 
 #[tokio::test]

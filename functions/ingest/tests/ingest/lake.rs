@@ -78,8 +78,7 @@ pub fn created(bucket: &str, key: &str) -> Value {
     event
 }
 
-/// A batch of messages with these bodies, numbered from 0.
-/// Messages of these bodies, delivered for the second time.
+/// A batch of messages with these bodies, numbered from 0, delivered for the second time.
 pub fn messages(bodies: &[String]) -> SqsEvent {
     let records: Vec<Value> = bodies
         .iter()

@@ -7,6 +7,7 @@ emulator does for a caller who uses no such feature.
 from . import (
     api_gateway,
     cloudwatch,
+    dynamodb,
     glue,
     kinesis,
     lambda_kinesis,
@@ -21,6 +22,7 @@ from . import (
 MODULES = (
     api_gateway,
     cloudwatch,
+    dynamodb,
     glue,
     kinesis,
     lambda_kinesis,

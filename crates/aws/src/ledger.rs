@@ -142,6 +142,14 @@ fn unpack<T: DeserializeOwned>(item: &Item, what: &str) -> Result<T> {
     serde_json::from_slice(&json).map_err(|error| damaged().with_source(error))
 }
 
+fn state_item(name: &str, value: &str) -> Item {
+    Item::from([
+        ("pk".to_owned(), text(format!("state#{name}"))),
+        ("sk".to_owned(), text("state")),
+        ("value".to_owned(), text(value)),
+    ])
+}
+
 fn object_record(item: &Item) -> Result<ObjectRecord> {
     let record: ObjectRecord = unpack(item, "the record of an object")?;
     Ok(ObjectRecord {
@@ -465,12 +473,34 @@ impl Ledger for DynamoLedger {
                 ),
             ));
         }
-        self.put(Item::from([
-            ("pk".to_owned(), text(format!("state#{name}"))),
-            ("sk".to_owned(), text("state")),
-            ("value".to_owned(), text(value)),
-        ]))
-        .await
+        self.put(state_item(name, value)).await
+    }
+
+    async fn advance_state(&self, name: &str, value: &str) -> Result<()> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(self.settings.ledger_table()?)
+            .set_item(Some(state_item(name, value)))
+            // `value` is a word of DynamoDB's own.
+            .condition_expression("attribute_not_exists(pk) OR #value < :value")
+            .expression_attribute_names("#value", "value")
+            .expression_attribute_values(":value", text(value))
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(()),
+            // A greater one is there, or this one, whose reply was lost.
+            Err(error)
+                if matches!(
+                    error.as_service_error(),
+                    Some(PutItemError::ConditionalCheckFailedException(_))
+                ) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(self.unwritten(error)),
+        }
     }
 
     async fn put_feedback(&self, feedback: &Feedback) -> Result<()> {

@@ -284,6 +284,10 @@ pub trait Ledger: Send + Sync {
     /// Sets a named value.
     async fn put_state(&self, name: &str, value: &str) -> Result<()>;
 
+    /// Sets a named value unless one that is as great or greater (compared byte by byte) is there: of
+    /// many who do this at once, in whatever order, the greatest value stays.
+    async fn advance_state(&self, name: &str, value: &str) -> Result<()>;
+
     /// Keeps what somebody said of an anomaly, beside what was said of it before.
     async fn put_feedback(&self, feedback: &Feedback) -> Result<()>;
 

@@ -7,6 +7,7 @@
 
 mod append;
 mod batch;
+mod commits;
 mod database;
 mod evolve;
 mod folder;
@@ -244,6 +245,7 @@ async fn run(lake: &Lake, key: &str, options: Options, run_id: String) -> Result
             (ObjectState::Failed, Some(reason))
         }
     };
+    commits::note(lake, &record).await?;
     // The object's state comes last: who reads it finds the run complete, and a stop in between
     // leaves a pending object, whose repetition finishes it.
     lake.ledger.put_run(&record).await?;

@@ -3,6 +3,7 @@
 mod commit;
 mod damage;
 mod files;
+mod freshness;
 mod keys;
 mod redelivery;
 mod relation;

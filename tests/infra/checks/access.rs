@@ -309,19 +309,37 @@ pub fn catalog(plan: &Plan) -> Vec<String> {
     faults
 }
 
+/// Functions that commit keep the ledger; quality notes what it watches, and nothing else.
 pub fn ledger(plan: &Plan) -> Vec<String> {
     let reads = [
         "dynamodb:BatchGetItem",
         "dynamodb:GetItem",
         "dynamodb:Query",
     ];
-    differs(
+    let mut faults: Vec<String> = differs(
         "change the ledger",
         changers(plan, "dynamodb:", &reads),
-        &["ingest", "maintain", "marts"],
+        &["ingest", "maintain", "marts", "quality"],
     )
     .into_iter()
-    .collect()
+    .collect();
+    let changes =
+        |action: &String| action.starts_with("dynamodb:") && !reads.contains(&action.as_str());
+    faults.extend(
+        of_role(plan, "quality")
+            .iter()
+            .filter(|statement| statement.actions().iter().any(changes))
+            .filter(|statement| {
+                let keys = (
+                    "ForAllValues:StringLike".to_owned(),
+                    "dynamodb:LeadingKeys".to_owned(),
+                    vec!["state#watched/*".to_owned()],
+                );
+                statement.actions() != ["dynamodb:PutItem"] || statement.conditions() != [keys]
+            })
+            .map(label),
+    );
+    faults
 }
 
 /// The keys of pseudonyms are for ingest alone, and it uses no other secret.

@@ -220,6 +220,11 @@ pub fn all() -> Vec<Defect> {
             ),
         ),
         (
+            "a quality run that says when datasets were committed",
+            "only those who keep the ledger change it",
+            policy(role("quality"), "state#watched/*", "state#*"),
+        ),
+        (
             "every secret of the account",
             "ingest alone reads its secret",
             policy(role("ingest"), "tarn-prod-pseudonym-keys-??????", "*"),

@@ -55,6 +55,31 @@ async fn a_poison_file_fails_its_message_and_no_other() {
 }
 
 #[tokio::test]
+async fn the_ledger_remembers_when_a_dataset_got_rows_last() {
+    let fixture = Fixture::new();
+    let committed = async |dataset: &str| {
+        let seen = fixture.lake.seen(dataset).await.unwrap();
+        seen.committed
+    };
+    fixture.put(EVENTS, sample("ads/events.ndjson")).await;
+    // Not one of its lines is a request.
+    let broken = "raw/web/access_logs/ingest_date=2026-01-31/broken.log";
+    fixture.put(broken, &b"no request\n"[..]).await;
+    let batch = deliver(&fixture.lake, &[EVENTS, broken]).await;
+    assert_eq!(failed(&batch), [""; 0]);
+    let ended = batch.ingested[0].run.ended_at.unwrap();
+    let found = committed("ad_events").await.unwrap();
+    // The ledger keeps microseconds.
+    assert_eq!(found.timestamp_micros(), ended.timestamp_micros());
+    assert_eq!(committed("web_requests").await, None);
+    fixture.put(LOG, sample("access_log/combined.log")).await;
+    deliver(&fixture.lake, &[LOG, EVENTS]).await;
+    assert!(committed("web_requests").await.unwrap() > found);
+    // What was committed before is no commit.
+    assert_eq!(committed("ad_events").await, Some(found));
+}
+
+#[tokio::test]
 async fn a_folder_made_in_a_console_is_skipped_with_a_reason() {
     let fixture = Fixture::new();
     fixture.put(LOG, sample("access_log/combined.log")).await;

@@ -551,16 +551,6 @@ pub fn environment(plan: &Plan) -> Vec<String> {
     faults
 }
 
-/// IAM takes 10,240 characters of inline policies per role; each role has one.
-pub fn sizes(plan: &Plan) -> Vec<String> {
-    plan.of_kind("aws_iam_role_policy")
-        .iter()
-        .map(|policy| (policy.address, policy.text("/policy").len()))
-        .filter(|(_, length)| *length > 10_240)
-        .map(|(address, length)| format!("{address}: {length}"))
-        .collect()
-}
-
 pub fn permissions(plan: &Plan) -> Vec<String> {
     let permissions = plan.of_kind("aws_lambda_permission");
     let mut faults: Vec<String> = permissions

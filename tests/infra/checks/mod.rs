@@ -4,6 +4,7 @@ mod access;
 mod data;
 mod documents;
 mod edges;
+mod limits;
 mod watch;
 
 use crate::plan::{self, Plan};
@@ -42,7 +43,6 @@ pub const ALL: &[(&str, Check)] = &[
         "functions are given what they need and nothing else",
         access::environment,
     ),
-    ("policies of roles fit", access::sizes),
     (
         "API Gateway calls the API's function alone",
         access::permissions,
@@ -101,6 +101,14 @@ pub const ALL: &[(&str, Check)] = &[
         "dead-letter queues keep messages for 14 days",
         edges::retention,
     ),
+    // limits
+    ("names and descriptions fit", limits::lengths),
+    ("settings of functions fit", limits::environments),
+    (
+        "policies fit and name each statement once",
+        limits::policies,
+    ),
+    ("alarms look back as far as they may", limits::alarms),
     // watch
     ("dead-letter queues have an alarm", watch::dead_letters),
     ("queues of work have an alarm", watch::queue_age),

@@ -297,14 +297,5 @@ pub fn all() -> Vec<Defect> {
                 json!({"authorization_type": "NONE"}),
             ),
         ),
-        (
-            "a policy that IAM refuses for its length",
-            "policies of roles fit",
-            set(
-                role("ingest"),
-                "/policy",
-                Value::from(format!("{{\"Statement\":[]}}{}", " ".repeat(10_240))),
-            ),
-        ),
     ]
 }

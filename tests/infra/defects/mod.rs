@@ -5,6 +5,7 @@ mod access;
 mod data;
 mod documents;
 mod edges;
+mod limits;
 mod watch;
 
 use serde_json::{Value, json};
@@ -64,6 +65,7 @@ fn defects() -> Vec<Defect> {
         data::all(),
         documents::all(),
         edges::all(),
+        limits::all(),
         watch::all(),
     ]
     .into_iter()

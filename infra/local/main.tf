@@ -13,6 +13,8 @@ module "lake" {
   stream = { shards = 1, batch_seconds = 1 }
 
   # Everything that the other environments have is built here too, so that it is tried.
+  trust_conditions = { lambda = true, glue = true }
+
   budget = { monthly_usd = 10 }
   alarms = {
     emails    = ["alarms@example.com"]

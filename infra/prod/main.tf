@@ -15,6 +15,7 @@ module "lake" {
   retention               = var.retention
   optimized_tables        = var.optimized_tables
   log_level               = var.log_level
+  trust_conditions        = var.trust_conditions
   protected               = var.protected
   alarms                  = var.alarms
   budget                  = var.budget

@@ -41,7 +41,7 @@ variable "ingest" {
   description = "Objects worked on at once (2 to 1000), and how often one is tried before it goes to the dead-letter queue."
   type = object({
     concurrency  = optional(number, 10)
-    max_receives = optional(number, 4)
+    max_receives = optional(number, 5)
   })
   default = {}
 }
@@ -116,6 +116,16 @@ variable "log_level" {
   description = "What the functions log: error, warn, info, debug or trace."
   type        = string
   default     = "info"
+}
+
+variable "trust_conditions" {
+  description = "Of which services a role's trust demands that they name this account. For Lambda and Glue AWS does not document it: switch these on once the lake is built."
+  type = object({
+    lambda    = optional(bool, false)
+    glue      = optional(bool, false)
+    scheduler = optional(bool, true)
+  })
+  default = {}
 }
 
 variable "protected" {

@@ -4,9 +4,35 @@ Each module's `close()` replaces functions of MiniStack's own modules. Nothing h
 emulator does for a caller who uses no such feature.
 """
 
-from . import api_gateway, cloudwatch, glue, kinesis, lambda_kinesis, lambda_tmp, s3, secretsmanager, transport
+from . import (
+    api_gateway,
+    cloudwatch,
+    dynamodb,
+    glue,
+    kinesis,
+    lambda_kinesis,
+    lambda_tmp,
+    s3,
+    s3_uploads,
+    secretsmanager,
+    sqs,
+    transport,
+)
 
-MODULES = (api_gateway, cloudwatch, glue, kinesis, lambda_kinesis, lambda_tmp, s3, secretsmanager, transport)
+MODULES = (
+    api_gateway,
+    cloudwatch,
+    dynamodb,
+    glue,
+    kinesis,
+    lambda_kinesis,
+    lambda_tmp,
+    s3,
+    s3_uploads,
+    secretsmanager,
+    sqs,
+    transport,
+)
 
 
 def close():

@@ -11,7 +11,9 @@ import re
 import unittest
 import urllib.parse
 import urllib.request
+import zlib
 
+import botocore.exceptions
 import botocore.session
 
 from .emulator import wait_for
@@ -246,6 +248,60 @@ class Gaps(unittest.TestCase):
         found = event["detail"]["object"]
         self.assertEqual((found["key"], found.get("version-id")), (key, put["VersionId"]))
         self.assertTrue(found["sequencer"])
+
+    def begin_upload(self, bucket, **options):
+        objects = self.emulator.client("s3")
+        objects.create_bucket(Bucket=bucket)
+        upload = {"Bucket": bucket, "Key": "k"}
+        begun = objects.create_multipart_upload(**upload, **options)
+        return objects, upload | {"UploadId": begun["UploadId"]}
+
+    def test_a_part_has_the_checksum_that_its_upload_announced(self):
+        for bucket, announced, sent in (
+            ("none", {}, {"ChecksumAlgorithm": "CRC32"}),
+            ("other", {"ChecksumAlgorithm": "SHA256"}, {"ChecksumAlgorithm": "CRC32"}),
+        ):
+            objects, upload = self.begin_upload(f"parts-{bucket}", **announced)
+            with self.assertRaises(botocore.exceptions.ClientError) as refused:
+                objects.upload_part(**upload, PartNumber=1, Body=b"1", **sent)
+            self.assertEqual(refused.exception.response["Error"]["Code"], "InvalidRequest")
+            self.assertIn("Checksum Type mismatch", str(refused.exception))
+
+    def test_an_upload_with_a_composite_checksum_is_completed_with_those_of_its_parts(self):
+        objects, upload = self.begin_upload("composite", ChecksumAlgorithm="CRC32")
+        part = objects.upload_part(**upload, PartNumber=1, Body=b"1", ChecksumAlgorithm="CRC32")
+        parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+        with self.assertRaises(botocore.exceptions.ClientError) as refused:
+            objects.complete_multipart_upload(**upload, MultipartUpload=parts)
+        self.assertEqual(refused.exception.response["Error"]["Code"], "InvalidRequest")
+        parts["Parts"][0]["ChecksumCRC32"] = part["ChecksumCRC32"]
+        done = objects.complete_multipart_upload(**upload, MultipartUpload=parts)
+        self.assertEqual((done["ChecksumType"], done["ChecksumCRC32"][-2:]), ("COMPOSITE", "-1"))
+
+    def test_a_checksum_of_the_whole_content_is_that_of_a_put_at_once(self):
+        objects, upload = self.begin_upload("whole", ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
+        objects.put_bucket_versioning(Bucket="whole", VersioningConfiguration={"Status": "Enabled"})
+        bodies = [b"1" * (5 << 20), b"2"]
+        parts = []
+        for number, body in enumerate(bodies, 1):
+            part = objects.upload_part(**upload, PartNumber=number, Body=body, ChecksumAlgorithm="CRC32")
+            parts.append({"PartNumber": number, "ETag": part["ETag"], "ChecksumCRC32": part["ChecksumCRC32"]})
+        done = objects.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+        whole = base64.b64encode(zlib.crc32(b"".join(bodies)).to_bytes(4, "big")).decode()
+        self.assertEqual((done["ChecksumType"], done["ChecksumCRC32"]), ("FULL_OBJECT", whole))
+        for version in ({}, {"VersionId": done["VersionId"]}):
+            read = objects.get_object(Bucket="whole", Key="k", ChecksumMode="ENABLED", **version)
+            self.assertEqual((read["ChecksumType"], read["ChecksumCRC32"]), ("FULL_OBJECT", whole))
+
+    def test_a_queue_gives_its_policies_back_without_nulls(self):
+        queues = self.emulator.client("sqs")
+        allowed = '{"redrivePermission":"denyAll","sourceQueueArns":null}'
+        queue = queues.create_queue(QueueName="nulls", Attributes={"RedriveAllowPolicy": allowed})["QueueUrl"]
+        names = {"QueueUrl": queue, "AttributeNames": ["RedriveAllowPolicy"]}
+        for _ in range(2):
+            found = queues.get_queue_attributes(**names)["Attributes"]["RedriveAllowPolicy"]
+            self.assertEqual(json.loads(found), {"redrivePermission": "denyAll"})
+            queues.set_queue_attributes(QueueUrl=queue, Attributes={"RedriveAllowPolicy": allowed})
 
     def test_a_secret_without_a_value_has_no_version(self):
         secrets = self.emulator.client("secretsmanager")

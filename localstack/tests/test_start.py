@@ -117,6 +117,38 @@ class Authentication(unittest.TestCase):
             emulator.stop()
 
 
+    def test_a_policy_can_name_the_items_that_may_be_put(self):
+        emulator = Emulator(authentication=True)
+        try:
+            iam = emulator.client("iam")
+            iam.create_user(UserName="writer")
+            key = iam.create_access_key(UserName="writer")["AccessKey"]
+            emulator.client("dynamodb").create_table(
+                TableName="items",
+                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+            allow = {
+                "Effect": "Allow",
+                "Action": "dynamodb:PutItem",
+                "Resource": "*",
+                "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["mine/*"]}},
+            }
+            iam.put_user_policy(
+                UserName="writer",
+                PolicyName="p",
+                PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
+            )
+            writer = emulator.client("dynamodb", key["AccessKeyId"], key["SecretAccessKey"])
+            writer.put_item(TableName="items", Item={"pk": {"S": "mine/1"}})
+            with self.assertRaises(botocore.exceptions.ClientError) as refused:
+                writer.put_item(TableName="items", Item={"pk": {"S": "yours"}})
+            self.assertEqual(refused.exception.response["Error"]["Code"], "AccessDeniedException")
+        finally:
+            emulator.stop()
+
+
 class EndOfInput(unittest.TestCase):
     def test_it_stops_with_its_functions_when_its_standard_input_ends(self):
         with socket.socket() as probe:

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::deployment::{Deployment, root, wait_for};
 use crate::inputs::access_log;
@@ -47,6 +47,33 @@ pub fn keys_are_taken_as_they_are(lake: &Deployment) {
         &format!("_source_uri LIKE '%/{name}'"),
         3,
     );
+}
+
+/// A folder made in the console is an empty object that S3 announces. It is skipped, and no dead letter.
+pub fn folders_are_no_objects(lake: &Deployment) {
+    let folder = format!("{FOLDER}/made in the console/");
+    lake.aws_ok(&[
+        "s3api",
+        "put-object",
+        "--bucket",
+        lake.output("raw_bucket"),
+        "--key",
+        &folder,
+    ]);
+    let file = access_log(lake.scratch(), "in_folder", 3);
+    lake.upload(&file, &format!("{folder}in_folder.log"));
+    lake.wait_for_rows(
+        "curated.web_requests",
+        "_source_uri LIKE '%/in_folder.log'",
+        3,
+    );
+    wait_for("an empty queue", 60, || {
+        match lake.depth(lake.output("ingest_queue_url")) {
+            0 => Ok(()),
+            left => Err(format!("{left} messages")),
+        }
+    });
+    assert_eq!(lake.depth(lake.output("ingest_dlq_url")), 0);
 }
 
 /// Records of any bytes, among them what looks like an aggregated record and is none.
@@ -154,6 +181,68 @@ fn kill_functions(lake: &Deployment) -> usize {
             status.unwrap().success()
         })
         .count()
+}
+
+/// For a while the marts cannot be told of a change. The message comes again within half a minute, and
+/// not after the visibility timeout of half an hour.
+pub fn a_failure_that_passes_is_repeated_soon(lake: &Deployment) {
+    let queue = lake.output("ingest_queue_url");
+    assert_eq!(visibility(lake), "1800");
+    assert_eq!(lake.depth(queue), 0);
+    let function = lake.outputs["functions"]["ingest"].as_str().unwrap();
+    let deployed = lake.aws_ok(&[
+        "lambda",
+        "get-function-configuration",
+        "--function-name",
+        function,
+    ])["Environment"]
+        .clone();
+    let mut broken = deployed.clone();
+    broken["Variables"]["TARN_MARTS_QUEUE_URL"] =
+        json!(format!("{}-gone", lake.output("marts_queue_url")));
+    configure(lake, function, &broken);
+    let file = access_log(lake.scratch(), "passing", 10);
+    lake.upload(&file, &format!("{FOLDER}/passing.log"));
+    lake.wait_for_rows(
+        "curated.web_requests",
+        "_source_uri LIKE '%/passing.log'",
+        10,
+    );
+    // The rows are committed; what fails comes after that.
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(lake.depth(queue), 1, "the message is not done");
+    configure(lake, function, &deployed);
+    wait_for("the message to come again", 90, || {
+        match lake.depth(queue) {
+            0 => Ok(()),
+            left => Err(format!("{left} messages")),
+        }
+    });
+    assert_eq!(lake.depth(lake.output("ingest_dlq_url")), 0);
+    lake.wait_for_rows(
+        "curated.web_requests",
+        "_source_uri LIKE '%/passing.log'",
+        10,
+    );
+}
+
+/// Gives a function another environment.
+fn configure(lake: &Deployment, function: &str, environment: &Value) {
+    lake.aws_ok(&[
+        "lambda",
+        "update-function-configuration",
+        "--function-name",
+        function,
+        "--environment",
+        &json!({"Variables": environment["Variables"]}).to_string(),
+    ]);
+    lake.aws_ok(&[
+        "lambda",
+        "wait",
+        "function-updated-v2",
+        "--function-name",
+        function,
+    ]);
 }
 
 /// A file that cannot be read is tried several times and then set aside; its neighbours are not.

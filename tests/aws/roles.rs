@@ -99,7 +99,27 @@ const TABLE: &[(&str, &str, bool)] = &[
     ),
     (
         "ingest",
+        "sqs change-message-visibility --queue-url {ingest_queue_url} --receipt-handle x --visibility-timeout 1",
+        true,
+    ),
+    (
+        "ingest",
+        "sqs change-message-visibility --queue-url {marts_queue_url} --receipt-handle x --visibility-timeout 1",
+        false,
+    ),
+    (
+        "ingest",
         "kinesis describe-stream --stream-name {stream}",
+        false,
+    ),
+    (
+        "quality",
+        "dynamodb put-item --table-name {ledger_table} --item {WATCHED}",
+        true,
+    ),
+    (
+        "quality",
+        "dynamodb delete-item --table-name {ledger_table} --key {KEY}",
         false,
     ),
     ("ingest", "iam list-roles", false),
@@ -283,6 +303,9 @@ const TABLE: &[(&str, &str, bool)] = &[
 /// A key of the ledger.
 const KEY: &str = r#"{"pk":{"S":"x"},"sk":{"S":"x"}}"#;
 
+/// A value that the function `quality` notes.
+const WATCHED: &str = r#"{"pk":{"S":"state#watched/x"},"sk":{"S":"state"}}"#;
+
 #[test]
 #[ignore = "needs the emulator; run by cargo xtask test"]
 fn every_role_is_enough_for_its_work_and_refused_outside_of_it() {
@@ -394,6 +417,7 @@ fn try_call(lake: &Deployment, credentials: &BTreeMap<String, String>, call: &st
         .split(' ')
         .map(|word| match word.strip_prefix('{') {
             Some("KEY}") => KEY.to_owned(),
+            Some("WATCHED}") => WATCHED.to_owned(),
             Some(name) => lake.output(name.trim_end_matches('}')).to_owned(),
             None => word.to_owned(),
         })

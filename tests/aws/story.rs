@@ -26,7 +26,9 @@ fn the_lake_is_built_filled_asked_hurt_and_destroyed_on_an_emulator() {
 
     faults::six_files_at_once_lose_no_row(&lake);
     faults::keys_are_taken_as_they_are(&lake);
+    faults::folders_are_no_objects(&lake);
     faults::records_that_are_no_events_delay_nobody(&lake);
+    faults::a_failure_that_passes_is_repeated_soon(&lake);
     faults::a_function_killed_at_work_is_repeated(&lake);
     faults::a_poison_file_ends_in_the_dead_letter_queue(&lake);
 
@@ -38,10 +40,12 @@ fn the_lake_is_built_filled_asked_hurt_and_destroyed_on_an_emulator() {
 fn only_health_is_open(lake: &Deployment) {
     let (status, body) = lake.request(false, "/health", None);
     assert_eq!((status, &body["status"]), (200, &json!("ok")), "{body}");
-    for path in ["/tables", "/query", "/anything"] {
+    for path in ["/ready", "/tables", "/query", "/anything"] {
         let (status, body) = lake.request(false, path, None);
         assert!([401, 403].contains(&status), "{path}: {status} {body}");
     }
+    let (status, body) = lake.request(true, "/ready", None);
+    assert_eq!((status, &body["status"]), (200, &json!("ready")), "{body}");
 }
 
 /// Everything at once, but one database after the other: each is the shop's state of a day.

@@ -69,16 +69,17 @@ impl Function {
     /// Waits for its end; the lines of its log.
     fn ended(&mut self) -> (i32, Vec<Value>) {
         let code = self.process.wait().unwrap().code().unwrap();
+        (code, self.log())
+    }
+
+    /// The lines of its log, once it has ended.
+    fn log(&mut self) -> Vec<Value> {
         let mut text = String::new();
         let mut output = self.process.stdout.take().unwrap();
         output.read_to_string(&mut text).unwrap();
-        let lines = text.lines();
-        (
-            code,
-            lines
-                .map(|line| serde_json::from_str(line).unwrap())
-                .collect(),
-        )
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 }
 
@@ -255,6 +256,43 @@ fn an_event_that_cannot_be_read_fails_its_invocation_and_a_store_that_is_away_th
     );
 }
 
+/// The store is away, and so is the queue: that it cannot be asked for another delivery soon is said in
+/// the log, and changes nothing about the answer.
+#[test]
+fn a_queue_that_cannot_be_asked_for_a_message_soon_delivers_it_later() {
+    let ingest = [
+        ("TARN_RAW_BUCKET", "tarn-dev-raw-123456789012"),
+        ("TARN_CURATED_BUCKET", "tarn-curated"),
+        ("TARN_QUARANTINE_BUCKET", "tarn-quarantine"),
+        ("TARN_CURATED_DATABASE", "tarn_curated"),
+        ("TARN_QUALITY_DATABASE", "tarn_quality"),
+        ("TARN_LEDGER_TABLE", "tarn-ledger"),
+        (
+            "TARN_PSEUDONYM_SECRET",
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:tarn-pseudonym-AbCdEf",
+        ),
+        ("TARN_MARTS_QUEUE_URL", "http://127.0.0.1:9/1/tarn-marts"),
+        ("TARN_INGEST_QUEUE_URL", "http://127.0.0.1:9/1/tarn-ingest"),
+    ];
+    let mut batch = sample("s3/sqs_batch.json");
+    let id = batch["Records"][0]["messageId"].clone();
+    batch["Records"].as_array_mut().unwrap().truncate(1);
+    let mut function = Function::start("ingest", vec![batch], &[&ingest[..], &NOBODY].concat());
+    let answered = function.report();
+    assert!(answered.path.ends_with("/response"), "{}", answered.path);
+    assert_eq!(
+        answered.body,
+        json!({ "batchItemFailures": [{ "itemIdentifier": id }] })
+    );
+    function.process.kill().unwrap();
+    function.process.wait().unwrap();
+    let asked = function.log().into_iter().find(|line| {
+        let message = line["message"].as_str().unwrap_or_default();
+        message.contains("after the visibility timeout")
+    });
+    assert_eq!(asked.expect("the log says it")["level"], "WARN");
+}
+
 #[test]
 fn the_api_says_that_the_lake_cannot_be_reached() {
     let zones = [
@@ -265,8 +303,11 @@ fn the_api_says_that_the_lake_cannot_be_reached() {
         ("TARN_ANALYTICS_DATABASE", "analytics"),
         ("TARN_QUALITY_DATABASE", "quality"),
     ];
-    let events = vec![sample("apigw/health.json")];
+    let events = vec![sample("apigw/health.json"), sample("apigw/ready.json")];
     let function = Function::start("api", events, &[&zones[..], &NOBODY].concat());
+    // The service runs, whether the lake answers or not.
+    let report = function.report();
+    assert_eq!(report.body["statusCode"], 200, "{}", report.body);
     let report = function.report();
     assert!(report.path.ends_with("/response"), "{}", report.path);
     assert_eq!(report.body["statusCode"], 503, "{}", report.body);

@@ -81,6 +81,10 @@ fn the_api_answers_health_tables_schema_versions_and_queries() {
     let server = Server::start(&lake);
     let (status, health) = server.json("GET", "/health", None);
     assert_eq!((status, &health["status"]), (200, &json!("ok")));
+    assert_eq!(health.get("tables"), None, "it asks nothing of the lake");
+    let (status, ready) = server.json("GET", "/ready", None);
+    assert_eq!((status, &ready["status"]), (200, &json!("ready")));
+    assert!(ready["tables"].as_u64().unwrap() >= 1, "{ready}");
     let (_, tables) = server.json("GET", "/tables", None);
     assert_eq!(tables["tables"][0]["table"], "curated.web_requests");
     let (_, schema) = server.json("GET", "/tables/web_requests", None);

@@ -11,4 +11,5 @@ mod modules;
 mod plan;
 mod policy;
 mod roots;
+mod runbooks;
 mod terraform;

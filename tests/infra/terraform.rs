@@ -63,6 +63,8 @@ account_id       = "ACCOUNT"
 region           = "REGION"
 optimized_tables = ["curated.web_requests"]
 
+trust_conditions = { lambda = true, glue = true }
+
 alarms = {
   emails    = ["data-team@example.com"]
   freshness = { ad_events = 21600, web_requests = 93600 }

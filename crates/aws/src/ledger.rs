@@ -155,6 +155,14 @@ fn check_size(name: &str, value: &str) -> Result<()> {
     ))
 }
 
+fn state_item(name: &str, value: &str) -> Item {
+    Item::from([
+        ("pk".to_owned(), text(format!("state#{name}"))),
+        ("sk".to_owned(), text("state")),
+        ("value".to_owned(), text(value)),
+    ])
+}
+
 fn object_record(item: &Item) -> Result<ObjectRecord> {
     let record: ObjectRecord = unpack(item, "the record of an object")?;
     Ok(ObjectRecord {
@@ -470,12 +478,34 @@ impl Ledger for DynamoLedger {
 
     async fn put_state(&self, name: &str, value: &str) -> Result<()> {
         check_size(name, value)?;
-        self.put(Item::from([
-            ("pk".to_owned(), text(format!("state#{name}"))),
-            ("sk".to_owned(), text("state")),
-            ("value".to_owned(), text(value)),
-        ]))
-        .await
+        self.put(state_item(name, value)).await
+    }
+
+    async fn advance_state(&self, name: &str, value: &str) -> Result<()> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(self.settings.ledger_table()?)
+            .set_item(Some(state_item(name, value)))
+            // `value` is a word of DynamoDB's own.
+            .condition_expression("attribute_not_exists(pk) OR #value < :value")
+            .expression_attribute_names("#value", "value")
+            .expression_attribute_values(":value", text(value))
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(()),
+            // A greater one is there, or this one, whose reply was lost.
+            Err(error)
+                if matches!(
+                    error.as_service_error(),
+                    Some(PutItemError::ConditionalCheckFailedException(_))
+                ) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(self.unwritten(error)),
+        }
     }
 
     async fn swap_state(&self, name: &str, expected: Option<&str>, value: &str) -> Result<()> {

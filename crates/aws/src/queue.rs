@@ -146,6 +146,24 @@ impl Queue {
         Ok(())
     }
 
+    /// Lets a message that a function was given, and reports as failed, be delivered again in so many
+    /// seconds (0 to 43,200) instead of after the queue's visibility timeout. `receipt` is the receipt
+    /// handle of that delivery.
+    ///
+    /// # Errors
+    /// `Storage`; the message is then delivered again after the visibility timeout.
+    pub async fn deliver_in(&self, receipt: &str, seconds: u32) -> Result<()> {
+        self.client
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(receipt)
+            .visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(|error| failed("sqs:ChangeMessageVisibility", &self.resource(), error))?;
+        Ok(())
+    }
+
     async fn receive(&self, most: usize) -> Result<Vec<Message>> {
         let received = self
             .client

@@ -14,6 +14,7 @@ pub const RUN_DAYS: &str = "TARN_RUN_DAYS";
 const LEDGER_TABLE: &str = "TARN_LEDGER_TABLE";
 const STREAM: &str = "TARN_STREAM";
 const STREAM_DATASET: &str = "TARN_STREAM_DATASET";
+const INGEST_QUEUE_URL: &str = "TARN_INGEST_QUEUE_URL";
 const MARTS_QUEUE_URL: &str = "TARN_MARTS_QUEUE_URL";
 const PSEUDONYM_SECRET: &str = "TARN_PSEUDONYM_SECRET";
 const ENDPOINT: &str = "AWS_ENDPOINT_URL";
@@ -123,6 +124,7 @@ pub struct Settings {
     ledger_table: Option<String>,
     stream: Option<String>,
     stream_dataset: Option<String>,
+    ingest_queue_url: Option<String>,
     marts_queue_url: Option<String>,
     pseudonym_secret: Option<String>,
     run_days: u32,
@@ -174,6 +176,7 @@ impl Settings {
                 name.len() <= 128 && is_resource(name)
             }),
             stream_dataset: read.checked(STREAM_DATASET, DATASET_NAME, is_database),
+            ingest_queue_url: read.checked(INGEST_QUEUE_URL, QUEUE_URL, is_queue_url),
             marts_queue_url: read.checked(MARTS_QUEUE_URL, QUEUE_URL, is_queue_url),
             pseudonym_secret: read.checked(PSEUDONYM_SECRET, SECRET_ARN, is_secret),
             run_days: run_days
@@ -268,6 +271,12 @@ impl Settings {
     /// `BadRequest` where it is not set.
     pub fn stream_dataset(&self) -> Result<&str> {
         set(self.stream_dataset.as_deref(), STREAM_DATASET)
+    }
+
+    /// The URL of the queue of objects to ingest, where it is set: without it, messages that failed come
+    /// again after the queue's visibility timeout.
+    pub fn ingest_queue_url(&self) -> Option<&str> {
+        self.ingest_queue_url.as_deref()
     }
 
     /// The URL of the queue that the marts are told of changed tables by.

@@ -149,7 +149,8 @@ pub trait Objects: Send + Sync {
     /// former contents of `raw/` alone.
     async fn fetch_version(&self, info: &ObjectInfo) -> Result<LocalCopy>;
 
-    /// Objects whose keys begin with `prefix`, in key order.
+    /// Objects whose keys begin with `prefix`, in key order. Keys that end in a slash, which consoles make
+    /// for folders, are left out: no other method takes them.
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>>;
 
     /// Deletes an object; one that does not exist is no error.
@@ -289,6 +290,10 @@ pub trait Ledger: Send + Sync {
 
     /// Sets a named value if it is still `expected` (None: if there is none). `Conflict` if it is not.
     async fn swap_state(&self, name: &str, expected: Option<&str>, value: &str) -> Result<()>;
+
+    /// Sets a named value unless one that is as great or greater (compared byte by byte) is there: of
+    /// many who do this at once, in whatever order, the greatest value stays.
+    async fn advance_state(&self, name: &str, value: &str) -> Result<()>;
 
     /// Keeps what somebody said of an anomaly, beside what was said of it before.
     async fn put_feedback(&self, feedback: &Feedback) -> Result<()>;

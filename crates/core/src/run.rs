@@ -75,6 +75,8 @@ pub enum SkipReason {
     NewerSnapshot,
     /// No contract claims its key.
     Unclaimed,
+    /// Its key ends in a slash: it stands for a folder that somebody made in a console.
+    Folder,
 }
 
 /// Why an object was read.

@@ -253,6 +253,24 @@ impl Ledger for SqliteLedger {
         .await
     }
 
+    async fn advance_state(&self, name: &str, value: &str) -> Result<()> {
+        let (store, name, value) = (self.store.clone(), name.to_owned(), value.to_owned());
+        blocking(move || {
+            store.db.write(Durability::PowerCut, |transaction| {
+                transaction
+                    .execute(
+                        "INSERT INTO ledger_state(name, value) VALUES(?1, ?2) \
+                         ON CONFLICT(name) DO UPDATE SET value = excluded.value \
+                         WHERE excluded.value > ledger_state.value",
+                        params![name, value],
+                    )
+                    .map_err(sqlite_error)?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     async fn put_feedback(&self, feedback: &Feedback) -> Result<()> {
         let text = serde_json::to_string(feedback).map_err(unwritable)?;
         let (store, anomaly, at) = (

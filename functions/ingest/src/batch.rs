@@ -3,7 +3,8 @@
 //! A message succeeds once nothing is left to do for its objects: their rows are in tables, they are
 //! gone, or no contract claims them. It fails where a run failed or a message cannot be read, retryable
 //! or not: the queue delivers it again, and after the last delivery it waits in the dead-letter
-//! queue, whence it can be sent again once the cause is mended.
+//! queue, whence it can be sent again once the cause is mended. One whose failure passes by itself is
+//! named in [`Batch::soon`], so that it need not wait for the queue's visibility timeout.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use chrono::{DateTime, Utc};
 use tarn_core::run::{RunRecord, RunStatus};
 use tarn_core::schema::TableName;
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_lake::Lake;
+use tarn_lake::{Lake, Redelivery};
 use tracing::Instrument;
 
 use crate::notification::{Noticed, noticed};
@@ -46,14 +47,67 @@ pub struct Batch {
     /// have heard.
     pub changed: BTreeSet<TableName>,
     failed: Vec<String>,
-    changing: Vec<String>,
+    soon: Vec<Redelivery>,
+    changing: Vec<Delivery>,
+}
+
+/// A message as it was delivered.
+#[derive(Debug, Clone)]
+struct Delivery {
+    id: String,
+    again: Option<Redelivery>,
+}
+
+/// How the work on an object or on a message ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Nothing is left to do.
+    Well,
+    /// It failed, and the cause passes by itself.
+    Passing,
+    /// It failed, and fails again until somebody does something.
+    Lasting,
+}
+
+impl End {
+    fn of_failure(retryable: bool) -> End {
+        if retryable {
+            End::Passing
+        } else {
+            End::Lasting
+        }
+    }
+
+    /// Of two objects of one message: a message that fails for good is not hastened.
+    fn and(self, other: End) -> End {
+        match (self, other) {
+            (End::Lasting, _) | (_, End::Lasting) => End::Lasting,
+            (End::Passing, _) | (_, End::Passing) => End::Passing,
+            (End::Well, End::Well) => End::Well,
+        }
+    }
 }
 
 impl Batch {
     /// Lets the messages whose tables have changed fail too: nobody could be told of the change. The
     /// next delivery finds the rows committed and tells again.
     pub fn fail_changed(&mut self) {
-        self.failed.append(&mut self.changing);
+        for delivery in std::mem::take(&mut self.changing) {
+            self.fail(delivery, End::Passing);
+        }
+    }
+
+    fn fail(&mut self, delivery: Delivery, end: End) {
+        self.failed.push(delivery.id);
+        if end == End::Passing {
+            self.soon.extend(delivery.again);
+        }
+    }
+
+    /// Messages among those of [`Batch::response`] whose failure passes by itself: they are to be
+    /// delivered again soon.
+    pub fn soon(&self) -> &[Redelivery] {
+        &self.soon
     }
 
     /// Which messages are to be delivered again.
@@ -71,7 +125,7 @@ impl Batch {
 pub async fn ingest_batch(event: SqsEvent, lake: &Lake, bounds: &Bounds) -> Result<Batch> {
     let mut batch = Batch::default();
     // Several messages may name the same object; what they say was true before the batch came.
-    let mut done: BTreeMap<(String, Option<String>), bool> = BTreeMap::new();
+    let mut done: BTreeMap<(String, Option<String>), End> = BTreeMap::new();
     let mut longest = Duration::ZERO;
     for message in event.records {
         let id = message.message_id.ok_or_else(|| {
@@ -80,53 +134,53 @@ pub async fn ingest_batch(event: SqsEvent, lake: &Lake, bounds: &Bounds) -> Resu
                 "a message of the batch has no messageId",
             )
         })?;
+        let delivery = Delivery {
+            again: Redelivery::of(message.receipt_handle.as_deref(), &message.attributes),
+            id,
+        };
         let started = Instant::now();
         if bounds.until.is_some_and(|until| started + longest >= until) {
             tracing::warn!(
-                message = id,
+                message = delivery.id,
                 "no time is left in this invocation; the message will be delivered again"
             );
-            batch.failed.push(id);
+            batch.fail(delivery, End::Passing);
             continue;
         }
         let body = message.body.unwrap_or_default();
         let objects = match noticed(&body).and_then(|objects| of_lake(objects, bounds)) {
             Ok(objects) => objects,
             Err(error) => {
-                tracing::error!(message = id, %error, "a message cannot be read");
-                batch.failed.push(id);
+                tracing::error!(message = delivery.id, %error, "a message cannot be read");
+                batch.fail(delivery, End::Lasting);
                 continue;
             }
         };
-        let (mut failed, mut changed) = (false, BTreeSet::new());
+        let (mut end, mut changed) = (End::Well, BTreeSet::new());
         for object in objects {
             let named = (object.key.clone(), object.version.clone());
-            let ended_well = match done.get(&named) {
+            let of_object = match done.get(&named) {
                 Some(&before) => before,
                 None => {
-                    let run = isolated(lake, &object.key, object.version.as_deref()).await;
-                    let ended_well = run
-                        .as_ref()
-                        .is_some_and(|run| run.status != RunStatus::Failed);
+                    let (run, end) = isolated(lake, &object.key, object.version.as_deref()).await;
                     batch.ingested.extend(run.map(|run| Ingested {
                         run,
                         put_at: object.at,
                     }));
-                    done.insert(named, ended_well);
-                    ended_well
+                    done.insert(named, end);
+                    end
                 }
             };
-            if ended_well {
+            if of_object == End::Well {
                 let claiming = lake.contracts.claiming(&object.key);
                 changed.extend(claiming.into_iter().map(|contract| contract.table()));
-            } else {
-                failed = true;
             }
+            end = end.and(of_object);
         }
-        if failed {
-            batch.failed.push(id);
+        if end != End::Well {
+            batch.fail(delivery, end);
         } else if !changed.is_empty() {
-            batch.changing.push(id);
+            batch.changing.push(delivery);
         }
         batch.changed.extend(changed);
         longest = longest.max(started.elapsed());
@@ -149,8 +203,9 @@ fn of_lake(objects: Vec<Noticed>, bounds: &Bounds) -> Result<Vec<Noticed>> {
     Ok(objects)
 }
 
-/// Runs on a task of its own, so that a panic fails this message and no other.
-async fn isolated(lake: &Lake, key: &str, version: Option<&str>) -> Option<RunRecord> {
+/// Runs on a task of its own, so that a panic fails this message and no other. The run, where it could
+/// be recorded, and how it ended.
+async fn isolated(lake: &Lake, key: &str, version: Option<&str>) -> (Option<RunRecord>, End) {
     let (lake, owned, version) = (lake.clone(), key.to_owned(), version.map(str::to_owned));
     let work = async move {
         match version {
@@ -162,15 +217,19 @@ async fn isolated(lake: &Lake, key: &str, version: Option<&str>) -> Option<RunRe
     match task.await {
         Ok(Ok(run)) => {
             log(&run);
-            Some(run)
+            let end = match run.status {
+                RunStatus::Failed => End::of_failure(run.retryable),
+                _ => End::Well,
+            };
+            (Some(run), end)
         }
         Ok(Err(error)) => {
             tracing::error!(key, %error, "a run could not be recorded");
-            None
+            (None, End::of_failure(error.is_retryable()))
         }
         Err(error) => {
             tracing::error!(key, %error, "a fault in Tarn: a run panicked");
-            None
+            (None, End::Lasting)
         }
     }
 }

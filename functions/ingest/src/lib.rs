@@ -12,6 +12,8 @@ mod commit;
 mod contents;
 mod database;
 mod evolve;
+mod folder;
+mod freshness;
 mod holder;
 mod logs;
 mod notification;

@@ -16,7 +16,10 @@ use tarn_lake::{Lake, Staging, blocking, new_run_id, source_version};
 use tracing::Instrument;
 
 use crate::logs::Worked;
-use crate::{ATTEMPTS, GONE, Options, append, current, database, is_unfinished, log_of, logs};
+use crate::{
+    ATTEMPTS, GONE, Options, append, current, database, folder, freshness, is_unfinished, log_of,
+    logs,
+};
 
 /// The property of a snapshot of a table that names the run.
 pub(crate) const RUN_ID: &str = "tarn.run-id";
@@ -121,6 +124,9 @@ async fn run(lake: &Lake, task: Task<'_>, run_id: String) -> Result<RunRecord> {
         deletions_confirmed: options.confirm_deletions,
         ..RunRecord::begin(run_id, key, Utc::now())
     };
+    if let Some(skipped) = folder::skipped(lake, &record).await? {
+        return Ok(skipped);
+    }
     let info = match task.info {
         Some(info) => Some(info),
         None => current(lake, key).await?,
@@ -192,6 +198,7 @@ async fn run(lake: &Lake, task: Task<'_>, run_id: String) -> Result<RunRecord> {
         ObjectState::Failed | ObjectState::Superseded => record.reason.clone(),
         _ => None,
     };
+    freshness::note(lake, &record).await?;
     // The object's state comes last: who reads it finds the run complete, and a stop in between
     // leaves a pending object, whose repetition finishes it.
     lake.ledger.put_run(&record).await?;

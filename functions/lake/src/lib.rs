@@ -3,7 +3,9 @@
 mod commit;
 mod damage;
 mod files;
+mod freshness;
 mod keys;
+mod redelivery;
 mod relation;
 
 use std::os::unix::fs::DirBuilderExt;
@@ -22,6 +24,7 @@ pub use commit::{source_version, staged_files, version_parts};
 pub use damage::Remedy;
 pub use files::LocalFiles;
 pub use keys::UsedKey;
+pub use redelivery::Redelivery;
 pub use relation::{Opened, TableInfo, resolve};
 
 /// The key of the quality summary: a JSON array with one object per dataset.

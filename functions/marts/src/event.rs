@@ -9,7 +9,7 @@ use serde_json::Value;
 use tarn_core::schema::TableName;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::marts::Mart;
-use tarn_lake::Lake;
+use tarn_lake::{Lake, Redelivery};
 
 use crate::{MartOutcome, applicable, build};
 
@@ -20,6 +20,8 @@ pub struct Handled {
     pub outcomes: Vec<MartOutcome>,
     /// Messages to be delivered again.
     failed: Vec<String>,
+    /// Those of them whose failure passes by itself.
+    soon: Vec<Redelivery>,
 }
 
 impl Handled {
@@ -29,6 +31,19 @@ impl Handled {
         response.set_failures(self.failed.iter().cloned());
         response
     }
+
+    /// Messages among those of [`Handled::response`] whose failure passes by itself: they are to be
+    /// delivered again soon.
+    pub fn soon(&self) -> &[Redelivery] {
+        &self.soon
+    }
+}
+
+/// A message that can be read.
+struct Told {
+    id: String,
+    again: Option<Redelivery>,
+    tables: BTreeSet<TableName>,
 }
 
 /// A message: `{"tables": ["curated.orders"]}`.
@@ -60,7 +75,7 @@ pub async fn handle(event: Value, lake: &Lake) -> Result<Handled> {
             Some((_, error)) => Err(error),
             None => Ok(Handled {
                 outcomes,
-                failed: Vec::new(),
+                ..Handled::default()
             }),
         };
     }
@@ -71,8 +86,8 @@ pub async fn handle(event: Value, lake: &Lake) -> Result<Handled> {
 }
 
 async fn of_queue(event: SqsEvent, lake: &Lake) -> Result<Handled> {
-    let mut messages: Vec<(String, BTreeSet<TableName>)> = Vec::new();
-    let mut failed = Vec::new();
+    let mut messages: Vec<Told> = Vec::new();
+    let (mut failed, mut soon) = (Vec::new(), Vec::new());
     for message in event.records {
         let id = message.message_id.ok_or_else(|| {
             Error::new(
@@ -81,25 +96,37 @@ async fn of_queue(event: SqsEvent, lake: &Lake) -> Result<Handled> {
             )
         })?;
         match tables(message.body.as_deref().unwrap_or_default()) {
-            Ok(tables) => messages.push((id, tables)),
+            Ok(tables) => messages.push(Told {
+                id,
+                again: Redelivery::of(message.receipt_handle.as_deref(), &message.attributes),
+                tables,
+            }),
             Err(error) => {
                 tracing::error!(message = id, %error, "a message cannot be read");
                 failed.push(id);
             }
         }
     }
-    let changed: BTreeSet<&TableName> = messages.iter().flat_map(|(_, tables)| tables).collect();
+    let changed: BTreeSet<&TableName> = messages.iter().flat_map(|told| &told.tables).collect();
     let (outcomes, errors) =
         build_some(lake, |mart| changed.iter().any(|table| reads(mart, table))).await;
-    for (id, tables) in &messages {
-        let concerned = errors
+    for told in messages {
+        let mut concerned = errors
             .iter()
-            .any(|(mart, _)| tables.iter().any(|table| reads(mart, table)));
-        if concerned {
-            failed.push(id.clone());
+            .filter(|(mart, _)| told.tables.iter().any(|table| reads(mart, table)))
+            .peekable();
+        if concerned.peek().is_some() {
+            if concerned.all(|(_, error)| error.is_retryable()) {
+                soon.extend(told.again);
+            }
+            failed.push(told.id);
         }
     }
-    Ok(Handled { outcomes, failed })
+    Ok(Handled {
+        outcomes,
+        failed,
+        soon,
+    })
 }
 
 async fn build_some(

@@ -1,43 +1,32 @@
 //! The quality of the lake: sums over the newest runs, the table of results, reports of every run and
 //! day, anomalies, promises, and the state of the pipeline.
 
+mod freshness;
 mod reports;
 mod results;
 mod samples;
 mod status;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use serde::Serialize;
 use tarn_core::Result;
-use tarn_core::contract::Contracts;
 use tarn_core::quality::DatasetQuality;
 use tarn_core::quality::monitor::Status as Judged;
 use tarn_core::quality::report::Report;
-use tarn_core::run::{RunRecord, RunStatus};
 use tarn_lake::Lake;
 
+pub use freshness::Freshness;
 pub use reports::{HISTORY_DAYS, Material, REPORTS, folder, json, write};
 pub use results::{Gathered, Recorded, gather, record};
 pub use status::{Backlog, DatasetStatus, Status, Waiting, status};
-
-/// How old the newest rows of a dataset are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Freshness {
-    /// The dataset.
-    pub dataset: String,
-    /// Seconds since the last run that brought rows of it; since the oldest run that was read where
-    /// none of them did, so that the age is at least this.
-    pub seconds: u64,
-}
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluated {
     /// The quality of each dataset that has runs, over the newest of them.
     pub datasets: Vec<DatasetQuality>,
-    /// The age of each dataset of the contracts; none while the lake has no runs at all.
+    /// The age of each dataset of the contracts.
     pub freshness: Vec<Freshness>,
     /// The report of the day in progress.
     pub today: Report,
@@ -64,7 +53,8 @@ pub struct Measures {
 
 /// Sums up the newest `runs` runs in [`tarn_lake::QUALITY_SUMMARY`], records the results of runs that
 /// ended, and writes the reports of those runs, of their days, of today, and of yesterday once it has
-/// ended. Needs no new data: promises are broken and days are missing without any.
+/// ended. Needs no new data: promises are broken and days are missing without any. A dataset that never
+/// had rows is watched from its first evaluation on.
 ///
 /// # Errors
 /// Where the ledger cannot be read, or something cannot be written.
@@ -96,10 +86,17 @@ pub async fn evaluate(lake: &Lake, runs: usize, now: DateTime<Utc>) -> Result<Ev
             written.push(folder(&report));
         }
     }
-    let material = Material::read(lake, today, today).await?;
+    let mut material = Material::read(lake, today, today).await?;
+    material.watch_datasets(lake, &found, now).await?;
     Ok(Evaluated {
         datasets: lake.write_quality_summary(&found).await?,
-        freshness: freshness(&lake.contracts, &found, now),
+        freshness: freshness::ages(
+            &lake.contracts,
+            &material.seen,
+            &found,
+            material.rows(),
+            now,
+        ),
         measures: measures(lake, &material, now),
         today: material.day(lake, today, None, now),
         recorded: recorded.runs.len() as u64,
@@ -154,42 +151,16 @@ fn measures(lake: &Lake, material: &Material, now: DateTime<Utc>) -> Vec<Measure
         .collect()
 }
 
-fn freshness(contracts: &Contracts, runs: &[RunRecord], now: DateTime<Utc>) -> Vec<Freshness> {
-    let Some(oldest) = runs.iter().map(|run| run.started_at).min() else {
-        return Vec::new();
-    };
-    let mut newest: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
-    for run in runs {
-        if run.status != RunStatus::Succeeded {
-            continue;
-        }
-        let ended = run.ended_at.unwrap_or(run.started_at);
-        for outcome in run.datasets.iter().filter(|outcome| outcome.accepted > 0) {
-            let at = newest.entry(&outcome.dataset).or_insert(ended);
-            *at = ended.max(*at);
-        }
-    }
-    contracts
-        .iter()
-        .map(|contract| {
-            let at = newest.get(contract.dataset.as_str()).unwrap_or(&oldest);
-            Freshness {
-                dataset: contract.dataset.clone(),
-                seconds: u64::try_from((now - *at).num_seconds()).unwrap_or_default(),
-            }
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::collections::BTreeMap;
     use std::path::Path;
 
     use chrono::TimeDelta;
     use tarn_core::contract::load_dir;
-    use tarn_core::run::DatasetOutcome;
+    use tarn_core::run::{DatasetOutcome, RunRecord, RunStatus};
     use tarn_lake::QUALITY_SUMMARY;
     use tarn_local::LocalLake;
 
@@ -230,19 +201,28 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn runs_are_summed_up_and_recorded_once_and_the_age_of_each_dataset_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let local = LocalLake::create(folder.path()).unwrap();
-        let lake = Lake::new(
+    fn lake(folder: &Path) -> Lake {
+        let local = LocalLake::create(folder).unwrap();
+        Lake::new(
             local.objects(),
             local.catalog(),
             local.ledger(),
             load_dir(Path::new("../../contracts")).unwrap(),
             &local.scratch(),
-        );
-        let empty = evaluate(&lake, 100, at(60)).await.unwrap();
-        assert_eq!((empty.freshness, empty.recorded), (Vec::new(), 0));
+        )
+    }
+
+    /// Minutes of age of a dataset.
+    fn age(found: &Evaluated, dataset: &str) -> u64 {
+        let found = found.freshness.iter().find(|age| age.dataset == dataset);
+        found.unwrap().seconds / 60
+    }
+
+    #[tokio::test]
+    async fn runs_are_summed_up_and_recorded_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake(folder.path());
+        assert_eq!(evaluate(&lake, 100, at(60)).await.unwrap().recorded, 0);
         for run in [
             run(1, RunStatus::Succeeded, "orders", 10),
             run(2, RunStatus::Succeeded, "orders", 30),
@@ -255,19 +235,108 @@ mod tests {
         // The failed run is of a key that no contract claims: it is of no dataset.
         assert_eq!(found.recorded, 3);
         assert_eq!(evaluate(&lake, 100, at(60)).await.unwrap().recorded, 0);
-        let age = |dataset: &str| {
-            let found = found.freshness.iter().find(|age| age.dataset == dataset);
-            found.unwrap().seconds
-        };
-        assert_eq!(age("orders"), 30 * 60);
-        assert_eq!(age("ad_events"), 40 * 60);
-        // Nothing came of it since the oldest run.
-        assert_eq!(age("customers"), 51 * 60);
-        assert_eq!(found.freshness.len(), lake.contracts.iter().count());
         let orders = found.datasets.iter().find(|sum| sum.dataset == "orders");
         assert_eq!(orders.unwrap().received, 4);
         let written = lake.objects.get(QUALITY_SUMMARY, None).await.unwrap();
         let written: Vec<DatasetQuality> = serde_json::from_slice(&written).unwrap();
         assert_eq!(written, found.datasets);
+    }
+
+    #[tokio::test]
+    async fn a_daily_dataset_beside_a_busy_stream_has_its_age() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake(folder.path());
+        evaluate(&lake, 2, at(0)).await.unwrap();
+        // Of the two newest runs that are read none is of orders.
+        for (number, dataset, minutes) in [
+            (1, "orders", 10),
+            (2, "ad_events", 50),
+            (3, "ad_events", 51),
+            (4, "ad_events", 52),
+        ] {
+            let run = run(number, RunStatus::Succeeded, dataset, minutes);
+            lake.ledger.put_run(&run).await.unwrap();
+            lake.note_commit(dataset, at(minutes)).await.unwrap();
+        }
+        let found = evaluate(&lake, 2, at(60)).await.unwrap();
+        assert_eq!((age(&found, "orders"), age(&found, "ad_events")), (50, 8));
+        // Ninety days later neither runs nor results know of it.
+        let later = 60 + 90 * 24 * 60;
+        let found = evaluate(&lake, 2, at(later)).await.unwrap();
+        assert_eq!(age(&found, "orders"), 50 + 90 * 24 * 60);
+        let status = status(&lake, at(later), false).await.unwrap();
+        let orders = status.datasets.iter().find(|one| one.dataset == "orders");
+        assert_eq!(orders.unwrap().last_success, Some(at(10)));
+    }
+
+    #[tokio::test]
+    async fn commits_that_are_told_of_out_of_order_leave_the_newest() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake(folder.path());
+        for minutes in [20, 50, 10, 49] {
+            lake.note_commit("orders", at(minutes)).await.unwrap();
+        }
+        assert_eq!(lake.seen("orders").await.unwrap().committed, Some(at(50)));
+    }
+
+    #[tokio::test]
+    async fn a_dataset_that_never_had_rows_grows_old_from_its_first_evaluation_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake(folder.path());
+        let promised = |found: &Evaluated| {
+            let measures = found.measures.iter().find(|one| one.dataset == "orders");
+            measures.unwrap().broken_promises
+        };
+        // The lake is empty, and no run has ever been.
+        let found = evaluate(&lake, 100, at(0)).await.unwrap();
+        assert_eq!((age(&found, "orders"), promised(&found)), (0, 0));
+        let days = 10 * 24 * 60;
+        let found = evaluate(&lake, 100, at(days)).await.unwrap();
+        assert_eq!(age(&found, "orders"), days as u64);
+        assert!(promised(&found) > 0, "{:?}", found.measures);
+        assert_eq!(found.freshness.len(), lake.contracts.iter().count());
+        lake.note_commit("orders", at(days)).await.unwrap();
+        let found = evaluate(&lake, 100, at(days + 7)).await.unwrap();
+        assert_eq!(age(&found, "orders"), 7);
+    }
+
+    #[tokio::test]
+    async fn a_lake_whose_ledger_remembers_no_commits_is_told_by_its_runs_and_results() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake(folder.path());
+        for run in [
+            run(1, RunStatus::Succeeded, "orders", 10),
+            run(2, RunStatus::Succeeded, "ad_events", 20),
+            run(3, RunStatus::Succeeded, "ad_events", 30),
+        ] {
+            lake.ledger.put_run(&run).await.unwrap();
+        }
+        // `orders` is known from its results alone: one run is read.
+        record(&lake).await.unwrap();
+        let found = evaluate(&lake, 1, at(60)).await.unwrap();
+        assert_eq!((age(&found, "orders"), age(&found, "ad_events")), (50, 30));
+        // Nothing came of it since the first thing that is known.
+        assert_eq!(age(&found, "customers"), 50);
+        // What was found is remembered: the results are gone later.
+        let later = 90 * 24 * 60;
+        let found = evaluate(&lake, 1, at(60 + later)).await.unwrap();
+        assert_eq!(age(&found, "orders"), 50 + later as u64);
+        assert_eq!(age(&found, "customers"), 50 + later as u64);
+    }
+
+    #[tokio::test]
+    async fn a_dataset_that_comes_to_an_old_lake_is_watched_from_then_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = lake(folder.path());
+        let few = old.contracts.iter().filter(|one| one.dataset != "orders");
+        let few = tarn_core::contract::Contracts::new(few.cloned());
+        let young = old.clone().with_contracts(few);
+        let run = run(1, RunStatus::Succeeded, "ad_events", 10);
+        young.ledger.put_run(&run).await.unwrap();
+        evaluate(&young, 100, at(60)).await.unwrap();
+        let found = evaluate(&old, 100, at(1_000)).await.unwrap();
+        assert_eq!(age(&found, "orders"), 0);
+        let found = evaluate(&old, 100, at(1_007)).await.unwrap();
+        assert_eq!(age(&found, "orders"), 7);
     }
 }

@@ -1,17 +1,20 @@
 //! Reports: made of the result rows, and written for every run and every day.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use tarn_core::ports::PutMode;
 use tarn_core::quality::feedback::Feedback;
 use tarn_core::quality::monitor::Watched;
+use tarn_core::quality::promise::Seen;
 use tarn_core::quality::report::{self, Input, Report, html};
 use tarn_core::quality::result::ResultRow;
+use tarn_core::run::RunRecord;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_lake::Lake;
 
+use crate::freshness;
 use crate::results::gather;
 
 /// How far histories go back.
@@ -25,6 +28,7 @@ pub const REPORTS: &str = "results/reports/";
 pub struct Material {
     rows: Vec<ResultRow>,
     feedback: Vec<Feedback>,
+    pub(crate) seen: BTreeMap<String, Seen>,
 }
 
 fn end_of(day: NaiveDate) -> DateTime<Utc> {
@@ -43,7 +47,18 @@ impl Material {
         Ok(Material {
             rows: gather(lake, begin, last).await?.rows,
             feedback: lake.ledger.feedback().await?,
+            seen: freshness::seen(lake).await?,
         })
+    }
+
+    /// Begins to watch the datasets whose commits the ledger does not remember; `runs` are the newest.
+    pub(crate) async fn watch_datasets(
+        &mut self,
+        lake: &Lake,
+        runs: &[RunRecord],
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        freshness::watch(lake, &mut self.seen, runs, &self.rows, now).await
     }
 
     /// The rows that a report of the day may know: none of a later day, none older than histories go.
@@ -134,6 +149,7 @@ impl Material {
             rows,
             contracts: &lake.contracts,
             feedback: &self.feedback,
+            seen: &self.seen,
             as_of,
         }
     }

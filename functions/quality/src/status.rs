@@ -8,10 +8,11 @@ use tarn_core::quality::monitor::{Anomaly, Status as Judged};
 use tarn_core::quality::promise::{self, PromiseState};
 use tarn_core::quality::report::{RuleReport, broken_rules};
 use tarn_core::quality::result::ResultRow;
-use tarn_core::run::{ObjectRecord, ObjectState, RunStatus};
+use tarn_core::run::{ObjectRecord, ObjectState};
 use tarn_core::{Result, layout};
 use tarn_lake::Lake;
 
+use crate::freshness;
 use crate::reports::Material;
 
 /// Runs of which the last success is looked for.
@@ -105,22 +106,18 @@ pub async fn status(lake: &Lake, now: DateTime<Utc>, list_objects: bool) -> Resu
     let rows: Vec<&ResultRow> = material.rows().iter().collect();
     let since = rows.iter().map(|row| row.ended_at).min();
     let runs = lake.ledger.runs(RUNS).await?;
-    let mut newest: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
-    for run in runs.iter().filter(|run| run.status == RunStatus::Succeeded) {
-        let ended = run.ended_at.unwrap_or(run.started_at);
-        for outcome in run.datasets.iter().filter(|outcome| outcome.accepted > 0) {
-            let at = newest.entry(&outcome.dataset).or_insert(ended);
-            *at = ended.max(*at);
-        }
-    }
+    let newest = freshness::newest(&runs);
     let watched = material.watch(lake, (today - TimeDelta::days(DAYS), today), now);
     let datasets = lake
         .contracts
         .iter()
         .map(|contract| {
             let name = contract.dataset.as_str();
-            // Rows of days long past are no part of the histories, but came all the same.
-            let last_success = promise::last_success(&rows, name).max(newest.get(name).copied());
+            let seen = material.seen.get(name).copied().unwrap_or_default();
+            // A lake that was written before the ledger remembered it has it in its newest runs.
+            let last_success = seen
+                .last_success(&rows, name, now)
+                .max(newest.get(name).copied());
             DatasetStatus {
                 dataset: name.to_owned(),
                 last_success,
@@ -130,7 +127,7 @@ pub async fn status(lake: &Lake, now: DateTime<Utc>, list_objects: bool) -> Resu
                     name,
                     &contract.promises,
                     &rows,
-                    since,
+                    (seen, since),
                     today,
                     now,
                 )

@@ -98,10 +98,17 @@ locals {
       Resource = [var.stream_arn]
     },
     {
-      # The stream is encrypted by whoever puts records.
-      Sid      = "EncryptEvents"
+      # `tarn redrive archive` reads what the archive gave up, and archives it.
+      Sid      = "ReadEventsAgain"
       Effect   = "Allow"
-      Action   = ["kms:GenerateDataKey"]
+      Action   = ["kinesis:GetRecords", "kinesis:GetShardIterator"]
+      Resource = [var.stream_arn]
+    },
+    {
+      # The stream is encrypted by whoever puts records, and decrypted by whoever reads them.
+      Sid      = "UseTheKeyOfEvents"
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
       Resource = [var.key.arns]
       Condition = {
         "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = [var.key.alias] }

@@ -29,16 +29,21 @@ resource "aws_iam_role" "optimizer" {
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      {
-        Sid       = "OnlyForThisCatalog"
-        Effect    = "Allow"
-        Principal = { Service = "glue.amazonaws.com" }
-        Action    = "sts:AssumeRole"
-        Condition = {
-          ArnLike      = { "aws:SourceArn" = "${var.optimizer.glue_arn_prefix}*" }
-          StringEquals = { "aws:SourceAccount" = var.account_id }
-        }
-      },
+      merge(
+        {
+          Sid       = "OnlyForThisCatalog"
+          Effect    = "Allow"
+          Principal = { Service = "glue.amazonaws.com" }
+          Action    = "sts:AssumeRole"
+        },
+        # As with functions, nothing is open without it: iam:PassRole ends at the account.
+        var.optimizer.trust_source_account ? {
+          Condition = {
+            ArnLike      = { "aws:SourceArn" = "${var.optimizer.glue_arn_prefix}*" }
+            StringEquals = { "aws:SourceAccount" = var.account_id }
+          }
+        } : {},
+      ),
     ]
   })
 }

@@ -38,7 +38,7 @@ variable "optimized_tables" {
 }
 
 variable "optimizer" {
-  description = "The role of the optimizers: its name, the ARN prefix of Glue tables (`arn:aws:glue:<region>:<account>:`), per zone the ARN of the bucket, the key's ARN pattern, alias and region, and the ARN of the optimizers' log groups."
+  description = "The role of the optimizers: its name, the ARN prefix of Glue tables (`arn:aws:glue:<region>:<account>:`), per zone the ARN of the bucket, the key's ARN pattern, alias and region, the ARN of the optimizers' log groups, and whether the role's trust demands that Glue names this account, which AWS does not document for optimizers."
   type = object({
     role_name       = string
     glue_arn_prefix = string
@@ -47,5 +47,7 @@ variable "optimizer" {
     key_alias       = string
     region          = string
     log_group_arn   = string
+
+    trust_source_account = optional(bool, false)
   })
 }

@@ -3,11 +3,13 @@ resource "aws_sqs_queue" "this" {
   sqs_managed_sse_enabled   = true
   message_retention_seconds = 14 * 24 * 60 * 60
 
-  # Named queues only, or no queue at all: a queue of somebody else cannot fill this one.
-  redrive_allow_policy = jsonencode(
+  # Named queues only, or no queue at all: a queue of somebody else cannot fill this one. Each branch is
+  # encoded by itself: both branches of a condition have one type, so that `denyAll` would be given a
+  # null list of queues. SQS leaves that out of what it keeps, and an apply waits in vain to find it.
+  redrive_allow_policy = (
     length(var.source_arns) == 0
-    ? { redrivePermission = "denyAll", sourceQueueArns = null }
-    : { redrivePermission = "byQueue", sourceQueueArns = var.source_arns }
+    ? jsonencode({ redrivePermission = "denyAll" })
+    : jsonencode({ redrivePermission = "byQueue", sourceQueueArns = var.source_arns })
   )
 }
 

@@ -39,13 +39,17 @@ resource "aws_iam_role" "this" {
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      {
-        Sid       = "OnlyFunctionsOfThisAccount"
-        Effect    = "Allow"
-        Principal = { Service = "lambda.amazonaws.com" }
-        Action    = "sts:AssumeRole"
-        Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
-      },
+      merge(
+        {
+          Sid       = "OnlyFunctionsOfThisAccount"
+          Effect    = "Allow"
+          Principal = { Service = "lambda.amazonaws.com" }
+          Action    = "sts:AssumeRole"
+        },
+        # A role can only be given to a function of its own account (iam:PassRole), so that nothing is
+        # open without the condition.
+        var.trust_source_account ? { Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } } } : {},
+      ),
     ]
   })
 }
@@ -84,9 +88,13 @@ resource "aws_lambda_function" "this" {
     variables = var.environment
   }
 
+  # Lambda drops what is more detailed than this, and without it what is more detailed than INFO. The
+  # program's own filter is the stricter one: a line of metrics counts as INFO and has to pass whatever
+  # the level is.
   logging_config {
-    log_format = "JSON"
-    log_group  = aws_cloudwatch_log_group.this.name
+    log_format            = "JSON"
+    log_group             = aws_cloudwatch_log_group.this.name
+    application_log_level = contains(["debug", "trace"], var.log_level) ? upper(var.log_level) : "INFO"
   }
 
   tracing_config {

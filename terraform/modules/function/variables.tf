@@ -92,6 +92,17 @@ variable "environment_key_arn" {
   type        = string
 }
 
+variable "log_level" {
+  description = "What the function logs: error, warn, info, debug or trace. Lambda lets debug and trace through where they are asked for, and INFO always, because metrics are lines of that level; the function itself leaves out what was not asked for (TARN_LOG)."
+  type        = string
+  default     = "info"
+
+  validation {
+    condition     = contains(["error", "warn", "info", "debug", "trace"], var.log_level)
+    error_message = "The level is error, warn, info, debug or trace."
+  }
+}
+
 variable "log_key_arn" {
   description = "ARN of the KMS key that encrypts the log group."
   type        = string
@@ -116,6 +127,12 @@ variable "log_retention_days" {
 variable "account_id" {
   description = "The account, for the condition of the role's trust."
   type        = string
+}
+
+variable "trust_source_account" {
+  description = "Whether the role's trust demands that Lambda names this account (aws:SourceAccount). AWS does not document that it always does; a function whose role cannot be assumed is refused when it is made."
+  type        = bool
+  default     = false
 }
 
 variable "statements" {

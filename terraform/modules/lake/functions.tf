@@ -81,7 +81,11 @@ locals {
       local.database_variables.curated,
       local.database_variables.quality,
       local.ledger_variables,
-      { TARN_MARTS_QUEUE_URL = module.marts_queue.url, TARN_PSEUDONYM_SECRET = module.pseudonym_secret.arn },
+      {
+        TARN_INGEST_QUEUE_URL = module.ingest_queue.url
+        TARN_MARTS_QUEUE_URL  = module.marts_queue.url
+        TARN_PSEUDONYM_SECRET = module.pseudonym_secret.arn
+      },
     )
     archive = merge(
       local.bucket_variables.raw,
@@ -93,6 +97,7 @@ locals {
       local.database_variables.curated,
       local.database_variables.analytics,
       local.ledger_variables,
+      { TARN_MARTS_QUEUE_URL = module.marts_queue.url },
     )
     quality = merge(
       local.bucket_variables.quarantine,
@@ -128,6 +133,7 @@ module "function" {
 
   name                 = local.function_names[each.key]
   account_id           = var.account_id
+  trust_source_account = var.trust_conditions.lambda
   description          = each.value.description
   handler              = each.key
   package              = var.package
@@ -138,6 +144,7 @@ module "function" {
   reserved_concurrency = local.settings[each.key].reserved_concurrency
   dead_letter_arn      = each.value.dead_letter_arn
   environment_key_arn  = module.operations_key.arn
+  log_level            = var.log_level
   log_key_arn          = module.operations_key.arn
   log_group_arn        = "${local.log_group_arn_prefix}/aws/lambda/${local.function_names[each.key]}"
   log_retention_days   = var.retention.log_days

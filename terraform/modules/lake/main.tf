@@ -1,5 +1,11 @@
 locals {
-  metrics_namespace = "Tarn"
+  # What AWS documents as `kms:GenerateDataKey*`, each action by its name.
+  generate_data_keys = [
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyPair",
+    "kms:GenerateDataKeyPairWithoutPlaintext",
+    "kms:GenerateDataKeyWithoutPlaintext",
+  ]
 }
 
 # ---- Keys. One for the data, which no AWS service may use on its own behalf, and one for what the
@@ -24,9 +30,13 @@ module "operations_key" {
 
   service_statements = [
     {
+      # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
       sid     = "Logs"
       service = "logs.${var.region}.amazonaws.com"
-      actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+      actions = concat(
+        ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"],
+        local.generate_data_keys,
+      )
       condition = {
         ArnLike = {
           "kms:EncryptionContext:aws:logs:arn" = [
@@ -37,18 +47,20 @@ module "operations_key" {
       }
     },
     {
+      # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
       sid     = "Alarms"
       service = "cloudwatch.amazonaws.com"
-      actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+      actions = concat(["kms:Decrypt"], local.generate_data_keys)
       condition = {
         ArnLike      = { "aws:SourceArn" = [local.alarm_arns] }
         StringEquals = { "aws:SourceAccount" = [var.account_id] }
       }
     },
     {
+      # https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-sns-policy.html
       sid     = "Budgets"
       service = "budgets.amazonaws.com"
-      actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+      actions = concat(["kms:Decrypt"], local.generate_data_keys)
       condition = {
         ArnLike      = { "aws:SourceArn" = [local.budget_arns] }
         StringEquals = { "aws:SourceAccount" = [var.account_id] }
@@ -111,6 +123,8 @@ module "catalog" {
     key_alias     = "alias/${local.data_alias}"
     region        = var.region
     log_group_arn = "${local.log_group_arn_prefix}/aws-glue/iceberg-compaction/logs:*"
+
+    trust_source_account = var.trust_conditions.glue
   }
 }
 
@@ -160,12 +174,12 @@ module "ingest_queue" {
   arn_prefix               = local.queue_arn_prefix
   max_receive_count        = var.ingest.max_receives
   consumer_timeout_seconds = local.settings["ingest"].timeout_seconds
+  batch_seconds            = 0
 
   # One object can be gigabytes: it has the time and the disk of a call to itself.
   consumer = {
     function_name       = module.function["ingest"].name
     batch_size          = 1
-    batch_seconds       = 0
     maximum_concurrency = var.ingest.concurrency
   }
 
@@ -197,12 +211,12 @@ module "marts_queue" {
   name                     = local.marts_queue
   arn_prefix               = local.queue_arn_prefix
   consumer_timeout_seconds = local.settings["marts"].timeout_seconds
+  batch_seconds            = 30
 
   # Changes of many ingests are one piece of work.
   consumer = {
     function_name       = module.function["marts"].name
     batch_size          = 100
-    batch_seconds       = 30
     maximum_concurrency = 2
   }
 }
@@ -221,9 +235,12 @@ module "schedule" {
   name       = local.schedule_group
   group_arn  = local.schedule_group_arn
   account_id = var.account_id
-  enabled    = var.schedule.enabled
-  key_arn    = module.operations_key.arn
-  key        = { arns = local.key_arns, alias = "alias/${local.operations_alias}" }
+
+  trust_source_account = var.trust_conditions.scheduler
+
+  enabled = var.schedule.enabled
+  key_arn = module.operations_key.arn
+  key     = { arns = local.key_arns, alias = "alias/${local.operations_alias}" }
 
   tasks = {
     for task in local.tasks : task => {

@@ -51,11 +51,15 @@ locals {
 
   api = "${var.prefix}-api"
 
+  # Metrics have no ARN and no account of a lake in them: the name alone tells two lakes apart.
+  metrics_namespace = "Tarn/${var.prefix}"
+
   alarm_topic     = "${var.prefix}-alarms"
   alarm_topic_arn = "arn:${local.partition}:sns:${local.here}:${local.alarm_topic}"
   alarm_dlq       = "${var.prefix}-alarms-dlq"
   alarm_arns      = "arn:${local.partition}:cloudwatch:${local.here}:alarm:${var.prefix}-*"
-  budget_arns     = "arn:${local.partition}:budgets::${var.account_id}:budget/${var.prefix}*"
+  # In the form that AWS documents for the policy of a topic.
+  budget_arns = "arn:${local.partition}:budgets::${var.account_id}:*"
 
   # A key's id is chosen by AWS. Roles are therefore allowed to use the account's keys on condition
   # that the key carries the lake's alias.

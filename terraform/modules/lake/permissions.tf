@@ -215,6 +215,13 @@ locals {
         condition = {}
       },
       {
+        # From when on the age of a dataset is counted that was never committed.
+        sid       = "NoteWhatIsWatched"
+        actions   = ["dynamodb:PutItem"]
+        resources = [local.ledger_arn]
+        condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["state#watched/*"] } }
+      },
+      {
         # Reports show some rejected rows by what the quarantine says of them.
         sid       = "ReadRejectedRows"
         actions   = local.read_objects

@@ -69,7 +69,7 @@ variable "ingest" {
   description = "How raw objects are ingested: objects worked on at once (2 to 1000), and how often one is tried before it goes to the dead-letter queue."
   type = object({
     concurrency  = optional(number, 10)
-    max_receives = optional(number, 4)
+    max_receives = optional(number, 5)
   })
   default = {}
 
@@ -168,6 +168,20 @@ variable "log_level" {
     condition     = contains(["error", "warn", "info", "debug", "trace"], var.log_level)
     error_message = "The level is error, warn, info, debug or trace."
   }
+}
+
+variable "trust_conditions" {
+  description = <<-E
+    Of which services a role's trust demands that they name this account (aws:SourceAccount). AWS documents
+    it for the scheduler. For Lambda and Glue's optimizers it does not, and an apply would fail if they
+    did not: switch these on once the lake is built (docs/guides/deploy-to-aws.md, "Checked on apply").
+  E
+  type = object({
+    lambda    = optional(bool, false)
+    glue      = optional(bool, false)
+    scheduler = optional(bool, true)
+  })
+  default = {}
 }
 
 variable "protected" {

@@ -1,34 +1,37 @@
 locals {
   names = sort(keys(var.functions))
 
+  # In a search expression a name with other characters than letters and digits is quoted.
+  namespace = "\"${var.metrics_namespace}\""
+
   widgets = [
     {
       title = "Rows"
       metrics = [
-        [{ expression = "SUM(SEARCH('{${var.metrics_namespace},Dataset} MetricName=\"RowsReceived\"', 'Sum', 300))", label = "received", id = "received" }],
-        [{ expression = "SUM(SEARCH('{${var.metrics_namespace},Dataset} MetricName=\"RowsAccepted\"', 'Sum', 300))", label = "accepted", id = "accepted" }],
-        [{ expression = "SUM(SEARCH('{${var.metrics_namespace},Dataset} MetricName=\"RowsRejected\"', 'Sum', 300))", label = "rejected", id = "rejected" }],
+        [{ expression = "SUM(SEARCH('{${local.namespace},Dataset} MetricName=\"RowsReceived\"', 'Sum', 300))", label = "received", id = "received" }],
+        [{ expression = "SUM(SEARCH('{${local.namespace},Dataset} MetricName=\"RowsAccepted\"', 'Sum', 300))", label = "accepted", id = "accepted" }],
+        [{ expression = "SUM(SEARCH('{${local.namespace},Dataset} MetricName=\"RowsRejected\"', 'Sum', 300))", label = "rejected", id = "rejected" }],
       ]
       stat = "Sum"
     },
     {
       title   = "Rejected rows by dataset"
-      metrics = [[{ expression = "SEARCH('{${var.metrics_namespace},Dataset} MetricName=\"RowsRejected\"', 'Sum', 300)", id = "rejected" }]]
+      metrics = [[{ expression = "SEARCH('{${local.namespace},Dataset} MetricName=\"RowsRejected\"', 'Sum', 300)", id = "rejected" }]]
       stat    = "Sum"
     },
     {
       title   = "Seconds from upload to commit"
-      metrics = [[{ expression = "SEARCH('{${var.metrics_namespace},Dataset} MetricName=\"IngestLatencySeconds\"', 'p90', 300)", id = "latency" }]]
+      metrics = [[{ expression = "SEARCH('{${local.namespace},Dataset} MetricName=\"IngestLatencySeconds\"', 'p90', 300)", id = "latency" }]]
       stat    = "p90"
     },
     {
       title   = "Age of the newest commit in seconds"
-      metrics = [[{ expression = "SEARCH('{${var.metrics_namespace},Dataset} MetricName=\"FreshnessSeconds\"', 'Maximum', 3600)", id = "freshness" }]]
+      metrics = [[{ expression = "SEARCH('{${local.namespace},Dataset} MetricName=\"FreshnessSeconds\"', 'Maximum', 3600)", id = "freshness" }]]
       stat    = "Maximum"
     },
     {
       title   = "Quality score by dataset in per cent"
-      metrics = [[{ expression = "SEARCH('{${var.metrics_namespace},Dataset} MetricName=\"QualityScore\"', 'Minimum', 3600)", id = "score" }]]
+      metrics = [[{ expression = "SEARCH('{${local.namespace},Dataset} MetricName=\"QualityScore\"', 'Minimum', 3600)", id = "score" }]]
       stat    = "Minimum"
     },
     {

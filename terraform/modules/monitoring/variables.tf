@@ -36,7 +36,7 @@ variable "alarm_arns" {
 }
 
 variable "budget_arns" {
-  description = "ARN pattern of the budgets that may publish: arn:aws:budgets::<account>:budget/<prefix>*."
+  description = "ARN pattern of the budgets that may publish, as AWS documents it: arn:aws:budgets::<account>:*."
   type        = string
 }
 
@@ -125,7 +125,11 @@ variable "quality" {
 }
 
 variable "metrics_namespace" {
-  description = "Namespace of the lake's own metrics."
+  description = "Namespace of this lake's own metrics. Another lake's alarms and graphs look at another one."
   type        = string
-  default     = "Tarn"
+
+  validation {
+    condition     = can(regex("^[0-9A-Za-z._/#:-]{1,255}$", var.metrics_namespace)) && !startswith(var.metrics_namespace, "AWS/")
+    error_message = "A namespace has at most 255 letters, digits and ._/#:- and does not begin with `AWS/`."
+  }
 }

@@ -18,9 +18,9 @@ resource "aws_sqs_queue" "this" {
   message_retention_seconds = 14 * 24 * 60 * 60
   receive_wait_time_seconds = 20
 
-  # Six times the function's timeout, as AWS advises: a batch that is throttled or still being worked
-  # on is not handed out a second time.
-  visibility_timeout_seconds = 6 * var.consumer_timeout_seconds
+  # Six times the function's timeout and the time to collect a batch, as AWS advises: a batch that is
+  # throttled or still being worked on is not handed out a second time.
+  visibility_timeout_seconds = 6 * var.consumer_timeout_seconds + var.batch_seconds
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = module.dead_letter.arn
@@ -61,7 +61,7 @@ resource "aws_lambda_event_source_mapping" "this" {
   event_source_arn                   = local.arn
   function_name                      = var.consumer.function_name
   batch_size                         = var.consumer.batch_size
-  maximum_batching_window_in_seconds = var.consumer.batch_seconds
+  maximum_batching_window_in_seconds = var.batch_seconds
   function_response_types            = ["ReportBatchItemFailures"]
 
   scaling_config {

@@ -33,21 +33,31 @@ variable "senders" {
 }
 
 variable "consumer_timeout_seconds" {
-  description = "Timeout of the function that reads the queue. The visibility timeout is six times as long."
+  description = "Timeout of the function that reads the queue. The visibility timeout is six times as long, and `batch_seconds` more."
   type        = number
 
   validation {
-    condition     = var.consumer_timeout_seconds >= 1 && 6 * var.consumer_timeout_seconds <= 43200
-    error_message = "Six times the function's timeout cannot be more than 12 hours."
+    condition     = var.consumer_timeout_seconds >= 1 && 6 * var.consumer_timeout_seconds + var.batch_seconds <= 43200
+    error_message = "Six times the function's timeout and the time to collect a batch cannot be more than 12 hours."
+  }
+}
+
+variable "batch_seconds" {
+  description = "Seconds (0 to 300) in which messages are collected for a batch."
+  type        = number
+  default     = 5
+
+  validation {
+    condition     = var.batch_seconds >= 0 && var.batch_seconds <= 300
+    error_message = "A batch is collected for 0 to 300 seconds."
   }
 }
 
 variable "consumer" {
-  description = "The function that reads the queue: `function_name`, messages in a batch, seconds to collect them, and how many batches are worked on at once (2 to 1000)."
+  description = "The function that reads the queue: `function_name`, messages in a batch, and how many batches are worked on at once (2 to 1000)."
   type = object({
     function_name       = string
     batch_size          = optional(number, 10)
-    batch_seconds       = optional(number, 5)
     maximum_concurrency = optional(number, 10)
   })
 
@@ -57,12 +67,12 @@ variable "consumer" {
   }
 
   validation {
-    condition     = var.consumer.batch_size >= 1 && var.consumer.batch_size <= 10000 && var.consumer.batch_seconds >= 0 && var.consumer.batch_seconds <= 300
-    error_message = "A batch has 1 to 10,000 messages and is collected for 0 to 300 seconds."
+    condition     = var.consumer.batch_size >= 1 && var.consumer.batch_size <= 10000
+    error_message = "A batch has 1 to 10,000 messages."
   }
 
   validation {
-    condition     = var.consumer.batch_size <= 10 || var.consumer.batch_seconds >= 1
+    condition     = var.consumer.batch_size <= 10 || var.batch_seconds >= 1
     error_message = "Batches of more than 10 messages need at least one second to collect them."
   }
 }
@@ -70,7 +80,7 @@ variable "consumer" {
 variable "max_receive_count" {
   description = "How often a message is tried before it goes to the dead-letter queue."
   type        = number
-  default     = 4
+  default     = 5
 
   validation {
     condition     = var.max_receive_count >= 1 && var.max_receive_count <= 1000

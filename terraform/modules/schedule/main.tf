@@ -9,17 +9,22 @@ resource "aws_iam_role" "this" {
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      {
+      merge(
+        {
+          Sid       = "OnlyThisGroup"
+          Effect    = "Allow"
+          Principal = { Service = "scheduler.amazonaws.com" }
+          Action    = "sts:AssumeRole"
+        },
         # The scheduler names the group, not the schedule.
-        Sid       = "OnlyThisGroup"
-        Effect    = "Allow"
-        Principal = { Service = "scheduler.amazonaws.com" }
-        Action    = "sts:AssumeRole"
-        Condition = {
-          ArnEquals    = { "aws:SourceArn" = var.group_arn }
-          StringEquals = { "aws:SourceAccount" = var.account_id }
-        }
-      },
+        # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+        var.trust_source_account ? {
+          Condition = {
+            ArnEquals    = { "aws:SourceArn" = var.group_arn }
+            StringEquals = { "aws:SourceAccount" = var.account_id }
+          }
+        } : {},
+      ),
     ]
   })
 }

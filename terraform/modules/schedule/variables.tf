@@ -13,6 +13,12 @@ variable "account_id" {
   type        = string
 }
 
+variable "trust_source_account" {
+  description = "Whether the role's trust demands that the scheduler names this account and this group, as AWS documents that it does. A schedule whose role cannot be assumed is refused when it is made."
+  type        = bool
+  default     = true
+}
+
 variable "tasks" {
   description = "Per task: the function's ARN, when it runs (`rate(…)` or `cron(…)`, UTC), and the ARN of the queue for calls that could not be delivered. The function gets {\"task\": \"<name>\"}."
   type = map(object({

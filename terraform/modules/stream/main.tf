@@ -1,3 +1,9 @@
+locals {
+  # A batch is tried again until its records are half as old as the stream keeps them, at most a day: the
+  # other half is left to read again what was given up.
+  maximum_record_age = coalesce(var.consumer.maximum_record_age, min(86400, var.retention_hours * 3600 / 2))
+}
+
 resource "aws_kinesis_stream" "this" {
   name             = var.name
   shard_count      = var.shards
@@ -29,7 +35,7 @@ resource "aws_lambda_event_source_mapping" "this" {
   function_response_types            = ["ReportBatchItemFailures"]
   bisect_batch_on_function_error     = true
   maximum_retry_attempts             = var.consumer.maximum_retries
-  maximum_record_age_in_seconds      = var.consumer.maximum_record_age
+  maximum_record_age_in_seconds      = local.maximum_record_age
 
   destination_config {
     on_failure {

@@ -41,14 +41,19 @@ variable "key_arn" {
 }
 
 variable "consumer" {
-  description = "The function that reads the stream: `function_name`, records in a batch, seconds to collect them, batches per shard at once, retries of a failed batch, and the age in seconds after which records are given up."
+  description = <<-E
+    The function that reads the stream: `function_name`, records in a batch, seconds to collect them, and
+    batches per shard at once. A failed batch is tried again until its records are `maximum_record_age`
+    seconds old (null: half of `retention_hours`, at most a day), or, where `maximum_retries` is not -1,
+    so many times.
+  E
   type = object({
     function_name          = string
     batch_size             = optional(number, 10000)
     batch_seconds          = optional(number, 60)
     parallelization_factor = optional(number, 1)
-    maximum_retries        = optional(number, 5)
-    maximum_record_age     = optional(number, 86400)
+    maximum_retries        = optional(number, -1)
+    maximum_record_age     = optional(number)
   })
 
   validation {
@@ -57,13 +62,13 @@ variable "consumer" {
   }
 
   validation {
-    condition     = var.consumer.maximum_retries >= 0 && var.consumer.maximum_retries <= 10000
-    error_message = "A batch is retried 0 to 10,000 times; without a limit one bad record would block its shard."
+    condition     = var.consumer.maximum_retries >= -1 && var.consumer.maximum_retries <= 10000
+    error_message = "A batch is tried again 0 to 10,000 times, or until its records are too old (-1)."
   }
 
   validation {
-    condition     = var.consumer.maximum_record_age >= 60 && var.consumer.maximum_record_age <= 604800
-    error_message = "Records are given up after 60 to 604,800 seconds."
+    condition     = var.consumer.maximum_record_age == null ? true : var.consumer.maximum_record_age >= 60 && var.consumer.maximum_record_age < var.retention_hours * 3600 && var.consumer.maximum_record_age <= 604800
+    error_message = "Records are given up after 60 to 604,800 seconds, and before the stream forgets them."
   }
 
   validation {

@@ -254,6 +254,22 @@ pub fn queues_sent(plan: &Plan) -> Vec<String> {
     .collect()
 }
 
+/// Each function puts off messages of the queue that it reads, and of no other.
+pub fn queues_put_off(plan: &Plan) -> Vec<String> {
+    FUNCTIONS
+        .into_iter()
+        .filter_map(|function| {
+            let own = format!("{}-{function}", plan.prefix());
+            let expected: &[&str] = match function {
+                "ingest" | "marts" => &[own.as_str()],
+                _ => &[],
+            };
+            let found = resources_with(plan, function, "sqs:ChangeMessageVisibility");
+            differs(function, found, expected)
+        })
+        .collect()
+}
+
 /// Functions that have an action that changes what a service keeps.
 fn changers(plan: &Plan, service: &str, reads: &[&str]) -> Vec<String> {
     FUNCTIONS
@@ -293,19 +309,37 @@ pub fn catalog(plan: &Plan) -> Vec<String> {
     faults
 }
 
+/// Functions that commit keep the ledger; quality notes what it watches, and nothing else.
 pub fn ledger(plan: &Plan) -> Vec<String> {
     let reads = [
         "dynamodb:BatchGetItem",
         "dynamodb:GetItem",
         "dynamodb:Query",
     ];
-    differs(
+    let mut faults: Vec<String> = differs(
         "change the ledger",
         changers(plan, "dynamodb:", &reads),
-        &["ingest", "maintain", "marts"],
+        &["ingest", "maintain", "marts", "quality"],
     )
     .into_iter()
-    .collect()
+    .collect();
+    let changes =
+        |action: &String| action.starts_with("dynamodb:") && !reads.contains(&action.as_str());
+    faults.extend(
+        of_role(plan, "quality")
+            .iter()
+            .filter(|statement| statement.actions().iter().any(changes))
+            .filter(|statement| {
+                let keys = (
+                    "ForAllValues:StringLike".to_owned(),
+                    "dynamodb:LeadingKeys".to_owned(),
+                    vec!["state#watched/*".to_owned()],
+                );
+                statement.actions() != ["dynamodb:PutItem"] || statement.conditions() != [keys]
+            })
+            .map(label),
+    );
+    faults
 }
 
 /// The keys of pseudonyms are for ingest alone, and it uses no other secret.
@@ -446,6 +480,7 @@ pub fn environment(plan: &Plan) -> Vec<String> {
                 some(&[
                     "LEDGER_TABLE",
                     "RUN_DAYS",
+                    "INGEST_QUEUE_URL",
                     "MARTS_QUEUE_URL",
                     "PSEUDONYM_SECRET",
                 ]),
@@ -461,7 +496,7 @@ pub fn environment(plan: &Plan) -> Vec<String> {
             [
                 buckets(&["CURATED", "ANALYTICS"]),
                 databases(&["CURATED", "ANALYTICS"]),
-                some(&["LEDGER_TABLE", "RUN_DAYS"]),
+                some(&["LEDGER_TABLE", "RUN_DAYS", "MARTS_QUEUE_URL"]),
             ]
             .concat(),
         ),
@@ -514,16 +549,6 @@ pub fn environment(plan: &Plan) -> Vec<String> {
         faults.extend(differs(name, found, &wanted));
     }
     faults
-}
-
-/// IAM takes 10,240 characters of inline policies per role; each role has one.
-pub fn sizes(plan: &Plan) -> Vec<String> {
-    plan.of_kind("aws_iam_role_policy")
-        .iter()
-        .map(|policy| (policy.address, policy.text("/policy").len()))
-        .filter(|(_, length)| *length > 10_240)
-        .map(|(address, length)| format!("{address}: {length}"))
-        .collect()
 }
 
 pub fn permissions(plan: &Plan) -> Vec<String> {

@@ -291,6 +291,62 @@ pub fn logs(plan: &Plan) -> Vec<String> {
     })
 }
 
+/// What CloudWatch Logs does with the key of a log group, as AWS documents it: `kms:Encrypt*`,
+/// `kms:Decrypt*`, `kms:ReEncrypt*`, `kms:GenerateDataKey*` and `kms:Describe*` of the key.
+const LOG_ACTIONS: [&str; 9] = [
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyPair",
+    "kms:GenerateDataKeyPairWithoutPlaintext",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+];
+
+/// Every log group may be encrypted: CloudWatch Logs may do all of it, in the group's name.
+pub fn log_keys(plan: &Plan) -> Vec<String> {
+    let statements = statements(plan);
+    let of_logs: Vec<_> = statements
+        .iter()
+        .filter(|statement| {
+            statement.kind == "aws_kms_key"
+                && statement.allows()
+                && statement.address.contains("operations_key")
+                && statement
+                    .services()
+                    .iter()
+                    .any(|service| service.starts_with("logs."))
+        })
+        .collect();
+    let may_all = |statement: &&&crate::policy::Statement| {
+        let actions = statement.actions();
+        LOG_ACTIONS
+            .iter()
+            .all(|action| actions.iter().any(|found| found == action))
+    };
+    broken(plan.of_kind("aws_cloudwatch_log_group"), |group| {
+        let named = format!("{}:log-group:{}", plan.account, group.text("/name"));
+        of_logs.iter().filter(may_all).any(|statement| {
+            statement
+                .conditions()
+                .iter()
+                .any(|(operator, key, patterns)| {
+                    operator == "ArnLike"
+                        && key == "kms:EncryptionContext:aws:logs:arn"
+                        && patterns.iter().any(|pattern| {
+                            let end = pattern.splitn(5, ':').nth(4).unwrap_or_default();
+                            match end.split_once('*') {
+                                Some((before, "")) => named.starts_with(before),
+                                _ => named == end,
+                            }
+                        })
+                })
+        })
+    })
+}
+
 pub fn settings(plan: &Plan) -> Vec<String> {
     broken(plan.of_kind("aws_lambda_function"), |function| {
         is_key(function.text("/kms_key_arn"), plan, "operations")

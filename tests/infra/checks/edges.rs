@@ -186,7 +186,12 @@ pub fn visibility(plan: &Plan) -> Vec<String> {
                 .find(|queue| queue.text("/name") == last(mapping.text("/event_source_arn")))
                 .and_then(|queue| queue.number("/visibility_timeout_seconds"));
             match (timeout, visibility) {
-                (Some(timeout), Some(visibility)) => visibility < 6.0 * timeout,
+                (Some(timeout), Some(visibility)) => {
+                    let window = mapping
+                        .number("/maximum_batching_window_in_seconds")
+                        .unwrap_or(0.0);
+                    visibility < 6.0 * timeout + window
+                }
                 _ => true,
             }
         })
@@ -203,9 +208,18 @@ pub fn stream_readers(plan: &Plan) -> Vec<String> {
             let age = mapping
                 .number("/maximum_record_age_in_seconds")
                 .unwrap_or(-1.0);
+            let kept = plan
+                .of_kind("aws_kinesis_stream")
+                .iter()
+                .find(|stream| stream.text("/name") == last(mapping.text("/event_source_arn")))
+                .and_then(|stream| stream.number("/retention_period"))
+                .unwrap_or(0.0);
+            // Until the record's age and not so many times: what fails the archive lies around it. What
+            // is given up can then be read for as long again.
             !(mapping.is_true("/bisect_batch_on_function_error")
-                && (0.0..=100.0).contains(&retries)
-                && age >= 60.0
+                && retries == -1.0
+                && age >= 3600.0
+                && 2.0 * age <= 3600.0 * kept
                 && reports_partial_failures(mapping)
                 && mapping.text("/starting_position") == "TRIM_HORIZON"
                 && is_kept(

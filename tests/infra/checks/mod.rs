@@ -2,7 +2,9 @@
 
 mod access;
 mod data;
+mod documents;
 mod edges;
+mod limits;
 mod watch;
 
 use crate::plan::{self, Plan};
@@ -28,6 +30,10 @@ pub const ALL: &[(&str, Check)] = &[
         "functions send to their own queues alone",
         access::queues_sent,
     ),
+    (
+        "functions put off messages of their own queues alone",
+        access::queues_put_off,
+    ),
     ("only those who commit change the catalog", access::catalog),
     ("only those who keep the ledger change it", access::ledger),
     ("ingest alone reads its secret", access::secrets),
@@ -37,11 +43,13 @@ pub const ALL: &[(&str, Check)] = &[
         "functions are given what they need and nothing else",
         access::environment,
     ),
-    ("policies of roles fit", access::sizes),
     (
         "API Gateway calls the API's function alone",
         access::permissions,
     ),
+    // documents
+    ("no document holds a null", documents::nulls),
+    ("no policy holds an empty value", documents::hollow),
     // data
     ("buckets refuse plain HTTP and old TLS", data::bucket_tls),
     ("buckets refuse weaker encryption", data::bucket_no_weaker),
@@ -61,6 +69,10 @@ pub const ALL: &[(&str, Check)] = &[
     ("prod is protected", data::protection),
     ("queues and topics are encrypted", data::queues),
     ("logs are encrypted and expire", data::logs),
+    (
+        "CloudWatch Logs may use the key of every log",
+        data::log_keys,
+    ),
     ("settings of functions are encrypted", data::settings),
     ("schedules are encrypted", data::schedules),
     ("Athena's workgroup has the last word", data::athena),
@@ -81,22 +93,38 @@ pub const ALL: &[(&str, Check)] = &[
         edges::queue_readers,
     ),
     ("a message is not handed out twice", edges::visibility),
-    ("the stream never blocks", edges::stream_readers),
+    (
+        "records of the stream are tried until they are old, and then told",
+        edges::stream_readers,
+    ),
     (
         "dead-letter queues keep messages for 14 days",
         edges::retention,
     ),
+    // limits
+    ("names and descriptions fit", limits::lengths),
+    ("settings of functions fit", limits::environments),
+    (
+        "policies fit and name each statement once",
+        limits::policies,
+    ),
+    ("alarms look back as far as they may", limits::alarms),
     // watch
     ("dead-letter queues have an alarm", watch::dead_letters),
     ("queues of work have an alarm", watch::queue_age),
     ("functions have alarms", watch::functions),
     ("the stream's reader has an alarm", watch::iterator_age),
     ("the API has an alarm", watch::api_errors),
+    ("metrics are the lake's own", watch::own_metrics),
     ("freshness has alarms", watch::freshness),
     ("promises and anomalies have alarms", watch::quality),
     ("alarms are heard", watch::heard),
     ("the budget is heard", watch::budget),
     ("functions log as JSON and are traced", watch::functions_log),
+    (
+        "Lambda drops no line that is asked for, and no metrics",
+        watch::log_levels,
+    ),
     ("no route is open but health", watch::routes),
     ("the API is throttled and logged", watch::stage),
 ];

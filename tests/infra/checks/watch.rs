@@ -123,13 +123,37 @@ pub fn api_errors(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
+/// The namespace of the lake's own metrics: they have no other mark of the lake.
+fn namespace(plan: &Plan) -> String {
+    format!("Tarn/{}", plan.prefix())
+}
+
+/// Functions write metrics of their own lake, and alarms look at these and at those of AWS.
+pub fn own_metrics(plan: &Plan) -> Vec<String> {
+    let own = namespace(plan);
+    let strange_functions = plan
+        .of_kind("aws_lambda_function")
+        .into_iter()
+        .filter(|function| function.text("/environment/0/variables/TARN_METRICS_NAMESPACE") != own)
+        .map(|function| function.address.to_owned());
+    let strange_alarms = plan
+        .of_kind("aws_cloudwatch_metric_alarm")
+        .into_iter()
+        .filter(|alarm| {
+            let found = alarm.text("/namespace");
+            !found.starts_with("AWS/") && found != own
+        })
+        .map(|alarm| alarm.address.to_owned());
+    strange_functions.chain(strange_alarms).collect()
+}
+
 pub fn freshness(plan: &Plan) -> Vec<String> {
     ["ad_events", "web_requests"]
         .into_iter()
         .filter(|dataset| {
             !alarms(plan, "FreshnessSeconds", "Dataset", dataset)
                 .iter()
-                .any(|alarm| alarm.text("/namespace") == "Tarn" && is_greater(alarm))
+                .any(|alarm| alarm.text("/namespace") == namespace(plan) && is_greater(alarm))
         })
         .map(str::to_owned)
         .collect()
@@ -141,7 +165,7 @@ pub fn quality(plan: &Plan) -> Vec<String> {
         for metric in ["PromiseBroken", "AnomaliesFound"] {
             let found = alarms(plan, metric, "Dataset", dataset);
             if !found.iter().any(|alarm| {
-                alarm.text("/namespace") == "Tarn"
+                alarm.text("/namespace") == namespace(plan)
                     && alarm.text("/comparison_operator") == "GreaterThanThreshold"
                     && alarm.number("/threshold") == Some(0.0)
                     && alarm.text("/statistic") == "Maximum"
@@ -226,6 +250,22 @@ pub fn functions_log(plan: &Plan) -> Vec<String> {
                 && function.text("/runtime") == "provided.al2023"
                 && function.text("/function_name")
                     == format!("{}-{}", plan.prefix(), function.text("/handler")))
+        })
+        .map(|function| function.address.to_owned())
+        .collect()
+}
+
+/// Lambda lets through what the function is told to log, and the metrics, which it takes for INFO.
+pub fn log_levels(plan: &Plan) -> Vec<String> {
+    plan.of_kind("aws_lambda_function")
+        .iter()
+        .filter(|function| {
+            let wanted = match function.text("/environment/0/variables/TARN_LOG") {
+                "debug" => "DEBUG",
+                "trace" => "TRACE",
+                _ => "INFO",
+            };
+            function.text("/logging_config/0/application_log_level") != wanted
         })
         .map(|function| function.address.to_owned())
         .collect()

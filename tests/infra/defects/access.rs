@@ -183,6 +183,20 @@ pub fn all() -> Vec<Defect> {
             ),
         ),
         (
+            "an ingest that cannot put its messages off",
+            "functions put off messages of their own queues alone",
+            policy(role("ingest"), "\"sqs:ChangeMessageVisibility\",", ""),
+        ),
+        (
+            "marts that put off messages of ingest",
+            "functions put off messages of their own queues alone",
+            policy(
+                role("marts"),
+                "arn:aws:sqs:eu-central-1:123456789012:tarn-prod-marts\"",
+                "arn:aws:sqs:eu-central-1:123456789012:tarn-prod-ingest\"",
+            ),
+        ),
+        (
             "an API that moves tables",
             "only those who commit change the catalog",
             policy(role("api"), "\"glue:GetTables\"", "\"glue:UpdateTable\""),
@@ -204,6 +218,11 @@ pub fn all() -> Vec<Defect> {
                 "\"dynamodb:Query\"",
                 "\"dynamodb:PutItem\"",
             ),
+        ),
+        (
+            "a quality run that says when datasets were committed",
+            "only those who keep the ledger change it",
+            policy(role("quality"), "state#watched/*", "state#*"),
         ),
         (
             "every secret of the account",
@@ -276,15 +295,6 @@ pub fn all() -> Vec<Defect> {
                 "aws_lambda_function_url",
                 "module.lake.aws_lambda_function_url.open",
                 json!({"authorization_type": "NONE"}),
-            ),
-        ),
-        (
-            "a policy that IAM refuses for its length",
-            "policies of roles fit",
-            set(
-                role("ingest"),
-                "/policy",
-                Value::from(format!("{{\"Statement\":[]}}{}", " ".repeat(10_240))),
             ),
         ),
     ]

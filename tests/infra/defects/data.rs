@@ -212,6 +212,24 @@ pub fn all() -> Vec<Defect> {
             ),
         ),
         (
+            "a key that CloudWatch Logs makes no data keys with",
+            "CloudWatch Logs may use the key of every log",
+            policy(
+                "module.lake.module.operations_key.aws_kms_key.this",
+                "\"kms:GenerateDataKeyWithoutPlaintext\"",
+                "\"kms:CreateGrant\"",
+            ),
+        ),
+        (
+            "a key for other logs",
+            "CloudWatch Logs may use the key of every log",
+            policy(
+                "module.lake.module.operations_key.aws_kms_key.this",
+                "log-group:/aws/apigateway/tarn-prod-*",
+                "log-group:/aws/apigateway/other-*",
+            ),
+        ),
+        (
             "plain settings",
             "settings of functions are encrypted",
             set(function("ingest"), "/kms_key_arn", Value::Null),

@@ -73,13 +73,36 @@ pub fn all() -> Vec<Defect> {
             set(INGEST_QUEUE, "/visibility_timeout_seconds", json!(300)),
         ),
         (
-            "retries without end",
-            "the stream never blocks",
-            set(STREAM_READER, "/maximum_retry_attempts", json!(-1)),
+            "a visibility timeout without the time to collect a batch",
+            "a message is not handed out twice",
+            set(
+                "module.lake.module.marts_queue.aws_sqs_queue.this",
+                "/visibility_timeout_seconds",
+                json!(3600),
+            ),
+        ),
+        (
+            "records given up after some minutes",
+            "records of the stream are tried until they are old, and then told",
+            set(STREAM_READER, "/maximum_retry_attempts", json!(5)),
+        ),
+        (
+            "records that are gone when they are given up",
+            "records of the stream are tried until they are old, and then told",
+            set(
+                STREAM_READER,
+                "/maximum_record_age_in_seconds",
+                json!(604_800),
+            ),
+        ),
+        (
+            "a record that blocks its shard for ever",
+            "records of the stream are tried until they are old, and then told",
+            set(STREAM_READER, "/maximum_record_age_in_seconds", json!(-1)),
         ),
         (
             "a batch that is not split",
-            "the stream never blocks",
+            "records of the stream are tried until they are old, and then told",
             set(
                 STREAM_READER,
                 "/bisect_batch_on_function_error",
@@ -88,17 +111,17 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "lost batches that nobody hears of",
-            "the stream never blocks",
+            "records of the stream are tried until they are old, and then told",
             set(STREAM_READER, "/destination_config", json!([])),
         ),
         (
             "whole batches repeated",
-            "the stream never blocks",
+            "records of the stream are tried until they are old, and then told",
             set(STREAM_READER, "/function_response_types", json!([])),
         ),
         (
             "records from before that are skipped",
-            "the stream never blocks",
+            "records of the stream are tried until they are old, and then told",
             set(STREAM_READER, "/starting_position", json!("LATEST")),
         ),
         (

@@ -3,7 +3,9 @@
 
 mod access;
 mod data;
+mod documents;
 mod edges;
+mod limits;
 mod watch;
 
 use serde_json::{Value, json};
@@ -58,10 +60,17 @@ fn function(name: &str) -> String {
 }
 
 fn defects() -> Vec<Defect> {
-    [access::all(), data::all(), edges::all(), watch::all()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        access::all(),
+        data::all(),
+        documents::all(),
+        edges::all(),
+        limits::all(),
+        watch::all(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn change<'a>(json: &'a mut Value, address: &str) -> &'a mut Value {
@@ -177,10 +186,16 @@ fn a_defect_in_a_module_reaches_the_plan_and_its_check() {
     let copy = Copy::new();
     let edits = [
         (
+            "terraform/modules/dead-letter-queue/main.tf",
+            "jsonencode({ redrivePermission = \"denyAll\" })",
+            "jsonencode({ redrivePermission = \"denyAll\", sourceQueueArns = null })",
+            "no document holds a null",
+        ),
+        (
             "terraform/modules/stream/main.tf",
             "  bisect_batch_on_function_error     = true\n",
             "",
-            "the stream never blocks",
+            "records of the stream are tried until they are old, and then told",
         ),
         (
             "terraform/modules/storage/main.tf",

@@ -81,6 +81,24 @@ pub fn all() -> Vec<Defect> {
             ),
         ),
         (
+            "metrics that two lakes share",
+            "metrics are the lake's own",
+            set(
+                function("ingest"),
+                "/environment/0/variables/TARN_METRICS_NAMESPACE",
+                json!("Tarn"),
+            ),
+        ),
+        (
+            "an alarm on another lake's metrics",
+            "metrics are the lake's own",
+            set(
+                "module.lake.module.monitoring.aws_cloudwatch_metric_alarm.anomalies[\"orders\"]",
+                "/namespace",
+                json!("Tarn/tarn-dev"),
+            ),
+        ),
+        (
             "promises that are broken in silence",
             "promises and anomalies have alarms",
             remove(
@@ -130,6 +148,24 @@ pub fn all() -> Vec<Defect> {
                 function("quality"),
                 "/logging_config/0/log_format",
                 json!("Text"),
+            ),
+        ),
+        (
+            "metrics that Lambda drops",
+            "Lambda drops no line that is asked for, and no metrics",
+            set(
+                function("quality"),
+                "/logging_config/0/application_log_level",
+                json!("WARN"),
+            ),
+        ),
+        (
+            "debug lines that Lambda drops",
+            "Lambda drops no line that is asked for, and no metrics",
+            set(
+                function("ingest"),
+                "/environment/0/variables/TARN_LOG",
+                json!("debug"),
             ),
         ),
         (

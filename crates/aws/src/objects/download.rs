@@ -1,4 +1,9 @@
 //! Reading: a transfer that breaks off goes on where it stopped, from the same content.
+//!
+//! A content that is read as a whole in one go is compared with the checksum that S3 sends along, where
+//! that is one of the whole content: of everything that the lake has put, and of what others put, unless
+//! it went up in parts with a checksum of checksums. What differs is an error. S3 sends none along with a
+//! range, so neither a range nor what is read behind a break is compared; these rely on TLS.
 
 use std::fs::File;
 use std::io::Write;
@@ -7,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::types::ChecksumMode;
 use bytes::Bytes;
 use tarn_core::{Error, ErrorKind, Result};
 
@@ -177,7 +183,9 @@ impl S3Objects {
             Which::Version(id) => request.version_id(id),
             Which::Tagged(tag) => request.if_match(tag),
         };
-        if range != (0..u64::MAX) {
+        if range == (0..u64::MAX) {
+            request = request.checksum_mode(ChecksumMode::Enabled);
+        } else {
             let last = range.end.saturating_sub(1);
             let text = match range.end {
                 u64::MAX => format!("bytes={}-", range.start),

@@ -1,4 +1,10 @@
 //! Writing: at once, or in parts.
+//!
+//! Every content has a CRC32, computed here and compared by S3 when it arrives. An upload in parts
+//! announces it when it begins, because S3 refuses parts whose checksum was not announced, and asks for
+//! one of the whole content (`FULL_OBJECT`): that is what S3 sends along with the content later, so that
+//! who reads all of it can compare. The checksum of checksums that S3 makes otherwise is of no use then.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>
 
 use std::io::Read;
 use std::os::fd::AsRawFd;
@@ -8,7 +14,7 @@ use std::time::Duration;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, Length};
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tarn_core::ports::{ObjectInfo, PutMode};
@@ -103,6 +109,7 @@ impl S3Objects {
                     .bucket(place.bucket)
                     .key(place.key)
                     .metadata(TOKEN, token)
+                    .checksum_algorithm(ChecksumAlgorithm::Crc32)
                     .set_if_none_match(condition(mode))
                     .body(ByteStream::from(body))
                     .send()
@@ -249,6 +256,8 @@ impl S3Objects {
             .bucket(place.bucket)
             .key(place.key)
             .metadata(TOKEN, token)
+            .checksum_algorithm(ChecksumAlgorithm::Crc32)
+            .checksum_type(ChecksumType::FullObject)
             .send()
             .await
             .map_err(|error| Refusal::of(ACTION, place, error))?;
@@ -264,6 +273,8 @@ impl S3Objects {
                     .key(place.key)
                     .upload_id(id)
                     .multipart_upload(parts)
+                    .checksum_type(ChecksumType::FullObject)
+                    .set_mpu_object_size(i64::try_from(size).ok())
                     .set_if_none_match(condition(mode))
                     .send()
                     .await
@@ -341,6 +352,7 @@ impl S3Objects {
             .key(place.key)
             .upload_id(id)
             .part_number(number)
+            .checksum_algorithm(ChecksumAlgorithm::Crc32)
             .body(body)
             .send()
             .await

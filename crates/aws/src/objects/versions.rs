@@ -89,6 +89,9 @@ impl S3Objects {
         while let Some(page) = pages.next().await? {
             for version in page.versions() {
                 let key = decoded(version.key(), page.encoding_type())?;
+                if is_folder(&key) {
+                    continue;
+                }
                 let second = seconds(version.last_modified());
                 if version.is_latest() == Some(true) {
                     let found = Found {
@@ -128,6 +131,9 @@ impl S3Objects {
             let page = page.map_err(|error| failed("s3:ListBucket", &place.uri(), error))?;
             for object in page.contents() {
                 let key = decoded(object.key(), page.encoding_type())?;
+                if is_folder(&key) {
+                    continue;
+                }
                 let found = Found {
                     version_id: None,
                     e_tag: object.e_tag(),
@@ -140,6 +146,11 @@ impl S3Objects {
         }
         Ok(objects)
     }
+}
+
+/// Whether somebody made an object of this key to have a folder: nobody can read or put it here.
+fn is_folder(key: &str) -> bool {
+    key.ends_with('/')
 }
 
 /// A key of a list. Keys are asked for in URL encoding, because XML cannot hold every character; an

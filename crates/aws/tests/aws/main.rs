@@ -8,3 +8,4 @@ mod keys;
 mod ports;
 mod server;
 mod services;
+mod uploads;

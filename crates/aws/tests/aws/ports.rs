@@ -47,6 +47,7 @@ suite!(ledger, |lake: &Lake| lake.aws.ledger() =>
     object_records_are_listed_by_prefix_in_key_order,
     of_many_writers_of_one_revision_one_wins,
     runs_are_kept_whole_and_listed_newest_first,
+    a_named_value_that_advances_never_goes_back,
     a_named_value_is_the_last_that_was_set,
     a_named_value_is_swapped_for_the_one_that_is_there,
     what_is_said_of_anomalies_is_kept_in_order_of_time,

@@ -14,6 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 pub struct Call {
     /// The operation (`UpdateTable`) of JSON services, or the HTTP method of S3.
     pub what: String,
+    /// The path with its query.
+    pub target: String,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -205,6 +207,7 @@ async fn read_call(stream: &mut TcpStream) -> Option<Call> {
     let mut lines = text.split("\r\n");
     let mut first = lines.next()?.split(' ');
     let method = first.next()?.to_owned();
+    let path = first.next()?.to_owned();
     let headers: Vec<(String, String)> = lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
@@ -233,7 +236,7 @@ async fn read_call(stream: &mut TcpStream) -> Option<Call> {
     });
     Some(Call {
         what,
-
+        target: path,
         headers,
         body: raw[head + 4..].to_vec(),
         raw,

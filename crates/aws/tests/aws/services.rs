@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
+use aws_sdk_sqs::types::QueueAttributeName;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
@@ -47,6 +49,19 @@ async fn a_large_file_goes_up_in_parts_and_comes_down_whole() {
         assert_eq!((&head.version, head.size), (&info.version, info.size));
         let copy = objects.fetch_version(&head).await.unwrap();
         assert!(std::fs::read(copy.path()).unwrap() == content, "{key}");
+        // One checksum of the whole content: it is what a whole read is compared with.
+        let zone = key.split('/').next().unwrap();
+        let kept = lake.s3().head_object().bucket(lake.bucket(zone)).key(key);
+        let kept = kept
+            .checksum_mode(ChecksumMode::Enabled)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(
+            kept.checksum_type(),
+            Some(&ChecksumType::FullObject),
+            "{key}"
+        );
         let middle = (17 << 20)..(17 << 20) + 5;
         let bytes = objects.get(key, Some(middle.clone())).await.unwrap();
         assert_eq!(bytes, content[middle.start as usize..middle.end as usize]);
@@ -465,6 +480,63 @@ async fn records_reach_a_stream() {
     };
     let error = missing.put(vec![entry]).await.unwrap_err();
     assert!(error.to_string().contains("Terraform"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the emulator; run by cargo xtask test"]
+async fn folders_made_in_a_console_are_not_listed() {
+    let lake = Lake::new().await;
+    let objects = lake.aws.objects();
+    for (zone, prefix) in [("raw", "raw/web/"), ("curated", "curated/t/")] {
+        for key in [format!("{prefix}folder/"), prefix.to_owned()] {
+            let put = lake.s3().put_object().bucket(lake.bucket(zone)).key(key);
+            put.send().await.unwrap();
+        }
+        let key = format!("{prefix}folder/file");
+        objects
+            .put(&key, Bytes::from_static(b"1"), PutMode::Overwrite)
+            .await
+            .unwrap();
+        let listed = objects.list(prefix).await.unwrap();
+        let keys: Vec<&str> = listed.iter().map(|info| info.key.as_str()).collect();
+        assert_eq!(keys, [key]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the emulator; run by cargo xtask test"]
+async fn a_message_is_delivered_again_when_it_was_asked_for() {
+    let lake = Lake::new().await;
+    let sqs = aws_sdk_sqs::Client::new(&lake.config);
+    let url = sqs
+        .create_queue()
+        .queue_name(format!("{}-soon", lake.prefix))
+        .attributes(QueueAttributeName::VisibilityTimeout, "1800")
+        .send()
+        .await
+        .unwrap()
+        .queue_url
+        .unwrap();
+    let queue = lake.aws.queue(&url);
+    queue.send("one").await.unwrap();
+    let receive = || async {
+        let receive = sqs.receive_message().queue_url(&url).wait_time_seconds(0);
+        let received = receive.send().await.unwrap().messages.unwrap_or_default();
+        received
+            .into_iter()
+            .map(|message| message.receipt_handle.unwrap())
+            .next()
+    };
+    let receipt = receive().await.unwrap();
+    assert_eq!(receive().await, None, "it is hidden for half an hour");
+    queue.deliver_in(&receipt, 1).await.unwrap();
+    assert_eq!(receive().await, None, "it is hidden for a second");
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(receive().await.is_some());
+    let error = queue.deliver_in("no receipt", 1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Storage);
+    let text = error.to_string();
+    assert!(text.contains("sqs:ChangeMessageVisibility"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

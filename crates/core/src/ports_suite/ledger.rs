@@ -205,6 +205,41 @@ pub async fn runs_are_kept_whole_and_listed_newest_first(ledger: Arc<dyn Ledger>
     same(done(ledger.runs(2).await, "runs")?.len(), 2, "limited list")
 }
 
+/// A named value that is advanced is the greatest that anybody has advanced it to.
+pub async fn a_named_value_that_advances_never_goes_back(ledger: Arc<dyn Ledger>) -> Verdict {
+    let name = unique("suite/advancing/ü/");
+    // Whoever comes in whatever order: the greatest stays.
+    let values: Vec<String> = (0..20)
+        .map(|n| format!("2026-01-{:02}", 1 + n * 7 % 20))
+        .collect();
+    let puts = values
+        .iter()
+        .map(|value| ledger.advance_state(&name, value));
+    for put in join_all(puts).await {
+        done(put, "advance_state")?;
+    }
+    let is = |expected: &'static str| {
+        let (ledger, name) = (ledger.clone(), name.clone());
+        async move {
+            let found = done(ledger.state(&name).await, "state")?;
+            same(found.as_deref(), Some(expected), "value")
+        }
+    };
+    is("2026-01-20").await?;
+    for (value, expected) in [
+        ("2026-01-20", "2026-01-20"),
+        ("2025-12-31", "2026-01-20"),
+        ("2026-01-2", "2026-01-20"),
+        ("2026-02-01", "2026-02-01"),
+    ] {
+        done(ledger.advance_state(&name, value).await, "advance_state")?;
+        is(expected).await?;
+    }
+    // What is set is set.
+    done(ledger.put_state(&name, "2000").await, "put_state")?;
+    is("2000").await
+}
+
 /// A named value is the last one that was set.
 pub async fn a_named_value_is_the_last_that_was_set(ledger: Arc<dyn Ledger>) -> Verdict {
     let name = unique("marts/");

@@ -144,18 +144,50 @@ pub fn last_success(rows: &[&ResultRow], dataset: &str) -> Option<DateTime<Utc>>
         .max()
 }
 
+/// What the ledger knows of a dataset's age, beyond result rows, which go back some weeks only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// When accepted rows last came.
+    pub committed: Option<DateTime<Utc>>,
+    /// From when on the age of a dataset without any is counted.
+    pub watched: Option<DateTime<Utc>>,
+}
+
+impl Seen {
+    /// What was known at a time.
+    fn at(self, time: DateTime<Utc>) -> Seen {
+        let known = |at: Option<DateTime<Utc>>| at.filter(|at| *at <= time);
+        Seen {
+            committed: known(self.committed),
+            watched: known(self.watched),
+        }
+    }
+
+    /// When accepted rows last came as of a time, as the ledger and result rows know.
+    pub fn last_success(
+        self,
+        rows: &[&ResultRow],
+        dataset: &str,
+        as_of: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        last_success(rows, dataset).max(self.at(as_of).committed)
+    }
+}
+
 /// How the promises of a dataset stand at a time. A volume is that of `day` where it has ended, else
-/// that of the day before. `since` is from when on anything is known at all: before a dataset's first
-/// rows its age is counted from then.
+/// that of the day before. Before a dataset's first rows its age is counted from when it was first
+/// watched, or, where the ledger does not know that, from `since`: when the first thing was known at all.
 pub fn states(
     dataset: &str,
     promises: &[Promise],
     rows: &[&ResultRow],
-    since: Option<DateTime<Utc>>,
+    (seen, since): (Seen, Option<DateTime<Utc>>),
     day: NaiveDate,
     as_of: DateTime<Utc>,
 ) -> Vec<PromiseState> {
-    let age = last_success(rows, dataset)
+    let age = seen
+        .last_success(rows, dataset, as_of)
+        .or(seen.at(as_of).watched)
         .or(since)
         .map(|at| (as_of - at).as_seconds_f64().max(0.0));
     let latest = rows
@@ -285,10 +317,18 @@ mod tests {
         let rows: Vec<&ResultRow> = rows.iter().collect();
         let kept = |hours: i64| -> Vec<Option<bool>> {
             let as_of = DateTime::UNIX_EPOCH + TimeDelta::hours(hours);
-            states("events", &promises, &rows, None, as_of.date_naive(), as_of)
-                .into_iter()
-                .map(|state| state.kept)
-                .collect()
+            let nothing = (Seen::default(), None);
+            states(
+                "events",
+                &promises,
+                &rows,
+                nothing,
+                as_of.date_naive(),
+                as_of,
+            )
+            .into_iter()
+            .map(|state| state.kept)
+            .collect()
         };
         // On the first day there is no day before.
         assert_eq!(kept(2), [Some(true), Some(true), None]);
@@ -300,10 +340,38 @@ mod tests {
             "events",
             &promises,
             &[],
-            None,
+            (Seen::default(), None),
             NaiveDate::MIN,
             DateTime::UNIX_EPOCH,
         );
         assert!(nothing.iter().all(|state| state.kept.is_none()));
+    }
+
+    #[test]
+    fn a_dataset_without_rows_breaks_its_promise_once_it_was_watched_for_so_long() {
+        let at = |hours: i64| DateTime::UNIX_EPOCH + TimeDelta::hours(hours);
+        let promises = [Promise::Freshness { seconds: 7_200.0 }];
+        let kept = |seen: Seen, since: Option<DateTime<Utc>>, hours: i64| {
+            let as_of = at(hours);
+            let day = as_of.date_naive();
+            states("events", &promises, &[], (seen, since), day, as_of)[0].kept
+        };
+        let watched = Seen {
+            watched: Some(at(10)),
+            ..Seen::default()
+        };
+        assert_eq!(kept(watched, None, 12), Some(true));
+        assert_eq!(kept(watched, None, 13), Some(false));
+        // The lake is older than the dataset's contract.
+        assert_eq!(kept(watched, Some(at(0)), 12), Some(true));
+        // A report of a day before knows nothing of it.
+        assert_eq!(kept(watched, None, 9), None);
+        // Rows came, and the result rows of that time are gone.
+        let committed = Seen {
+            committed: Some(at(20)),
+            ..watched
+        };
+        assert_eq!(kept(committed, None, 22), Some(true));
+        assert_eq!(kept(committed, None, 23), Some(false));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use aws_lambda_events::sqs::SqsEvent;
 use tarn_core::ErrorKind;
-use tarn_core::run::{ObjectState, RunStatus};
+use tarn_core::run::{ObjectState, RunStatus, SkipReason};
 use tarn_ingest::{Bounds, ingest_batch};
 
 use crate::lake::{
@@ -52,6 +52,55 @@ async fn a_poison_file_fails_its_message_and_no_other() {
     assert_eq!(failed(&again), ["0"]);
     let record = fixture.lake.ledger.object(poison).await.unwrap().unwrap();
     assert_eq!(record.state, ObjectState::Failed);
+}
+
+#[tokio::test]
+async fn the_ledger_remembers_when_a_dataset_got_rows_last() {
+    let fixture = Fixture::new();
+    let committed = async |dataset: &str| {
+        let seen = fixture.lake.seen(dataset).await.unwrap();
+        seen.committed
+    };
+    fixture.put(EVENTS, sample("ads/events.ndjson")).await;
+    // Not one of its lines is a request.
+    let broken = "raw/web/access_logs/ingest_date=2026-01-31/broken.log";
+    fixture.put(broken, &b"no request\n"[..]).await;
+    let batch = deliver(&fixture.lake, &[EVENTS, broken]).await;
+    assert_eq!(failed(&batch), [""; 0]);
+    let ended = batch.ingested[0].run.ended_at.unwrap();
+    let found = committed("ad_events").await.unwrap();
+    // The ledger keeps microseconds.
+    assert_eq!(found.timestamp_micros(), ended.timestamp_micros());
+    assert_eq!(committed("web_requests").await, None);
+    fixture.put(LOG, sample("access_log/combined.log")).await;
+    deliver(&fixture.lake, &[LOG, EVENTS]).await;
+    assert!(committed("web_requests").await.unwrap() > found);
+    // What was committed before is no commit.
+    assert_eq!(committed("ad_events").await, Some(found));
+}
+
+#[tokio::test]
+async fn a_folder_made_in_a_console_is_skipped_with_a_reason() {
+    let fixture = Fixture::new();
+    fixture.put(LOG, sample("access_log/combined.log")).await;
+    let folders = [
+        "raw/",
+        "raw/web/access_logs/",
+        "raw/web/access_logs/ingest_date=2026-01-31/",
+    ];
+    let batch = deliver(&fixture.lake, &[&folders[..], &[LOG]].concat()).await;
+    assert_eq!(failed(&batch), [""; 0]);
+    assert_eq!(batch.changed, BTreeSet::from([curated("web_requests")]));
+    for (ingested, key) in batch.ingested.iter().zip(folders) {
+        let run = &ingested.run;
+        assert_eq!((run.key.as_str(), run.status), (key, RunStatus::Skipped));
+        assert_eq!(run.skipped, Some(SkipReason::Folder));
+        assert!(run.reason.as_ref().unwrap().contains("slash"), "{run:?}");
+        // Who looks for what became of it finds it.
+        let kept = fixture.lake.ledger.run(&run.run_id).await.unwrap();
+        assert_eq!(kept.as_ref(), Some(run));
+        assert_eq!(fixture.lake.ledger.object(key).await.unwrap(), None);
+    }
 }
 
 #[tokio::test]

@@ -240,6 +240,11 @@ impl Ledger for Gated<dyn Ledger> {
     async fn state(&self, name: &str) -> Result<Option<String>> {
         self.0.state(name).await
     }
+    async fn advance_state(&self, name: &str, value: &str) -> Result<()> {
+        self.1
+            .write("advance_state", self.0.advance_state(name, value))
+            .await
+    }
     async fn put_state(&self, name: &str, value: &str) -> Result<()> {
         self.1
             .write("put_state", self.0.put_state(name, value))

@@ -2,11 +2,11 @@
 
 use tarn_core::ErrorKind;
 use tarn_core::run::ObjectState;
-use tarn_ingest::ingest_batch;
+use tarn_ingest::{Bounds, ingest_batch};
 
 use crate::doubles::{Gate, gated};
 use crate::lake::{
-    EVENTS, Fixture, LOG, about, bounds, contents, deliver, failed, open, rows, sample,
+    EVENTS, Fixture, LOG, about, bounds, contents, deliver, failed, open, rows, sample, soon,
 };
 
 const KEYS: [&str; 2] = [LOG, EVENTS];
@@ -88,8 +88,33 @@ async fn a_store_that_throttles_fails_the_message_and_the_next_delivery_succeeds
         let lake = gated(&fixture.local, &gate);
         let first = deliver(&lake, &[LOG]).await;
         assert_eq!(failed(&first), ["0"], "{write}");
+        // The cause passes by itself: the message need not wait for the visibility timeout.
+        assert_eq!(soon(&first), [("receipt-0".to_owned(), 2)], "{write}");
         let second = deliver(&lake, &[LOG]).await;
         assert_eq!(failed(&second), [""; 0], "{write}");
         assert!(rows(&lake, "web_requests").await > 0);
     }
+}
+
+#[tokio::test]
+async fn only_messages_whose_failure_passes_are_delivered_again_soon() {
+    let fixture = undisturbed().await;
+    let poison = "raw/shop/database/ingest_date=2026-01-31/shop.sqlite";
+    fixture.put(poison, &b"no database"[..]).await;
+    let mut batch = deliver(&fixture.lake, &[poison, LOG]).await;
+    assert_eq!(
+        (failed(&batch), soon(&batch)),
+        (vec!["0".to_owned()], vec![])
+    );
+    // Rows are committed, and the marts could not be told.
+    batch.fail_changed();
+    assert_eq!(failed(&batch), ["0", "1"]);
+    assert_eq!(soon(&batch), [("receipt-1".to_owned(), 2)]);
+    // No time was left to begin with.
+    let bounds = Bounds {
+        until: Some(std::time::Instant::now()),
+        ..bounds()
+    };
+    let batch = ingest_batch(about(&[EVENTS]), &fixture.lake, &bounds).await;
+    assert_eq!(soon(&batch.unwrap()), [("receipt-0".to_owned(), 2)]);
 }

@@ -78,12 +78,19 @@ pub fn created(bucket: &str, key: &str) -> Value {
     event
 }
 
-/// A batch of messages with these bodies, numbered from 0.
+/// A batch of messages with these bodies, numbered from 0, delivered for the second time.
 pub fn messages(bodies: &[String]) -> SqsEvent {
     let records: Vec<Value> = bodies
         .iter()
         .enumerate()
-        .map(|(number, body)| json!({ "messageId": number.to_string(), "body": body }))
+        .map(|(number, body)| {
+            json!({
+                "messageId": number.to_string(),
+                "receiptHandle": format!("receipt-{number}"),
+                "attributes": { "ApproximateReceiveCount": "2" },
+                "body": body,
+            })
+        })
         .collect();
     serde_json::from_value(json!({ "Records": records })).unwrap()
 }
@@ -114,6 +121,15 @@ pub fn failed(batch: &Batch) -> Vec<String> {
         .batch_item_failures
         .into_iter()
         .map(|failure| failure.item_identifier)
+        .collect()
+}
+
+/// The deliveries that are to be followed by another soon, as receipt and number of deliveries.
+pub fn soon(batch: &Batch) -> Vec<(String, u32)> {
+    batch
+        .soon()
+        .iter()
+        .map(|again| (again.receipt.clone(), again.receives))
         .collect()
 }
 

@@ -106,6 +106,7 @@ mod tests {
     async fn requests_of_api_gateway_reach_the_router() {
         for (event, status, media_type, part) in [
             ("health.json", 200, "application/json", "\"status\":\"ok\""),
+            ("ready.json", 200, "application/json", "\"tables\":2"),
             ("table.json", 200, "application/json", "\"event_id\""),
             (
                 "query.json",

@@ -1,8 +1,13 @@
 //! Metrics in CloudWatch's embedded metric format: a line of the log from which CloudWatch takes
 //! values, without a call to its API.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+//!
+//! Each line is of the level INFO and has a time, as Lambda wants it of lines that its level filter is
+//! to judge; it takes a line without them for INFO too. `TARN_LOG` does not apply, and Terraform never
+//! sets Lambda's filter stricter than INFO: metrics are written whatever is logged.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 use tarn_core::contract::Contracts;
 use tarn_core::run::RunStatus;
@@ -120,6 +125,9 @@ impl Metrics {
             .map(|(name, unit, _)| json!({ "Name": name, "Unit": unit }))
             .collect();
         let mut line = Map::new();
+        let time = now.to_rfc3339_opts(SecondsFormat::Millis, true);
+        line.insert("timestamp".to_owned(), time.into());
+        line.insert("level".to_owned(), "INFO".into());
         line.insert(
             "_aws".to_owned(),
             json!({
@@ -200,6 +208,8 @@ mod tests {
         assert_eq!(
             Value::from(found[0].clone()),
             json!({
+                "timestamp": "2026-01-31T10:00:03.000Z",
+                "level": "INFO",
                 "_aws": {
                     "Timestamp": 1_769_853_603_000_i64,
                     "CloudWatchMetrics": [{

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use tarn_archive::{archive_batch, stream_contract};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_ingest::{Bounds, ingest_batch};
+use tarn_lake::Redelivery;
 
 use crate::cloud::{Cloud, connect};
 use crate::lambda::metrics::Metrics;
@@ -40,6 +41,9 @@ const SUMMED_RUNS: usize = 1000;
 
 /// What is left of the function's time when a batch begins no further message: time to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// How long a queue is asked at most to deliver messages again soon; they come again anyway.
+const ASKING_TIME: Duration = Duration::from_secs(10);
 
 /// Whether this process is a Lambda function.
 pub fn is_function() -> bool {
@@ -152,10 +156,7 @@ impl Function {
         match self.handler {
             Handler::Ingest => self.ingest(event.payload, deadline).await,
             Handler::Archive => self.archive(event.payload).await,
-            Handler::Marts => {
-                let handled = tarn_marts::handle(event.payload, &self.cloud.lake).await?;
-                value(&handled.response())
-            }
+            Handler::Marts => self.marts(event.payload, deadline).await,
             Handler::Quality => self.quality(&event.payload).await,
             Handler::Maintain => self.maintain(&event.payload).await,
             Handler::Api => Err(Error::internal("the API has a service of its own")),
@@ -186,7 +187,46 @@ impl Function {
                 batch.fail_changed();
             }
         }
+        let queue = self.start.settings.ingest_queue_url();
+        self.ask_again(queue, batch.soon(), deadline).await;
         value(&batch.response())
+    }
+
+    async fn marts(&self, event: Value, deadline: Instant) -> Result<Value> {
+        let handled = tarn_marts::handle(event, &self.cloud.lake).await?;
+        let queue = self.start.settings.marts_queue_url().ok();
+        self.ask_again(queue, handled.soon(), deadline).await;
+        value(&handled.response())
+    }
+
+    /// Lets messages whose failure passes by itself come again soon. Where that cannot be asked for, they
+    /// come after the queue's visibility timeout, so that it is no failure.
+    async fn ask_again(&self, url: Option<&str>, messages: &[Redelivery], deadline: Instant) {
+        let (Some(url), false) = (url, messages.is_empty()) else {
+            return;
+        };
+        let queue = self.cloud.aws.queue(url);
+        let asking = async {
+            for message in messages {
+                let seconds = message.seconds();
+                let receives = message.receives;
+                match queue.deliver_in(&message.receipt, seconds).await {
+                    Ok(()) => tracing::info!(seconds, receives, "a message comes again soon"),
+                    Err(error) => tracing::warn!(
+                        receives,
+                        %error,
+                        "a message comes again after the visibility timeout only"
+                    ),
+                }
+            }
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let longest = ASKING_TIME.min(left.saturating_sub(Duration::from_secs(1)));
+        if tokio::time::timeout(longest, asking).await.is_err() {
+            tracing::warn!(
+                "the queue does not answer; messages come again after the visibility timeout"
+            );
+        }
     }
 
     async fn archive(&self, event: Value) -> Result<Value> {

@@ -55,6 +55,35 @@ run "an_optimizer_is_limited_to_its_tables" {
   }
 
   assert {
+    condition     = !can(jsondecode(aws_iam_role.optimizer[0].assume_role_policy).Statement[0].Condition)
+    error_message = "Glue may not name the account when an optimizer assumes the role."
+  }
+}
+
+run "the_trust_can_demand_the_account" {
+  command = plan
+
+  variables {
+    optimized_tables = ["curated.web_requests"]
+    optimizer = {
+      role_name            = "tarn-test-optimizer"
+      glue_arn_prefix      = "arn:aws:glue:eu-central-1:123456789012:"
+      bucket_arns          = { curated = "arn:aws:s3:::tarn-test-curated" }
+      key_arns             = "arn:aws:kms:eu-central-1:123456789012:key/*"
+      key_alias            = "alias/tarn-test-data"
+      region               = "eu-central-1"
+      log_group_arn        = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws-glue/iceberg-compaction/logs:*"
+      trust_source_account = true
+    }
+  }
+
+  override_resource {
+    target          = aws_iam_role.optimizer
+    values          = { arn = "arn:aws:iam::123456789012:role/tarn-test-optimizer" }
+    override_during = plan
+  }
+
+  assert {
     condition     = jsondecode(aws_iam_role.optimizer[0].assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
     error_message = "Only Glue for this account."
   }

@@ -18,8 +18,8 @@ run "without_sources_no_queue_may_redrive_here" {
   command = plan
 
   assert {
-    condition     = jsondecode(aws_sqs_queue.this.redrive_allow_policy).redrivePermission == "denyAll"
-    error_message = "No queue of work names this one."
+    condition     = jsondecode(aws_sqs_queue.this.redrive_allow_policy) == { redrivePermission = "denyAll" }
+    error_message = "No queue of work names this one, and nothing else is said."
   }
 }
 

@@ -61,6 +61,54 @@ run "the_role_may_do_what_it_is_told_and_log" {
   }
 }
 
+run "the_first_apply_depends_on_no_undocumented_condition" {
+  command = plan
+
+  assert {
+    condition     = !can(jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition)
+    error_message = "Lambda may not name the account when it assumes the role."
+  }
+}
+
+run "the_trust_can_demand_the_account" {
+  command = plan
+
+  variables {
+    trust_source_account = true
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition == { StringEquals = { "aws:SourceAccount" = "123456789012" } }
+    error_message = "Only for this account."
+  }
+}
+
+run "what_is_asked_for_is_logged" {
+  command = plan
+
+  variables {
+    log_level = "debug"
+  }
+
+  assert {
+    condition     = one(aws_lambda_function.this.logging_config).application_log_level == "DEBUG"
+    error_message = "Lambda would drop lines of level DEBUG by itself."
+  }
+}
+
+run "metrics_are_logged_at_every_level" {
+  command = plan
+
+  variables {
+    log_level = "error"
+  }
+
+  assert {
+    condition     = one(aws_lambda_function.this.logging_config).application_log_level == "INFO"
+    error_message = "Lambda takes lines of metrics for INFO and would drop them."
+  }
+}
+
 run "an_asynchronous_function_has_a_dead_letter_queue" {
   command = plan
 
@@ -94,8 +142,9 @@ run "bad_values_are_refused" {
     timeout_seconds      = 901
     disk_mb              = 100
     reserved_concurrency = -2
+    log_level            = "loud"
     log_retention_days   = 42
   }
 
-  expect_failures = [var.handler, var.architecture, var.memory_mb, var.timeout_seconds, var.disk_mb, var.reserved_concurrency, var.log_retention_days]
+  expect_failures = [var.handler, var.architecture, var.memory_mb, var.timeout_seconds, var.disk_mb, var.reserved_concurrency, var.log_level, var.log_retention_days]
 }

@@ -7,7 +7,7 @@ variables {
   topic              = { name = "tarn-test-alarms", arn = "arn:aws:sns:eu-central-1:123456789012:tarn-test-alarms", key_arn = "arn:aws:kms:eu-central-1:123456789012:key/test" }
   dead_letter        = { name = "tarn-test-alarms-dlq", arn = "arn:aws:sqs:eu-central-1:123456789012:tarn-test-alarms-dlq" }
   alarm_arns         = "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:tarn-test-*"
-  budget_arns        = "arn:aws:budgets::123456789012:budget/tarn-test*"
+  budget_arns        = "arn:aws:budgets::123456789012:*"
   emails             = ["data-team@example.com"]
   dead_letter_queues = { ingest = "tarn-test-ingest-dlq" }
   queues             = { ingest = { name = "tarn-test-ingest", max_age_seconds = 3600 } }
@@ -18,6 +18,7 @@ variables {
   ledger_name        = "tarn-test-ledger"
   freshness          = { ad_events = 21600 }
   quality            = ["ad_events"]
+  metrics_namespace  = "Tarn/tarn-test"
 }
 
 override_resource {
@@ -82,14 +83,39 @@ run "the_dashboard_shows_every_queue_and_function" {
   }
 }
 
+run "only_the_lakes_own_metrics_are_looked_at" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for alarm in [
+        aws_cloudwatch_metric_alarm.freshness["ad_events"],
+        aws_cloudwatch_metric_alarm.promises["ad_events"],
+        aws_cloudwatch_metric_alarm.anomalies["ad_events"],
+      ] : alarm.namespace == "Tarn/tarn-test"
+    ])
+    error_message = "Another lake of the account has other metrics."
+  }
+
+  assert {
+    condition = alltrue([
+      for metric in flatten(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[*].properties.metrics[*][0]) :
+      startswith(metric.expression, "SUM(SEARCH('{\"Tarn/tarn-test\",Dataset} ") || startswith(metric.expression, "SEARCH('{\"Tarn/tarn-test\",Dataset} ")
+      if can(metric.expression)
+    ])
+    error_message = "The name is quoted, for it has more than letters and digits."
+  }
+}
+
 run "bad_values_are_refused" {
   command = plan
 
   variables {
-    emails     = ["nobody"]
-    freshness  = { ad_events = 60 }
-    thresholds = { errors = 0 }
+    emails            = ["nobody"]
+    freshness         = { ad_events = 60 }
+    thresholds        = { errors = 0 }
+    metrics_namespace = "AWS/Lambda"
   }
 
-  expect_failures = [var.emails, var.freshness, var.thresholds]
+  expect_failures = [var.emails, var.freshness, var.thresholds, var.metrics_namespace]
 }

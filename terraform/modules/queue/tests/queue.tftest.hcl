@@ -7,17 +7,17 @@ variables {
   consumer                 = { function_name = "tarn-test-ingest" }
 }
 
-run "a_message_is_tried_four_times_and_then_kept" {
+run "a_message_is_tried_five_times_and_then_kept" {
   command = plan
 
   assert {
-    condition     = jsondecode(aws_sqs_queue.this.redrive_policy) == { deadLetterTargetArn = "arn:aws:sqs:eu-central-1:123456789012:tarn-test-ingest-dlq", maxReceiveCount = 4 }
-    error_message = "The dead-letter queue takes it after four receives."
+    condition     = jsondecode(aws_sqs_queue.this.redrive_policy) == { deadLetterTargetArn = "arn:aws:sqs:eu-central-1:123456789012:tarn-test-ingest-dlq", maxReceiveCount = 5 }
+    error_message = "The dead-letter queue takes it after five receives."
   }
 
   assert {
-    condition     = aws_sqs_queue.this.visibility_timeout_seconds == 1800
-    error_message = "Six times the function's timeout."
+    condition     = aws_sqs_queue.this.visibility_timeout_seconds == 1805
+    error_message = "Six times the function's timeout, and the time to collect a batch."
   }
 }
 
@@ -57,6 +57,16 @@ run "bad_values_are_refused" {
   expect_failures = [var.name, var.arn_prefix, var.consumer_timeout_seconds, var.max_receive_count]
 }
 
+run "a_batch_that_lambda_does_not_wait_for_is_refused" {
+  command = plan
+
+  variables {
+    batch_seconds = 301
+  }
+
+  expect_failures = [var.batch_seconds]
+}
+
 run "a_concurrency_that_lambda_does_not_offer_is_refused" {
   command = plan
 
@@ -71,7 +81,8 @@ run "large_batches_need_time_to_collect_them" {
   command = plan
 
   variables {
-    consumer = { function_name = "tarn-test-ingest", batch_size = 100, batch_seconds = 0 }
+    consumer      = { function_name = "tarn-test-ingest", batch_size = 100 }
+    batch_seconds = 0
   }
 
   expect_failures = [var.consumer]

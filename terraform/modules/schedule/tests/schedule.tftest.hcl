@@ -54,6 +54,19 @@ run "the_role_is_for_this_group_alone" {
   }
 }
 
+run "the_condition_can_be_left_out" {
+  command = plan
+
+  variables {
+    trust_source_account = false
+  }
+
+  assert {
+    condition     = !can(jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition)
+    error_message = "Where it should be in the way."
+  }
+}
+
 run "tasks_can_be_switched_off" {
   command = plan
 

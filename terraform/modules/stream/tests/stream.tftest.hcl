@@ -30,22 +30,35 @@ run "provisioned_where_shards_are_given" {
   }
 }
 
-run "no_record_blocks_a_shard" {
+run "a_batch_is_tried_again_until_its_records_are_too_old" {
   command = plan
 
   assert {
     condition = (
       aws_lambda_event_source_mapping.this.bisect_batch_on_function_error
-      && aws_lambda_event_source_mapping.this.maximum_retry_attempts == 5
+      && aws_lambda_event_source_mapping.this.maximum_retry_attempts == -1
       && aws_lambda_event_source_mapping.this.maximum_record_age_in_seconds == 86400
       && tolist(aws_lambda_event_source_mapping.this.function_response_types) == tolist(["ReportBatchItemFailures"])
     )
-    error_message = "Batches are split, retried within limits, and fail in part."
+    error_message = "Batches are split, fail in part, and are tried again for a day, not for a few minutes."
   }
 
   assert {
     condition     = one(one(aws_lambda_event_source_mapping.this.destination_config).on_failure).destination_arn == "arn:aws:sqs:eu-central-1:123456789012:tarn-test-archive-dlq"
     error_message = "What is given up is told."
+  }
+}
+
+run "records_are_given_up_while_they_can_still_be_read" {
+  command = plan
+
+  variables {
+    retention_hours = 24
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.maximum_record_age_in_seconds == 43200
+    error_message = "Half of the stream's retention is left to read them again."
   }
 }
 
@@ -60,11 +73,22 @@ run "bad_values_are_refused" {
   expect_failures = [var.shards, var.retention_hours]
 }
 
-run "retries_without_end_are_refused" {
+run "records_that_outlive_the_stream_are_refused" {
   command = plan
 
   variables {
-    consumer = { function_name = "tarn-test-archive", maximum_retries = -1 }
+    retention_hours = 24
+    consumer        = { function_name = "tarn-test-archive", maximum_record_age = 86400 }
+  }
+
+  expect_failures = [var.consumer]
+}
+
+run "a_number_of_retries_that_lambda_does_not_offer_is_refused" {
+  command = plan
+
+  variables {
+    consumer = { function_name = "tarn-test-archive", maximum_retries = -2 }
   }
 
   expect_failures = [var.consumer]

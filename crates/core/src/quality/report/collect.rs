@@ -14,7 +14,7 @@ use crate::quality::feedback::{self, Feedback};
 use crate::quality::history;
 use crate::quality::metric::Metric;
 use crate::quality::monitor::{Evidence, Monitor, Watched, watch};
-use crate::quality::promise::{self, PromiseState};
+use crate::quality::promise::{self, PromiseState, Seen};
 use crate::quality::result::{Kind, ResultRow, Sample, effective};
 use crate::quality::score::scores;
 
@@ -27,8 +27,16 @@ pub struct Input<'a> {
     pub contracts: &'a Contracts,
     /// What people said of anomalies.
     pub feedback: &'a [Feedback],
+    /// What the ledger knows of the age of datasets.
+    pub seen: &'a BTreeMap<String, Seen>,
     /// What came later is not in the report.
     pub as_of: DateTime<Utc>,
+}
+
+impl Input<'_> {
+    fn seen(&self, dataset: &str) -> Seen {
+        self.seen.get(dataset).copied().unwrap_or_default()
+    }
 }
 
 /// Days of a trend.
@@ -253,7 +261,9 @@ fn promises(
         .iter()
         .filter(|contract| datasets.contains(&contract.dataset.as_str()))
         .flat_map(|contract| {
-            promise::states(&contract.dataset, &contract.promises, &rows, since, day, at)
+            let name = &contract.dataset;
+            let known = (input.seen(name), since);
+            promise::states(name, &contract.promises, &rows, known, day, at)
         })
         .collect()
 }
@@ -306,7 +316,8 @@ fn dataset(
     let (score, dimensions) = scores(own.iter().copied());
     let (broken, held) = rules(&own);
     let newest = own.iter().max_by_key(|row| row.ended_at);
-    let last_success = promise::last_success(known, name);
+    let seen = input.seen(name);
+    let last_success = seen.last_success(known, name, input.as_of);
     DatasetReport {
         dataset: name.to_owned(),
         owner: input

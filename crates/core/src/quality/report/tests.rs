@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+use std::collections::BTreeMap;
+
 use chrono::{NaiveTime, TimeDelta};
 
 use super::*;
@@ -71,6 +73,7 @@ fn of_day(rows: &[ResultRow], number: i64) -> Report {
         rows,
         contracts: &Contracts::default(),
         feedback: &[],
+        seen: &BTreeMap::new(),
         as_of: date(number + 1).and_time(NaiveTime::MIN).and_utc(),
     };
     day(&input, date(number))
@@ -172,6 +175,7 @@ fn a_run_is_reported_as_of_its_end() {
         rows: &rows,
         contracts: &Contracts::default(),
         feedback: &[],
+        seen: &BTreeMap::new(),
         as_of: date(300).and_time(NaiveTime::MIN).and_utc(),
     };
     let report = super::run(&input, "run-11").unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::lake::{Lake, lines};
+use crate::lake::{Lake, binary, lines};
 use crate::older::{counts, older_lake};
 
 fn start(lake: &Lake, args: &[&str]) -> Child {
@@ -288,4 +288,25 @@ fn a_lake_is_made_again_from_its_raw_zone_as_the_runbook_says() {
     assert_eq!(rows(&lake), rows_before);
     assert_eq!(sums(&lake), sums_before);
     lake.ok(&["verify"]);
+}
+
+#[test]
+fn a_lake_may_be_named_by_a_name_alone() {
+    let lake = Lake::new();
+    let log = lake.file(
+        "access.log",
+        "203.0.113.9 - - [01/Jan/2026:12:00:00 +0000] \"GET / HTTP/1.1\" 200 7 \"-\" \"curl/8.5.0\"\n",
+    );
+    for name in ["plain", "./dotted", "deep/er"] {
+        let output = Command::new(binary())
+            .current_dir(lake.scratch())
+            .env_remove("TARN_CONTRACTS")
+            .args(["--lake", name, "ingest"])
+            .arg(&log)
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {errors}");
+        assert!(lake.scratch().join(name).join("curated").is_dir());
+    }
 }

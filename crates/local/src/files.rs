@@ -292,6 +292,11 @@ pub(crate) fn ensure_dir(dir: &Path, private: bool) -> io::Result<()> {
 
 /// Writes a folder's entries to the disk: a file that was moved in stays there after a power cut.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    // The folder of a name alone is the current one.
+    let dir = match dir.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => dir,
+    };
     File::open(dir)?.sync_all()
 }
 

@@ -244,8 +244,8 @@ mod tests {
         assert_eq!(
             roots.uris("raw/x")[1..],
             [
-                "/mnt/a b#c/raw/x",
                 "file:///home/me/lake/raw/x",
+                "/mnt/a b#c/raw/x",
                 "file:///srv/raw/x",
                 "file:///mnt/a b#c/raw/x",
             ]

@@ -305,7 +305,10 @@ impl Work<'_> {
                         continue;
                     }
                 };
-                manifests.entry(key).or_insert((manifest, current)).1 |= current;
+                // One without live files only tells of removals, and no reader of the version opens it.
+                let live = manifest.has_added_files() || manifest.has_existing_files();
+                let needed = current && live;
+                manifests.entry(key).or_insert((manifest, needed)).1 |= needed;
             }
         }
         let mut files: BTreeMap<String, Named> = BTreeMap::new();

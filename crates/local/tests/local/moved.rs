@@ -54,7 +54,8 @@ async fn a_moved_lake_records_its_former_place_until_it_is_told_otherwise() {
         let objects = moved.objects();
         assert_eq!(moved.recorded_elsewhere(), Some(was.clone()));
         assert_eq!(objects.uri("raw/a"), format!("file://{was}/raw/a"));
-        assert_eq!(objects.location("raw/a"), format!("file://{is}/raw/a"));
+        // A reader would lose what stands behind the number sign of a URI.
+        assert_eq!(objects.location("raw/a"), format!("{is}/raw/a"));
         for uri in objects.uris("raw/a") {
             let key = objects.key_of(&uri).unwrap();
             assert_eq!(objects.get(&key, None).await.unwrap().as_ref(), b"x");
@@ -69,8 +70,8 @@ async fn a_moved_lake_records_its_former_place_until_it_is_told_otherwise() {
     for lake in [moved, LocalLake::open(&second).unwrap()] {
         let objects = lake.objects();
         assert_eq!(lake.recorded_elsewhere(), None);
-        assert_eq!(objects.uri("raw/a"), format!("file://{is}/raw/a"));
-        assert_eq!(objects.uris("raw/a").len(), 2);
+        assert_eq!(objects.uri("raw/a"), format!("{is}/raw/a"));
+        assert_eq!(objects.uris("raw/a").len(), 3);
         let former = format!("file://{was}/raw/a");
         assert_eq!(objects.key_of(&former).as_deref(), Some("raw/a"));
     }

@@ -109,6 +109,7 @@ impl Objects for Folder {
     }
 
     async fn fetch(&self, key: &str) -> Result<LocalCopy> {
+        self.info(key)?;
         Ok(LocalCopy::in_place(self.root.join(key)))
     }
 

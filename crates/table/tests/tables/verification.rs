@@ -90,7 +90,8 @@ async fn each_metadata_file_with_a_bit_turned_over_is_found_and_not_read() {
                 Ok(table) => table.unwrap().files(&VersionRef::Current, None).await.err(),
                 Err(error) => Some(error),
             };
-            assert_eq!(read.unwrap().kind(), ErrorKind::Damaged, "{}", info.key);
+            let refused = read.map(|error| error.kind());
+            assert_eq!(refused, Some(ErrorKind::Damaged), "{}", info.key);
         } else {
             assert!(current.files(&VersionRef::Current, None).await.is_ok());
         }

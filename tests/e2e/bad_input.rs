@@ -168,7 +168,7 @@ fn a_new_version_of_an_object_replaces_its_rows_and_no_others() {
     let lake = Lake::new();
     let post = |id: &str| {
         format!(
-            "{{\"post_id\":\"{id}\",\"created_at\":\"2026-01-01T00:00:00Z\",\"platform\":\"x\",\"text\":\"-\"}}\n"
+            "{{\"id\":\"{id}\",\"created_at\":\"2026-01-01T00:00:00Z\",\"platform\":\"x\",\"text\":\"-\"}}\n"
         )
     };
     lake.ingest(&[

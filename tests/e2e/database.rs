@@ -76,11 +76,21 @@ fn values_are_mapped_as_the_contract_says() {
     );
 }
 
+/// The tables as they are listed, but for their metadata: that names the newest snapshot of the database, also
+/// where nothing of it is new.
+fn versions(lake: &Lake) -> Vec<serde_json::Value> {
+    let mut tables = lake.tables();
+    for table in &mut tables {
+        table.as_object_mut().unwrap().remove("metadata_location");
+    }
+    tables
+}
+
 #[test]
 fn an_unchanged_snapshot_makes_no_version_and_a_changed_one_only_where_it_changed() {
     let lake = Lake::new();
     lake.ingest(&[&database(&lake, "monday.sqlite", "")]);
-    let before = lake.tables();
+    let before = versions(&lake);
     let files_of_orders =
         |lake: &Lake| lake.query("SELECT _run_id, order_id FROM orders ORDER BY order_id");
     let first = files_of_orders(&lake);
@@ -91,7 +101,7 @@ fn an_unchanged_snapshot_makes_no_version_and_a_changed_one_only_where_it_change
         outcome(&records[0], "orders")["snapshot_id"],
         serde_json::Value::Null
     );
-    assert_eq!(lake.tables(), before);
+    assert_eq!(versions(&lake), before);
 
     let records = lake.ingest(&[&database(&lake, "wednesday.sqlite", "
         UPDATE orders SET status = 'paid' WHERE order_id = 2;
@@ -152,7 +162,7 @@ fn deleted_rows_are_kept_marked_or_removed_by_the_contracts_choice() {
         2,
         "soft"
     );
-    let versions = lake.tables();
+    let before = versions(&lake);
     lake.ingest(&[&database(
         &lake,
         "wednesday.sqlite",
@@ -163,8 +173,8 @@ fn deleted_rows_are_kept_marked_or_removed_by_the_contracts_choice() {
     ",
     )]);
     assert_eq!(
-        lake.tables(),
-        versions,
+        versions(&lake),
+        before,
         "rows that were gone before are no change"
     );
     lake.ingest(&[&database(&lake, "thursday.sqlite", "")]);

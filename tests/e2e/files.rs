@@ -113,7 +113,7 @@ fn every_file_of_a_lake_is_of_pages_encodings_and_indexes_that_every_engine_read
     let widest = found.iter().max_by_key(widest).unwrap();
     let columns = widest["encodings"].as_object().unwrap();
     assert!(
-        widest["pages"].as_u64().unwrap() > 4 * columns.len() as u64,
+        widest["pages"].as_u64().unwrap() > 2 * columns.len() as u64,
         "{widest}"
     );
     let numbered = |encodings: &&Value| {

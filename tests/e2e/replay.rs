@@ -119,7 +119,7 @@ fn a_replay_under_a_mended_contract_equals_a_run_with_it_from_the_start() {
     let customers = of("customers");
     assert_eq!(
         (&customers["would_pass"], &customers["rows_change"]),
-        (&json!(3), &json!(2)),
+        (&json!(2), &json!(2)),
         "{customers}"
     );
     assert_eq!(of("orders")["sums_change"], json!({}));
@@ -127,9 +127,14 @@ fn a_replay_under_a_mended_contract_equals_a_run_with_it_from_the_start() {
     let records = lines(&lake.ok(&["--json", "replay"]));
     assert_eq!(records.len(), 4, "two archives and two databases");
     for record in &records {
+        // The first database is older than what the tables have.
+        let (status, skipped) = match record["key"].as_str().unwrap().contains("shop-0") {
+            true => ("skipped", json!("newer_snapshot")),
+            false => ("succeeded", Value::Null),
+        };
         assert_eq!(
-            (&record["kind"], &record["status"]),
-            (&json!("replay"), &json!("succeeded")),
+            (&record["kind"], &record["status"], &record["skipped"]),
+            (&json!("replay"), &json!(status), &skipped),
             "{record}"
         );
         assert_accounted(record);
@@ -320,7 +325,7 @@ fn a_lake_from_before_the_ledger_knew_of_keys_tells_by_its_tables_that_one_is_lo
     lake.ingest(&[&database(&lake, "shop-0.sqlite", "")]);
     let state = Connection::open(lake.path().join(".tarn/lake.sqlite")).unwrap();
     let forgotten = state.execute("DELETE FROM ledger_state WHERE name LIKE 'keys/%'", []);
-    assert_eq!(forgotten.unwrap(), 1);
+    assert_eq!(forgotten.unwrap(), 2, "its version and its mark");
     std::fs::remove_file(lake.path().join(".tarn/keys/pseudonym.json")).unwrap();
     let again = database(&lake, "shop-1.sqlite", "UPDATE products SET active = 0");
     let record = &lake.ingest(&[&again])[0];
@@ -349,7 +354,8 @@ fn keys_that_others_can_read_are_refused() {
         0o600
     );
     std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o640)).unwrap();
-    let records = lake.ingest(&[&lake.file("b.log", std::fs::read(&log).unwrap())]);
+    let text = std::fs::read_to_string(&log).unwrap();
+    let records = lake.ingest(&[&lake.file("b.log", text.replace("GET /", "GET /b"))]);
     assert_eq!(records[0]["status"], "failed", "{}", records[0]);
     assert!(
         records[0]["reason"].as_str().unwrap().contains("chmod 600"),

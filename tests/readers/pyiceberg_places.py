@@ -26,7 +26,8 @@ def opened(location):
         for path in paths:
             assert os.path.exists(path.removeprefix("file://")), path
             if path != table.location():
-                assert table.io.new_input(path).exists(), path
+                with table.io.new_input(path).open() as file:
+                    assert file.read(1), path
     return found
 
 

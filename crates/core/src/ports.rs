@@ -146,7 +146,8 @@ pub trait Objects: Send + Sync {
 
     /// Like [`Objects::fetch`], but the content of exactly the version that `info` names, whatever
     /// was put under its key since. `NotFound` where that version is no longer kept: a store keeps
-    /// former contents of `raw/` alone.
+    /// former contents of `raw/` alone. Of a file that has grown where it is, a folder knows the former
+    /// content by its size.
     async fn fetch_version(&self, info: &ObjectInfo) -> Result<LocalCopy>;
 
     /// Objects whose keys begin with `prefix`, in key order. Keys that end in a slash, which consoles make

@@ -342,12 +342,34 @@ impl FolderObjects {
                     let former = files::version_path(&self.store, &info.key, &info.version)?;
                     return match files::stamp(&former)? {
                         Some(_) => Ok(LocalCopy::in_place(former)),
-                        None => Err(not_kept(&info.key, &info.version)),
+                        None => self.grown_from(info),
                     };
                 }
             }
         }
         Err(restless(&info.key))
+    }
+
+    /// The former content of a raw file that was not put anew, but has grown where it is: its beginning.
+    fn grown_from(&self, info: &ObjectInfo) -> Result<LocalCopy> {
+        let not_kept = || not_kept(&info.key, &info.version);
+        let path = self.path(&info.key)?;
+        let failed = |error: io::Error| match files::is_absent(&error) {
+            true => not_kept(),
+            false => io_error(error, format!("cannot read {}", path.display())),
+        };
+        let file = File::open(&path).map_err(failed)?;
+        let size = file.metadata().map_err(failed)?.len();
+        if !is_raw(&info.key) || info.size == 0 || info.size >= size {
+            return Err(not_kept());
+        }
+        let held = self.store.staging()?;
+        let (copy, hash) =
+            files::write_staged(&held, &mut file.take(info.size), true).map_err(failed)?;
+        match hash.is_some_and(|hash| hash == info.version) {
+            true => Ok(LocalCopy::temporary(copy.path.clone(), copy)),
+            false => Err(not_kept()),
+        }
     }
 
     fn head_version_now(&self, key: &str, version: &str) -> Result<ObjectInfo> {

@@ -379,36 +379,37 @@ async fn older(lake: &Lake, contract: &Contract) -> Result<Vec<Older>> {
 }
 
 async fn beginning_of(lake: &Lake, record: ObjectRecord) -> Result<Option<Older>> {
-    let read = async {
-        let info = lake.objects.head(&record.key).await?;
-        let range = 0..OLDER_BYTES.min(info.size);
-        let bytes = lake.objects.get(&record.key, Some(range)).await?;
-        Ok::<_, Error>((info, bytes))
-    };
-    let (info, bytes) = match read.await {
-        Ok(read) => read,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    if info.version != record.version {
-        return Ok(None);
-    }
-    let head = Input::new(Box::new(std::io::Cursor::new(bytes))).and_then(content::head_of);
-    let head = match head {
-        Ok(head) if !head.is_archive => head,
-        Ok(_) => return Ok(None),
-        Err(error) if error.kind() == ErrorKind::BadSource => return Ok(None),
-        Err(error) => return Err(error),
-    };
     let taken = Taken {
         version: source_version(&ObjectInfo {
+            key: record.key.clone(),
+            size: 0,
+            version: record.version.clone(),
             sequencer: record.sequencer,
-            ..info
+            last_modified: record.updated_at,
         }),
         key: record.key,
         run_id: record.run_id,
         stage: Stage::Taken,
         measure: None,
+    };
+    let read = async {
+        let info = lake.objects.head(&taken.key).await?;
+        if info.version != record.version {
+            // It was put over, or has grown where it is.
+            let former = raw(lake, &taken).await?;
+            return blocking(move || content::head(former.path())).await;
+        }
+        let range = 0..OLDER_BYTES.min(info.size);
+        let bytes = lake.objects.get(&taken.key, Some(range)).await?;
+        Input::new(Box::new(std::io::Cursor::new(bytes))).and_then(content::head_of)
+    };
+    let head = match read.await {
+        Ok(head) if !head.is_archive => head,
+        Ok(_) => return Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::BadSource | ErrorKind::NotFound) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
     };
     Ok(Some((head.beginning, head.text.len() as u64, taken)))
 }
@@ -419,9 +420,17 @@ async fn beginning_of(lake: &Lake, record: ObjectRecord) -> Result<Option<Older>
 /// `NotFound` where it is no longer kept.
 pub(crate) async fn raw(lake: &Lake, taken: &Taken) -> Result<LocalCopy> {
     let (version, sequencer) = version_parts(&taken.version);
+    let size = match &taken.measure {
+        // That of the object itself where it is not compressed.
+        Some(measure) => measure.bytes,
+        None => {
+            let run = lake.ledger.run(&taken.run_id).await?;
+            run.map_or(0, |run| run.bytes)
+        }
+    };
     let info = ObjectInfo {
         key: taken.key.clone(),
-        size: 0,
+        size,
         version: version.to_owned(),
         sequencer: sequencer.to_owned(),
         last_modified: Utc::now(),

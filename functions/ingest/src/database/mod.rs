@@ -17,6 +17,7 @@ use tarn_engine::examples;
 use tarn_lake::{blocking, source_version, staged_files};
 use tarn_table::{Base, Change, Committed, SourceRef};
 
+use crate::quarantine::Quarantine;
 use crate::rehearsal::{EXAMPLES, Rehearsal, in_quarantine};
 use crate::run::{Run, Work};
 use crate::{ATTEMPTS, back_off};
@@ -33,6 +34,9 @@ pub(crate) async fn ingest(
 ) -> Result<Work> {
     let plan = plan(run, contracts, None).await?;
     record.unclaimed_tables = plan.unclaimed;
+    if run.again {
+        forget_rejected(run, plan.superseded.keys()).await?;
+    }
     let mut superseded: Vec<String> = plan.superseded.into_values().collect();
     if plan.tables.is_empty() {
         return Ok(Work::Skipped(
@@ -65,6 +69,23 @@ pub(crate) async fn ingest(
         ));
     }
     Ok(Work::Done(superseded))
+}
+
+/// Takes the rejected rows of a snapshot out of the quarantine of these datasets, whose tables have a newer
+/// one: no replay will accept them any more.
+async fn forget_rejected(run: &Run<'_>, datasets: impl Iterator<Item = &String>) -> Result<()> {
+    for dataset in datasets {
+        if in_quarantine(run, dataset).await? == 0 {
+            continue;
+        }
+        if let Some(contract) = run.lake.contracts.get(dataset) {
+            Quarantine::open(run, contract)
+                .await?
+                .commit(run, &[])
+                .await?;
+        }
+    }
+    Ok(())
 }
 
 /// The record of a run that is under way: which tables it has changed so far, and how.

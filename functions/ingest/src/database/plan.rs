@@ -78,14 +78,16 @@ pub(crate) async fn plan(
     let wanted = |superseded: &BTreeMap<String, String>, contract: &Contract| {
         run.dry || !superseded.contains_key(&contract.dataset)
     };
-    let mut contracts = ordered(contracts);
-    contracts.retain(|contract| wanted(&superseded, contract));
-    let (mut staged, unclaimed) = match contracts.is_empty() {
+    let contracts: Arc<[Contract]> = ordered(contracts).into();
+    let to_read: Vec<Arc<Contract>> = contracts
+        .iter()
+        .filter(|contract| wanted(&superseded, contract))
+        .cloned()
+        .map(Arc::new)
+        .collect();
+    let (mut staged, unclaimed) = match to_read.is_empty() {
         true => (Vec::new(), BTreeMap::new()),
-        false => {
-            let contracts = contracts.iter().cloned().map(Arc::new).collect();
-            stage_all(run, contracts, file).await?
-        }
+        false => stage_all(run, to_read, &contracts, file).await?,
     };
     if let SnapshotTime::Column(column) = &time {
         let own = order::of_column(run, column, &staged).await?;
@@ -143,10 +145,11 @@ pub(super) fn too_many_deleted(planned: &Planned) -> Option<String> {
     })
 }
 
-/// Reads every table to its end; where the source has new columns and a contract wants them, once more.
+/// Reads every table to its end, of `all` that have a contract; where the source has new columns and a contract wants them, once more.
 async fn stage_all(
     run: &Run<'_>,
     mut contracts: Vec<Arc<Contract>>,
+    all: &Arc<[Contract]>,
     file: Option<&Path>,
 ) -> Result<(Vec<Staged>, BTreeMap<String, u64>)> {
     let mut drift: BTreeMap<String, Vec<Drift>> = BTreeMap::new();
@@ -159,7 +162,7 @@ async fn stage_all(
                 contract,
             });
         }
-        let (mut staged, unclaimed) = stage(run, tables, file).await?;
+        let (mut staged, unclaimed) = stage(run, tables, Arc::clone(all), file).await?;
         let drifted = |table: &Staged| !table.staged.new_columns.is_empty();
         if !staged.iter().any(drifted) {
             for table in &mut staged {
@@ -204,6 +207,7 @@ struct Reading {
 async fn stage(
     run: &Run<'_>,
     tables: Vec<ToRead>,
+    all: Arc<[Contract]>,
     file: Option<&Path>,
 ) -> Result<(Vec<Staged>, BTreeMap<String, u64>)> {
     let copy = match file {
@@ -228,7 +232,7 @@ async fn stage(
     blocking(move || {
         let database = Database::open(copy.path())?;
         let unclaimed = {
-            let contracts: Vec<&Contract> = contracts.iter().map(Arc::as_ref).collect();
+            let contracts: Vec<&Contract> = all.iter().collect();
             database.unclaimed_tables(&contracts)?
         };
         let mut staged: Vec<Staged> = Vec::new();

@@ -322,7 +322,10 @@ async fn rehearsed(
         progress.step(format!("{}/{} {key}", number + 1, keys.len()));
         for rehearsal in rehearse(&setting.lake, key, replace).await? {
             if let Some(reason) = &rehearsal.superseded {
-                notes.push(format!("{key}: {reason}; it stays as it is"));
+                notes.push(format!(
+                    "{key}: {reason}; the table stays as it is, and rejected rows of this one would leave the \
+                     quarantine"
+                ));
                 continue;
             }
             if let Some(reason) = &rehearsal.unconfirmed {

@@ -62,8 +62,8 @@ impl Default for WriterOptions {
             collected_rows: 16 * 1024,
             collected_bytes: 4 << 20,
             group_rows: 128 * 1024,
-            group_bytes: 10 << 20,
-            total_bytes: 12 << 20,
+            group_bytes: 8 << 20,
+            total_bytes: 10 << 20,
             open_files: 64,
         }
     }

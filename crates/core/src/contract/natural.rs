@@ -85,8 +85,17 @@ pub const ACCESS_LOG: &[NaturalColumn] = &[
 
 /// What a social post says, whichever platform's shape it has.
 pub const SOCIAL_POSTS: &[NaturalColumn] = &[
-    always("post_id", Text, "Identifier of the post on its platform"),
+    always(
+        "post_id",
+        Text,
+        "Identifier of the post on its platform, and on Mastodon on its server",
+    ),
     always("platform", Text, "x, mastodon, reddit or other"),
+    column(
+        "server",
+        Text,
+        "Host of the server that a Mastodon post is of, in lower case; null for platforms with one server",
+    ),
     always("created_at", Timestamp, "When the post was published (UTC)"),
     column(
         "author_id",

@@ -195,8 +195,12 @@ fn mastodon<'a>(node: &Node<'a>) -> Result<Post<'a>> {
         Some(url) => Some(url),
         None => text_of(node, "uri", Field::Url)?,
     };
+    let server = ["uri", "url"]
+        .into_iter()
+        .find_map(|key| host(node.value(key)?.as_text()?));
     Ok(Post {
         platform: "mastodon",
+        server: server.map(Text::Made),
         post_id: first_id(node, &["id"], Field::PostId)?,
         created_at: time_of(node, "created_at", time::timestamp, ISO)?,
         author_id: first_id(account, &["id"], Field::AuthorId)?,
@@ -221,6 +225,32 @@ fn mastodon<'a>(node: &Node<'a>) -> Result<Post<'a>> {
         url,
         ..Post::default()
     })
+}
+
+/// The host that an address names, in lower case: of `https://host/…`, or of `tag:host,2016-10-27:…`, as
+/// statuses of old versions of Mastodon are named (RFC 4151). The port is left out.
+fn host(address: &str) -> Option<String> {
+    let (scheme, rest) = address.trim().split_once(':')?;
+    let is = |known: &str| scheme.eq_ignore_ascii_case(known);
+    let authority = if is("https") || is("http") {
+        let rest = rest.strip_prefix("//")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host)
+    } else if is("tag") {
+        rest.split_once(',')?.0
+    } else {
+        return None;
+    };
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    // A final dot names the same host.
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let odd = |letter: char| letter.is_whitespace() || letter.is_control();
+    (!host.is_empty() && !host.contains(odd)).then(|| host.to_lowercase())
 }
 
 /// A post (`t3`) or comment (`t1`) of the Reddit API (reddit.com/dev/api, "things"). Its id is the full

@@ -54,6 +54,8 @@ impl<'a> From<Cow<'a, str>> for Text<'a> {
 pub struct Post<'a> {
     /// `x`, `mastodon`, `reddit` or `other`.
     pub platform: &'static str,
+    /// The host of its server, in lower case, where its platform has many of them.
+    pub server: Option<Text<'a>>,
     /// Its identifier on the platform.
     pub post_id: Option<Text<'a>>,
     /// Microseconds since 1970-01-01T00:00:00Z.
@@ -168,6 +170,7 @@ macro_rules! fields {
 fields! {
     PostId "post_id" String,
     Platform "platform" String,
+    Server "server" String,
     CreatedAt "created_at" Timestamp,
     AuthorId "author_id" String,
     AuthorHandle "author_handle" String,
@@ -270,6 +273,7 @@ impl Columns {
             match field {
                 Field::PostId => text(decoder, data, post.post_id.as_ref(), scratch),
                 Field::Platform => bytes(decoder, data, Some(post.platform.as_bytes())),
+                Field::Server => text(decoder, data, post.server.as_ref(), scratch),
                 Field::CreatedAt => long(decoder, data, post.created_at),
                 Field::AuthorId => text(decoder, data, post.author_id.as_ref(), scratch),
                 Field::AuthorHandle => text(decoder, data, post.author_handle.as_ref(), scratch),

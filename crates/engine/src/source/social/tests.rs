@@ -401,6 +401,77 @@ fn mastodon_statuses_are_read() {
         ]
     );
     assert_eq!(seen.value(1, "text"), "boosted");
+    assert_eq!(seen.value(0, "server"), "mastodon.example");
+}
+
+#[test]
+fn the_server_of_a_mastodon_status_is_the_host_of_its_uri_else_of_its_url() {
+    let cases = [
+        (
+            r#""https://one.example/users/a/statuses/1""#,
+            "null",
+            "one.example",
+        ),
+        (
+            r#""https://two.example/users/a/statuses/1""#,
+            "null",
+            "two.example",
+        ),
+        (
+            r#""HTTPS://Three.EXAMPLE/x""#,
+            r#""https://web.example/@a/1""#,
+            "three.example",
+        ),
+        (r#""https://one.example:8443/x""#, "null", "one.example"),
+        (r#""https://one.example.?x""#, "null", "one.example"),
+        (
+            r#""https://ana:secret@one.example/x""#,
+            "null",
+            "one.example",
+        ),
+        (r#""https://[2001:DB8::1]/x""#, "null", "[2001:db8::1]"),
+        (r#""https://[2001:DB8::1]:443/x""#, "null", "[2001:db8::1]"),
+        (
+            r#""tag:Old.example,2016-10-27:objectId=1:objectType=Status""#,
+            "null",
+            "old.example",
+        ),
+        ("null", r#""https://web.example/@a/1""#, "web.example"),
+        (
+            r#""no address""#,
+            r#""https://web.example/@a/1""#,
+            "web.example",
+        ),
+        (
+            r#""https:///x""#,
+            r#""https://web.example/@a/1""#,
+            "web.example",
+        ),
+        (r#""https://a b/x""#, "null", "null"),
+        (r#""https:one.example""#, "null", "null"),
+        (r#""ftp://one.example/x""#, "null", "null"),
+        (r#""""#, r#""""#, "null"),
+        ("null", "null", "null"),
+    ];
+    for (uri, url, server) in cases {
+        let status = format!(
+            r#"{{"id":"1","created_at":"2026-01-01T00:00:00Z","content":"x","reblogs_count":0,"favourites_count":0,"account":{{"id":"1"}},"uri":{uri},"url":{url}}}"#
+        );
+        let seen = read_bytes(status.as_bytes(), CHUNK_BYTES).unwrap();
+        assert_eq!(seen.counts(), (1, 0, 0), "{uri} {url}");
+        assert_eq!(
+            seen.values(0, &["platform", "server"]),
+            ["mastodon", server],
+            "{uri} {url}"
+        );
+    }
+    for file in ["x_v1.ndjson", "reddit.ndjson", "plain.ndjson"] {
+        let seen = read_file(file).unwrap();
+        assert!(!seen.rows.is_empty());
+        for row in 0..seen.rows.len() {
+            assert_eq!(seen.value(row, "server"), "null", "{file}");
+        }
+    }
 }
 
 #[test]

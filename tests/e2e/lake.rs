@@ -42,6 +42,13 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     Some(path)
 }
 
+/// Rows of other objects that left the table for newer ones, by the outcome of a run.
+pub fn replaced(outcome: &Value) -> u64 {
+    let replaced = outcome["replaced"].as_array();
+    let rows = replaced.into_iter().flatten();
+    rows.map(|object| object["rows"].as_u64().unwrap()).sum()
+}
+
 /// A lake of its own.
 pub struct Lake {
     folder: TempDir,

@@ -23,6 +23,7 @@ mod logs;
 mod memory;
 mod missing;
 mod older;
+mod posts;
 mod quality;
 mod readers;
 mod replay;

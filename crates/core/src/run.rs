@@ -218,6 +218,21 @@ pub struct DatasetOutcome {
     /// For a log: a line that was incomplete when it was first taken, and of which this run took the whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed: Option<Completed>,
+    /// Where the newest of equal rows stays: rows of objects put earlier that left the table for those of this
+    /// one, by object and version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<Replaced>,
+}
+
+/// Rows of an object that left the table for equal ones of an object that was put later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// The object that they were of.
+    pub key: String,
+    /// Its version.
+    pub version: String,
+    /// How many there were.
+    pub rows: u64,
 }
 
 /// Lines of a log that were taken before, from another object or an earlier version of this one.

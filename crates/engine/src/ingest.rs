@@ -2,6 +2,7 @@
 //! and rejected rows, with bounded memory.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tarn_core::Result;
 use tarn_core::contract::{Column, Contract};
@@ -15,6 +16,7 @@ use crate::column::ColumnData;
 use crate::dedup::ExistingFile;
 use crate::drift::{self, TypeFaults};
 use crate::missing::Imputer;
+use crate::newest::{Accepted, Later};
 use crate::parquet::{ParquetFile, PartitionedWriter, WriterOptions};
 use crate::profile::Profiler;
 use crate::protect::Protector;
@@ -46,6 +48,8 @@ pub struct Job<'a> {
     pub references: References,
     /// What a first pass over the object found, where the contract asks for outliers.
     pub survey: Option<Survey>,
+    /// Where the newest of equal rows stays: keys that later objects have in the table.
+    pub later: Arc<Later>,
 }
 
 /// Files ready to be committed, and what is in them.
@@ -59,6 +63,8 @@ pub struct Staged {
     pub outcome: DatasetOutcome,
     /// Columns that the source has, the contract lacks, and the contract wants added.
     pub new_columns: Vec<Column>,
+    /// Where the newest of equal rows stays: the keys of the accepted rows.
+    pub keys: Accepted,
 }
 
 /// Rejected rows are laid out for the quarantine table so many at a time: each has long texts.
@@ -73,6 +79,7 @@ pub(crate) struct Sink<'a> {
     pub outcome: DatasetOutcome,
     types: TypeFaults,
     new_columns: Vec<Column>,
+    keys: Accepted,
 }
 
 impl<'a> Sink<'a> {
@@ -105,6 +112,7 @@ impl<'a> Sink<'a> {
             },
             types: TypeFaults::default(),
             new_columns: Vec::new(),
+            keys: Accepted::new(&job.later),
         })
     }
 
@@ -116,6 +124,7 @@ impl<'a> Sink<'a> {
         self.outcome.received += rows as u64;
         self.outcome.blank += batch.blank;
         self.count_late(&batch);
+        self.keys.note(self.job.contract, &batch.columns, rows);
         let names = self
             .job
             .contract
@@ -179,6 +188,7 @@ impl<'a> Sink<'a> {
             rejected: self.rejected.finish()?,
             outcome: self.outcome,
             new_columns: self.new_columns,
+            keys: self.keys.completed(),
         })
     }
 }
@@ -197,6 +207,7 @@ pub fn run(reader: &mut dyn Reader, job: &Job<'_>) -> Result<Staged> {
         imputer.apply(&mut batch);
         checks.apply(&mut batch)?;
         sink.protector.apply(&mut batch)?;
+        job.later.reject(contract, &mut batch);
         filters.write(batch, &mut sink)?;
     }
     filters.finish(&mut sink)?;

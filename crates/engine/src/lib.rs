@@ -15,6 +15,7 @@ pub mod infer;
 pub mod ingest;
 pub mod marts;
 mod missing;
+pub mod newest;
 pub mod parquet;
 pub mod profile;
 mod protect;

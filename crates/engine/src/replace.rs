@@ -1,8 +1,9 @@
 //! Takes rows of source objects out of a file that holds others too.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use polars::prelude::{DataType, Expr, IntoLazy, PolarsError, col, lit};
+use polars::prelude::{BooleanChunked, DataType, Expr, IntoLazy, PolarsError, col, lit};
 use tarn_core::schema::{Partitioning, TableField, system};
 use tarn_core::{Error, Result};
 
@@ -62,11 +63,12 @@ pub struct Rest {
 }
 
 /// The rows of a file but these, as new files in `staging`; None where it has none of these. A row that is of
-/// two kinds counts for the first.
+/// two kinds counts for the first. The rows at `positions`, from 0, are left out before and not counted.
 pub fn without(
     fields: &[TableField],
     file: &Path,
     rows: &[RowsOf],
+    positions: &BTreeSet<usize>,
     partitioning: Option<&Partitioning>,
     staging: &Path,
 ) -> Result<Option<Rest>> {
@@ -76,6 +78,11 @@ pub fn without(
     let mut rest = scan::table(fields, &[PathBuf::from(file)])?
         .collect()
         .map_err(failed)?;
+    if !positions.is_empty() {
+        let kept = (0..rest.height()).map(|row| !positions.contains(&row));
+        let kept: BooleanChunked = kept.collect();
+        rest = rest.filter(&kept).map_err(failed)?;
+    }
     let mut removed = Vec::new();
     for one in rows {
         let before = rest.height();
@@ -83,7 +90,7 @@ pub fn without(
         rest = others.collect().map_err(failed)?;
         removed.push((before - rest.height()) as u64);
     }
-    if removed.iter().all(|&rows| rows == 0) {
+    if positions.is_empty() && removed.iter().all(|&rows| rows == 0) {
         return Ok(None);
     }
     let mut writer = PartitionedWriter::new(

@@ -121,6 +121,20 @@ pub(crate) fn is_of_object(uris: &[String]) -> Expr {
     uris.iter().map(is).reduce(Expr::or).unwrap_or(lit(false))
 }
 
+/// Rows of a file, by its footer.
+pub(crate) fn rows_of_file(path: &Path) -> Result<usize> {
+    let file = File::open(path).map_err(|error| {
+        Error::new(
+            ErrorKind::Storage,
+            format!("the data file {} cannot be opened", path.display()),
+        )
+        .with_source(error)
+    })?;
+    ParquetReader::new(file)
+        .num_rows()
+        .map_err(unreadable(path))
+}
+
 /// Calls `each` with every value, as text, of one column of one file, a slice of rows in memory at a time.
 /// Rows of the source object with the URIs `without` are left out.
 pub fn texts_of_file(
@@ -144,7 +158,7 @@ pub fn texts_of_file(
     if !without.is_empty() {
         columns.push(system::SOURCE_URI.to_owned());
     }
-    let rows = open()?.num_rows().map_err(unreadable(path))?;
+    let rows = rows_of_file(path)?;
     let mut begin = 0;
     while begin < rows {
         let length = SLICE.min(rows - begin);

@@ -8,7 +8,7 @@ use crate::batch::{Batch, Reader, Rejected};
 use crate::column::{ColumnData, Rows};
 use crate::dedup::{Deduplicator, ExistingFile, Expected, Identity};
 use crate::ingest::{DUPLICATE, Job, Sink};
-use crate::render;
+use crate::{newest, render};
 
 /// Suspects are decided together once their texts hold so many bytes.
 const SUSPECT_BYTES: usize = 1 << 20;
@@ -30,21 +30,32 @@ pub(crate) struct Filters<'a> {
 }
 
 impl<'a> Filters<'a> {
-    /// One for the deduplication of events or the primary key, and one per rule that rejects rows whose
-    /// values must be unique.
+    /// One for the deduplication of events, for the key by which the newest row stays or for the primary key,
+    /// and one per rule that rejects rows whose values must be unique.
     pub fn new(job: &'a Job<'_>, reader: &dyn Reader) -> Result<Self> {
         let contract = job.contract;
         let mut asked = Vec::new();
         if let Some(rule) = &contract.deduplication {
             asked.push(Asked::events(job, rule)?);
         }
-        let deduplicated = asked.first().map(|first| first.key.clone());
+        if !contract.newest_by.is_empty() {
+            asked.push(Asked {
+                nulls_are_equal: true,
+                ..Asked::object(DUPLICATE, &contract.newest_by)
+            });
+        }
+        let told_by = asked.first().map(|first| first.key.clone());
+        let is_told_by = |columns: &[usize]| {
+            told_by.as_ref().is_some_and(|told| {
+                told.len() == columns.len() && columns.iter().all(|column| told.contains(column))
+            })
+        };
         for rule in &contract.rules {
             let Check::Rows(RowCheck::Unique { columns, key }) = &rule.check else {
                 continue;
             };
             let here = match key {
-                true => !reader.has_unique_keys() && deduplicated.as_ref() != Some(columns),
+                true => !reader.has_unique_keys() && !is_told_by(columns),
                 false => rule.rejects_rows(),
             };
             if here {
@@ -199,6 +210,8 @@ struct Asked {
     time: Option<usize>,
     window_days: u32,
     existing: Vec<ExistingFile>,
+    /// Whether a row may repeat another in a part without a value.
+    nulls_are_equal: bool,
 }
 
 impl Asked {
@@ -210,6 +223,7 @@ impl Asked {
             time: None,
             window_days: 0,
             existing: Vec::new(),
+            nulls_are_equal: false,
         }
     }
 
@@ -232,6 +246,7 @@ impl Asked {
             time: Some(index(&time.column)?),
             window_days: rule.window_days,
             existing: job.existing.clone(),
+            nulls_are_equal: false,
         })
     }
 }
@@ -246,9 +261,8 @@ struct Filter {
     /// where only the object itself must not repeat a key.
     time: Option<usize>,
     window_days: u32,
+    nulls_are_equal: bool,
 }
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// About so many bytes make an event, for sizing the filter.
 const BYTES_PER_EVENT: u64 = 200;
@@ -276,6 +290,7 @@ impl Filter {
             key: asked.key,
             time: asked.time,
             window_days: asked.window_days,
+            nulls_are_equal: asked.nulls_are_equal,
         })
     }
 
@@ -299,12 +314,14 @@ impl Filter {
         row: usize,
         joined: &'b mut Vec<u8>,
     ) -> Option<(&'b [u8], i32)> {
-        let day = match self.time.map(|time| &batch.columns[time]) {
+        let day = match self.time {
             None => 0,
-            Some(ColumnData::Long(column)) => column.get(row)?.div_euclid(MICROS_PER_DAY) as i32,
-            Some(ColumnData::Int(column)) => column.get(row)?,
-            Some(_) => return None,
+            Some(time) => newest::day_of(&batch.columns[time], row)?,
         };
+        if self.nulls_are_equal {
+            newest::key_of(contract, &self.key, &batch.columns, row, joined);
+            return Some((joined, day));
+        }
         if let [only] = self.key.as_slice()
             && let ColumnData::Text(column) = &batch.columns[*only]
         {
@@ -330,16 +347,13 @@ impl Filter {
 
     /// The rejected row of a pending one that repeats another of that day.
     fn rejected(&self, contract: &Contract, pending: &mut Batch, row: usize, day: i32) -> Rejected {
-        let key = || self.key.iter().map(|&index| &contract.columns[index]);
-        let names: Vec<&str> = key().map(|column| column.name.as_str()).collect();
-        let names = names.join(", ");
-        let values: Vec<String> = key()
-            .zip(&self.key)
-            .map(|(column, &index)| match column.is_personal() {
-                true => "(not shown)".to_owned(),
-                false => render::value(&pending.columns[index], row, &column.kept_type()),
-            })
+        let names: Vec<&str> = self
+            .key
+            .iter()
+            .map(|&index| contract.columns[index].name.as_str())
             .collect();
+        let names = names.join(", ");
+        let values = newest::shown(contract, &self.key, &pending.columns, row);
         let before = match self.time {
             Some(_) => format!(
                 "with event time on {}, within {} days",
@@ -348,10 +362,7 @@ impl Filter {
             ),
             None => "in the same object".to_owned(),
         };
-        let reason = format!(
-            "{names} {} was accepted before, {before}",
-            values.join(", ")
-        );
+        let reason = format!("{names} {values} was accepted before, {before}");
         pending.reject_row(row, &self.rule, Some(&names), reason)
     }
 }

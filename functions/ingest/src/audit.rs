@@ -6,12 +6,12 @@ use std::fmt;
 
 use tarn_core::Result;
 use tarn_core::contract::{Contract, Format};
-use tarn_core::run::{RunRecord, RunStatus};
+use tarn_core::run::{Replaced, RunRecord, RunStatus};
 use tarn_engine::replace;
 use tarn_lake::{Lake, blocking, version_parts};
-use tarn_table::{FileFilter, VersionRef};
+use tarn_table::{FileFilter, Table, VersionRef};
 
-use crate::commit::Bounds;
+use crate::commit::{Bounds, outcome_of};
 
 /// Rows of an object that are not in a table as its run says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Difference {
     pub dataset: String,
     /// The object.
     pub key: String,
-    /// Rows that its run accepted.
+    /// Rows that its run accepted, without those that newer ones have replaced since.
     pub accepted: u64,
     /// Its rows in the table.
     pub in_table: u64,
@@ -40,6 +40,7 @@ impl fmt::Display for Difference {
 struct Expected {
     run_id: String,
     rows: u64,
+    snapshot_id: Option<i64>,
 }
 
 /// An object, and for a log its version.
@@ -74,6 +75,7 @@ pub async fn audit(lake: &Lake, records: &[RunRecord]) -> Result<Vec<Difference>
             let expected = Expected {
                 run_id: record.run_id.clone(),
                 rows: outcome.accepted,
+                snapshot_id: outcome.snapshot_id,
             };
             // What was read again later in the command is counted as it was then.
             sources.insert((record.key.clone(), version), expected);
@@ -84,29 +86,78 @@ pub async fn audit(lake: &Lake, records: &[RunRecord]) -> Result<Vec<Difference>
         let Some(contract) = lake.contracts.get(dataset) else {
             continue;
         };
-        let found = rows(lake, contract, sources.keys()).await?;
+        let table = lake.tables.load(&contract.table()).await?;
+        let (found, left) = match &table {
+            Some(table) => (
+                rows(lake, contract, table, sources.keys()).await?,
+                Left::of(contract, table)?,
+            ),
+            None => (BTreeMap::new(), Left::default()),
+        };
         for (source, expected) in &sources {
             let in_table = rows_of(&found, source, None);
-            if in_table == expected.rows {
+            let left = left.since(expected.snapshot_id, &source.0);
+            if in_table + left == expected.rows {
                 continue;
             }
             let record = lake.ledger.object(&source.0).await?;
             if let Some(record) = record {
                 // An object that was something else in between has two versions of one content.
                 let exact = rows_of(&found, source, Some(&record.sequencer));
-                if record.run_id != expected.run_id || exact == expected.rows {
+                if record.run_id != expected.run_id || exact + left == expected.rows {
                     continue;
                 }
             }
             differences.push(Difference {
                 dataset: dataset.to_owned(),
                 key: source.0.clone(),
-                accepted: expected.rows,
+                accepted: expected.rows.saturating_sub(left),
                 in_table,
             });
         }
     }
     Ok(differences)
+}
+
+/// Rows that left a table for equal ones of objects that were put later, as its versions say. They may be of
+/// other commands, and of runs at the same time.
+#[derive(Default)]
+struct Left {
+    /// The versions' snapshots in order, each with what was replaced.
+    snapshots: Vec<(i64, Vec<Replaced>)>,
+}
+
+impl Left {
+    fn of(contract: &Contract, table: &Table) -> Result<Self> {
+        let mut left = Left::default();
+        if contract.newest_by.is_empty() {
+            return Ok(left);
+        }
+        for version in table.versions() {
+            let outcome = outcome_of(&version)?;
+            let replaced = outcome.map(|outcome| outcome.replaced).unwrap_or_default();
+            left.snapshots.push((version.snapshot_id, replaced));
+        }
+        Ok(left)
+    }
+
+    /// Rows of an object that left after a snapshot.
+    fn since(&self, snapshot_id: Option<i64>, key: &str) -> u64 {
+        let ids = self.snapshots.iter();
+        let Some(place) = ids
+            .map(|(id, _)| *id)
+            .position(|id| Some(id) == snapshot_id)
+        else {
+            return 0;
+        };
+        self.snapshots
+            .iter()
+            .skip(place + 1)
+            .flat_map(|(_, replaced)| replaced)
+            .filter(|replaced| replaced.key == key)
+            .map(|replaced| replaced.rows)
+            .sum()
+    }
 }
 
 /// The rows of an object, or of one version of it: of the put with that sequencer alone where one is given.
@@ -124,12 +175,10 @@ fn rows_of(found: &BTreeMap<Source, u64>, (key, version): &Source, put: Option<&
 async fn rows<'s>(
     lake: &Lake,
     contract: &Contract,
+    table: &Table,
     sources: impl Iterator<Item = &'s Source>,
 ) -> Result<BTreeMap<Source, u64>> {
     let mut rows: BTreeMap<Source, u64> = BTreeMap::new();
-    let Some(table) = lake.tables.load(&contract.table()).await? else {
-        return Ok(rows);
-    };
     let mut keys: BTreeMap<String, &str> = BTreeMap::new();
     for (key, _) in sources {
         let uris = lake.objects.uris(key).into_iter();

@@ -11,9 +11,10 @@ use tarn_engine::replace::{self, RowsOf};
 use tarn_lake::{blocking, source_version, staged_files};
 use tarn_table::{
     Base, Bound, Change, ColumnSummary, Committed, DataFileInfo, FileFilter, SourceRef, Table,
-    Takeover, VersionRef,
+    Takeover, Version, VersionRef,
 };
 
+use crate::newest::Rewritten;
 use crate::run::Run;
 
 /// The snapshot property that holds the counts of a run as JSON, the verdicts of its checks and the profile
@@ -31,6 +32,8 @@ pub(crate) struct Put<'a> {
     pub files: &'a [ParquetFile],
     /// The rows that they take the place of.
     pub replaces: &'a [RowsOf],
+    /// Files of the table that rows of other objects leave, without [`Put::replaces`] already.
+    pub rewritten: &'a [Rewritten],
     /// What it was computed from.
     pub base: Base,
     /// Make no second snapshot of the same version.
@@ -76,7 +79,14 @@ pub(crate) async fn put(run: &Run<'_>, put: Put<'_>) -> Result<Done> {
     let mut add = staged_files(run.lake, &put.spec.name, &run.id, put.files).await?;
     let mut remove = Vec::new();
     let mut removed = vec![0; put.replaces.len()];
+    for file in put.rewritten {
+        add.extend(staged_files(run.lake, &put.spec.name, &run.id, &file.rest).await?);
+        remove.push(file.file.uri.clone());
+    }
     for (number, file) in holding(&table, put.replaces).await?.into_iter().enumerate() {
+        if put.rewritten.iter().any(|done| done.file.uri == file.uri) {
+            continue;
+        }
         let found = match wholly(&table.fields(), &file, put.replaces) {
             Some(index) => {
                 removed[index] += file.rows;
@@ -88,10 +98,10 @@ pub(crate) async fn put(run: &Run<'_>, put: Put<'_>) -> Result<Done> {
                 let copy = run.lake.fetch_file(&file).await?;
                 let staging = run.staging.subfolder(&format!("rest-{number}"))?;
                 let (fields, rows) = (table.fields(), put.replaces.to_vec());
-                let partitioning = put.spec.partitioning.clone();
+                let (partitioning, none) = (put.spec.partitioning.clone(), BTreeSet::new());
                 let rest = blocking(move || {
                     let by = partitioning.as_ref();
-                    replace::without(&fields, copy.path(), &rows, by, &staging)
+                    replace::without(&fields, copy.path(), &rows, &none, by, &staging)
                 })
                 .await?;
                 if let Some(rest) = &rest {
@@ -165,9 +175,15 @@ pub(crate) fn committed_outcome(run: &Run<'_>, table: &Table) -> Result<Option<D
     let version = versions
         .iter()
         .find(|version| version.snapshot_id == snapshot_id);
-    let Some(text) = version.and_then(|version| version.summary.get(OUTCOME)) else {
+    version.map_or(Ok(None), outcome_of)
+}
+
+/// The counts of the run that made a version, where a run of an ingest did.
+pub(crate) fn outcome_of(version: &Version) -> Result<Option<DatasetOutcome>> {
+    let Some(text) = version.summary.get(OUTCOME) else {
         return Ok(None);
     };
+    let snapshot_id = version.snapshot_id;
     let outcome: DatasetOutcome = serde_json::from_str(text).map_err(|error| {
         Error::new(
             ErrorKind::Storage,

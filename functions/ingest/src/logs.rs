@@ -182,7 +182,8 @@ async fn take(
                 replaces: replaces.clone(),
             };
             let none = LocalFiles::default();
-            let staged = stage(run, &contract, &table, &quarantine, none, reading).await?;
+            let staged =
+                stage(run, &contract, &table.fields(), &quarantine, none, &reading).await?;
             let (staged, measure) = staged;
             if !staged.new_columns.is_empty() {
                 drift = staged.outcome.drift;
@@ -251,6 +252,7 @@ async fn take(
             spec: &spec,
             files: &staged.accepted,
             replaces: &replaces,
+            rewritten: &[],
             base: Base::Any,
             unless_committed: !run.again,
             outcome: Some(&outcome),
@@ -459,7 +461,8 @@ async fn again(
                 replaces: replaces.to_vec(),
             };
             let none = LocalFiles::default();
-            let (staged, _) = stage(run, &contract, &table, &quarantine, none, reading).await?;
+            let fields = table.fields();
+            let (staged, _) = stage(run, &contract, &fields, &quarantine, none, &reading).await?;
             if !staged.new_columns.is_empty() {
                 drift = staged.outcome.drift;
                 contract = evolved(run, &contract, staged.new_columns).await?;
@@ -492,6 +495,7 @@ async fn again(
             spec: &spec,
             files: &staged.accepted,
             replaces: &replaces,
+            rewritten: &[],
             base: Base::Any,
             unless_committed: false,
             outcome: Some(&outcome),

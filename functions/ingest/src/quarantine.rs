@@ -72,6 +72,7 @@ impl Quarantine {
                     spec: &self.spec,
                     files,
                     replaces,
+                    rewritten: &[],
                     base,
                     unless_committed: false,
                     outcome: None,

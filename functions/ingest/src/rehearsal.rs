@@ -9,22 +9,21 @@ use tarn_core::contract::{Contract, Format};
 use tarn_core::ports::{LocalCopy, ObjectInfo};
 use tarn_core::quarantine;
 use tarn_core::run::{DatasetOutcome, ObjectState};
-use tarn_core::schema::TableName;
+use tarn_core::schema::{TableField, TableName};
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::check::Survey;
 use tarn_engine::examples::{self, Example};
-use tarn_engine::ingest::{Job, Staged};
+use tarn_engine::ingest::Staged;
+use tarn_engine::newest::Accepted;
 use tarn_engine::parquet::ParquetFile;
 use tarn_engine::replace::RowsOf;
-use tarn_engine::source;
 use tarn_engine::totals::{self, Totals};
 use tarn_lake::{Lake, blocking, new_run_id};
 use tarn_table::{FileFilter, VersionRef};
 
-use crate::append::{Reading, existing_of};
+use crate::append::{Reading, stage_of};
 use crate::evolve::{evolved, prepend};
+use crate::newest::Rewritten;
 use crate::quarantine::Quarantine;
-use crate::rules::Tables;
 use crate::run::Run;
 use crate::{current, database, former_versions, is_unfinished, log_of, logs, missing};
 
@@ -42,7 +41,8 @@ pub struct Rehearsal {
     pub outcome: DatasetOutcome,
     /// Some of the rows that would be rejected.
     pub examples: Vec<Example>,
-    /// The object's rows in the table as they are: for a database, all rows of the table.
+    /// The object's rows in the table as they are, and those in files that rows of others would leave for
+    /// newer ones; for a database, all rows of the table.
     pub before: Totals,
     /// The same as they would be.
     pub after: Totals,
@@ -162,10 +162,10 @@ async fn of_dataset(
     };
     let nothing_new = plan.as_ref().is_some_and(|plan| plan.part.is_none());
     let mut drift = Vec::new();
-    let (mut staged, quarantine) = loop {
+    let (mut staged, rewritten, quarantine) = loop {
         let quarantine = Quarantine::open(run, &contract).await?;
         if nothing_new {
-            break (nothing(&contract), quarantine);
+            break (nothing(&contract), Vec::new(), quarantine);
         }
         let reading = Reading {
             copy: Arc::clone(&copy),
@@ -173,10 +173,12 @@ async fn of_dataset(
             lengths: None,
             replaces: replaces.clone(),
         };
-        let mut staged = stage(run, &contract, &quarantine, reading).await?;
+        let table = run.lake.tables.load(&contract.table()).await?;
+        let staged = stage_of(run, &contract, table.as_ref(), &quarantine, &reading);
+        let (mut staged, rewritten) = staged.await?;
         prepend(&drift, &mut staged.outcome.drift);
         if staged.new_columns.is_empty() {
-            break (staged, quarantine);
+            break (staged, rewritten, quarantine);
         }
         drift = staged.outcome.drift;
         contract = evolved(run, &contract, staged.new_columns).await?;
@@ -187,14 +189,17 @@ async fn of_dataset(
     }
     let spec = contract.table_spec();
     let (fields, rejected_fields) = (run.fields(&spec).await?, quarantine.layout().0);
+    let (others_before, others_after) = of_others(run, &fields, &rewritten).await?;
     let (accepted, rejected) = (paths(&staged.accepted), paths(&staged.rejected));
-    let (after, examples) = blocking(move || {
+    let (mut after, examples) = blocking(move || {
         let after = totals::of_files(&fields, &accepted, None)?;
         let examples = examples::of_files(&rejected_fields, &rejected, EXAMPLES)?;
         Ok((after, examples))
     })
     .await?;
-    let before = of_table(run, &spec.name, replaces.clone()).await?;
+    let mut before = of_table(run, &spec.name, replaces.clone()).await?;
+    before.include(&others_before);
+    after.include(&others_after);
     let rejected = of_table(run, &quarantine::table(&contract.dataset), replaces).await?;
     Ok(Rehearsal {
         dataset: contract.dataset.clone(),
@@ -219,6 +224,7 @@ fn nothing(contract: &Contract) -> Staged {
             ..DatasetOutcome::default()
         },
         new_columns: Vec::new(),
+        keys: Accepted::default(),
     }
 }
 
@@ -230,6 +236,34 @@ fn paths(files: &[ParquetFile]) -> Vec<PathBuf> {
 pub(crate) async fn in_quarantine(run: &Run<'_>, dataset: &str) -> Result<u64> {
     let all = vec![RowsOf::object(&run.uris)];
     Ok(of_table(run, &quarantine::table(dataset), all).await?.rows)
+}
+
+/// The totals of files that rows of other objects leave, before and after. Rows of the run's own object
+/// count in both alike.
+async fn of_others(
+    run: &Run<'_>,
+    fields: &[TableField],
+    rewritten: &[Rewritten],
+) -> Result<(Totals, Totals)> {
+    let (mut before, mut after) = (Totals::default(), Totals::default());
+    for one in rewritten {
+        let copy = run.lake.fetch_file(&one.file).await?;
+        let (fields, rest) = (fields.to_vec(), paths(&one.rest));
+        let own = [RowsOf::object(&run.uris)];
+        let (all, left, own) = blocking(move || {
+            let file = [copy.path().to_owned()];
+            Ok((
+                totals::of_files(&fields, &file, None)?,
+                totals::of_files(&fields, &rest, None)?,
+                totals::of_files(&fields, &file, Some(&own))?,
+            ))
+        })
+        .await?;
+        before.include(&all);
+        after.include(&left);
+        after.include(&own);
+    }
+    Ok((before, after))
 }
 
 /// The totals of some rows of a table.
@@ -252,63 +286,6 @@ async fn of_table(run: &Run<'_>, name: &TableName, of: Vec<RowsOf>) -> Result<To
         let local = local;
         let paths: Vec<PathBuf> = local.iter().map(|(_, path)| path.to_owned()).collect();
         totals::of_files(&fields, &paths, Some(&of))
-    })
-    .await
-}
-
-async fn stage(
-    run: &Run<'_>,
-    contract: &Arc<Contract>,
-    quarantine: &Quarantine,
-    reading: Reading,
-) -> Result<Staged> {
-    let existing = match (
-        &contract.deduplication,
-        run.lake.tables.load(&contract.table()).await?,
-    ) {
-        (Some(_), Some(table)) => Some(crate::append::existing(run, &table).await?),
-        _ => None,
-    };
-    let mut tables = Tables::open(run, std::slice::from_ref(contract)).await?;
-    let (fields, quarantine) = (
-        run.fields(&contract.table_spec()).await?,
-        quarantine.layout(),
-    );
-    let (contract, stamp) = (contract.clone(), run.stamp(&contract.version));
-    let (key, bytes) = (run.key(&contract).await?, run.info.size);
-    let staging = run.staging.subfolder(&contract.dataset)?;
-    let (uris, put_at) = (run.uris.clone(), run.info.last_modified.timestamp_micros());
-    blocking(move || {
-        let path = reading.copy.path();
-        let open = || match &reading.part {
-            Some(part) => source::open_part(&contract, path, part, None),
-            None => source::open(&contract, path),
-        };
-        let survey = match contract.has_outlier_rule() {
-            true => Some(Survey::of(open()?.as_mut(), &contract)?),
-            false => None,
-        };
-        let mut reader = open()?;
-        let job = Job {
-            contract: &contract,
-            fields,
-            quarantine,
-            stamp,
-            key,
-            staging,
-            existing: existing
-                .as_ref()
-                .map(|files| existing_of(files, &uris))
-                .unwrap_or_default(),
-            bytes,
-            put_at,
-            references: tables.references(&contract)?,
-            survey,
-        };
-        let mut staged = tarn_engine::ingest::run(reader.as_mut(), &job)?;
-        tables.stage(&job, &staged, &reading.replaces);
-        tables.judge(&contract, &mut staged.outcome)?;
-        Ok(staged)
     })
     .await
 }

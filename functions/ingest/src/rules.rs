@@ -1,27 +1,29 @@
 //! What rules need besides the rows of an object: the tables they name, as they will be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tarn_core::contract::{Contract, Format};
 use tarn_core::run::DatasetOutcome;
+use tarn_core::schema::TableField;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::check::tables::{self, Arrival, TableState, Upsert};
 use tarn_engine::check::{KeySet, References};
-use tarn_engine::ingest::{Job, Staged};
+use tarn_engine::ingest::Staged;
 use tarn_engine::parquet::ParquetFile;
 use tarn_engine::replace::RowsOf;
 use tarn_lake::LocalFiles;
 use tarn_table::VersionRef;
 
+use crate::newest::Rewritten;
 use crate::run::Run;
 
 /// Tables of the lake as a run finds them, and what it is about to do to them.
 #[derive(Default)]
 pub(crate) struct Tables {
     states: tables::Tables,
-    /// Keeps the local copies readable.
-    _files: Vec<LocalFiles>,
+    /// Keeps the local copies readable, by dataset.
+    files: BTreeMap<String, LocalFiles>,
 }
 
 impl Tables {
@@ -63,7 +65,7 @@ impl Tables {
                     fetched => fetched?,
                 };
                 let paths = files.iter().map(|(_, path)| path.to_owned()).collect();
-                self._files.push(files);
+                self.files.insert(dataset.clone(), files);
                 (table.fields(), paths)
             }
             // A table that nothing was ingested into has no rows.
@@ -99,10 +101,34 @@ impl Tables {
             .collect()
     }
 
+    /// Takes note of files of a table of which less is left.
+    pub fn rewrite(&mut self, dataset: &str, rewritten: &[Rewritten]) {
+        let (Some(state), Some(files)) = (self.states.get_mut(dataset), self.files.get(dataset))
+        else {
+            return;
+        };
+        let others = files
+            .iter()
+            .filter(|(file, _)| !rewritten.iter().any(|gone| gone.file.uri == file.uri))
+            .map(|(_, path)| path.to_owned());
+        let rest = rewritten
+            .iter()
+            .flat_map(|file| &file.rest)
+            .map(|file| file.path.clone());
+        state.current = others.chain(rest).collect();
+    }
+
     /// Takes note of what a run is about to commit. Rows of objects that are added take the place of those
     /// that are `replaced`.
-    pub fn stage(&mut self, job: &Job<'_>, staged: &Staged, replaced: &[RowsOf]) {
-        let contract = job.contract;
+    ///
+    /// The columns are those of the table and of its rejected rows.
+    pub fn stage(
+        &mut self,
+        contract: &Contract,
+        (fields, rejected_fields): (&[TableField], &[TableField]),
+        staged: &Staged,
+        replaced: &[RowsOf],
+    ) {
         let Some(state) = self.states.get_mut(&contract.dataset) else {
             return;
         };
@@ -116,11 +142,11 @@ impl Tables {
                     .collect(),
                 deleted: contract.deleted_rows,
                 rejected: paths(&staged.rejected),
-                rejected_fields: job.quarantine.0.clone(),
+                rejected_fields: rejected_fields.to_vec(),
             }),
             _ => Arrival::Append(replaced.to_vec()),
         };
-        state.fields.clone_from(&job.fields);
+        state.fields = fields.to_vec();
         state.staged = Some((paths(&staged.accepted), arrival));
     }
 

@@ -399,9 +399,8 @@ fn of_options(edit: &Edit<'_>, option: Option<&str>, old: &Tree, new: &Tree) -> 
 /// What Tarn alone knows: these change what stands in a table, which the standard has no word for.
 fn of_custom(name: &str) -> Direction {
     match name {
-        "protection" | "deletedRows" | "deduplicateBy" | "sourceFormat" | "keyPattern" => {
-            Direction::Both
-        }
+        "protection" | "deletedRows" | "deduplicateBy" | "newestBy" | "sourceFormat"
+        | "keyPattern" => Direction::Both,
         // Of the source alone: the table's values stay what they are.
         "sourceName" | "encoding" => Direction::Tightens,
         // What a run does with a snapshot, not which rows there may be.

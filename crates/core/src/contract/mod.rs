@@ -176,6 +176,9 @@ pub struct Contract {
     pub schema_drift: SchemaDrift,
     /// For events.
     pub deduplication: Option<Deduplication>,
+    /// Indexes into `columns`: of rows with equal values in these, a null being equal to a null, the one
+    /// stays whose object was put last. Empty where the contract asks for no such thing.
+    pub newest_by: Vec<usize>,
     /// An event that arrives this many seconds or more after its event time is late.
     pub late_after_seconds: Option<u64>,
     /// Columns in order.
@@ -351,11 +354,11 @@ impl Contract {
     }
 
     /// Whether its objects are logs: files of lines that grow, are renamed and compressed, and whose lines
-    /// are told by nothing but their text. Events that are told by a column are none.
+    /// are told by nothing but their text. Events and other rows that are told by columns are none.
     pub fn is_log(&self) -> bool {
         match self.format {
             Format::AccessLog => true,
-            Format::JsonLines => self.deduplication.is_none(),
+            Format::JsonLines => self.deduplication.is_none() && self.newest_by.is_empty(),
             Format::SocialPosts | Format::Sqlite => false,
         }
     }

@@ -212,6 +212,15 @@ fn facts(contract: &Contract) -> Vec<(&'static str, String)> {
             ),
         ));
     }
+    if !contract.newest_by.is_empty() {
+        facts.push((
+            "repeated rows",
+            format!(
+                "the one stays whose object was put last: same {}",
+                names(&contract.newest_by)
+            ),
+        ));
+    }
     if let Some(seconds) = contract.late_after_seconds {
         facts.push((
             "late events",

@@ -24,7 +24,9 @@ use self::column::Property;
 use self::custom::Custom;
 pub(super) use self::quality::COMPARISONS;
 use self::rule::{Context, Foreign, Known};
-use self::table::{Source, Table, deduplication, event_time_faults, snapshot_time_faults};
+use self::table::{
+    Source, Table, deduplication, event_time_faults, newest_by, snapshot_time_faults,
+};
 use self::yaml::{Faults, Map, Place, Spanned};
 pub(super) use self::yaml::{Node, Value};
 use super::{Contract, Contracts, Diagnostic, Format, KeyPattern, SnapshotTime};
@@ -353,6 +355,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         .collect();
     let table = Table::read(&properties, source.format, object.at, faults);
     let deduplication = deduplication(&custom, &properties, source.format, faults);
+    let newest_by = newest_by(&custom, &properties, source.format, faults);
     let late_after = custom.whole("lateAfterSeconds", 1, 31_536_000, faults);
     if let (Some(late), Some(format)) = (&late_after, source.format)
         && format != Format::JsonLines
@@ -381,11 +384,14 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
             })
             .collect(),
         primary_key: &table.primary_key,
-        deduplicated: deduplication.as_ref().and_then(|rule| {
-            properties
+        told_by: match &deduplication {
+            Some(rule) => properties
                 .iter()
                 .position(|property| property.name.value == rule.column)
-        }),
+                .into_iter()
+                .collect(),
+            None => newest_by.clone(),
+        },
         owner: owner.as_deref(),
     };
     let read = rule::read(&object, &properties, context, faults);
@@ -417,6 +423,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         snapshot_time: source.snapshot_time.map(|time| time.value),
         schema_drift: source.schema_drift,
         deduplication,
+        newest_by,
         late_after_seconds: late_after.map(|late| late.value),
         columns: properties
             .into_iter()

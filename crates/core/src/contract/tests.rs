@@ -114,6 +114,81 @@ fn a_protected_column_is_kept_in_a_type_that_holds_it() {
     );
 }
 
+/// The good contract, of whose rows the newest by these columns stays.
+fn newest_by(columns: &str) -> String {
+    changed(
+        "deduplicateBy, value: sale_id }\n  - { property: deduplicationWindowDays, value: 7 }",
+        &format!("newestBy, value: {columns} }}"),
+    )
+}
+
+#[test]
+fn of_rows_with_equal_values_in_some_columns_the_newest_stays() {
+    let contract = parse_str("sales.odcs.yaml", &newest_by("[kind, sale_id]")).unwrap();
+    assert_eq!(contract.newest_by, [3, 0]);
+    assert_eq!(contract.deduplication, None);
+    assert!(!contract.is_log());
+    let rule = "duplicateValues, arguments: { properties: [sale_id, kind] }, mustBe";
+    let unique = newest_by("[kind, sale_id]")
+        .replace("        unique: true\n", "")
+        .replace("duplicateValues, mustBe", rule);
+    let contract = parse_str("sales.odcs.yaml", &unique).unwrap();
+    assert!(contract.rules.iter().any(|rule| matches!(
+        &rule.check,
+        Check::Rows(RowCheck::Unique { columns, key: true }) if columns == &[0, 3]
+    )));
+    let plain = parse_str("sales.odcs.yaml", GOOD).unwrap();
+    assert_eq!(plain.newest_by, [0; 0]);
+    let page = pages(&Contracts::new([contract]), &[])
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect::<String>();
+    assert!(
+        page.contains("the one stays whose object was put last: same `kind`, `sale_id`"),
+        "{page}"
+    );
+}
+
+#[test]
+fn the_newest_row_is_not_told_by_protected_columns_or_without_days() {
+    for (from, to, message, help) in [
+        (
+            "      - name: kind\n        logicalType: string\n",
+            "      - name: kind\n        logicalType: string\n        customProperties: [{ property: protection, value: mask }]\n",
+            "newestBy names 'kind', whose protection mask would make different rows equal",
+            "without protection",
+        ),
+        (
+            "      - name: kind\n        logicalType: string\n",
+            "      - name: kind\n        logicalType: string\n        customProperties: [{ property: protection, value: pseudonymise }]\n",
+            "newestBy names 'kind', whose protection pseudonymise gives equal values different pseudonyms",
+            "without protection",
+        ),
+        (
+            "        partitioned: true\n",
+            "",
+            "newestBy needs the time of the event",
+            "partitioned: true",
+        ),
+        (
+            "property: sourceName, value: ts",
+            "property: partitionUnit, value: month",
+            "newestBy needs partitions by day",
+            "partitionUnit to day",
+        ),
+    ] {
+        let text = newest_by("[sale_id, kind]").replacen(from, to, 1);
+        let faults = parse_str("sales.odcs.yaml", &text).unwrap_err();
+        assert!(
+            faults
+                .iter()
+                .any(|fault| fault.message.contains(message) && fault.help.contains(help)),
+            "{message}: {}",
+            shown(&faults)
+        );
+    }
+}
+
 #[test]
 fn a_contract_without_mistakes_says_what_was_written() {
     let contract = parse_str("sales.odcs.yaml", GOOD)
@@ -293,6 +368,16 @@ fn every_mistake_is_reported_with_its_line_and_the_way_to_mend_it() {
         ("  - { property: deduplicateBy, value: sale_id }\n", "", "deduplicationWindowDays", "without deduplicateBy", "deduplicateBy"),
         ("value: 7 }", "value: 0 }", "deduplicationWindowDays", "cannot be '0'", "from 1 to 366"),
         ("value: 3600", "value: soon", "soon", "cannot be 'soon'", "whole number"),
+        // The newest of equal rows
+        ("deduplicateBy, value: sale_id }\n  - { property: deduplicationWindowDays, value: 7 }", "newestBy, value: [sales_id] }", "sales_id", "newestBy names a column 'sales_id' that does not exist", "did you mean 'sale_id'?"),
+        ("deduplicateBy, value: sale_id }\n  - { property: deduplicationWindowDays, value: 7 }", "newestBy, value: [kind, late] }", "[kind, late]", "newestBy names no required column", "at least one"),
+        ("deduplicateBy, value: sale_id }\n  - { property: deduplicationWindowDays, value: 7 }", "newestBy, value: [] }", "newestBy", "newestBy names no column", "list the columns"),
+        ("deduplicateBy, value: sale_id }\n  - { property: deduplicationWindowDays, value: 7 }", "newestBy, value: sale_id }", "newestBy", "newestBy must be a list", "[a, b, c]"),
+        ("deduplicateBy, value: sale_id }\n  - { property: deduplicationWindowDays, value: 7 }", "newestBy, value: [sale_id, kind, sale_id] }", "newestBy", "names 'sale_id' twice", "remove one"),
+        ("deduplicateBy, value: sale_id }\n  - { property: deduplicationWindowDays, value: 7 }", "newestBy, value: [sale_id, sold_at] }", "newestBy", "names a timestamptz column", "string and integer"),
+        ("deduplicateBy, value: sale_id }", "deduplicateBy, value: sale_id }\n  - { property: newestBy, value: [sale_id] }", "newestBy", "newestBy and deduplicateBy exclude each other", "remove one of the two"),
+        ("value: jsonLines }", "value: sqlite }\n  - { property: newestBy, value: [sale_id] }", "newestBy", "told apart by their primary key", "remove newestBy"),
+        ("value: jsonLines }", "value: accessLog }\n  - { property: newestBy, value: [sale_id] }", "newestBy", "the lines of a log are taken once each", "remove newestBy"),
         // Rules
         ("\"^S\"", "\"^S(\"", "^S(", "is no regular expression", "mend it"),
         ("minLength: 2", "minLength: 20", "minLength: 20", "maxLength is less than minLength", "exchange"),

@@ -124,6 +124,7 @@ fn ingest(
         survey: contract
             .has_outlier_rule()
             .then(|| Survey::of(&mut open(), contract).unwrap()),
+        later: Default::default(),
     };
     run(&mut open(), &job)
 }

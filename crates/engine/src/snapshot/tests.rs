@@ -76,6 +76,7 @@ fn staged(contract: &Contract, rows: &str, at: i64, folder: &Path) -> Incoming {
         put_at: 0,
         references: References::new(),
         survey: None,
+        later: Default::default(),
     };
     let staged = run(&mut reader, &job).unwrap();
     Incoming {

@@ -272,10 +272,11 @@ fn read(database: &Database, reading: Reading, rules: &mut Tables) -> Result<Sta
         put_at: reading.put_at,
         references: rules.references(&contract)?,
         survey,
+        later: Arc::default(),
     };
     let staged = ingest::run(&mut reader, &job)?;
     drop(reader);
-    rules.stage(&job, &staged, &[]);
+    rules.stage(&contract, (&job.fields, &job.quarantine.0), &staged, &[]);
     if staged.outcome.received != source_rows {
         return Err(Error::new(
             ErrorKind::BadSource,

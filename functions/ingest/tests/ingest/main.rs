@@ -10,3 +10,4 @@ mod doubles;
 mod faults;
 mod lake;
 mod logs;
+mod posts;

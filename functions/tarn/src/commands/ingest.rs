@@ -235,6 +235,17 @@ fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
                 before.run_id
             ));
         }
+        for outcome in &record.datasets {
+            let rows: u64 = outcome.replaced.iter().map(|from| from.rows).sum();
+            if rows > 0 {
+                terminal.note(&format!(
+                    "{}: its rows took the place of {} of {}",
+                    record.key,
+                    plural(rows, "older row"),
+                    plural(outcome.replaced.len() as u64, "object")
+                ));
+            }
+        }
         for (table, rows) in &record.unclaimed_tables {
             terminal.note(&format!(
                 "{}: no contract reads table {table} ({}); draft one with: tarn contract infer",

@@ -142,6 +142,22 @@ fn each_change_says_whether_it_permits_more_rows_or_fewer() {
             &[("raw/shop/orders/**", "raw/store/orders/**")],
             &["Both customProperties.keyPattern.value"],
         ),
+        (
+            &[
+                (
+                    "  - { property: keyPattern",
+                    "  - { property: newestBy, value: [id, status] }\n  - { property: keyPattern",
+                ),
+                (
+                    "      - name: note",
+                    "      - { name: on, logicalType: date, physicalType: date, partitioned: true }\n      - name: note",
+                ),
+            ],
+            &[
+                "Both customProperties.newestBy",
+                "Neither schema.orders.properties.on",
+            ],
+        ),
     ];
     for (replacements, expected) in cases {
         assert_eq!(&edited(replacements), expected, "{replacements:?}");

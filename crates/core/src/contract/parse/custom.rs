@@ -13,6 +13,7 @@ pub(super) const CONTRACT: &[&str] = &[
     "schemaDrift",
     "deduplicateBy",
     "deduplicationWindowDays",
+    "newestBy",
     "lateAfterSeconds",
     "rowsPerDay",
 ];

@@ -52,8 +52,8 @@ pub(super) struct Context<'a> {
     pub columns: Vec<Known<'a>>,
     /// Indexes of the primary key's columns.
     pub primary_key: &'a [usize],
-    /// Index of the column that tells events apart.
-    pub deduplicated: Option<usize>,
+    /// Indexes of the columns that tell events, or other rows that are added, apart; empty where none do.
+    pub told_by: Vec<usize>,
     pub owner: Option<&'a str>,
 }
 
@@ -107,7 +107,7 @@ impl<'a> Context<'a> {
                 && key.len() == columns.len()
                 && columns.iter().all(|column| key.contains(column))
         };
-        same(self.primary_key) || self.deduplicated.is_some_and(|index| same(&[index]))
+        same(self.primary_key) || same(&self.told_by)
     }
 }
 

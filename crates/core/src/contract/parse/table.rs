@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::column::Property;
+use super::column::{Property, texts};
 use super::custom::Custom;
-use super::yaml::{Faults, Map, Place, Spanned};
+use super::yaml::{Faults, Map, Place, Spanned, Value};
 use crate::contract::diagnostic::nearest;
 use crate::contract::{
-    Deduplication, DeletedRows, Format, KeyPattern, MAXIMUM_DELETED_SHARE, SchemaDrift,
+    Column, Deduplication, DeletedRows, Format, KeyPattern, MAXIMUM_DELETED_SHARE, SchemaDrift,
     SnapshotTime,
 };
 use crate::schema::{ColumnType, PartitionUnit, Partitioning};
@@ -340,36 +340,17 @@ pub(super) fn deduplication(
         .iter()
         .find(|property| property.name.value == by.value)
     else {
-        let names: Vec<&str> = properties
-            .iter()
-            .map(|property| property.name.value.as_str())
-            .collect();
-        let help = match nearest(by.value, names.iter().copied()) {
-            Some(name) => format!("did you mean '{name}'?"),
-            None => format!("use one of {}", names.join(", ")),
-        };
         faults.add(
             by.at,
             format!(
                 "deduplicateBy names a column '{}' that does not exist",
                 by.value
             ),
-            help,
+            meant(by.value, properties),
         );
         return None;
     };
-    // The day of an earlier event is known from its partition.
-    if let Some(unit) = properties
-        .iter()
-        .filter_map(|property| property.partition.as_ref())
-        .find(|unit| unit.value != PartitionUnit::Day)
-    {
-        faults.add(
-            unit.at,
-            "deduplicateBy needs partitions by day",
-            "set partitionUnit to day, or remove deduplicateBy",
-        );
-    }
+    by_day("deduplicateBy", properties, faults);
     if !property.required {
         faults.add(
             by.at,
@@ -410,6 +391,148 @@ pub(super) fn deduplication(
     })
 }
 
+/// The day of an earlier row is known from its partition.
+fn by_day(name: &str, properties: &[Property], faults: &mut Faults) {
+    if let Some(unit) = properties
+        .iter()
+        .filter_map(|property| property.partition.as_ref())
+        .find(|unit| unit.value != PartitionUnit::Day)
+    {
+        faults.add(
+            unit.at,
+            format!("{name} needs partitions by day"),
+            format!("set partitionUnit to day, or remove {name}"),
+        );
+    }
+}
+
+/// Indexes of the columns by which the newest of equal rows is the one that stays.
+pub(super) fn newest_by(
+    custom: &Custom<'_>,
+    properties: &[Property],
+    format: Option<Format>,
+    faults: &mut Faults,
+) -> Vec<usize> {
+    const NAME: &str = "newestBy";
+    let Some(node) = custom.node(NAME, faults) else {
+        return Vec::new();
+    };
+    if let Some(Format::Sqlite | Format::AccessLog) = format {
+        let (message, help) = match format {
+            Some(Format::Sqlite) => (
+                "the rows of a database are told apart by their primary key",
+                "remove newestBy",
+            ),
+            _ => ("the lines of a log are taken once each", "remove newestBy"),
+        };
+        faults.add(node.at, message, help);
+    }
+    if custom.place("deduplicateBy").is_some() {
+        faults.add(
+            node.at,
+            "newestBy and deduplicateBy exclude each other: of equal rows the newest stays by one, the first by \
+             the other",
+            "remove one of the two",
+        );
+    }
+    by_day(NAME, properties, faults);
+    let mut columns = Vec::new();
+    let names = texts(node, NAME, faults);
+    for name in &names {
+        let found = properties
+            .iter()
+            .position(|property| property.name.value == name.value);
+        let Some(index) = found else {
+            faults.add(
+                name.at,
+                format!(
+                    "newestBy names a column '{}' that does not exist",
+                    name.value
+                ),
+                meant(&name.value, properties),
+            );
+            continue;
+        };
+        if columns.contains(&index) {
+            faults.add(
+                name.at,
+                format!("newestBy names '{}' twice", name.value),
+                "remove one of the two",
+            );
+            continue;
+        }
+        columns.push(index);
+        let column = properties
+            .get(index)
+            .and_then(|found| found.column.as_ref());
+        if let Some(column) = column {
+            cannot_tell_rows(name, column, faults);
+        }
+    }
+    if names.is_empty() {
+        if matches!(node.value, Value::List(_)) {
+            faults.add(
+                node.at,
+                "newestBy names no column",
+                "list the columns that tell rows apart, for example [platform, post_id]",
+            );
+        }
+    } else if !columns.is_empty()
+        && !columns
+            .iter()
+            .filter_map(|&index| properties.get(index))
+            .any(|property| property.required)
+    {
+        faults.add(
+            node.at,
+            "newestBy names no required column: rows without any of these values would be one",
+            "add required: true to at least one of the columns",
+        );
+    }
+    columns
+}
+
+/// Faults of a column by which rows are to be told.
+fn cannot_tell_rows(name: &Spanned<String>, column: &Column, faults: &mut Faults) {
+    if !matches!(
+        column.ty,
+        ColumnType::String | ColumnType::Int | ColumnType::Long
+    ) {
+        faults.add(
+            name.at,
+            format!("newestBy names a {} column", column.ty),
+            "use string and integer columns",
+        );
+    }
+    if let Some(protection) = column.protection {
+        let why = match protection.keeps_identity() {
+            true => "gives equal values different pseudonyms once the key is rotated",
+            false => "would make different rows equal",
+        };
+        faults.add(
+            name.at,
+            format!(
+                "newestBy names '{}', whose protection {} {why}",
+                name.value,
+                protection.as_str()
+            ),
+            "use columns without protection",
+        );
+    }
+}
+
+/// Which column was probably meant, or which there are.
+fn meant(name: &str, properties: &[Property]) -> String {
+    let names: Vec<&str> = properties
+        .iter()
+        .map(|property| property.name.value.as_str())
+        .collect();
+    match nearest(name, names.iter().copied()) {
+        Some(name) => format!("did you mean '{name}'?"),
+        None => format!("use one of {}", names.join(", ")),
+    }
+}
+
 /// Whatever compares with the time of an event needs to know it: it is the partition column.
 pub(super) fn event_time_faults(custom: &Custom<'_>, properties: &[Property], faults: &mut Faults) {
     if properties
@@ -418,7 +541,7 @@ pub(super) fn event_time_faults(custom: &Custom<'_>, properties: &[Property], fa
     {
         return;
     }
-    let asked = ["deduplicateBy", "lateAfterSeconds"]
+    let asked = ["deduplicateBy", "newestBy", "lateAfterSeconds"]
         .into_iter()
         .filter_map(|name| Some((name, custom.place(name)?)));
     let supplied = properties

@@ -1,0 +1,287 @@
+//! Datasets of whose equal rows the newest stays: which rows of the table leave it for those of the object
+//! under ingest, and which of its own are rejected because an object that was put later has them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
+use tarn_core::contract::Contract;
+use tarn_core::run::Replaced;
+use tarn_core::schema::TableField;
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_engine::ingest::Staged;
+use tarn_engine::newest::{Accepted, Later, Match, Matches, Origin};
+use tarn_engine::parquet::ParquetFile;
+use tarn_engine::replace::{self, RowsOf};
+use tarn_lake::{LocalFiles, blocking, version_parts};
+use tarn_table::{DataFileInfo, FileFilter, Table, VersionRef};
+
+use crate::append::{self, Reading};
+use crate::puts::Puts;
+use crate::quarantine::Quarantine;
+use crate::run::Run;
+
+/// Look-ups of runs that are under way at once.
+const CONCURRENT_LOOK_UPS: usize = 8;
+
+/// A file of the table that some rows leave.
+#[derive(Debug)]
+pub(crate) struct Rewritten {
+    /// The file.
+    pub file: DataFileInfo,
+    /// What is left of it, without rows of the object under ingest.
+    pub rest: Vec<ParquetFile>,
+}
+
+/// Reads, checks and splits an object as [`append::stage`] does, and finds out what its rows replace.
+pub(crate) async fn stage(
+    run: &Run<'_>,
+    contract: &Arc<Contract>,
+    table: Option<&Table>,
+    fields: &[TableField],
+    quarantine: &Quarantine,
+    reading: &Reading,
+) -> Result<(Staged, Vec<Rewritten>)> {
+    let puts = Puts::new(run.lake, contract);
+    let put_at = puts.note(run, &reading.copy).await?;
+    let mut later = Later::default();
+    let mut first: Option<(Arc<Accepted>, Found)> = None;
+    loop {
+        let read = append::read(
+            run,
+            contract,
+            fields,
+            quarantine,
+            LocalFiles::default(),
+            reading,
+            Arc::new(later.clone()),
+        );
+        let mut read = read.await?;
+        if !read.staged.new_columns.is_empty() {
+            return Ok((read.staged, Vec::new()));
+        }
+        let keys = Arc::new(std::mem::take(&mut read.staged.keys));
+        let found = match first.take() {
+            // Rows that were rejected since do not bring new keys.
+            Some((all, found)) if keys.are_within(&all) => found,
+            _ => {
+                let found = Found::of(run, contract, table, fields, &keys).await?;
+                let found = found.ranked(run, &puts, put_at).await?;
+                if found.note_later(&mut later) {
+                    first = Some((keys, found));
+                    continue;
+                }
+                found
+            }
+        };
+        let (rewritten, replaced) = found.take_out(run, contract, fields).await?;
+        read.staged.outcome.replaced = replaced;
+        let staged = append::judge(contract, fields, quarantine, reading, read, &rewritten);
+        return Ok((staged.await?, rewritten));
+    }
+}
+
+/// How an object stands to the one under ingest.
+struct Rank {
+    /// Its key in the raw zone.
+    key: String,
+    /// Its version.
+    version: String,
+    /// Whether it was put after the one under ingest.
+    is_later: bool,
+}
+
+/// A file of the table with rows that have keys of the object under ingest.
+struct FoundFile {
+    info: DataFileInfo,
+    matches: Vec<Match>,
+}
+
+/// The rows of the table with keys of the object under ingest.
+struct Found {
+    /// The table's files around its days: keeps them readable.
+    local: Arc<LocalFiles>,
+    files: Vec<FoundFile>,
+    /// Where the rows came from.
+    origins: Vec<Origin>,
+    /// By their places among the origins.
+    ranks: Vec<Rank>,
+}
+
+impl Found {
+    /// Looks for rows with these keys.
+    async fn of(
+        run: &Run<'_>,
+        contract: &Arc<Contract>,
+        table: Option<&Table>,
+        fields: &[TableField],
+        keys: &Arc<Accepted>,
+    ) -> Result<Found> {
+        let mut files = match table {
+            Some(table) if !keys.is_empty() => {
+                let filter = FileFilter::Partitions(keys.partitions());
+                table.files(&VersionRef::Current, Some(&filter)).await?
+            }
+            _ => Vec::new(),
+        };
+        files.retain(|file| file.only_source() != Some(run.uri.as_str()));
+        let local = Arc::new(run.lake.fetch_files(files).await?);
+        let (files, contract, fields) = (Arc::clone(&local), Arc::clone(contract), fields.to_vec());
+        let (keys, own) = (Arc::clone(keys), run.uris.clone());
+        let (files, matches) = blocking(move || {
+            let columns: Vec<&str> = contract
+                .newest_by
+                .iter()
+                .filter_map(|&index| contract.columns.get(index))
+                .map(|column| column.name.as_str())
+                .collect();
+            let mut matches = Matches::default();
+            let mut found = Vec::new();
+            for (info, path) in files.iter() {
+                let file = (path, info.partition);
+                let rows = matches.of_file(&fields, file, &columns, &keys, &own)?;
+                if !rows.is_empty() {
+                    found.push(FoundFile {
+                        info: info.clone(),
+                        matches: rows,
+                    });
+                }
+            }
+            Ok((found, matches))
+        })
+        .await?;
+        Ok(Found {
+            local,
+            files,
+            origins: matches.origins,
+            ranks: Vec::new(),
+        })
+    }
+
+    /// With how the objects stand to the one under ingest, which counts as put at `put_at`.
+    async fn ranked(self, run: &Run<'_>, puts: &Puts<'_>, put_at: DateTime<Utc>) -> Result<Found> {
+        let ranks = ranks(run, puts, put_at, &self.origins).await?;
+        Ok(Found { ranks, ..self })
+    }
+
+    /// Takes note of the keys that later objects have; false where all were known.
+    fn note_later(&self, later: &mut Later) -> bool {
+        let mut is_new = false;
+        for row in self.files.iter().flat_map(|file| &file.matches) {
+            if let Some(rank) = self.ranks.get(row.origin).filter(|rank| rank.is_later) {
+                is_new |= later.add(row.key, &rank.key);
+            }
+        }
+        is_new
+    }
+
+    /// Writes what is left of the files whose rows are replaced.
+    async fn take_out(
+        self,
+        run: &Run<'_>,
+        contract: &Contract,
+        fields: &[TableField],
+    ) -> Result<(Vec<Rewritten>, Vec<Replaced>)> {
+        let mut rewritten = Vec::new();
+        let mut replaced: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for (number, file) in self.files.iter().enumerate() {
+            let mut positions = BTreeSet::new();
+            for row in &file.matches {
+                let Some(rank) = self.ranks.get(row.origin).filter(|rank| !rank.is_later) else {
+                    continue;
+                };
+                positions.insert(row.position);
+                let of = (rank.key.clone(), rank.version.clone());
+                *replaced.entry(of).or_default() += 1;
+            }
+            if positions.is_empty() {
+                continue;
+            }
+            let info = file.info.clone();
+            if positions.len() as u64 == file.info.rows {
+                let rest = Vec::new();
+                rewritten.push(Rewritten { file: info, rest });
+                continue;
+            }
+            let staging = run.staging.subfolder(&format!("newest-{number}"))?;
+            let (local, fields) = (Arc::clone(&self.local), fields.to_vec());
+            let own = [RowsOf::object(&run.uris)];
+            let partitioning = contract.partitioning.clone();
+            let name = info.uri.clone();
+            let rest = blocking(move || {
+                let path: PathBuf = local
+                    .iter()
+                    .find(|(info, _)| info.uri == name)
+                    .map(|(_, path)| path.to_owned())
+                    .unwrap_or_default();
+                let by = partitioning.as_ref();
+                replace::without(&fields, &path, &own, &positions, by, &staging)
+            });
+            let rest = rest.await?.map(|rest| rest.files).unwrap_or_default();
+            rewritten.push(Rewritten { file: info, rest });
+        }
+        let replaced = replaced
+            .into_iter()
+            .map(|((key, version), rows)| Replaced { key, version, rows })
+            .collect();
+        Ok((rewritten, replaced))
+    }
+}
+
+/// How the objects of some rows stand to the one under ingest. Sequencers order the puts of one key alone,
+/// so the times of the puts are compared, and of equal times the keys.
+async fn ranks(
+    run: &Run<'_>,
+    puts: &Puts<'_>,
+    put_at: DateTime<Utc>,
+    origins: &[Origin],
+) -> Result<Vec<Rank>> {
+    let this = (put_at, run.info.key.as_str());
+    let ranks = origins.iter().map(|origin| async move {
+        let key = run.lake.objects.key_of(&origin.uri);
+        let (version, _) = version_parts(&origin.version);
+        let at = put_of(run, puts, origin, key.as_deref()).await?;
+        let key = key.unwrap_or_else(|| origin.uri.clone());
+        Ok::<Rank, Error>(Rank {
+            is_later: (at, key.as_str()) > this,
+            version: version.to_owned(),
+            key,
+        })
+    });
+    // Collected first: a stream over a lazy iterator of borrowed items is not `Send`.
+    let ranks: Vec<_> = ranks.collect();
+    stream::iter(ranks)
+        .buffered(CONCURRENT_LOOK_UPS)
+        .try_collect()
+        .await
+}
+
+/// When the object of a row counts as put: as was noted of it, else as the record of the run says that read
+/// it, else as storage says of that version, else when the row was written.
+async fn put_of(
+    run: &Run<'_>,
+    puts: &Puts<'_>,
+    origin: &Origin,
+    key: Option<&str>,
+) -> Result<DateTime<Utc>> {
+    if let Some(key) = key
+        && let Some(at) = puts.of(key, &origin.version).await?
+    {
+        return Ok(at);
+    }
+    let record = run.lake.ledger.run(&origin.run_id).await?;
+    if let Some(at) = record.and_then(|record| record.put_at) {
+        return Ok(at);
+    }
+    let (version, _) = version_parts(&origin.version);
+    if let Some(key) = key {
+        match run.lake.objects.head_version(key, version).await {
+            Ok(info) => return Ok(info.last_modified),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(DateTime::from_timestamp_micros(origin.ingested_at).unwrap_or_default())
+}

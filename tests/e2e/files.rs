@@ -218,8 +218,10 @@ fn an_older_lake_gets_rid_of_the_files_that_not_every_engine_reads() {
         );
     }
     for (table, (rows, _)) in counts(&lake) {
+        // The first database is older than what the tables have: its rejected row leaves.
+        let left = u64::from(table == "quality.quarantine_customers");
         if table != "quality.results" {
-            assert_eq!(rows, counted[&table].0, "{table}");
+            assert_eq!(rows, counted[&table].0 - left, "{table}");
         }
     }
     // The same again leaves the databases' tables as they are.

@@ -131,15 +131,15 @@ fn extend_log(lake: &Lake, path: &str) {
     assert_eq!(records[0]["status"], "succeeded", "{}", records[0]);
 }
 
-/// Each raw object has one name in the rows of a table, and that many rows.
+/// The rows of a table by their raw object, by whichever of its names: a log that grew after a relocation has
+/// rows under the former one too.
 fn objects(lake: &Lake, table: &str) -> BTreeMap<String, u64> {
     let sql = format!("SELECT _source_uri AS uri, COUNT(*) AS n FROM {table} GROUP BY _source_uri");
     let mut objects = BTreeMap::new();
     for row in lake.query(&sql) {
         let uri = row["uri"].as_str().unwrap();
         let key = uri.split_once("/raw/").unwrap().1.to_owned();
-        let former = objects.insert(key, row["n"].as_u64().unwrap());
-        assert_eq!(former, None, "{uri} has rows under two names");
+        *objects.entry(key).or_default() += row["n"].as_u64().unwrap();
     }
     objects
 }
@@ -163,7 +163,9 @@ fn assert_goes_on(lake: &Lake) {
     }
     lake.ok(&["replay"]);
     for (table, (rows, _)) in counts(lake) {
-        assert_eq!(rows, before[&table].0, "{table}");
+        // The first database is older than what the tables have: its rejected row leaves.
+        let left = u64::from(table == "quality.quarantine_customers");
+        assert_eq!(rows, before[&table].0 - left, "{table}");
     }
     assert_eq!(objects(lake, "web_requests"), logs);
     assert_queries(lake);

@@ -32,9 +32,13 @@ fn contents(lake: &Lake, table: &str) -> Vec<String> {
     let mut rows: Vec<String> = rows
         .into_iter()
         .map(|row| {
+            // What the newest snapshot no longer has is as the last one left it that had it.
+            let is_gone = row.get("_deleted_at").is_some_and(|at| !at.is_null());
             let kept = row.as_object().unwrap().iter().filter(|(name, value)| {
                 let own = ["_run_id", "_ingested_at", "_source_uri", "_source_version"];
-                !own.contains(&name.as_str()) && (*name != "_deleted_at" || value.is_null())
+                !own.contains(&name.as_str())
+                    && (*name != "_deleted_at" || value.is_null())
+                    && !(is_gone && *name == "_contract_version")
             });
             let kept: serde_json::Map<String, Value> = kept
                 .map(|(name, value)| (name.clone(), value.clone()))

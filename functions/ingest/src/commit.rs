@@ -22,7 +22,7 @@ use crate::run::Run;
 const OUTCOME: &str = "tarn.outcome";
 
 /// The kind of snapshot that an ingest of an object makes.
-const APPEND: &str = "ingest";
+pub(crate) const APPEND: &str = "ingest";
 
 /// What a run puts into a table.
 pub(crate) struct Put<'a> {

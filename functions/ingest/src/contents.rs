@@ -10,12 +10,16 @@ use tarn_core::content::{Beginning, Digest, Entry, Measure, Stage, Taken};
 use tarn_core::contract::Contract;
 use tarn_core::layout::RAW;
 use tarn_core::ports::{LocalCopy, ObjectInfo};
-use tarn_core::run::{ObjectRecord, ObjectState};
+use tarn_core::run::ObjectState;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::source::bytes::Input;
 use tarn_engine::source::content::{self, Head};
 use tarn_lake::{Lake, blocking, source_version, version_parts};
+use tarn_table::SourceRef;
 
+use crate::commit::APPEND;
+use crate::owned::Owned;
+use crate::run::{RUN_ID, Run};
 use crate::{ATTEMPTS, back_off, holder};
 
 /// So long nobody else takes lines that a run is about to commit, unless the run is known to have stopped.
@@ -124,16 +128,17 @@ impl<'a> Contents<'a> {
     /// were recognised, the beginnings of what is there are looked at once, and written down where the
     /// caller may `write`.
     pub async fn open(
-        lake: &'a Lake,
+        run: &Run<'a>,
         contract: &Contract,
         head: &Head,
         write: bool,
     ) -> Result<Option<Self>> {
+        let lake = run.lake;
         let dataset = contract.dataset.clone();
         let Some(name) = entry_name(&dataset, head.beginning) else {
             return Ok(None);
         };
-        let (register, older) = register(lake, contract, write).await?;
+        let (register, older) = register(run, contract, write).await?;
         let mut entry = Value::<Entry>::read(lake, name).await?;
         let same = older
             .into_iter()
@@ -311,13 +316,18 @@ type Older = (Beginning, u64, Taken);
 /// The dataset's register. A lake that has none was made before contents were recognised, or nothing of the
 /// dataset was ingested yet: the beginnings of what is there are looked at, and written down, or handed
 /// out where nothing is to be written.
-async fn register(lake: &Lake, contract: &Contract, write: bool) -> Result<(Register, Vec<Older>)> {
+async fn register(
+    run: &Run<'_>,
+    contract: &Contract,
+    write: bool,
+) -> Result<(Register, Vec<Older>)> {
+    let lake = run.lake;
     let name = register_name(&contract.dataset);
     let mut register = Value::<Register>::read(lake, name.clone()).await?;
     if register.text.is_some() {
         return Ok((register.value, Vec::new()));
     }
-    let older = older(lake, contract).await?;
+    let older = older(run, contract).await?;
     let parts = older
         .iter()
         .filter_map(|(beginning, length, _)| match beginning {
@@ -346,8 +356,9 @@ async fn register(lake: &Lake, contract: &Contract, write: bool) -> Result<(Regi
 }
 
 /// The beginnings of the dataset's objects that were ingested, oldest first: those of the newest
-/// [`OLDER_OBJECTS`].
-async fn older(lake: &Lake, contract: &Contract) -> Result<Vec<Older>> {
+/// [`OLDER_OBJECTS`], and of the run's own object.
+async fn older(run: &Run<'_>, contract: &Contract) -> Result<Vec<Older>> {
+    let lake = run.lake;
     let prefix = match contract.key_pattern.folder() {
         Some((source, dataset)) => format!("{RAW}{source}/{dataset}/"),
         None => RAW.to_owned(),
@@ -366,10 +377,23 @@ async fn older(lake: &Lake, contract: &Contract) -> Result<Vec<Older>> {
         );
     }
     // Collected first: a stream over a lazy iterator of borrowed items is not `Send`.
-    let looks: Vec<_> = records
-        .split_off(left)
-        .into_iter()
-        .map(|record| beginning_of(lake, record))
+    let known = records.split_off(left).into_iter().map(|record| Taken {
+        version: source_version(&ObjectInfo {
+            key: record.key.clone(),
+            size: 0,
+            version: record.version,
+            sequencer: record.sequencer,
+            last_modified: record.updated_at,
+        }),
+        key: record.key,
+        run_id: record.run_id,
+        stage: Stage::Taken,
+        measure: None,
+    });
+    let own = own_versions(run, contract).await?;
+    let looks: Vec<_> = known
+        .chain(own)
+        .map(|taken| beginning_of(lake, taken))
         .collect();
     let found: Vec<Option<_>> = stream::iter(looks)
         .buffered(CONCURRENT)
@@ -378,23 +402,42 @@ async fn older(lake: &Lake, contract: &Contract) -> Result<Vec<Older>> {
     Ok(found.into_iter().flatten().collect())
 }
 
-async fn beginning_of(lake: &Lake, record: ObjectRecord) -> Result<Option<Older>> {
-    let taken = Taken {
-        version: source_version(&ObjectInfo {
-            key: record.key.clone(),
-            size: 0,
-            version: record.version.clone(),
-            sequencer: record.sequencer,
-            last_modified: record.updated_at,
-        }),
-        key: record.key,
-        run_id: record.run_id,
-        stage: Stage::Taken,
-        measure: None,
+/// The versions of the run's own object that have rows in the table: the ledger's record of the object is this
+/// run's by now.
+async fn own_versions(run: &Run<'_>, contract: &Contract) -> Result<Vec<Taken>> {
+    let (lake, key) = (run.lake, &run.info.key);
+    let Some(table) = lake.tables.load(&contract.table()).await? else {
+        return Ok(Vec::new());
     };
+    let snapshots = table.versions();
+    let owned = Owned::of(lake, contract, key).await?;
+    Ok(owned
+        .versions()
+        .into_iter()
+        .map(|version| {
+            let source = SourceRef {
+                uri: run.uri.clone(),
+                version: version.clone(),
+            };
+            let made_by = table.committed(&source, APPEND).and_then(|id| {
+                let snapshot = snapshots.iter().find(|one| one.snapshot_id == id)?;
+                snapshot.summary.get(RUN_ID).cloned()
+            });
+            Taken {
+                key: key.clone(),
+                version,
+                run_id: made_by.unwrap_or_default(),
+                stage: Stage::Taken,
+                measure: None,
+            }
+        })
+        .collect())
+}
+
+async fn beginning_of(lake: &Lake, taken: Taken) -> Result<Option<Older>> {
     let read = async {
         let info = lake.objects.head(&taken.key).await?;
-        if info.version != record.version {
+        if info.version != version_parts(&taken.version).0 {
             // It was put over, or has grown where it is.
             let former = raw(lake, &taken).await?;
             return blocking(move || content::head(former.path())).await;

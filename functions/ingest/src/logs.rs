@@ -102,7 +102,7 @@ async fn is_taken(run: &Run<'_>, contract: &Contract, head: &Head) -> Result<boo
     if owned.range(&version).is_none() || run.never_taken {
         return Ok(false);
     }
-    let contents = Contents::open(run.lake, contract, head, false).await?;
+    let contents = Contents::open(run, contract, head, false).await?;
     let own = contents
         .as_ref()
         .and_then(|contents| contents.of(key, &version));
@@ -136,7 +136,7 @@ async fn take(
     head: &Head,
 ) -> Result<Worked> {
     let version = source_version(&run.info);
-    let Some(mut contents) = Contents::open(run.lake, &contract, head, true).await? else {
+    let Some(mut contents) = Contents::open(run, &contract, head, true).await? else {
         // Nothing is in it.
         return Ok(Worked::done(append::ingest(run, contract, copy).await?));
     };
@@ -376,7 +376,7 @@ pub(crate) async fn preview(
             replaces: vec![RowsOf::version(&run.uris, &version)],
         }));
     }
-    let Some(mut contents) = Contents::open(run.lake, contract, &head, false).await? else {
+    let Some(mut contents) = Contents::open(run, contract, &head, false).await? else {
         return Ok(None);
     };
     let mut log = Log::new(run, Arc::clone(contract), Arc::clone(copy));
@@ -529,7 +529,7 @@ async fn hold<'a>(
     head: &Head,
 ) -> Result<Option<Contents<'a>>> {
     let version = source_version(&run.info);
-    let Some(mut contents) = Contents::open(run.lake, contract, head, true).await? else {
+    let Some(mut contents) = Contents::open(run, contract, head, true).await? else {
         return Ok(None);
     };
     let Some(own) = contents.of(&run.info.key, &version).cloned() else {

@@ -2,35 +2,13 @@
 //! run fails and names its cause. Nothing panics, and nothing is an error of the program.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::path::Path;
 
+use crate::dice::Dice;
 use crate::lake::{Lake, assert_accounted, lines, root};
 
 /// Files in one lake: a longer history makes each commit dearer, and adds nothing here.
 const PER_LAKE: usize = 250;
-
-/// SplitMix64 (Steele, Lea and Flood 2014): the same damage in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-
-    fn range(&mut self, length: usize, longest: usize) -> Range<usize> {
-        let start = self.below(length + 1);
-        start..(start + self.below(longest + 1)).min(length)
-    }
-}
 
 /// What lies in the way of parsers.
 const STRAY: [&[u8]; 24] = [

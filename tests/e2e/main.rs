@@ -10,6 +10,7 @@ mod crash;
 mod damage;
 mod database;
 mod demo;
+mod dice;
 mod drift;
 mod events;
 mod files;

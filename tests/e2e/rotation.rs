@@ -4,29 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::dice::Dice;
 use crate::lake::Lake;
 use crate::logs::{gzip, line, odd};
-
-/// Numbers that are the same for the same seed (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-
-    fn one_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
-    }
-}
 
 /// A server, its log and what became of former ones.
 struct Server {
@@ -58,7 +38,7 @@ impl Server {
     }
 
     /// Some requests; the last line may be cut off for the moment.
-    fn serve(&mut self, random: &mut Random) {
+    fn serve(&mut self, random: &mut Dice) {
         self.live += &std::mem::take(&mut self.unwritten);
         for _ in 0..random.below(6) {
             self.live += &line(self.next);
@@ -79,7 +59,7 @@ impl Server {
     }
 
     /// The log is renamed, or copied and cut off, and older ones are compressed.
-    fn rotate(&mut self, random: &mut Random) {
+    fn rotate(&mut self, random: &mut Dice) {
         self.live += &std::mem::take(&mut self.unwritten);
         for former in &mut self.former {
             former.is_compressed |= random.one_in(2);
@@ -97,7 +77,7 @@ impl Server {
     }
 
     /// Writes the files as they are now, and a copy of some of them.
-    fn write(&self, random: &mut Random) {
+    fn write(&self, random: &mut Dice) {
         std::fs::remove_dir_all(&self.folder).unwrap();
         std::fs::create_dir_all(&self.folder).unwrap();
         let write = |name: String, bytes: Vec<u8>| {
@@ -165,7 +145,7 @@ fn ingest(lake: &Lake, paths: &[PathBuf], kill_after: Option<u64>) {
 }
 
 fn days_of_a_server(seed: u64, kills: bool) {
-    let mut random = Random(seed);
+    let mut random = Dice(seed);
     let lake = Lake::new();
     let mut servers = [
         Server::new(lake.scratch().join("in/one"), 0),

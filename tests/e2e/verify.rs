@@ -5,25 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use crate::dice::Dice;
 use crate::lake::{Lake, lines};
 use crate::older::older_lake;
-
-/// SplitMix64 (Steele, Lea and Flood 2014): the same bits in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-}
 
 /// A file with one bit turned over; it is put right when dropped.
 struct Flipped {

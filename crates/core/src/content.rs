@@ -7,12 +7,11 @@
 //! All bytes are those of the decompressed object.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use chrono::{DateTime, Utc};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::layout::RAW;
 
 /// A folder of this name in a raw key says that the object's lines are new ones, whatever they look like.
@@ -37,37 +36,6 @@ const MARK_FACTOR: u64 = 4;
 
 /// Former lengths of a content that are remembered beside those.
 const MOST_FORMER: usize = 24;
-
-/// The first 128 bits of the BLAKE3 hash of some bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest(pub [u8; 16]);
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Serialize for Digest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let mut bytes = [0; 16];
-        hex::decode_to_slice(&text, &mut bytes).map_err(D::Error::custom)?;
-        Ok(Digest(bytes))
-    }
-}
 
 /// What a content is found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -121,8 +121,7 @@ pub(crate) fn is_of_object(uris: &[String]) -> Expr {
     uris.iter().map(is).reduce(Expr::or).unwrap_or(lit(false))
 }
 
-/// Rows of a file, by its footer.
-pub(crate) fn rows_of_file(path: &Path) -> Result<usize> {
+fn reader_of(path: &Path) -> Result<ParquetReader<File>> {
     let file = File::open(path).map_err(|error| {
         Error::new(
             ErrorKind::Storage,
@@ -130,9 +129,12 @@ pub(crate) fn rows_of_file(path: &Path) -> Result<usize> {
         )
         .with_source(error)
     })?;
-    ParquetReader::new(file)
-        .num_rows()
-        .map_err(unreadable(path))
+    Ok(ParquetReader::new(file))
+}
+
+/// Rows of a file, by its footer.
+pub(crate) fn rows_of_file(path: &Path) -> Result<usize> {
+    reader_of(path)?.num_rows().map_err(unreadable(path))
 }
 
 /// Calls `each` with every value, as text, of one column of one file, a slice of rows in memory at a time.
@@ -144,16 +146,6 @@ pub fn texts_of_file(
     each: &mut dyn FnMut(&[u8]),
 ) -> Result<()> {
     const SLICE: usize = 128 * 1024;
-    let open = || -> Result<ParquetReader<File>> {
-        let file = File::open(path).map_err(|error| {
-            Error::new(
-                ErrorKind::Storage,
-                format!("the data file {} cannot be opened", path.display()),
-            )
-            .with_source(error)
-        })?;
-        Ok(ParquetReader::new(file))
-    };
     let mut columns = vec![column.to_owned()];
     if !without.is_empty() {
         columns.push(system::SOURCE_URI.to_owned());
@@ -162,7 +154,7 @@ pub fn texts_of_file(
     let mut begin = 0;
     while begin < rows {
         let length = SLICE.min(rows - begin);
-        let frame = open()?
+        let frame = reader_of(path)?
             .with_columns(Some(columns.clone()))
             .with_slice(Some((begin, length)))
             .finish()

@@ -318,30 +318,17 @@ impl Filter {
             None => 0,
             Some(time) => newest::day_of(&batch.columns[time], row)?,
         };
-        if self.nulls_are_equal {
-            newest::key_of(contract, &self.key, &batch.columns, row, joined);
-            return Some((joined, day));
-        }
         if let [only] = self.key.as_slice()
             && let ColumnData::Text(column) = &batch.columns[*only]
+            && let Some(text) = column.get(row)
         {
-            return Some((column.get(row)?, day));
+            return Some((text, day));
         }
-        joined.clear();
-        for (place, &column) in self.key.iter().enumerate() {
-            if place > 0 {
-                // No UTF-8 text holds this byte, so parts cannot run into each other.
-                joined.push(0xff);
-            }
-            match &batch.columns[column] {
-                ColumnData::Text(data) => joined.extend_from_slice(data.get(row)?),
-                data if !data.validity().get(row) => return None,
-                data => {
-                    let ty = contract.columns[column].kept_type();
-                    joined.extend_from_slice(render::value(data, row, &ty).as_bytes());
-                }
-            }
+        let has_value = |&column: &usize| batch.columns[column].validity().get(row);
+        if !self.nulls_are_equal && !self.key.iter().all(has_value) {
+            return None;
         }
+        newest::key_of(contract, &self.key, &batch.columns, row, joined);
         Some((joined, day))
     }
 

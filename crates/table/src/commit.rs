@@ -25,7 +25,7 @@ use crate::files;
 use crate::footer::{self, Target};
 use crate::store::{iceberg_error, manifest_bytes, manifest_list_bytes, metadata_bytes};
 use crate::table::Table;
-use crate::tables::{ATTEMPTS, Tables, given_up, parameters, pause};
+use crate::tables::{ATTEMPTS, Tables, given_up, pause};
 
 /// So many small manifests are merged into few: a reader opens at most about as many.
 const MERGE_AT: usize = 50;
@@ -166,14 +166,8 @@ impl Commit<'_> {
                 .metadata
                 .current_snapshot()
                 .map_or(0, Table::version_of);
-            let expected = Some(table.pointer.version.as_str());
             self.unsettled = true;
-            match self
-                .tables
-                .catalog
-                .swap(&next.spec(), expected, &location, &parameters(&next))
-                .await
-            {
+            match self.tables.swap(&table, &next, &location).await {
                 Ok(_) if no_files => {
                     // They are the table's now.
                     self.written.clear();

@@ -16,7 +16,7 @@ use tarn_core::{Error, ErrorKind, Result, ResultExt, layout};
 
 use crate::store::{Store, iceberg_error, metadata_bytes};
 use crate::table::Table;
-use crate::tables::{ATTEMPTS, Tables, given_up, parameters, pause};
+use crate::tables::{ATTEMPTS, Tables, given_up, pause};
 
 /// Files that are deleted at once.
 const CONCURRENT_DELETES: usize = 16;
@@ -200,15 +200,7 @@ async fn expire(
             metadata,
             tables.store.clone(),
         )?;
-        let swapped = tables
-            .catalog
-            .swap(
-                &next.spec(),
-                Some(table.pointer.version.as_str()),
-                &location,
-                &parameters(&next),
-            )
-            .await;
+        let swapped = tables.swap(&table, &next, &location).await;
         match swapped {
             Ok(_) => return Ok(expiry),
             Err(error) => tried = Some((error, location, expiry)),

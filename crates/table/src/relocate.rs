@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::change::{SOURCES, SourceRef};
 use crate::store::{Store, manifest_bytes, manifest_list_bytes, metadata_bytes};
 use crate::table::Table;
-use crate::tables::{ATTEMPTS, Tables, given_up, parameters, pause};
+use crate::tables::{ATTEMPTS, Tables, given_up, pause};
 
 /// Manifests that are held in memory at once.
 const MANIFESTS_AT_ONCE: usize = 16;
@@ -165,15 +165,7 @@ pub(crate) async fn run(
             }
         };
         let location = work.written.last().cloned().unwrap_or_default();
-        let swapped = tables
-            .catalog
-            .swap(
-                &next.spec(),
-                Some(table.pointer.version.as_str()),
-                &location,
-                &parameters(&next),
-            )
-            .await;
+        let swapped = tables.swap(&table, &next, &location).await;
         match swapped {
             Ok(_) => return Ok(outcome),
             Err(error) => tried = Some((error, work.written, outcome)),

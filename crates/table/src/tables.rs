@@ -236,6 +236,19 @@ impl Tables {
             .uri(&format!("{}metadata/{file}", layout::table_prefix(name)))
     }
 
+    /// Points the catalog to `next` at `location` if `table` is still what it names.
+    pub(crate) async fn swap(
+        &self,
+        table: &Table,
+        next: &Table,
+        location: &str,
+    ) -> Result<TablePointer> {
+        let expected = Some(table.pointer.version.as_str());
+        self.catalog
+            .swap(&next.spec(), expected, location, &parameters(next))
+            .await
+    }
+
     /// A new name for the metadata file that follows `current`: `NNNNN-<uuid>.b3_<digest>.metadata.json`.
     pub(crate) fn next_location(
         &self,

@@ -4,23 +4,24 @@
 
 use chrono::{TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tarn_core::content::{Beginning, Digest, Entry, Measure, Stage, Taken};
+use tarn_core::content::{Beginning, Entry, Measure, Stage, Taken};
 use tarn_core::contract::Contract;
+use tarn_core::digest::Digest;
 use tarn_core::layout::RAW;
 use tarn_core::ports::{LocalCopy, ObjectInfo};
 use tarn_core::run::ObjectState;
-use tarn_core::{Error, ErrorKind, Result};
+use tarn_core::{ErrorKind, Result};
 use tarn_engine::source::bytes::Input;
 use tarn_engine::source::content::{self, Head};
-use tarn_lake::{Lake, blocking, source_version, version_parts};
+use tarn_lake::{Lake, blocking, version_parts, version_text};
 use tarn_table::SourceRef;
 
 use crate::commit::APPEND;
+use crate::holder;
 use crate::owned::Owned;
 use crate::run::{RUN_ID, Run};
-use crate::{ATTEMPTS, back_off, holder};
+use crate::value::{Value, change};
 
 /// So long nobody else takes lines that a run is about to commit, unless the run is known to have stopped.
 const CLAIM: TimeDelta = TimeDelta::minutes(5);
@@ -42,63 +43,6 @@ const MOST_PARTS: usize = 200;
 struct Register {
     /// Contents without a whole line, by length and digest, oldest first: they may go on.
     parts: Vec<(u64, Digest)>,
-}
-
-/// A value of the ledger, as it was read.
-struct Value<T> {
-    name: String,
-    /// None where there is none.
-    text: Option<String>,
-    value: T,
-}
-
-impl<T: Default + Serialize + DeserializeOwned> Value<T> {
-    async fn read(lake: &Lake, name: String) -> Result<Self> {
-        let text = lake.ledger.state(&name).await?;
-        let value = match &text {
-            Some(text) => serde_json::from_str(text).map_err(|error| {
-                let message = format!("the ledger's value {name} is damaged");
-                Error::new(ErrorKind::Storage, message).with_source(error)
-            })?,
-            None => T::default(),
-        };
-        Ok(Value { name, text, value })
-    }
-
-    /// Writes the value in the place of the one that was read.
-    async fn write(&mut self, lake: &Lake, value: T) -> Result<()> {
-        let text = serde_json::to_string(&value).map_err(|error| {
-            Error::internal("a value of the ledger cannot be written as JSON").with_source(error)
-        })?;
-        if self.text.as_deref() != Some(&text) {
-            let before = self.text.as_deref();
-            lake.ledger.swap_state(&self.name, before, &text).await?;
-        }
-        (self.text, self.value) = (Some(text), value);
-        Ok(())
-    }
-}
-
-/// Changes a value, whatever others do to it meanwhile; None leaves it.
-async fn change<T: Default + Serialize + DeserializeOwned>(
-    lake: &Lake,
-    name: &str,
-    work: impl Fn(&T) -> Option<T>,
-) -> Result<()> {
-    for attempt in 0..ATTEMPTS {
-        let mut value = Value::<T>::read(lake, name.to_owned()).await?;
-        let Some(next) = work(&value.value) else {
-            return Ok(());
-        };
-        match value.write(lake, next).await {
-            Err(error) if error.kind() == ErrorKind::Conflict => back_off(attempt).await,
-            other => return other,
-        }
-    }
-    Err(Error::new(
-        ErrorKind::Conflict,
-        format!("the ledger's value {name} is written by others all the time; try again"),
-    ))
 }
 
 fn register_name(dataset: &str) -> String {
@@ -152,7 +96,7 @@ impl<'a> Contents<'a> {
             parts: Vec::new(),
         };
         for (length, digest) in register.parts {
-            let begins = head.text.get(..length as usize).map(content::digest_of);
+            let begins = head.text.get(..length as usize).map(Digest::of);
             let part = entry_name(&contents.dataset, Beginning::Part(digest));
             if begins == Some(digest)
                 && let Some(name) = part.filter(|name| *name != contents.entry.name)
@@ -378,13 +322,7 @@ async fn older(run: &Run<'_>, contract: &Contract) -> Result<Vec<Older>> {
     }
     // Collected first: a stream over a lazy iterator of borrowed items is not `Send`.
     let known = records.split_off(left).into_iter().map(|record| Taken {
-        version: source_version(&ObjectInfo {
-            key: record.key.clone(),
-            size: 0,
-            version: record.version,
-            sequencer: record.sequencer,
-            last_modified: record.updated_at,
-        }),
+        version: version_text(&record.version, &record.sequencer),
         key: record.key,
         run_id: record.run_id,
         stage: Stage::Taken,

@@ -25,6 +25,7 @@ mod recognise;
 mod rehearsal;
 mod rules;
 mod run;
+mod value;
 
 use std::time::Duration;
 

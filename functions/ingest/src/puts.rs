@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tarn_core::Result;
 use tarn_core::contract::Contract;
 use tarn_core::ports::{LocalCopy, digest_of};
-use tarn_core::{Error, ErrorKind, Result};
 use tarn_lake::{Lake, blocking, source_version};
 
 use crate::run::Run;
-use crate::{ATTEMPTS, back_off};
+use crate::value::{self, Value, change};
 
 /// What is known of a version of an object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,23 +35,6 @@ struct First {
 pub(crate) struct Puts<'a> {
     lake: &'a Lake,
     dataset: String,
-}
-
-fn read<T: for<'t> Deserialize<'t>>(name: &str, text: Option<String>) -> Result<Option<T>> {
-    text.map(|text| serde_json::from_str(&text))
-        .transpose()
-        .map_err(|error| {
-            Error::new(
-                ErrorKind::Storage,
-                format!("the ledger's {name} cannot be read"),
-            )
-            .with_source(error)
-        })
-}
-
-fn written<T: Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value)
-        .map_err(|error| Error::internal("a put cannot be written down").with_source(error))
 }
 
 impl<'a> Puts<'a> {
@@ -86,7 +69,7 @@ impl<'a> Puts<'a> {
             };
             self.first(&noted.content, &first).await?;
             let name = self.of_version(&run.info.key, &source_version(&run.info));
-            self.lake.ledger.put_state(&name, &written(&noted)?).await?;
+            value::put(self.lake, &name, &noted).await?;
         }
         self.standing(&run.info.key, noted).await
     }
@@ -94,7 +77,7 @@ impl<'a> Puts<'a> {
     /// When a version of an object counts as put; None where it was never noted.
     pub async fn of(&self, key: &str, version: &str) -> Result<Option<DateTime<Utc>>> {
         let name = self.of_version(key, version);
-        match read::<Noted>(&name, self.lake.ledger.state(&name).await?)? {
+        match Value::<Option<Noted>>::read(self.lake, name).await?.value {
             Some(noted) => self.standing(key, noted).await.map(Some),
             None => Ok(None),
         }
@@ -103,7 +86,7 @@ impl<'a> Puts<'a> {
     /// The earlier put of the same content under another key counts.
     async fn standing(&self, key: &str, noted: Noted) -> Result<DateTime<Utc>> {
         let name = self.of_content(&noted.content);
-        let first = read::<First>(&name, self.lake.ledger.state(&name).await?)?;
+        let first = Value::<Option<First>>::read(self.lake, name).await?.value;
         Ok(first
             .filter(|first| first.key != key)
             .map_or(noted.put_at, |first| first.put_at.min(noted.put_at)))
@@ -112,24 +95,10 @@ impl<'a> Puts<'a> {
     /// Takes note of a put of a content, where none before it is known.
     async fn first(&self, content: &str, put: &First) -> Result<()> {
         let name = self.of_content(content);
-        for attempt in 0..ATTEMPTS {
-            let before = self.lake.ledger.state(&name).await?;
-            let known = read::<First>(&name, before.clone())?;
-            if known.is_some_and(|known| known.put_at <= put.put_at) {
-                return Ok(());
-            }
-            let ledger = &self.lake.ledger;
-            match ledger
-                .swap_state(&name, before.as_deref(), &written(put)?)
-                .await
-            {
-                Err(error) if error.kind() == ErrorKind::Conflict => back_off(attempt).await,
-                done => return done,
-            }
-        }
-        Err(Error::new(
-            ErrorKind::Conflict,
-            format!("{name} is written by others all the time; try again"),
-        ))
+        change(self.lake, &name, |known: &Option<First>| {
+            let is_earlier = known.as_ref().is_none_or(|known| put.put_at < known.put_at);
+            is_earlier.then(|| Some(put.clone()))
+        })
+        .await
     }
 }

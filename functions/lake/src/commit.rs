@@ -14,7 +14,12 @@ use crate::{Lake, blocking};
 /// What rows and snapshots say of the version of their source object: one text per put, so that
 /// content that comes back after a change is told from its first appearance.
 pub fn source_version(info: &ObjectInfo) -> String {
-    format!("{}@{}", info.version, info.sequencer)
+    version_text(&info.version, &info.sequencer)
+}
+
+/// The same of a version and its sequencer.
+pub fn version_text(version: &str, sequencer: &str) -> String {
+    format!("{version}@{sequencer}")
 }
 
 /// The version and the sequencer that [`source_version`] was made of.

@@ -20,7 +20,7 @@ use tarn_core::{Error, ErrorKind, Result};
 use tarn_table::Tables;
 use uuid::Uuid;
 
-pub use commit::{source_version, staged_files, version_parts};
+pub use commit::{source_version, staged_files, version_parts, version_text};
 pub use damage::Remedy;
 pub use files::LocalFiles;
 pub use keys::UsedKey;

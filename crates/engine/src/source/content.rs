@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use memchr::{memchr_iter, memrchr};
-use tarn_core::content::{BEGINNING_BYTES, Beginning, Digest, Measure, marks};
+use tarn_core::content::{BEGINNING_BYTES, Beginning, Measure, marks};
+use tarn_core::digest::{Digest, Hasher};
 use tarn_core::{ErrorKind, Result};
 
 use super::archive;
@@ -16,16 +17,10 @@ const BUFFER_BYTES: usize = 1 << 20;
 
 /// Digests of a content while it is read.
 pub(super) struct Measuring {
-    hasher: blake3::Hasher,
+    hasher: Hasher,
     /// The lengths that are still to come, the next one last.
     lengths: Vec<u64>,
     measure: Measure,
-}
-
-fn digest(hasher: &blake3::Hasher) -> Digest {
-    let mut digest = [0; 16];
-    hasher.finalize_xof().fill(&mut digest);
-    Digest(digest)
 }
 
 impl Measuring {
@@ -33,13 +28,13 @@ impl Measuring {
     pub(super) fn new(lengths: &BTreeSet<u64>) -> Self {
         // More than a file can have, in the usual lengths alone.
         let all: BTreeSet<u64> = marks().chain(lengths.iter().copied()).collect();
-        let hasher = blake3::Hasher::new();
+        let hasher = Hasher::default();
         Measuring {
             lengths: all.into_iter().filter(|&length| length > 0).rev().collect(),
             measure: Measure {
                 bytes: 0,
                 whole: 0,
-                digest: digest(&hasher),
+                digest: hasher.finish(),
                 marks: [].into(),
             },
             hasher,
@@ -56,7 +51,7 @@ impl Measuring {
         {
             let (before, behind) = rest.split_at((next - self.measure.bytes) as usize);
             self.hasher.update(before);
-            self.measure.marks.insert(next, digest(&self.hasher));
+            self.measure.marks.insert(next, self.hasher.finish());
             self.measure.bytes = next;
             self.lengths.pop();
             rest = behind;
@@ -67,7 +62,7 @@ impl Measuring {
 
     pub(super) fn finish(self) -> Measure {
         Measure {
-            digest: digest(&self.hasher),
+            digest: self.hasher.finish(),
             ..self.measure
         }
     }
@@ -106,19 +101,14 @@ pub fn head_of(mut input: Input) -> Result<Head> {
     })
 }
 
-/// The digest of some bytes.
-pub fn digest_of(bytes: &[u8]) -> Digest {
-    digest(blake3::Hasher::new().update(bytes))
-}
-
 fn beginning(head: &[u8]) -> Beginning {
     let text = head.iter().position(|byte| !byte.is_ascii_whitespace());
     let end = text.and_then(|text| memchr_iter(b'\n', head).find(|&newline| newline > text));
     match end {
-        Some(newline) => Beginning::Whole(digest_of(&head[..=newline])),
+        Some(newline) => Beginning::Whole(Digest::of(&head[..=newline])),
         None if head.is_empty() => Beginning::Empty,
-        None if head.len() >= BEGINNING_BYTES => Beginning::Whole(digest_of(head)),
-        None => Beginning::Part(digest_of(head)),
+        None if head.len() >= BEGINNING_BYTES => Beginning::Whole(Digest::of(head)),
+        None => Beginning::Part(Digest::of(head)),
     }
 }
 
@@ -310,7 +300,7 @@ mod tests {
             prop_assert_eq!(measured.lines, lines(&bytes));
             for length in lengths.iter().filter(|&&length| length <= measure.bytes) {
                 let part = &bytes[..*length as usize];
-                prop_assert_eq!(measure.at(*length), Some(digest_of(part)));
+                prop_assert_eq!(measure.at(*length), Some(Digest::of(part)));
                 let ends = part.iter().filter(|&&byte| byte == b'\n').count() as u64;
                 prop_assert_eq!(measured.lines_at[length], ends);
             }

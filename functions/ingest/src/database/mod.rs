@@ -14,8 +14,8 @@ use tarn_core::contract::{Contract, SnapshotOrder};
 use tarn_core::run::{DatasetOutcome, RunRecord, SkipReason};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::examples;
-use tarn_lake::{blocking, source_version, staged_files};
-use tarn_table::{Base, Change, Committed, SourceRef};
+use tarn_lake::{blocking, staged_files};
+use tarn_table::{Base, Change, Committed};
 
 use crate::quarantine::Quarantine;
 use crate::rehearsal::{EXAMPLES, Rehearsal, in_quarantine};
@@ -130,10 +130,7 @@ async fn commit(run: &Run<'_>, mut planned: Planned, order: &SnapshotOrder) -> R
             remove: planned.merge.remove.clone(),
             // What changes was computed from this version and no other.
             base: Base::Exactly(planned.base),
-            sources: vec![SourceRef {
-                uri: run.uri.clone(),
-                version: source_version(&run.info),
-            }],
+            sources: vec![run.source()],
             kind: UPSERT.to_owned(),
             // The comparison with the table itself tells whether there is something to do.
             unless_committed: false,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::deployment::{Deployment, root, wait_for};
-use crate::inputs::access_log;
+use crate::deployment::{Deployment, required, root, succeed, wait_for};
+use crate::inputs::{Shop, access_log};
 use crate::story::put_record;
 
 /// Redeliveries within the patience of a test; the deployed value is six times a function's timeout.
@@ -243,6 +243,60 @@ fn configure(lake: &Deployment, function: &str, environment: &Value) {
         "--function-name",
         function,
     ]);
+}
+
+/// A snapshot of which most rows are gone fails, and changes nothing until somebody says that it is right.
+pub fn a_snapshot_that_deletes_too_much_waits_for_a_confirmation(lake: &Deployment, shop: &Shop) {
+    let deployed = visibility(lake);
+    redeliver_soon(lake);
+    let path = lake.scratch().join("shop-2099-01-01.sqlite");
+    std::fs::copy(shop.of("shop/database").last().unwrap(), &path).unwrap();
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database
+        .execute("DELETE FROM order_items WHERE item_id % 10 > 0", [])
+        .unwrap();
+    let count = "SELECT COUNT(*) FROM order_items";
+    let left: i64 = database.query_row(count, [], |row| row.get(0)).unwrap();
+    drop(database);
+    let before = lake.count("curated.order_items", "TRUE").unwrap();
+    let key = "raw/shop/database/ingest_date=2026-02-02/shop-2099-01-01.sqlite";
+    lake.upload(&path, key);
+    wait_for("the snapshot in the dead-letter queue", 240, || {
+        let dead = lake.output("ingest_dlq_url");
+        let reply = lake.aws_ok(&["sqs", "receive-message", "--queue-url", dead]);
+        let body = reply["Messages"][0]["Body"].as_str().unwrap_or_default();
+        body.contains("shop-2099-01-01")
+            .then_some(())
+            .ok_or_else(|| format!("{body:?}"))
+    });
+    assert_eq!(lake.count("curated.order_items", "TRUE"), Ok(before));
+    let function = lake.outputs["functions"]["ingest"].as_str().unwrap();
+    let configuration = lake.aws_ok(&[
+        "lambda",
+        "get-function-configuration",
+        "--function-name",
+        function,
+    ]);
+    let mut replay = std::process::Command::new(required("TARN_BIN"));
+    replay
+        .args(["--aws", "replay", key, "--confirm-deletions"])
+        .env("AWS_ENDPOINT_URL", &lake.emulator.endpoint)
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_REGION", lake.output("region"))
+        .env_remove("AWS_SESSION_TOKEN")
+        .env_remove("AWS_PROFILE");
+    for (name, value) in configuration["Environment"]["Variables"]
+        .as_object()
+        .unwrap()
+    {
+        if name.starts_with("TARN_") {
+            replay.env(name, value.as_str().unwrap());
+        }
+    }
+    succeed(&mut replay);
+    lake.wait_for_rows("curated.order_items", "TRUE", left.try_into().unwrap());
+    redeliver_as_deployed(lake, &deployed);
 }
 
 /// A file that cannot be read is tried several times and then set aside; its neighbours are not.

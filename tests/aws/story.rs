@@ -31,6 +31,7 @@ fn the_lake_is_built_filled_asked_hurt_and_destroyed_on_an_emulator() {
     faults::a_failure_that_passes_is_repeated_soon(&lake);
     faults::a_function_killed_at_work_is_repeated(&lake);
     faults::a_poison_file_ends_in_the_dead_letter_queue(&lake);
+    faults::a_snapshot_that_deletes_too_much_waits_for_a_confirmation(&lake, &shop);
 
     lake.assert_second_plan_is_empty();
     lake.destroy();

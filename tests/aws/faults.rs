@@ -286,6 +286,10 @@ pub fn a_snapshot_that_deletes_too_much_waits_for_a_confirmation(lake: &Deployme
         .env("AWS_REGION", lake.output("region"))
         .env_remove("AWS_SESSION_TOKEN")
         .env_remove("AWS_PROFILE");
+    // The ingest function has nothing to do with marts, but the command line reads all of a lake.
+    replay
+        .env("TARN_ANALYTICS_BUCKET", lake.output("analytics_bucket"))
+        .env("TARN_ANALYTICS_DATABASE", lake.output("analytics_database"));
     for (name, value) in configuration["Environment"]["Variables"]
         .as_object()
         .unwrap()

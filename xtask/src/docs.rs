@@ -118,7 +118,7 @@ pub fn run(check: bool) -> Outcome {
     let folder = root().join("docs/reference");
     let mut pages = vec![
         (folder.join("command-line.md"), command_line()?),
-        (folder.join("rules.md"), tarn_core::contract::kinds::page()),
+        (folder.join("rules.md"), tarn_contract::kinds::page()),
     ];
     let datasets = folder.join("datasets");
     pages.extend(

@@ -3,18 +3,16 @@
 //! Nothing here reads a network or knows an async runtime, Polars, Iceberg or AWS.
 
 pub mod content;
-pub mod contract;
 pub mod digest;
 mod error;
+pub mod feedback;
 pub mod layout;
 pub mod ports;
 pub mod ports_suite;
 pub mod privacy;
 pub mod profile;
-pub mod quality;
-pub mod quarantine;
 pub mod run;
 pub mod schema;
-pub mod sql;
+pub mod text;
 
 pub use error::{Error, ErrorKind, Result, ResultExt};

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
+use crate::feedback::Feedback;
 use crate::privacy::{KeyInfo, PseudonymKey};
-use crate::quality::feedback::Feedback;
 use crate::run::{ObjectRecord, RunRecord};
 use crate::schema::{TableName, TableSpec};
 

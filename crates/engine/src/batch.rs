@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::column::{ColumnData, Rows};
 use crate::drift::NewColumn;
+use tarn_contract::{Column, Contract};
 use tarn_core::content::Measure;
-use tarn_core::contract::{Column, Contract};
 
 /// Why a row is rejected, where it is and what it was.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,7 @@ mod value;
 
 use std::path::Path;
 
-use tarn_core::contract::{Check, Column, Contract, RowCheck, Rule, Unit};
+use tarn_contract::{Check, Column, Contract, RowCheck, Rule, Unit};
 use tarn_core::run::CheckResult;
 use tarn_core::{Error, Result};
 
@@ -321,10 +321,7 @@ impl Broken for Contract {
     }
 }
 
-fn personal_rows(
-    data: &ColumnData,
-    patterns: &[tarn_core::contract::PersonalPattern],
-) -> Vec<usize> {
+fn personal_rows(data: &ColumnData, patterns: &[tarn_contract::PersonalPattern]) -> Vec<usize> {
     match data {
         ColumnData::Text(column) => {
             value::rows_where(column, |text| personal::found(text, patterns))

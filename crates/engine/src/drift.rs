@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::types::Value as Stored;
 use serde_json::Value;
-use tarn_core::contract::propose::names;
-use tarn_core::contract::{
+use tarn_contract::propose::names;
+use tarn_contract::{
     Column, Contract, DraftColumn, MissingPolicy, PersonalPattern, SchemaDrift, snake_case,
 };
 use tarn_core::privacy::redacted;

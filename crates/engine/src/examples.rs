@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use polars::prelude::{PolarsError, col};
 use serde::Serialize;
-use tarn_core::quarantine::{COLUMN, LINE, PAYLOAD, REASON, RULE};
+use tarn_contract::quarantine::{COLUMN, LINE, PAYLOAD, REASON, RULE};
 use tarn_core::schema::TableField;
 use tarn_core::{Error, Result};
 

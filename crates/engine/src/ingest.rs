@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tarn_contract::{Column, Contract};
 use tarn_core::Result;
-use tarn_core::contract::{Column, Contract};
 use tarn_core::privacy::PseudonymKey;
 use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::{Partitioning, TableField, system};

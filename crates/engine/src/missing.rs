@@ -1,7 +1,7 @@
 //! What a contract says of missing values: the column's default takes their place, and the row says so.
 
+use tarn_contract::{Contract, Missing, MissingAction};
 use tarn_core::Result;
-use tarn_core::contract::{Contract, Missing, MissingAction};
 use tarn_core::schema::ColumnType;
 
 use crate::batch::Batch;

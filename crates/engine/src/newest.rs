@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use hashbrown::HashMap;
 use polars::prelude::{DataFrame, DataType, Expr, IdxSize, PolarsError, StringChunked, col};
-use tarn_core::contract::Contract;
+use tarn_contract::Contract;
 use tarn_core::schema::{PartitionValue, TableField, system};
 use tarn_core::{Error, ErrorKind, Result};
 use xxhash_rust::xxh3::xxh3_128_with_seed;

@@ -8,8 +8,8 @@ mod sample;
 
 use std::path::Path;
 
+use tarn_contract::{Column, Contract};
 use tarn_core::Result;
-use tarn_core::contract::{Column, Contract};
 use tarn_core::profile::{
     Category, ColumnProfile, Measures, PartitionProfiles, Quantile, is_blank, is_sentinel,
 };

@@ -4,7 +4,7 @@
 use std::hash::Hash;
 
 use hashbrown::HashMap;
-use tarn_core::contract::{Column, Contract};
+use tarn_contract::{Column, Contract};
 use tarn_core::privacy::{
     MASK, PSEUDONYM_DIGITS, Protection, PseudonymKey, push_network, redacted, year,
 };

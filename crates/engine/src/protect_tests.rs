@@ -1,7 +1,7 @@
 //! Every protection on every type of column that it applies to.
 #![allow(clippy::unwrap_used)]
 
-use tarn_core::contract::parse_str;
+use tarn_contract::parse_str;
 
 use super::*;
 use crate::batch::Rejected;

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use tarn_core::contract::Contract;
-use tarn_core::quarantine::{self as table, Encoding};
+use tarn_contract::Contract;
+use tarn_contract::quarantine::{self as table, Encoding};
 use tarn_core::schema::system;
 
 use crate::batch::{Batch, Rejected};

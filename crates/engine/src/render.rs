@@ -1,7 +1,7 @@
 //! Values as people and JSON show them.
 
 use serde_json::{Map, Value};
-use tarn_core::contract::Contract;
+use tarn_contract::Contract;
 use tarn_core::schema::ColumnType;
 
 use crate::column::ColumnData;

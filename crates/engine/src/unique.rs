@@ -1,6 +1,6 @@
 //! Takes rows whose key or whose unique values an earlier row has out of the batches.
 
-use tarn_core::contract::{Check, Contract, Deduplication, Format, RowCheck};
+use tarn_contract::{Check, Contract, Deduplication, Format, RowCheck};
 use tarn_core::schema::system;
 use tarn_core::{Error, ErrorKind, Result};
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Error as JsonError;
+use tarn_core::feedback::Feedback;
 use tarn_core::ports::Ledger;
-use tarn_core::quality::feedback::Feedback;
 use tarn_core::run::{ObjectRecord, RunRecord};
 use tarn_core::{Error, ErrorKind, Result};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use tarn_core::contract::SnapshotOrder;
+use tarn_contract::SnapshotOrder;
 use tarn_core::schema::PartitionValue;
 
 /// The snapshot property that names the source objects: a JSON array of [`SourceRef`].

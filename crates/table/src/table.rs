@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use iceberg::spec::{SnapshotRef, TableMetadata};
-use tarn_core::contract::SnapshotOrder;
+use tarn_contract::SnapshotOrder;
 use tarn_core::ports::TablePointer;
 use tarn_core::schema::{Partitioning, TableField, TableName, TableSpec};
 use tarn_core::{Error, ErrorKind, Result};

@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tarn_core::contract::Contract;
+use tarn_contract::Contract;
 use tarn_core::privacy::Protection;
 use tarn_core::schema::Zone;
 use tarn_core::{Error, ErrorKind, Result};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
 use serde::Serialize;
+use tarn_contract::Contract;
 use tarn_core::Result;
-use tarn_core::contract::Contract;
 use tarn_lake::Lake;
 
 use crate::aggregate::split;

@@ -10,7 +10,7 @@ use std::io::BufRead;
 
 use bytes::Bytes;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
-use tarn_core::contract::{Contract, Format};
+use tarn_contract::{Contract, Format};
 use tarn_core::layout;
 use tarn_core::ports::{ObjectInfo, PutMode};
 use tarn_core::{Error, ErrorKind, Result};

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tarn_contract::Contract;
 use tarn_core::content::Measure;
-use tarn_core::contract::Contract;
 use tarn_core::ports::LocalCopy;
 use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::{TableField, TableSpec};

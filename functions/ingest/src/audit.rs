@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use tarn_contract::{Contract, Format};
 use tarn_core::Result;
-use tarn_core::contract::{Contract, Format};
 use tarn_core::run::{Replaced, RunRecord, RunStatus};
 use tarn_engine::replace;
 use tarn_lake::{Lake, blocking, version_parts};

@@ -5,8 +5,8 @@
 use chrono::{TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
+use tarn_contract::Contract;
 use tarn_core::content::{Beginning, Entry, Measure, Stage, Taken};
-use tarn_core::contract::Contract;
 use tarn_core::digest::Digest;
 use tarn_core::layout::RAW;
 use tarn_core::ports::{LocalCopy, ObjectInfo};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use tarn_contract::{Column, Contract, Encoding};
 use tarn_core::Result;
-use tarn_core::contract::{Column, Contract, Encoding};
 use tarn_core::run::Drift;
 
 use crate::run::Run;

@@ -30,7 +30,7 @@ mod value;
 use std::time::Duration;
 
 use chrono::Utc;
-use tarn_core::contract::Contract;
+use tarn_contract::Contract;
 use tarn_core::ports::ObjectInfo;
 use tarn_core::run::{ObjectRecord, ObjectState, RunKind, RunRecord, RunStatus};
 use tarn_core::{Error, ErrorKind, Result};

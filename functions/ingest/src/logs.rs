@@ -15,8 +15,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tarn_contract::Contract;
 use tarn_core::content::{Beginning, Comparison, Measure, Stage, Taken, compare};
-use tarn_core::contract::Contract;
 use tarn_core::ports::LocalCopy;
 use tarn_core::run::{DatasetOutcome, Drift};
 use tarn_core::{Error, ErrorKind, Result};

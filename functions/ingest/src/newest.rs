@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
-use tarn_core::contract::Contract;
+use tarn_contract::Contract;
 use tarn_core::run::Replaced;
 use tarn_core::schema::TableField;
 use tarn_core::{Error, ErrorKind, Result};

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use tarn_contract::Contract;
+use tarn_contract::quarantine;
 use tarn_core::Result;
-use tarn_core::contract::Contract;
-use tarn_core::quarantine;
 use tarn_core::schema::TableName;
 use tarn_engine::replace;
 use tarn_lake::{Lake, blocking, version_parts};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tarn_contract::Contract;
 use tarn_core::Result;
-use tarn_core::contract::Contract;
 use tarn_core::ports::{LocalCopy, digest_of};
 use tarn_lake::{Lake, blocking, source_version};
 

@@ -1,7 +1,7 @@
 //! Rejected rows of a run into their dataset's quarantine table.
 
-use tarn_core::contract::Contract;
-use tarn_core::quarantine;
+use tarn_contract::Contract;
+use tarn_contract::quarantine;
 use tarn_core::schema::{Partitioning, TableField, TableSpec};
 use tarn_core::{ErrorKind, Result};
 use tarn_engine::parquet::ParquetFile;

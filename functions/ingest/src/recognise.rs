@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
+use tarn_contract::Contract;
 use tarn_core::content::{
     Comparison, Measure, Origin, SURE_BYTES, Stage, Taken, compare, is_as_new,
 };
-use tarn_core::contract::Contract;
 use tarn_core::ports::LocalCopy;
 use tarn_core::run::{Completed, RunStatus, TakenBefore};
 use tarn_core::{Error, ErrorKind, Result};

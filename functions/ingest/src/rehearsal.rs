@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::Utc;
-use tarn_core::contract::{Contract, Format};
+use tarn_contract::quarantine;
+use tarn_contract::{Contract, Format};
 use tarn_core::ports::{LocalCopy, ObjectInfo};
-use tarn_core::quarantine;
 use tarn_core::run::{DatasetOutcome, ObjectState};
 use tarn_core::schema::{TableField, TableName};
 use tarn_core::{Error, ErrorKind, Result};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tarn_core::contract::{Contract, Format};
+use tarn_contract::{Contract, Format};
 use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::TableField;
 use tarn_core::{Error, ErrorKind, Result};
@@ -196,8 +196,7 @@ mod tests {
 
     #[test]
     fn the_tables_of_the_shop_are_ordered_by_what_their_rows_refer_to() {
-        let contracts =
-            tarn_core::contract::load_dir(std::path::Path::new("../../contracts")).unwrap();
+        let contracts = tarn_contract::load_dir(std::path::Path::new("../../contracts")).unwrap();
         let database: Vec<Contract> = contracts
             .iter()
             .filter(|contract| contract.format == Format::Sqlite)

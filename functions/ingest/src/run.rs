@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::Utc;
-use tarn_core::contract::{Contract, Format};
+use tarn_contract::{Contract, Format};
 use tarn_core::ports::ObjectInfo;
 use tarn_core::privacy::PseudonymKey;
 use tarn_core::run::{ObjectRecord, ObjectState, RunKind, RunRecord, RunStatus, SkipReason};

@@ -1,8 +1,9 @@
 //! What to do about a file that is damaged.
 
-use tarn_core::contract::Format;
+use tarn_contract::Format;
+use tarn_contract::quarantine;
 use tarn_core::schema::{TableName, Zone};
-use tarn_core::{Error, ErrorKind, layout, quarantine};
+use tarn_core::{Error, ErrorKind, layout};
 use tarn_table::DataFileInfo;
 
 use crate::Lake;

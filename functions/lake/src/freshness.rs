@@ -8,8 +8,8 @@
 //! Both are times in one form of fixed width, so that the order of the texts is that of the times.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use tarn_core::quality::promise::Seen;
 use tarn_core::{Error, ErrorKind, Result};
+use tarn_quality::service_level::Seen;
 
 use crate::Lake;
 

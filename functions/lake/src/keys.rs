@@ -4,10 +4,11 @@
 //! must not make another in silence: the same person would get another pseudonym from then on.
 
 use async_trait::async_trait;
+use tarn_contract::quarantine;
 use tarn_core::ports::Keys;
 use tarn_core::privacy::{KeyInfo, PseudonymKey};
 use tarn_core::schema::system;
-use tarn_core::{Error, ErrorKind, Result, quarantine};
+use tarn_core::{Error, ErrorKind, Result};
 
 use crate::Lake;
 

@@ -12,11 +12,11 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tarn_core::contract::Contracts;
+use tarn_contract::Contracts;
 use tarn_core::ports::{Catalog, Keys, Ledger, Objects, PutMode};
-use tarn_core::quality::{self, DatasetQuality};
 use tarn_core::run::RunRecord;
 use tarn_core::{Error, ErrorKind, Result};
+use tarn_quality::DatasetQuality;
 use tarn_table::Tables;
 use uuid::Uuid;
 
@@ -86,7 +86,7 @@ impl Lake {
 
     /// Sums up what these runs found of each dataset and writes it to [`QUALITY_SUMMARY`].
     pub async fn write_quality_summary(&self, runs: &[RunRecord]) -> Result<Vec<DatasetQuality>> {
-        let summary = quality::summary(runs);
+        let summary = tarn_quality::summary(runs);
         let body = serde_json::to_vec_pretty(&summary).map_err(|error| {
             Error::internal("the quality summary cannot be written").with_source(error)
         })?;

@@ -85,7 +85,7 @@ mod tests {
     use std::path::Path;
 
     use chrono::TimeDelta;
-    use tarn_core::contract::load_dir;
+    use tarn_contract::load_dir;
     use tarn_core::ports::PutMode;
     use tarn_local::LocalLake;
 

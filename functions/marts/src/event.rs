@@ -181,7 +181,7 @@ mod tests {
     use std::path::Path;
 
     use serde_json::json;
-    use tarn_core::contract::load_dir;
+    use tarn_contract::load_dir;
     use tarn_core::ports::PutMode;
     use tarn_local::LocalLake;
     use tempfile::TempDir;

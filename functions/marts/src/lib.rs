@@ -4,7 +4,7 @@ mod event;
 
 use std::collections::BTreeMap;
 
-use tarn_core::contract::Contracts;
+use tarn_contract::Contracts;
 use tarn_core::schema::{TableName, Zone};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::marts::{self, Inputs, Mart};

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
 use serde::Serialize;
+use tarn_contract::Contracts;
 use tarn_core::Result;
-use tarn_core::contract::Contracts;
-use tarn_core::quality::promise::Seen;
-use tarn_core::quality::result::ResultRow;
 use tarn_core::run::{RunRecord, RunStatus};
 use tarn_lake::Lake;
+use tarn_quality::result::ResultRow;
+use tarn_quality::service_level::Seen;
 
 /// How old the newest rows of a dataset are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -11,10 +11,10 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use tarn_core::Result;
-use tarn_core::quality::DatasetQuality;
-use tarn_core::quality::monitor::Status as Judged;
-use tarn_core::quality::report::Report;
 use tarn_lake::Lake;
+use tarn_quality::DatasetQuality;
+use tarn_quality::report::Report;
+use tarn_quality::watch::Status as Judged;
 
 pub use freshness::Freshness;
 pub use reports::{HISTORY_DAYS, Material, REPORTS, folder, json, write};
@@ -159,7 +159,7 @@ mod tests {
     use std::path::Path;
 
     use chrono::TimeDelta;
-    use tarn_core::contract::load_dir;
+    use tarn_contract::load_dir;
     use tarn_core::run::{DatasetOutcome, RunRecord, RunStatus};
     use tarn_lake::QUALITY_SUMMARY;
     use tarn_local::LocalLake;
@@ -329,7 +329,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let old = lake(folder.path());
         let few = old.contracts.iter().filter(|one| one.dataset != "orders");
-        let few = tarn_core::contract::Contracts::new(few.cloned());
+        let few = tarn_contract::Contracts::new(few.cloned());
         let young = old.clone().with_contracts(few);
         let run = run(1, RunStatus::Succeeded, "ad_events", 10);
         young.ledger.put_run(&run).await.unwrap();

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use tarn_core::feedback::Feedback;
 use tarn_core::ports::PutMode;
-use tarn_core::quality::feedback::Feedback;
-use tarn_core::quality::monitor::Watched;
-use tarn_core::quality::promise::Seen;
-use tarn_core::quality::report::{self, Input, Report, html};
-use tarn_core::quality::result::ResultRow;
 use tarn_core::run::RunRecord;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_lake::Lake;
+use tarn_quality::report::{self, Input, Report, html};
+use tarn_quality::result::ResultRow;
+use tarn_quality::service_level::Seen;
+use tarn_quality::watch::Watched;
 
 use crate::freshness;
 use crate::results::gather;

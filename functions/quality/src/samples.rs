@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use tarn_core::quality::result::Sample;
+use tarn_contract::quarantine;
 use tarn_core::run::RunRecord;
 use tarn_core::schema::system;
-use tarn_core::{Error, Result, quarantine};
+use tarn_core::{Error, Result};
 use tarn_engine::rows::{self, Row};
 use tarn_engine::sql::Relation;
 use tarn_lake::{Lake, blocking};
+use tarn_quality::result::Sample;
 use tarn_table::{FileFilter, VersionRef};
 
 /// Samples of a rule in a run.

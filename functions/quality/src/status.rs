@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use tarn_core::quality::monitor::{Anomaly, Status as Judged};
-use tarn_core::quality::promise::{self, PromiseState};
-use tarn_core::quality::report::{RuleReport, broken_rules};
-use tarn_core::quality::result::ResultRow;
 use tarn_core::run::{ObjectRecord, ObjectState};
 use tarn_core::{Result, layout};
 use tarn_lake::Lake;
+use tarn_quality::report::{RuleReport, broken_rules};
+use tarn_quality::result::ResultRow;
+use tarn_quality::service_level::{self, ServiceLevelState};
+use tarn_quality::watch::{Anomaly, Status as Judged};
 
 use crate::freshness;
 use crate::reports::Material;
@@ -76,7 +76,7 @@ pub struct DatasetStatus {
     /// Rules that were broken on the last day that has rows.
     pub failing_rules: Vec<RuleReport>,
     /// Promises that are broken now.
-    pub broken_promises: Vec<PromiseState>,
+    pub broken_promises: Vec<ServiceLevelState>,
     /// Anomalies of the last seven days that nobody has judged.
     pub open_anomalies: Vec<Anomaly>,
 }
@@ -123,7 +123,7 @@ pub async fn status(lake: &Lake, now: DateTime<Utc>, list_objects: bool) -> Resu
                 last_success,
                 age_seconds: last_success.map(|at| (now - at).as_seconds_f64().max(0.0)),
                 failing_rules: broken_rules(&rows, name),
-                broken_promises: promise::states(
+                broken_promises: service_level::states(
                     name,
                     &contract.promises,
                     &rows,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tarn_aws::{Aws, Settings};
-use tarn_core::contract::Contracts;
+use tarn_contract::Contracts;
 use tarn_lake::Lake;
 
 /// The services, and the lake over them.

@@ -7,7 +7,7 @@ mod zone;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use tarn_core::contract::Format;
+use tarn_contract::Format;
 use tarn_core::{Error, ErrorKind, Result, layout};
 use tarn_engine::source;
 

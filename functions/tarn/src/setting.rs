@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tarn_aws::{Aws, Need};
-use tarn_core::contract::{Contracts, Diagnostic, load_dir, load_texts};
+use tarn_contract::{Contracts, Diagnostic, load_dir, load_texts};
 use tarn_core::{Error, ErrorKind, Result, layout};
 use tarn_lake::Lake;
 use tarn_local::LocalLake;

@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table, TableComponent, presets};
 use console::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-pub use tarn_core::quality::text::{count, plural};
+pub use tarn_core::text::{count, plural};
 use tarn_core::{Error, ErrorKind, Result};
 
 /// Standard output and standard error.

@@ -8,8 +8,8 @@ use futures::future::join_all;
 
 use super::{Verdict, done, fails, holds, same, unique};
 use crate::error::ErrorKind;
+use crate::feedback::{Feedback, Judgement};
 use crate::ports::Ledger;
-use crate::quality::feedback::{Feedback, Judgement};
 use crate::run::{DatasetOutcome, ObjectRecord, ObjectState, RunRecord, RunStatus};
 
 fn now() -> DateTime<Utc> {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use tarn_core::contract::{Bound, Operator};
+use tarn_contract::{Bound, Operator};
 use tarn_core::schema::ColumnType;
 
 use crate::column::ColumnData;

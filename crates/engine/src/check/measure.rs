@@ -1,6 +1,6 @@
 //! Numbers taken from the columns of an object, and from the object as a whole.
 
-use tarn_core::contract::{ColumnMeasure, Contract, Format, ObjectMeasure, Rule};
+use tarn_contract::{ColumnMeasure, Contract, Format, ObjectMeasure, Rule};
 use tarn_core::run::{CheckResult, DatasetOutcome};
 use tarn_core::schema::ColumnType;
 use tarn_core::{Error, Result};

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use tarn_contract::check::OUTLIER_LEAST;
+use tarn_contract::{Check, Contract, Outlier, RowCheck};
 use tarn_core::Result;
-use tarn_core::contract::check::OUTLIER_LEAST;
-use tarn_core::contract::{Check, Contract, Outlier, RowCheck};
 use tarn_core::schema::ColumnType;
 
 use crate::batch::Reader;

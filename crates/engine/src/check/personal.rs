@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use regex::bytes::Regex;
-use tarn_core::contract::PersonalPattern;
+use tarn_contract::PersonalPattern;
 use tarn_core::privacy::{is_iban, is_luhn};
 
 /// A pattern that is part of the program; where it does not compile the test below fails.

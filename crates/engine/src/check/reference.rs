@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashSet;
 use polars::prelude::{PolarsError, col};
-use tarn_core::contract::ColumnRef;
+use tarn_contract::ColumnRef;
 use tarn_core::schema::{ColumnType, TableField};
 use tarn_core::{Error, ErrorKind, Result};
 use xxhash_rust::xxh3::xxh3_128;

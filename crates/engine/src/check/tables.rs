@@ -8,8 +8,8 @@ use polars::prelude::{
     DataType, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, PolarsError, TimeUnit, TimeZone,
     UnionArgs, col,
 };
-use tarn_core::contract::kinds::{self, Scope};
-use tarn_core::contract::{Bound, Contract, DeletedRows, Rule, Severity, TableMeasure, Unit};
+use tarn_contract::kinds::{self, Scope};
+use tarn_contract::{Bound, Contract, DeletedRows, Rule, Severity, TableMeasure, Unit};
 use tarn_core::run::CheckResult;
 use tarn_core::schema::{ColumnType, TableField, TableName, Zone, system};
 use tarn_core::{Error, ErrorKind, Result};

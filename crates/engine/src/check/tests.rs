@@ -8,9 +8,9 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tarn_contract::kinds::KINDS;
+use tarn_contract::{ColumnRef, Contract, DeletedRows, load_texts};
 use tarn_core::ErrorKind;
-use tarn_core::contract::kinds::KINDS;
-use tarn_core::contract::{ColumnRef, Contract, DeletedRows, load_texts};
 use tarn_core::run::{CheckResult, DatasetOutcome};
 use tarn_core::schema::TableField;
 
@@ -101,7 +101,7 @@ fn ingest(
         || JsonLinesReader::new(crate::source::bytes::open(&path).unwrap(), contract).unwrap();
     let staging = folder.join("staging");
     std::fs::create_dir_all(&staging).unwrap();
-    let quarantine = tarn_core::quarantine::table_spec(contract);
+    let quarantine = tarn_contract::quarantine::table_spec(contract);
     let job = Job {
         contract,
         fields: fields(&contract.table_spec()),
@@ -450,7 +450,7 @@ fn a_table_as_it_will_be_has_the_staged_rows_in_their_places() {
                 .iter()
                 .map(|file| file.path.clone())
                 .collect(),
-            rejected_fields: fields(&tarn_core::quarantine::table_spec(&things)),
+            rejected_fields: fields(&tarn_contract::quarantine::table_spec(&things)),
         })
     };
     let append = |uris: &[&str]| {

@@ -1,6 +1,6 @@
 //! Rules for single values: which rows of a column break them.
 
-use tarn_core::contract::{Bound, Missing, ValueCheck};
+use tarn_contract::{Bound, Missing, ValueCheck};
 use tarn_core::schema::ColumnType;
 
 use crate::column::{ColumnData, Plain, TextColumn};

@@ -1,10 +1,10 @@
 //! Keys of tables and the references between them.
 
-use tarn_core::contract::propose::names::{self, Identifies};
-use tarn_core::contract::propose::{Declared, Evidence, Reference, propose, without_circles};
-use tarn_core::contract::{Contract, Draft, snake_case};
-use tarn_core::quality::text::plural;
+use tarn_contract::propose::names::{self, Identifies};
+use tarn_contract::propose::{Declared, Evidence, Reference, propose, without_circles};
+use tarn_contract::{Contract, Draft, snake_case};
 use tarn_core::schema::ColumnType;
+use tarn_core::text::plural;
 
 use super::drafted;
 use super::measure::Measured;

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tarn_contract::propose::Texts;
+use tarn_contract::{Contract, PersonalPattern};
 use tarn_core::Result;
-use tarn_core::contract::propose::Texts;
-use tarn_core::contract::{Contract, PersonalPattern};
 use tarn_core::profile::{ColumnProfile, Measures, is_blank, is_sentinel};
 
 use super::shape::Shape;

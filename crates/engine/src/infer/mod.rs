@@ -12,9 +12,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use tarn_core::contract::propose::{Declared, Evidence, propose};
-use tarn_core::contract::{Contract, Draft, DraftColumn, Format, Names, parse_str, snake_case};
-use tarn_core::quality::text::{count, plural};
+use tarn_contract::propose::{Declared, Evidence, propose};
+use tarn_contract::{Contract, Draft, DraftColumn, Format, Names, parse_str, snake_case};
+use tarn_core::text::{count, plural};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::source::lines::{CHUNK_BYTES, Chunks, Line, Piece};

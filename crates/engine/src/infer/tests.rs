@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use rusqlite::Connection;
-use tarn_core::contract::{load_texts, snake_case};
+use tarn_contract::{load_texts, snake_case};
 use tarn_core::privacy::Protection;
 
 use super::*;

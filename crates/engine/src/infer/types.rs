@@ -3,10 +3,10 @@
 
 use rusqlite::types::{Value as Stored, ValueRef};
 use serde_json::Value;
-use tarn_core::contract::propose::names;
-use tarn_core::contract::{DraftColumn, Encoding, snake_case};
-use tarn_core::quality::text::count;
+use tarn_contract::propose::names;
+use tarn_contract::{DraftColumn, Encoding, snake_case};
 use tarn_core::schema::ColumnType;
+use tarn_core::text::count;
 
 use crate::source::sqlite::TableColumn;
 use crate::source::time;

@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, NaiveDate, TimeDelta};
 use hashbrown::HashMap;
-use tarn_core::contract::Contract;
+use tarn_contract::Contract;
 use tarn_core::profile::{MOST_PARTITIONS, MissingCounts, PartitionProfile, PartitionProfiles};
 use tarn_core::schema::{ColumnType, PartitionUnit};
 

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 
 use polars::prelude::{PolarsError, col, lit};
-use tarn_core::contract::DeletedRows;
+use tarn_contract::DeletedRows;
 use tarn_core::schema::{TableField, system};
 use tarn_core::{Error, Result};
 use xxhash_rust::xxh3::xxh3_128_with_seed;

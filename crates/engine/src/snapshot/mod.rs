@@ -13,7 +13,7 @@ use polars::prelude::{
     DataFrame, DataType, Expr, IntoLazy, JoinArgs, JoinCoalesce, JoinType, LazyFrame, PolarsError,
     SortMultipleOptions, TimeUnit, TimeZone, UniqueKeepStrategy, col, lit,
 };
-use tarn_core::contract::{Contract, DeletedRows, ROWS_WITHOUT_DELETION_LIMIT};
+use tarn_contract::{Contract, DeletedRows, ROWS_WITHOUT_DELETION_LIMIT};
 use tarn_core::schema::{PartitionUnit, PartitionValue, TableField, system};
 use tarn_core::{Error, Result};
 

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use tarn_core::contract::{Contract, parse_str};
-use tarn_core::quarantine;
+use tarn_contract::quarantine;
+use tarn_contract::{Contract, parse_str};
 use tarn_core::schema::TableSpec;
 
 use super::*;

@@ -16,9 +16,9 @@
 
 use std::sync::Arc;
 
+use tarn_contract::{Column, Contract, SchemaDrift};
 use tarn_core::Result;
 use tarn_core::content::Measure;
-use tarn_core::contract::{Column, Contract, SchemaDrift};
 
 use crate::batch::{Batch, EmptyColumns, Reader, Rejected};
 use crate::drift::{self, NewColumn};

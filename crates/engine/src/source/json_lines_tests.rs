@@ -4,8 +4,8 @@ use std::io::Cursor as Bytes;
 use std::path::Path;
 
 use proptest::prelude::*;
+use tarn_contract::Encoding;
 use tarn_core::ErrorKind;
-use tarn_core::contract::Encoding;
 use tarn_core::schema::ColumnType;
 
 use super::*;
@@ -25,7 +25,7 @@ fn column(name: &str, ty: ColumnType, encoding: Encoding) -> Column {
         protection: None,
         encoding,
         default: None,
-        missing: tarn_core::contract::MissingPolicy::default(),
+        missing: tarn_contract::MissingPolicy::default(),
     }
 }
 

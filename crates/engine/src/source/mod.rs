@@ -16,7 +16,7 @@ pub(crate) mod value;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use tarn_core::contract::{Contract, Format};
+use tarn_contract::{Contract, Format};
 use tarn_core::{Error, Result};
 
 use crate::batch::{Reader, UpTo};

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
-use tarn_core::contract::{Contract, Format};
+use tarn_contract::{Contract, Format};
 use tarn_core::{Error, ErrorKind, Result};
 
 use super::{archive, bytes, sqlite};

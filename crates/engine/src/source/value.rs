@@ -15,7 +15,7 @@
 
 use std::borrow::Cow;
 
-use tarn_core::contract::{Column, Encoding};
+use tarn_contract::{Column, Encoding};
 use tarn_core::schema::ColumnType;
 use tarn_core::{Error, ErrorKind};
 

@@ -14,7 +14,7 @@ fn column(name: &str, ty: ColumnType, encoding: Encoding) -> Column {
         protection: None,
         encoding,
         default: None,
-        missing: tarn_core::contract::MissingPolicy::default(),
+        missing: tarn_contract::MissingPolicy::default(),
     }
 }
 

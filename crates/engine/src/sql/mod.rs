@@ -14,7 +14,7 @@ use tarn_core::{Error, ErrorKind, Result};
 use crate::scan;
 
 pub use output::OutputFormat;
-pub use tarn_core::sql::{Query, TableReference};
+pub use tarn_contract::sql::{Query, TableReference};
 
 /// A table of the lake as a query sees it: its columns and files at one version.
 #[derive(Debug, Clone)]

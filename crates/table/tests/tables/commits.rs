@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tarn_core::contract::SnapshotOrder;
+use tarn_contract::SnapshotOrder;
 use tarn_core::{Error, ErrorKind};
 use tarn_table::{Base, Change, Committed, NewFile, SourceRef, Takeover, VersionRef};
 

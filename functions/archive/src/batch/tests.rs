@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tarn_core::contract::{Contracts, load_dir};
+use tarn_contract::{Contracts, load_dir};
 use tarn_core::ports::{LocalCopy, ObjectInfo, Objects, Original, PutMode};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_local::LocalLake;

@@ -10,7 +10,7 @@ mod plan;
 
 use std::path::Path;
 
-use tarn_core::contract::{Contract, SnapshotOrder};
+use tarn_contract::{Contract, SnapshotOrder};
 use tarn_core::run::{DatasetOutcome, RunRecord, SkipReason};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::examples;

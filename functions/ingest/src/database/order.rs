@@ -1,7 +1,7 @@
 //! Which of two snapshots of a database is the newer one.
 
+use tarn_contract::{Contract, SnapshotOrder, SnapshotTime};
 use tarn_core::Result;
-use tarn_core::contract::{Contract, SnapshotOrder, SnapshotTime};
 use tarn_engine::snapshot;
 use tarn_lake::blocking;
 use tarn_table::Table;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tarn_core::contract::{Contract, SnapshotOrder, SnapshotTime};
+use tarn_contract::{Contract, SnapshotOrder, SnapshotTime};
 use tarn_core::ports::LocalCopy;
 use tarn_core::privacy::PseudonymKey;
 use tarn_core::run::{DatasetOutcome, Drift, Reconciliation};

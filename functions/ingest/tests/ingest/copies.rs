@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tarn_core::contract::Contracts;
+use tarn_contract::Contracts;
 
 use crate::doubles::Copying;
 use crate::lake::{EVENTS, Fixture, deliver, failed, open_with, query, rows};

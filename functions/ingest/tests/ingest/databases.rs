@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use proptest::prelude::*;
-use tarn_core::contract::{Contracts, load_texts};
+use tarn_contract::{Contracts, load_texts};
 use tarn_core::run::{ObjectState, RunKind, RunRecord, RunStatus, SkipReason};
 use tarn_ingest::{Options, ingest, read_again};
 use tarn_lake::Lake;

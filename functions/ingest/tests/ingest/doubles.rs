@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tarn_core::feedback::Feedback;
 use tarn_core::ports::{
     Catalog, Ledger, LocalCopy, ObjectInfo, Objects, Original, PutMode, TablePointer,
 };
-use tarn_core::quality::feedback::Feedback;
 use tarn_core::run::{ObjectRecord, RunRecord};
 use tarn_core::schema::{TableName, TableSpec};
 use tarn_core::{Error, ErrorKind, Result};

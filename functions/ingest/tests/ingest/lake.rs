@@ -7,7 +7,7 @@ use aws_lambda_events::sqs::SqsEvent;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tarn_api::query::{QueryRequest, answer};
-use tarn_core::contract::load_dir;
+use tarn_contract::load_dir;
 use tarn_core::ports::{Catalog, Ledger, Objects, PutMode};
 use tarn_core::schema::{TableName, Zone};
 use tarn_ingest::{Batch, Bounds, ingest_batch};
@@ -61,7 +61,7 @@ pub fn open_with(
 }
 
 /// The shop's.
-pub fn contracts() -> tarn_core::contract::Contracts {
+pub fn contracts() -> tarn_contract::Contracts {
     // Cargo runs tests in the folder of their package.
     load_dir(Path::new("../../contracts")).unwrap()
 }

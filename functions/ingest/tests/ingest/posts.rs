@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tarn_core::contract::{Contracts, parse_str};
+use tarn_contract::{Contracts, parse_str};
 use tarn_core::run::{RunKind, RunRecord, RunStatus};
 use tarn_ingest::{Options, audit, ingest, read_again, rehearse};
 use tarn_lake::Lake;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
-use tarn_core::contract::{
+use tarn_contract::{
     Diagnostic, Diff, EXTENSION, Impact, Party, Reader, diff as compare, load_dir, outline, pages,
     parse_file, snake_case,
 };

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use chrono::Utc;
 use serde_json::json;
-use tarn_core::contract::Severity;
+use tarn_contract::Severity;
 use tarn_core::run::{CheckResult, DatasetOutcome};
 use tarn_core::{Error, ErrorKind, Result, layout};
 use tarn_engine::examples::Example;

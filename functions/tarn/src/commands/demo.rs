@@ -8,12 +8,12 @@ use std::time::Instant;
 use chrono::{NaiveDate, Utc};
 use serde_json::json;
 use tarn_api::query::{QueryRequest, answer};
-use tarn_core::quality::DatasetQuality;
 use tarn_core::run::{RunRecord, RunStatus};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::sql::OutputFormat;
 use tarn_local::LocalLake;
 use tarn_marts::{MartOutcome, MartStatus, build_all};
+use tarn_quality::DatasetQuality;
 
 use crate::cli::{DemoArgs, Global};
 use crate::commands::{demo_faults, ingest, marts, quality, stream};
@@ -77,7 +77,7 @@ pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Resul
     .await?;
     let runs = records.len().max(1000);
     progress.step("writing reports");
-    let quality = tarn_quality::evaluate(&setting.lake, runs, Utc::now())
+    let quality = tarn_quality_function::evaluate(&setting.lake, runs, Utc::now())
         .await?
         .datasets;
     drop(progress);

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use chrono::{NaiveDate, NaiveTime, Utc};
 use serde::Serialize;
 use tarn_core::ports::PutMode;
-use tarn_core::quality::report::Finding;
-use tarn_core::quality::result::in_micros;
 use tarn_core::run::RunStatus;
 use tarn_core::{Error, ErrorKind, Result, layout};
 use tarn_local::LocalLake;
-use tarn_quality::Material;
+use tarn_quality::report::Finding;
+use tarn_quality::result::in_micros;
+use tarn_quality_function::Material;
 
 use crate::cli::Global;
 use crate::generate::faults::{
@@ -94,7 +94,7 @@ pub async fn run(global: &Global, faults: &Faults, terminal: &Terminal) -> Resul
     let contracts = write_contracts(local.root())?;
     ingest(&setting, &local, &keys, &progress).await?;
     progress.step("writing reports");
-    tarn_quality::evaluate(&setting.lake, keys.len().max(1000), Utc::now()).await?;
+    tarn_quality_function::evaluate(&setting.lake, keys.len().max(1000), Utc::now()).await?;
     let (faults, unexpected) = judge(&setting, faults).await?;
     drop(progress);
     let outcome = Outcome {

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use tarn_core::quality::DatasetQuality;
-use tarn_core::quality::feedback::{Feedback, Judgement};
-use tarn_core::quality::monitor::{Anomaly, Status};
-use tarn_core::quality::report::{Report, anomaly_sentence, html};
-use tarn_core::quality::result::in_micros;
-use tarn_core::quality::score::percent;
+use tarn_core::feedback::{Feedback, Judgement};
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_quality::{Material, folder, json, write};
+use tarn_quality::DatasetQuality;
+use tarn_quality::report::{Report, anomaly_sentence, html};
+use tarn_quality::result::in_micros;
+use tarn_quality::score::percent;
+use tarn_quality::watch::{Anomaly, Status};
+use tarn_quality_function::{Material, folder, json, write};
 
 use crate::cli::{
     AnomaliesArgs, Global, JudgeArgs, QualityArgs, QualityCommand, QualityReportArgs,
@@ -37,7 +37,7 @@ pub async fn run(global: &Global, args: &QualityArgs, terminal: &Terminal) -> Re
 }
 
 async fn evaluate(setting: &Setting, runs: usize, terminal: &Terminal) -> Result<()> {
-    let found = tarn_quality::evaluate(&setting.lake, runs, Utc::now()).await?;
+    let found = tarn_quality_function::evaluate(&setting.lake, runs, Utc::now()).await?;
     if terminal.is_json() {
         return found
             .datasets
@@ -55,7 +55,7 @@ async fn evaluate(setting: &Setting, runs: usize, terminal: &Terminal) -> Result
         "{} recorded, {} written below {}",
         plural(found.recorded, "run"),
         plural(found.reports.len() as u64, "report"),
-        place(setting, tarn_quality::REPORTS),
+        place(setting, tarn_quality_function::REPORTS),
     ));
     Ok(())
 }
@@ -187,7 +187,7 @@ async fn judge(
     let now = Utc::now();
     let day = day_of(&args.id);
     // That of a run is on a day that its name does not tell.
-    let first = day - TimeDelta::days(tarn_quality::HISTORY_DAYS);
+    let first = day - TimeDelta::days(tarn_quality_function::HISTORY_DAYS);
     let material = Material::read(&setting.lake, first, day).await?;
     let watched = material.watch(&setting.lake, (first, day), now);
     if !watched.anomalies.iter().any(|one| one.id == args.id) {

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value};
 use tarn_api::query::{QueryRequest, answer};
-use tarn_core::contract::{Contract, Format};
+use tarn_contract::quarantine::{self, Encoding};
+use tarn_contract::{Contract, Format};
 use tarn_core::ports::ObjectInfo;
-use tarn_core::quarantine::{self, Encoding};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::source;
 use tarn_lake::{blocking, version_parts};

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde_json::{Map, Value, json};
 use tarn_api::query::{QueryRequest, answer};
-use tarn_core::contract::Format;
+use tarn_contract::Format;
+use tarn_contract::quarantine;
 use tarn_core::ports::ObjectInfo;
 use tarn_core::run::{ObjectState, RunKind, RunRecord};
-use tarn_core::{Error, ErrorKind, Result, layout, quarantine};
+use tarn_core::{Error, ErrorKind, Result, layout};
 use tarn_ingest::{Options, Rehearsal, is_unfinished, moved, read_again, rehearse};
 
 use crate::cli::{BackfillArgs, Global, ReplayArgs};

@@ -6,9 +6,9 @@ use chrono::{SecondsFormat, Utc};
 use serde::Serialize;
 use tarn_aws::Aws;
 use tarn_core::Result;
-use tarn_core::quality::promise::duration;
-use tarn_core::quality::report::anomaly_sentence;
-use tarn_quality::{Backlog, DatasetStatus, Status};
+use tarn_core::text::duration;
+use tarn_quality::report::anomaly_sentence;
+use tarn_quality_function::{Backlog, DatasetStatus, Status};
 
 use crate::cli::{Global, StatusArgs};
 use crate::commands::tables::note_place;
@@ -44,7 +44,7 @@ pub async fn run(global: &Global, args: &StatusArgs, terminal: &Terminal) -> Res
     let setting = open(global).await?;
     // Listing a bucket of many objects takes long, and there every put is an event with a queue.
     let list_objects = setting.folder().is_some();
-    let status = tarn_quality::status(&setting.lake, Utc::now(), list_objects).await?;
+    let status = tarn_quality_function::status(&setting.lake, Utc::now(), list_objects).await?;
     let queues = match setting.aws() {
         Some(aws) => depths(global, aws).await?,
         None => Vec::new(),

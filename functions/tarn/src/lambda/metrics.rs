@@ -9,10 +9,10 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
-use tarn_core::contract::Contracts;
+use tarn_contract::Contracts;
 use tarn_core::run::RunStatus;
 use tarn_ingest::Ingested;
-use tarn_quality::{Freshness, Measures};
+use tarn_quality_function::{Freshness, Measures};
 
 use crate::lambda::log::write_line;
 

@@ -239,7 +239,8 @@ impl Function {
 
     async fn quality(&self, event: &Value) -> Result<Value> {
         expect_task(event, "quality")?;
-        let found = tarn_quality::evaluate(&self.cloud.lake, SUMMED_RUNS, Utc::now()).await?;
+        let found =
+            tarn_quality_function::evaluate(&self.cloud.lake, SUMMED_RUNS, Utc::now()).await?;
         self.metrics.freshness(&found.freshness);
         self.metrics.quality(&found.measures);
         Ok(json!({

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use chrono::TimeDelta;
 use tarn_aws::{Need, Settings};
-use tarn_core::contract::{Contracts, load_dir};
+use tarn_contract::{Contracts, load_dir};
 use tarn_core::schema::Zone;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_table::Retention;

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use tarn_core::contract::parse_str;
+use tarn_contract::parse_str;
 use tarn_core::profile::Measures;
 
 use super::*;

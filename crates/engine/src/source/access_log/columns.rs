@@ -1,6 +1,6 @@
 //! The columns of a contract that an access log fills, while they are being filled.
 
-use tarn_core::contract::{ACCESS_LOG, Column, Encoding};
+use tarn_contract::{ACCESS_LOG, Column, Encoding};
 use tarn_core::schema::ColumnType;
 use tarn_core::{Error, ErrorKind, Result};
 

@@ -31,9 +31,9 @@ mod tests;
 use std::sync::Arc;
 
 use memchr::memrchr;
+use tarn_contract::{Column, Contract};
 use tarn_core::Result;
 use tarn_core::content::Measure;
-use tarn_core::contract::{Column, Contract};
 
 pub use bots::BOT_LIST;
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
+use tarn_contract::{ACCESS_LOG, Encoding};
 use tarn_core::ErrorKind;
-use tarn_core::contract::{ACCESS_LOG, Encoding};
 use tarn_core::schema::ColumnType;
 
 use super::*;
@@ -23,7 +23,7 @@ pub fn column(name: &str, ty: ColumnType) -> Column {
         protection: None,
         encoding: Encoding::Natural,
         default: None,
-        missing: tarn_core::contract::MissingPolicy::default(),
+        missing: tarn_contract::MissingPolicy::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One JSON object into one row, by a contract's columns.
 
-use tarn_core::contract::{Column, Encoding};
+use tarn_contract::{Column, Encoding};
 use tarn_core::schema::ColumnType;
 use tarn_core::{Error, ErrorKind, Result};
 

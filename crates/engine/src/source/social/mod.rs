@@ -26,8 +26,8 @@ mod shape;
 use std::path::Path;
 use std::sync::Arc;
 
+use tarn_contract::{Column, Contract};
 use tarn_core::Result;
-use tarn_core::contract::{Column, Contract};
 
 use self::elements::{ArrayReader, Elements, read_document};
 use self::network::Includes;

@@ -7,8 +7,8 @@ use std::io::Cursor as Bytes;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
+use tarn_contract::{Encoding, SOCIAL_POSTS};
 use tarn_core::ErrorKind;
-use tarn_core::contract::{Encoding, SOCIAL_POSTS};
 
 use super::post::Field;
 use super::*;
@@ -26,7 +26,7 @@ fn columns() -> Vec<Column> {
         protection: None,
         encoding: Encoding::Natural,
         default: None,
-        missing: tarn_core::contract::MissingPolicy::default(),
+        missing: tarn_contract::MissingPolicy::default(),
     };
     Field::ALL.iter().map(column).collect()
 }

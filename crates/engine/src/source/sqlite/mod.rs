@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OpenFlags};
-use tarn_core::contract::{Contract, SchemaDrift};
+use tarn_contract::{Contract, SchemaDrift};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::drift::{self, NewColumn};

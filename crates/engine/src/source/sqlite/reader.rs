@@ -1,8 +1,8 @@
 //! A table's rows as batches of its contract's columns.
 
 use serde_json::{Map, Value};
+use tarn_contract::{Contract, Encoding, SchemaDrift};
 use tarn_core::Result;
-use tarn_core::contract::{Contract, Encoding, SchemaDrift};
 use tarn_core::schema::ColumnType;
 
 use crate::batch::{Batch, Reader, Rejected};

@@ -1,8 +1,8 @@
 //! What a database says of its tables.
 
 use rusqlite::Row;
+use tarn_contract::{Column, Contract};
 use tarn_core::Result;
-use tarn_core::contract::{Column, Contract};
 
 use super::{Database, quoted, source_error};
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tarn_core::contract::{Contract, parse_str};
+use tarn_contract::{Contract, parse_str};
 
 use super::*;
 use crate::batch::Reader;

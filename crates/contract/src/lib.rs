@@ -1,0 +1,43 @@
+//! Data contracts: one ODCS v3.1.0 YAML file per dataset, the source of truth for its schema,
+//! rules, PII, partitioning and source. This module is the parsed form; `parse` reads the files.
+
+pub mod check;
+mod contract;
+pub mod detector;
+mod diagnostic;
+mod diff;
+mod draft;
+mod key_pattern;
+pub mod kinds;
+pub mod metric;
+pub mod monitor;
+mod name;
+mod natural;
+mod page;
+mod parse;
+pub mod propose;
+pub mod quarantine;
+pub mod rule;
+#[cfg(test)]
+mod rule_tests;
+pub mod service_level;
+mod snapshot_time;
+pub mod sql;
+#[cfg(test)]
+mod tests;
+
+pub use check::{
+    Bound, Check, ColumnMeasure, ColumnRef, Missing, ObjectMeasure, Operator, Outlier,
+    PersonalPattern, RowCheck, TableMeasure, TextFormat, ValueCheck,
+};
+pub use contract::*;
+pub use diagnostic::Diagnostic;
+pub use diff::{Change, Diff, Direction, Impact, Party, diff, outline};
+pub use draft::{Draft, DraftColumn};
+pub use key_pattern::KeyPattern;
+pub use name::{Names, snake_case};
+pub use natural::{ACCESS_LOG, NaturalColumn, SOCIAL_POSTS, natural_columns};
+pub use page::{Reader, pages};
+pub use parse::{EXTENSION, load_dir, load_texts, parse_file, parse_str};
+pub use rule::{Comparison, Rule, Severity, Threshold, Unit};
+pub use snapshot_time::{SnapshotOrder, SnapshotTime, TimePattern};

@@ -1,0 +1,398 @@
+//! Rules of `type: custom` with engine tarn about columns.
+
+use super::super::quality::Quality;
+use super::super::yaml::{Faults, Map};
+use super::argument::{
+    argument_number, column_ref, comparable, is_number, name_of, node_text, of_numbers, of_text,
+    one_of, patterns, shares, target, tolerance,
+};
+use super::{Asked, Foreign, Rules, Subject, value};
+use crate::kinds;
+use crate::{
+    Check, ColumnMeasure, ColumnRef, Operator, Outlier, RowCheck, TableMeasure, TextFormat,
+    ValueCheck,
+};
+use tarn_core::schema::ColumnType;
+
+impl<'a> Rules<'a> {
+    /// A rule of a column.
+    pub(super) fn custom(
+        &mut self,
+        quality: &Quality<'a>,
+        subject: Subject<'a>,
+        property: &Map<'a>,
+        faults: &mut Faults,
+    ) {
+        let Some(kind) = kinds::kind(quality.name.value) else {
+            return;
+        };
+        let known: Vec<&str> = kind.arguments.iter().map(|(name, _)| *name).collect();
+        quality.only_arguments(&known, faults);
+        let before = faults.list.len();
+        let asked = match kind.name {
+            "blankValues" | "forbiddenValues" | "dataType" | "comparison" | "rowSum"
+            | "reference" | "outlier" | "personalData" => {
+                let Some((check, text)) =
+                    self.row_check(kind.name, quality, subject, property, faults)
+                else {
+                    return;
+                };
+                quality
+                    .threshold_or_none(kind, faults)
+                    .map(|threshold| Asked::new(Check::Rows(check), threshold, text))
+            }
+            "groupSum" => {
+                let Some((measure, text)) = self.group_sum(quality, subject, faults) else {
+                    return;
+                };
+                quality
+                    .threshold_or_none(kind, faults)
+                    .map(|threshold| Asked::new(Check::Table(measure), threshold, text))
+            }
+            _ => {
+                let Some((measure, text)) = self.measure(kind.name, quality, subject, faults)
+                else {
+                    return;
+                };
+                quality
+                    .threshold(kind, faults)
+                    .map(|threshold| Asked::new(Check::Column(measure), threshold, text))
+            }
+        };
+        if let Some(asked) = asked
+            && faults.list.len() == before
+        {
+            self.push(kind, Some(subject), asked, &quality.meta, faults);
+        }
+    }
+
+    fn row_check(
+        &mut self,
+        kind: &str,
+        quality: &Quality<'a>,
+        subject: Subject<'a>,
+        property: &Map<'a>,
+        faults: &mut Faults,
+    ) -> Option<(RowCheck, String)> {
+        Some(match kind {
+            "blankValues" => {
+                of_text(quality, subject, faults)?;
+                (
+                    RowCheck::Value(ValueCheck::NotBlank),
+                    "is not blank".to_owned(),
+                )
+            }
+            "forbiddenValues" => {
+                let node = quality.needed("values", "add values: [a, b]", faults)?;
+                let list = value::list(node, "values", subject.ty, faults);
+                let text = format!("is none of {}", list.join(", "));
+                (RowCheck::Value(ValueCheck::NoneOf(list)), text)
+            }
+            "dataType" => match quality.argument("type") {
+                None => (RowCheck::Readable, format!("can be read as {}", subject.ty)),
+                Some(node) => {
+                    of_text(quality, subject, faults)?;
+                    let names = TextFormat::ALL.map(|(name, _)| name);
+                    let format = one_of(node, "type", &TextFormat::ALL, &names, faults)?;
+                    (
+                        RowCheck::Value(ValueCheck::Format(format)),
+                        format!("can be read as {}", format.as_str()),
+                    )
+                }
+            },
+            "comparison" => self.comparison(quality, subject, faults)?,
+            "rowSum" => self.row_sum(quality, subject, faults)?,
+            "reference" => {
+                let (to, at) = target(quality, property, faults)?;
+                let text = format!("is a {} of {}", to.column, to.dataset);
+                self.note_foreign(
+                    Foreign {
+                        to: to.clone(),
+                        ty: Some(subject.ty.clone()),
+                        row: true,
+                    },
+                    at,
+                );
+                if self.context.columns[subject.index].protection.is_some() {
+                    faults.add(
+                        quality.name.at,
+                        format!(
+                            "{} is personal, and what is kept of it refers to nothing",
+                            subject.name
+                        ),
+                        "remove the rule; a rule of type: sql can compare pseudonyms of two tables",
+                    );
+                }
+                if matches!(
+                    subject.ty,
+                    ColumnType::Double | ColumnType::Boolean | ColumnType::StringList
+                ) {
+                    faults.add(
+                        quality.name.at,
+                        format!("a {} column refers to nothing", subject.ty),
+                        "use it on a column of text, whole numbers, decimals, dates or timestamps",
+                    );
+                }
+                (RowCheck::Reference(to), text)
+            }
+            "outlier" => {
+                of_numbers(quality, subject, faults)?;
+                let limit = argument_number(quality, "limit", 0.0, f64::MAX, faults)?;
+                if limit <= 0.0 {
+                    faults.add(
+                        quality.name.at,
+                        "the limit of an outlier must be greater than 0",
+                        "write limit: 3.5",
+                    );
+                }
+                let node = quality.needed("method", "add method: mad", faults)?;
+                let methods = [
+                    ("mad", Outlier::Mad(limit)),
+                    ("iqr", Outlier::Iqr(limit)),
+                    ("medianMultiple", Outlier::MedianMultiple(limit)),
+                ];
+                let names = methods.map(|(name, _)| name);
+                let method = one_of(node, "method", &methods, &names, faults)?;
+                let text = match method {
+                    Outlier::Mad(limit) => format!("has a robust z-score of at most {limit}"),
+                    Outlier::Iqr(limit) => {
+                        format!("is within {limit} interquartile ranges of the quartiles")
+                    }
+                    Outlier::MedianMultiple(limit) => {
+                        format!("is at most {limit} times the median")
+                    }
+                };
+                (RowCheck::Outlier(method), text)
+            }
+            _ => {
+                of_text(quality, subject, faults)?;
+                (
+                    RowCheck::Personal {
+                        columns: vec![subject.index],
+                        patterns: patterns(quality, faults)?,
+                    },
+                    "holds no personal data".to_owned(),
+                )
+            }
+        })
+    }
+
+    fn comparison(
+        &self,
+        quality: &Quality<'a>,
+        subject: Subject<'a>,
+        faults: &mut Faults,
+    ) -> Option<(RowCheck, String)> {
+        let node = quality.needed("operator", "add operator: \">=\"", faults)?;
+        let signs = Operator::ALL.map(|(sign, _)| sign);
+        let operator = one_of(node, "operator", &Operator::ALL, &signs, faults)?;
+        let node = quality.needed("column", "name the other column", faults)?;
+        let Some(name) = name_of(node) else {
+            faults.add(node.at, "column must be a name", "name the other column");
+            return None;
+        };
+        let (other, ty) = self.context.column(&name, faults)?;
+        if !comparable(subject.ty, ty) || *subject.ty == ColumnType::StringList {
+            faults.add(
+                node.at,
+                format!(
+                    "{} of type {} cannot be compared with {} of type {ty}",
+                    subject.name, subject.ty, name.value
+                ),
+                "compare numbers with numbers, and other columns with one of the same type",
+            );
+        }
+        let sign = node_text(quality, "operator");
+        Some((
+            RowCheck::Pair { operator, other },
+            format!("{sign} {}", name.value),
+        ))
+    }
+
+    fn row_sum(
+        &self,
+        quality: &Quality<'a>,
+        subject: Subject<'a>,
+        faults: &mut Faults,
+    ) -> Option<(RowCheck, String)> {
+        of_numbers(quality, subject, faults)?;
+        let node = quality.needed("plus", "add plus: [a, b]", faults)?;
+        let plus = self.context.columns_of(node, "plus", faults);
+        let minus = match quality.argument("minus") {
+            Some(node) => self.context.columns_of(node, "minus", faults),
+            None => Vec::new(),
+        };
+        if plus.is_empty() {
+            faults.add(
+                node.at,
+                "plus names no column",
+                "name the columns that are added",
+            );
+        }
+        let tolerance = tolerance(quality, subject, faults)?;
+        let names = |columns: &[usize], sign: &str| -> String {
+            columns
+                .iter()
+                .filter_map(|&index| self.context.columns.get(index))
+                .map(|column| column.name)
+                .collect::<Vec<_>>()
+                .join(sign)
+        };
+        for &index in plus.iter().chain(&minus) {
+            let column = self.context.columns.get(index)?;
+            if !column.ty.is_none_or(is_number) {
+                faults.add(
+                    quality.name.at,
+                    format!("{} is no number and cannot be added", column.name),
+                    "name numeric columns",
+                );
+            }
+        }
+        let mut text = format!("is {}", names(&plus, " + "));
+        if !minus.is_empty() {
+            text = format!("{text} - {}", names(&minus, " - "));
+        }
+        Some((
+            RowCheck::Sum {
+                plus,
+                minus,
+                tolerance,
+            },
+            text,
+        ))
+    }
+
+    fn group_sum(
+        &mut self,
+        quality: &Quality<'a>,
+        subject: Subject<'a>,
+        faults: &mut Faults,
+    ) -> Option<(TableMeasure, String)> {
+        of_numbers(quality, subject, faults)?;
+        let node = quality.needed("of", "add of: dataset.column", faults)?;
+        let of = column_ref(node, faults)?;
+        let node_by = quality.needed(
+            "by",
+            "name the other dataset's column that names a row",
+            faults,
+        )?;
+        let Some(by) = node_by.string() else {
+            faults.add(
+                node_by.at,
+                "by must be a name",
+                "name a column of the other dataset",
+            );
+            return None;
+        };
+        let key = match quality.argument("key") {
+            Some(node) => self.context.column(&name_of(node)?, faults)?.0,
+            None => match self.context.primary_key {
+                [only] => *only,
+                _ => {
+                    faults.add(
+                        quality.name.at,
+                        "groupSum needs the column here that the other dataset names",
+                        "add key: column; without it, the table needs a primary key of one column",
+                    );
+                    return None;
+                }
+            },
+        };
+        let tolerance = tolerance(quality, subject, faults)?;
+        self.note_foreign(
+            Foreign {
+                to: of.clone(),
+                ty: Some(subject.ty.clone()),
+                row: false,
+            },
+            node.at,
+        );
+        self.note_foreign(
+            Foreign {
+                to: ColumnRef {
+                    dataset: of.dataset.clone(),
+                    column: by.to_owned(),
+                },
+                ty: self.context.columns.get(key)?.ty.cloned(),
+                row: false,
+            },
+            node_by.at,
+        );
+        let text = format!("is the sum of {}.{} by {by}", of.dataset, of.column);
+        Some((
+            TableMeasure::GroupSum {
+                of,
+                by: by.to_owned(),
+                key,
+                tolerance,
+            },
+            text,
+        ))
+    }
+
+    fn measure(
+        &self,
+        kind: &str,
+        quality: &Quality<'a>,
+        subject: Subject<'a>,
+        faults: &mut Faults,
+    ) -> Option<(ColumnMeasure, String)> {
+        let numeric = !matches!(
+            kind,
+            "completeness"
+                | "distinctCount"
+                | "uniquenessRatio"
+                | "entropy"
+                | "distribution"
+                | "freshness"
+        );
+        if numeric {
+            of_numbers(quality, subject, faults)?;
+        }
+        if matches!(
+            kind,
+            "distinctCount" | "uniquenessRatio" | "entropy" | "distribution"
+        ) && *subject.ty == ColumnType::StringList
+        {
+            faults.add(
+                quality.name.at,
+                format!("{kind} on a {} column", subject.ty),
+                "use it on a column of single values",
+            );
+            return None;
+        }
+        let text = format!("{} of {}", kind, subject.name);
+        Some((
+            match kind {
+                "completeness" => {
+                    ColumnMeasure::Completeness(self.missing_of(quality, subject, faults))
+                }
+                "distinctCount" => ColumnMeasure::DistinctCount,
+                "uniquenessRatio" => ColumnMeasure::UniquenessRatio,
+                "min" => ColumnMeasure::Min,
+                "max" => ColumnMeasure::Max,
+                "mean" => ColumnMeasure::Mean,
+                "standardDeviation" => ColumnMeasure::StandardDeviation,
+                "sum" => ColumnMeasure::Sum,
+                "median" => ColumnMeasure::Quantile(0.5),
+                "quantile" => {
+                    let p = argument_number(quality, "p", 0.0, 1.0, faults)?;
+                    return Some((ColumnMeasure::Quantile(p), format!("{text} at {p}")));
+                }
+                "entropy" => ColumnMeasure::Entropy,
+                "distribution" => ColumnMeasure::Distribution(shares(quality, subject, faults)?),
+                _ => {
+                    if *subject.ty != ColumnType::Timestamp && *subject.ty != ColumnType::Date {
+                        faults.add(
+                            quality.name.at,
+                            format!("freshness of a {} column", subject.ty),
+                            "use it on a date or timestamp column",
+                        );
+                    }
+                    ColumnMeasure::Freshness
+                }
+            },
+            text,
+        ))
+    }
+}

@@ -1,0 +1,263 @@
+//! Types and encodings of columns.
+
+use super::custom::Custom;
+use super::yaml::{Faults, Map, Spanned};
+use crate::Encoding;
+use crate::diagnostic::nearest;
+use tarn_core::schema::ColumnType;
+
+const LOGICAL_TYPES: [&str; 7] = [
+    "string",
+    "integer",
+    "number",
+    "boolean",
+    "date",
+    "timestamp",
+    "array",
+];
+
+/// The type from logicalType and physicalType, which must agree.
+pub(super) fn column_type(map: &Map<'_>, faults: &mut Faults) -> Option<ColumnType> {
+    let help = format!("use one of {}", LOGICAL_TYPES.join(", "));
+    let physical = map.text("physicalType", faults);
+    let logical = map.needed("logicalType", &help, faults);
+    let physical = match physical {
+        Some(physical) => Some(physical_type(&physical, faults)?),
+        None => None,
+    };
+    let logical = logical?;
+    if !LOGICAL_TYPES.contains(&logical.value) {
+        let help = match nearest(logical.value, LOGICAL_TYPES) {
+            Some(name) => format!("did you mean '{name}'? {help}"),
+            None => help,
+        };
+        faults.add(
+            logical.at,
+            format!("unknown logicalType '{}'", logical.value),
+            help,
+        );
+        return None;
+    }
+    if let Some(items) = map.get("items")
+        && let Some(items) = Map::of(items, "items", faults)
+        && let Some(of) = items
+            .text("logicalType", faults)
+            .filter(|of| of.value != "string")
+    {
+        faults.add(
+            of.at,
+            format!("an array of '{}' is not supported", of.value),
+            "only array<string> is: use logicalType string",
+        );
+    }
+    let Some(physical) = physical else {
+        return match logical.value {
+            "string" => Some(ColumnType::String),
+            "integer" => Some(ColumnType::Long),
+            "boolean" => Some(ColumnType::Boolean),
+            "date" => Some(ColumnType::Date),
+            "timestamp" => Some(ColumnType::Timestamp),
+            "array" => Some(ColumnType::StringList),
+            _ => {
+                faults.add(
+                    logical.at,
+                    "logicalType number needs a physicalType",
+                    "write physicalType: decimal(12,2) for money, or double for a measure",
+                );
+                None
+            }
+        };
+    };
+    let (expected, go_with) = match physical {
+        ColumnType::String => ("string", "string"),
+        ColumnType::Int | ColumnType::Long => ("integer", "int or bigint"),
+        ColumnType::Double | ColumnType::Decimal { .. } => ("number", "double or decimal(p,s)"),
+        ColumnType::Boolean => ("boolean", "boolean"),
+        ColumnType::Date => ("date", "date"),
+        ColumnType::Timestamp => ("timestamp", "timestamptz"),
+        ColumnType::StringList => ("array", "array<string>"),
+    };
+    if logical.value != expected {
+        faults.add(
+            logical.at,
+            format!(
+                "logicalType '{}' does not go with physicalType '{physical}'",
+                logical.value
+            ),
+            format!("write logicalType: {expected}, which goes with {go_with}"),
+        );
+        return None;
+    }
+    Some(physical)
+}
+
+/// A type as tables have it.
+fn physical_type(text: &Spanned<&str>, faults: &mut Faults) -> Option<ColumnType> {
+    const NAMES: [&str; 9] = [
+        "string",
+        "int",
+        "bigint",
+        "double",
+        "boolean",
+        "date",
+        "timestamptz",
+        "decimal(p,s)",
+        "array<string>",
+    ];
+    let spelling: String = text
+        .value
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .flat_map(char::to_lowercase)
+        .collect();
+    match spelling.as_str() {
+        "string" => return Some(ColumnType::String),
+        "int" => return Some(ColumnType::Int),
+        "bigint" => return Some(ColumnType::Long),
+        "double" => return Some(ColumnType::Double),
+        "boolean" => return Some(ColumnType::Boolean),
+        "date" => return Some(ColumnType::Date),
+        "timestamptz" => return Some(ColumnType::Timestamp),
+        "array<string>" => return Some(ColumnType::StringList),
+        _ => {}
+    }
+    if spelling.starts_with("decimal") || spelling.starts_with("numeric") {
+        let sizes = spelling
+            .strip_prefix("decimal(")
+            .and_then(|rest| rest.strip_suffix(')'))
+            .and_then(|rest| rest.split_once(','))
+            .and_then(|(precision, scale)| {
+                Some((precision.parse::<u8>().ok()?, scale.parse::<u8>().ok()?))
+            });
+        return match sizes {
+            Some((precision @ 1..=18, scale)) if scale <= precision => {
+                Some(ColumnType::Decimal { precision, scale })
+            }
+            Some(_) => {
+                faults.add(
+                    text.at,
+                    format!("physicalType '{}' is out of range", text.value),
+                    "a decimal has 1 to 18 digits in all, and no more of them behind the point",
+                );
+                None
+            }
+            None => {
+                faults.add(
+                    text.at,
+                    format!(
+                        "physicalType '{}' lacks its precision and scale",
+                        text.value
+                    ),
+                    "write decimal(12,2): 12 digits in all, 2 of them behind the point",
+                );
+                None
+            }
+        };
+    }
+    let meant = match spelling
+        .trim_end_matches(|c: char| !c.is_ascii_alphabetic())
+        .trim_end_matches(char::is_numeric)
+    {
+        "varchar" | "char" | "text" | "uuid" | "json" => Some("string"),
+        "integer" | "smallint" | "tinyint" => Some("int"),
+        "long" => Some("bigint"),
+        "float" | "real" => Some("double (or decimal(12,2) for money)"),
+        "bool" => Some("boolean"),
+        "timestamp" | "datetime" => Some("timestamptz"),
+        "array" | "list" => Some("array<string>"),
+        _ => nearest(&spelling, NAMES),
+    };
+    let help = match meant {
+        Some(name) => format!("did you mean {name}? use one of {}", NAMES.join(", ")),
+        None => format!("use one of {}", NAMES.join(", ")),
+    };
+    faults.add(
+        text.at,
+        format!("unknown physicalType '{}'", text.value),
+        help,
+    );
+    None
+}
+
+/// How the source writes the value; what does not fit the type is a fault.
+pub(super) fn encoding(custom: &Custom<'_>, ty: &ColumnType, faults: &mut Faults) -> Encoding {
+    let Some(text) = custom.text("encoding", faults) else {
+        return Encoding::Natural;
+    };
+    let (encoding, fits, goes_with) = match text.value {
+        "natural" => return Encoding::Natural,
+        "real" => (
+            Encoding::Real,
+            matches!(ty, ColumnType::Decimal { .. }),
+            "decimal(p,s)",
+        ),
+        "epochSeconds" => (
+            Encoding::EpochSeconds,
+            *ty == ColumnType::Timestamp,
+            "timestamptz",
+        ),
+        "epochMillis" => (
+            Encoding::EpochMillis,
+            *ty == ColumnType::Timestamp,
+            "timestamptz",
+        ),
+        "zeroOne" => (Encoding::ZeroOne, *ty == ColumnType::Boolean, "boolean"),
+        other => match other
+            .strip_prefix("minorUnits:")
+            .map(str::trim)
+            .map(str::parse::<u8>)
+        {
+            Some(Ok(exponent)) => {
+                if let ColumnType::Decimal { scale, .. } = ty
+                    && exponent > *scale
+                {
+                    faults.add(
+                        text.at,
+                        format!("minorUnits:{exponent} has more digits behind the point than the column's {ty}"),
+                        format!("give the column a scale of at least {exponent}, or say the unit that the source counts in"),
+                    );
+                }
+                (
+                    Encoding::MinorUnits(exponent),
+                    matches!(ty, ColumnType::Decimal { .. }),
+                    "decimal(p,s)",
+                )
+            }
+            Some(Err(_)) => {
+                faults.add(
+                    text.at,
+                    format!("encoding '{other}' does not say which unit"),
+                    "write minorUnits:2 for cents or minorUnits:6 for micros",
+                );
+                return Encoding::Natural;
+            }
+            None => {
+                let names = [
+                    "natural",
+                    "minorUnits:2",
+                    "real",
+                    "epochSeconds",
+                    "epochMillis",
+                    "zeroOne",
+                ];
+                let help = match nearest(other, names) {
+                    Some(name) => format!("did you mean '{name}'?"),
+                    None => format!("use one of {}", names.join(", ")),
+                };
+                faults.add(text.at, format!("unknown encoding '{other}'"), help);
+                return Encoding::Natural;
+            }
+        },
+    };
+    if !fits {
+        faults.add(
+            text.at,
+            format!(
+                "encoding '{}' does not go with the column's type {ty}",
+                text.value
+            ),
+            format!("use it with physicalType {goes_with}, or remove the encoding"),
+        );
+    }
+    encoding
+}

@@ -20,6 +20,7 @@ mod infer;
 mod lake;
 mod lambda;
 mod layers;
+mod layout;
 mod logs;
 mod memory;
 mod missing;

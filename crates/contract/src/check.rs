@@ -1,12 +1,9 @@
 //! What rules look at: values, columns, objects and tables.
 
 use regex::Regex;
+use tarn_core::privacy::PersonalPattern;
 
-use super::Contract;
-use super::rule::Rule;
-use crate::metric::Metric;
 use crate::sql::Query;
-use tarn_core::profile::Measures;
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -292,32 +289,6 @@ pub enum Outlier {
 /// Of fewer values none is an outlier.
 pub const OUTLIER_LEAST: u64 = 10;
 
-/// What personal data looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PersonalPattern {
-    /// An e-mail address.
-    Email,
-    /// An IPv4 or IPv6 address.
-    Ip,
-    /// A telephone number in international form: a plus sign and 8 to 15 digits.
-    Phone,
-    /// A number of 13 to 19 digits that passes Luhn's test, as those of payment cards.
-    Card,
-    /// An international bank account number whose check digits are right (ISO 13616).
-    Iban,
-}
-
-impl PersonalPattern {
-    /// Each with its name in contracts.
-    pub const ALL: [(&'static str, PersonalPattern); 5] = [
-        ("email", PersonalPattern::Email),
-        ("ip", PersonalPattern::Ip),
-        ("phone", PersonalPattern::Phone),
-        ("card", PersonalPattern::Card),
-        ("iban", PersonalPattern::Iban),
-    ];
-}
-
 /// A number taken from a column's values over one object.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ColumnMeasure {
@@ -402,111 +373,5 @@ impl TableMeasure {
                 .collect(),
         };
         all.into_iter().filter(|dataset| dataset != own).collect()
-    }
-}
-
-impl Contract {
-    /// What the rules need to know of each column's values, one entry per column.
-    pub fn measures(&self) -> Vec<Measures> {
-        let mut measures = vec![Measures::default(); self.columns.len()];
-        let mut ask = |column: Option<usize>, asked: Measures| {
-            if let Some(column) = column.and_then(|column| measures.get_mut(column)) {
-                column.add(&asked);
-            }
-        };
-        for rule in &self.rules {
-            match &rule.check {
-                Check::Column(ColumnMeasure::DistinctCount | ColumnMeasure::UniquenessRatio) => {
-                    ask(
-                        rule.column,
-                        Measures {
-                            distinct: true,
-                            ..Measures::default()
-                        },
-                    );
-                }
-                Check::Column(ColumnMeasure::Entropy) => ask(
-                    rule.column,
-                    Measures {
-                        frequencies: true,
-                        ..Measures::default()
-                    },
-                ),
-                Check::Column(ColumnMeasure::StandardDeviation) => ask(
-                    rule.column,
-                    Measures {
-                        spread: true,
-                        ..Measures::default()
-                    },
-                ),
-                Check::Column(ColumnMeasure::Quantile(p)) => ask(
-                    rule.column,
-                    Measures {
-                        quantiles: vec![*p],
-                        ..Measures::default()
-                    },
-                ),
-                _ => {}
-            }
-        }
-        for monitor in &self.monitors {
-            let column = |name: &str| self.columns.iter().position(|column| column.name == name);
-            let counted = |name| {
-                let frequencies = Measures {
-                    frequencies: true,
-                    ..Measures::default()
-                };
-                (column(name), frequencies)
-            };
-            if let Some(segment) = &monitor.segment_by {
-                let (column, frequencies) = counted(segment);
-                ask(column, frequencies);
-            }
-            match &monitor.metric {
-                Metric::Distinct(name) => ask(
-                    column(name),
-                    Measures {
-                        distinct: true,
-                        ..Measures::default()
-                    },
-                ),
-                Metric::Quantile(p, name) => ask(
-                    column(name),
-                    Measures {
-                        quantiles: vec![*p],
-                        ..Measures::default()
-                    },
-                ),
-                Metric::Share(name, _) => {
-                    let (column, frequencies) = counted(name);
-                    ask(column, frequencies);
-                }
-                _ => {}
-            }
-        }
-        measures
-    }
-
-    /// The columns of other datasets that rows refer to.
-    pub fn references(&self) -> impl Iterator<Item = &ColumnRef> {
-        self.rules.iter().filter_map(|rule| match &rule.check {
-            Check::Rows(RowCheck::Reference(to)) => Some(to),
-            _ => None,
-        })
-    }
-
-    /// Whether a rule needs what other rows of the same object are like before it can judge one.
-    pub fn has_outlier_rule(&self) -> bool {
-        self.rules
-            .iter()
-            .any(|rule| matches!(rule.check, Check::Rows(RowCheck::Outlier(_))))
-    }
-
-    /// The rules over the table as it will be.
-    pub fn table_rules(&self) -> impl Iterator<Item = (&Rule, &TableMeasure)> {
-        self.rules.iter().filter_map(|rule| match &rule.check {
-            Check::Table(measure) => Some((rule, measure)),
-            _ => None,
-        })
     }
 }

@@ -6,7 +6,7 @@ mod page;
 
 pub use self::list::KINDS;
 pub use self::page::page;
-use super::rule::Unit;
+use super::threshold::Unit;
 
 /// Where a rule of a kind is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

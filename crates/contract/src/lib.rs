@@ -3,6 +3,7 @@
 
 pub mod check;
 mod contract;
+mod demands;
 pub mod detector;
 mod diagnostic;
 mod diff;
@@ -25,10 +26,11 @@ mod snapshot_time;
 pub mod sql;
 #[cfg(test)]
 mod tests;
+mod threshold;
 
 pub use check::{
-    Bound, Check, ColumnMeasure, ColumnRef, Missing, ObjectMeasure, Operator, Outlier,
-    PersonalPattern, RowCheck, TableMeasure, TextFormat, ValueCheck,
+    Bound, Check, ColumnMeasure, ColumnRef, Missing, ObjectMeasure, Operator, Outlier, RowCheck,
+    TableMeasure, TextFormat, ValueCheck,
 };
 pub use contract::*;
 pub use diagnostic::Diagnostic;
@@ -39,5 +41,6 @@ pub use name::{Names, snake_case};
 pub use natural::{ACCESS_LOG, NaturalColumn, SOCIAL_POSTS, natural_columns};
 pub use page::{Reader, pages};
 pub use parse::{EXTENSION, load_dir, load_texts, parse_file, parse_str};
-pub use rule::{Comparison, Rule, Severity, Threshold, Unit};
+pub use rule::{Rule, Severity};
 pub use snapshot_time::{SnapshotOrder, SnapshotTime, TimePattern};
+pub use threshold::{Comparison, Threshold, Unit};

@@ -9,7 +9,7 @@ use deunicode::deunicode_char;
 /// their names; a name of which nothing is left is `unnamed`.
 ///
 /// ```
-/// use tarn_core::contract::snake_case;
+/// use tarn_contract::snake_case;
 /// assert_eq!(snake_case("InvoiceLineId"), "invoice_line_id");
 /// assert_eq!(snake_case("HTTPStatus (%)"), "http_status");
 /// assert_eq!(snake_case("2nd name"), "c_2nd_name");
@@ -106,7 +106,7 @@ impl Names {
     /// keeps its name, whatever its place.
     ///
     /// ```
-    /// use tarn_core::contract::Names;
+    /// use tarn_contract::Names;
     /// let names = Names::in_snake_case(&["Order Details", "order_details", "⠀", "OrderDetails "]);
     /// assert_eq!(names, ["order_details_2", "order_details", "unnamed", "order_details_3"]);
     /// ```

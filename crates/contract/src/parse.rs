@@ -2,6 +2,7 @@
 //! silently do nothing. Every fault of every file is reported at once.
 
 mod column;
+mod context;
 mod custom;
 mod monitor;
 mod promise;
@@ -21,9 +22,9 @@ use std::path::Path;
 use std::rc::Rc;
 
 use self::column::Property;
+use self::context::{Context, Foreign, Known};
 use self::custom::Custom;
 pub(super) use self::quality::COMPARISONS;
-use self::rule::{Context, Foreign, Known};
 use self::table::{
     Source, Table, deduplication, event_time_faults, newest_by, snapshot_time_faults,
 };

@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a network or knows an async runtime, Polars, Iceberg or AWS.
 
+pub mod calendar;
 pub mod content;
 pub mod digest;
 mod error;
@@ -11,6 +12,7 @@ pub mod ports;
 pub mod ports_suite;
 pub mod privacy;
 pub mod profile;
+pub mod rule_id;
 pub mod run;
 pub mod schema;
 pub mod text;

@@ -1,32 +1,17 @@
-//! Reads sources, checks rows, writes Parquet, computes marts and answers SQL: the only crate that
-//! names Polars.
+//! Polars: what an ingest stages, upserts, rules over tables, marts and SQL. The only crate that names Polars.
 //!
 //! Everything here is synchronous and works on local files; who calls it moves objects.
 
-mod arrow;
-pub mod batch;
-pub mod check;
-pub mod column;
-pub mod dedup;
-pub mod drift;
-pub mod examples;
-mod frame;
-pub mod infer;
+mod columns;
 pub mod ingest;
+pub mod inspect;
 pub mod marts;
-mod missing;
-pub mod newest;
 pub mod parquet;
-pub mod profile;
-mod protect;
-pub mod quarantine;
-mod render;
-pub mod replace;
-pub mod rows;
+pub mod records;
+pub mod remove;
+#[cfg(test)]
+mod rule_tests;
 mod scan;
-pub mod snapshot;
-pub mod source;
 pub mod sql;
-pub mod stamp;
-pub mod totals;
-mod unique;
+pub mod table_rules;
+pub mod upsert;

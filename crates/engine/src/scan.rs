@@ -7,17 +7,18 @@ use std::sync::Arc;
 use polars::io::{HiveOptions, SerReader};
 use polars::prelude::{
     Column, DataFrame, DataType, Expr, IntoLazy, LazyFrame, ParquetOptions, PlRefPath, PlSmallStr,
-    PolarsError, ScanSources, SchemaRef, TimeUnit, TimeZone, col, lit,
+    PolarsError, ScanSources, SchemaRef, col, lit,
 };
 use polars_io::parquet::read::ParquetReader;
 use polars_plan::dsl::{
     CastColumnsPolicy, ColumnMapping, DslBuilder, ExtraColumnsPolicy, MissingColumnsPolicy,
     UnifiedScanArgs,
 };
-use tarn_core::schema::{ColumnType, TableField, system};
+use tarn_core::schema::{TableField, system};
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::arrow;
+use crate::columns::to_arrow;
+use crate::columns::types::data_type;
 
 fn unreadable(path: &Path) -> impl FnOnce(PolarsError) -> Error {
     let path = path.display().to_string();
@@ -27,23 +28,6 @@ fn unreadable(path: &Path) -> impl FnOnce(PolarsError) -> Error {
             format!("the data file {path} cannot be read"),
         )
         .with_source(error)
-    }
-}
-
-/// The Polars type of a column.
-pub fn data_type(ty: &ColumnType) -> DataType {
-    match ty {
-        ColumnType::String => DataType::String,
-        ColumnType::Int => DataType::Int32,
-        ColumnType::Long => DataType::Int64,
-        ColumnType::Double => DataType::Float64,
-        ColumnType::Boolean => DataType::Boolean,
-        ColumnType::Date => DataType::Date,
-        ColumnType::Timestamp => DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC)),
-        ColumnType::Decimal { precision, scale } => {
-            DataType::Decimal(usize::from(*precision), usize::from(*scale))
-        }
-        ColumnType::StringList => DataType::List(Box::new(DataType::String)),
     }
 }
 
@@ -64,7 +48,7 @@ pub fn table(fields: &[TableField], files: &[PathBuf]) -> Result<LazyFrame> {
             .collect();
         return Ok(DataFrame::new(0, columns).map_err(cannot_plan)?.lazy());
     }
-    let schema = arrow::schema(fields);
+    let schema = to_arrow::schema(fields);
     let mapping =
         polars::prelude::iceberg::IcebergSchema::from_arrow_schema(&schema).map_err(cannot_plan)?;
     // Without it the first file's columns would be taken for the table's.

@@ -119,7 +119,7 @@ fn judge(detector: &Detector, shape: Shape, tally: &mut Tally) -> Option<()> {
             };
             if number >= JUDGED_FROM {
                 let known = &history[history.len().saturating_sub(HISTORY)..];
-                let verdict = tarn_quality::anomaly::judge(&detector, Nature::Count, known, now);
+                let verdict = tarn_quality::anomaly::judge(detector, Nature::Count, known, now);
                 let count = match (verdict.is_anomaly(), changed) {
                     (true, true) => &mut tally.found,
                     (false, true) => &mut tally.missed,

@@ -2,6 +2,7 @@
 //! per metric, each with the versions that it holds for. Reports are made from these rows alone.
 
 use std::collections::BTreeMap;
+use tarn_core::rule_id;
 
 use chrono::{DateTime, DurationRound, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -188,10 +189,9 @@ pub fn in_micros(at: DateTime<Utc>) -> DateTime<Utc> {
 /// The rules that every row must keep, whatever the contract says: identifier, text, dimension.
 fn implied(rule: &str) -> Option<(String, &'static str)> {
     match rule {
-        "parse" => Some(("rows can be read".to_owned(), "conformity")),
-        "duplicate" => Some(("no row repeats an earlier one".to_owned(), "uniqueness")),
-        _ => rule
-            .strip_suffix(".type")
+        rule_id::PARSE => Some(("rows can be read".to_owned(), "conformity")),
+        rule_id::DUPLICATE => Some(("no row repeats an earlier one".to_owned(), "uniqueness")),
+        _ => rule_id::column_of_type_rule(rule)
             .map(|column| (format!("{column} has its type"), "conformity")),
     }
 }
@@ -314,7 +314,7 @@ fn rules(outcome: &DatasetOutcome, row: impl Fn(String) -> ResultRow) -> Vec<Res
         .collect();
     // Rules that have no verdict of their own: they hold wherever no row broke them, and are named
     // where one did. That rows can be read is always asked.
-    let mut broken: BTreeMap<&str, u64> = BTreeMap::from([("parse", 0)]);
+    let mut broken: BTreeMap<&str, u64> = BTreeMap::from([(rule_id::PARSE, 0)]);
     broken.extend(
         outcome
             .rejected_by
@@ -331,7 +331,7 @@ fn rules(outcome: &DatasetOutcome, row: impl Fn(String) -> ResultRow) -> Vec<Res
         rows.push(ResultRow {
             rule_kind: Some(rule.rsplit('.').next().unwrap_or(rule).to_owned()),
             text,
-            column_name: rule.strip_suffix(".type").map(str::to_owned),
+            column_name: rule_id::column_of_type_rule(rule).map(str::to_owned),
             dimension: Some(dimension.to_owned()),
             severity: Some("reject".to_owned()),
             checked: outcome.received,

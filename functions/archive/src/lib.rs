@@ -14,8 +14,8 @@ use tarn_contract::{Contract, Format};
 use tarn_core::layout;
 use tarn_core::ports::{ObjectInfo, PutMode};
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::source::archive::{Record, encode};
 use tarn_lake::Lake;
+use tarn_rows::source::archive::{Record, encode};
 
 pub use aggregate::split;
 pub use batch::{Archived, BatchResponse, archive_batch, archive_shard};

@@ -10,13 +10,13 @@ use tarn_core::ports::LocalCopy;
 use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::{TableField, TableSpec};
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::check::Survey;
-use tarn_engine::dedup::ExistingFile;
+use tarn_engine::ingest::ExistingFile;
+use tarn_engine::ingest::newest::Later;
 use tarn_engine::ingest::{Job, Staged};
-use tarn_engine::newest::Later;
-use tarn_engine::replace::RowsOf;
-use tarn_engine::source::{self, Part};
+use tarn_engine::remove::RowsOf;
 use tarn_lake::{LocalFiles, blocking};
+use tarn_rows::check::Survey;
+use tarn_rows::source::{self, Part};
 use tarn_table::{Base, Table, VersionRef};
 
 use crate::commit::{self, Put, committed_outcome};

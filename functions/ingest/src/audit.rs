@@ -7,7 +7,7 @@ use std::fmt;
 use tarn_contract::{Contract, Format};
 use tarn_core::Result;
 use tarn_core::run::{Replaced, RunRecord, RunStatus};
-use tarn_engine::replace;
+use tarn_engine::remove;
 use tarn_lake::{Lake, blocking, version_parts};
 use tarn_table::{FileFilter, Table, VersionRef};
 
@@ -202,7 +202,7 @@ async fn rows<'s>(
             _ => {
                 let copy = lake.fetch_file(&file).await?;
                 let fields = fields.clone();
-                let found = blocking(move || replace::rows_in(&fields, copy.path())).await?;
+                let found = blocking(move || remove::rows_in(&fields, copy.path())).await?;
                 for (uri, version, number) in found {
                     count(&uri, &version, number);
                 }

@@ -12,9 +12,9 @@ use tarn_core::layout::RAW;
 use tarn_core::ports::{LocalCopy, ObjectInfo};
 use tarn_core::run::ObjectState;
 use tarn_core::{ErrorKind, Result};
-use tarn_engine::source::bytes::Input;
-use tarn_engine::source::content::{self, Head};
 use tarn_lake::{Lake, blocking, version_parts, version_text};
+use tarn_rows::source::bytes::Input;
+use tarn_rows::source::content::{self, Head};
 use tarn_table::SourceRef;
 
 use crate::commit::APPEND;

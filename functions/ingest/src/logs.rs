@@ -21,10 +21,10 @@ use tarn_core::ports::LocalCopy;
 use tarn_core::run::{DatasetOutcome, Drift};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::ingest::Staged;
-use tarn_engine::replace::RowsOf;
-use tarn_engine::source::Part;
-use tarn_engine::source::content::{self, Head};
+use tarn_engine::remove::RowsOf;
 use tarn_lake::{LocalFiles, blocking, source_version};
+use tarn_rows::source::Part;
+use tarn_rows::source::content::{self, Head};
 use tarn_table::{Base, Takeover};
 
 use crate::append::{self, Reading, changed_all_the_time, stage};

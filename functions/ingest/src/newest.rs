@@ -12,9 +12,9 @@ use tarn_core::run::Replaced;
 use tarn_core::schema::TableField;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::ingest::Staged;
-use tarn_engine::newest::{Accepted, Later, Match, Matches, Origin};
+use tarn_engine::ingest::newest::{Accepted, Later, Match, Matches, Origin};
 use tarn_engine::parquet::ParquetFile;
-use tarn_engine::replace::{self, RowsOf};
+use tarn_engine::remove::{self, RowsOf};
 use tarn_lake::{LocalFiles, blocking, version_parts};
 use tarn_table::{DataFileInfo, FileFilter, Table, VersionRef};
 
@@ -217,7 +217,7 @@ impl Found {
                     .map(|(_, path)| path.to_owned())
                     .unwrap_or_default();
                 let by = partitioning.as_ref();
-                replace::without(&fields, &path, &own, &positions, by, &staging)
+                remove::without(&fields, &path, &own, &positions, by, &staging)
             });
             let rest = rest.await?.map(|rest| rest.files).unwrap_or_default();
             rewritten.push(Rewritten { file: info, rest });

@@ -8,7 +8,7 @@ use tarn_contract::Contract;
 use tarn_contract::quarantine;
 use tarn_core::Result;
 use tarn_core::schema::TableName;
-use tarn_engine::replace;
+use tarn_engine::remove;
 use tarn_lake::{Lake, blocking, version_parts};
 use tarn_table::{FileFilter, VersionRef};
 
@@ -60,7 +60,7 @@ async fn in_table(lake: &Lake, name: &TableName, key: &str) -> Result<Versions> 
         // From before versions had whole bounds, or put together by another engine.
         let copy = lake.fetch_file(&file).await?;
         let (fields, uris) = (fields.clone(), uris.clone());
-        let found = blocking(move || replace::versions_in(&fields, copy.path(), &uris)).await?;
+        let found = blocking(move || remove::versions_in(&fields, copy.path(), &uris)).await?;
         for (version, first, last) in found {
             include(&mut versions, &version, Range { first, last });
         }

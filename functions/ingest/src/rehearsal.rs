@@ -11,12 +11,12 @@ use tarn_core::ports::{LocalCopy, ObjectInfo};
 use tarn_core::run::{DatasetOutcome, ObjectState};
 use tarn_core::schema::{TableField, TableName};
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::examples::{self, Example};
 use tarn_engine::ingest::Staged;
-use tarn_engine::newest::Accepted;
+use tarn_engine::ingest::newest::Accepted;
+use tarn_engine::inspect::examples::{self, Example};
+use tarn_engine::inspect::totals::{self, Totals};
 use tarn_engine::parquet::ParquetFile;
-use tarn_engine::replace::RowsOf;
-use tarn_engine::totals::{self, Totals};
+use tarn_engine::remove::RowsOf;
 use tarn_lake::{Lake, blocking, new_run_id};
 use tarn_table::{FileFilter, VersionRef};
 

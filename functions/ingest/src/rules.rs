@@ -7,12 +7,12 @@ use tarn_contract::{Contract, Format};
 use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::TableField;
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::check::tables::{self, Arrival, TableState, Upsert};
-use tarn_engine::check::{KeySet, References};
 use tarn_engine::ingest::Staged;
 use tarn_engine::parquet::ParquetFile;
-use tarn_engine::replace::RowsOf;
+use tarn_engine::remove::RowsOf;
+use tarn_engine::table_rules::{self, Arrival, TableState, Upsert};
 use tarn_lake::LocalFiles;
+use tarn_rows::check::References;
 use tarn_table::VersionRef;
 
 use crate::newest::Rewritten;
@@ -21,7 +21,7 @@ use crate::run::Run;
 /// Tables of the lake as a run finds them, and what it is about to do to them.
 #[derive(Default)]
 pub(crate) struct Tables {
-    states: tables::Tables,
+    states: table_rules::Tables,
     /// Keeps the local copies readable, by dataset.
     files: BTreeMap<String, LocalFiles>,
 }
@@ -96,7 +96,7 @@ impl Tables {
                 let table = self.states.get(&to.dataset).ok_or_else(|| {
                     Error::internal(format!("the table of {} was not opened", to.dataset))
                 })?;
-                Ok((to.clone(), KeySet::load(table, &to.column)?))
+                Ok((to.clone(), table_rules::load_keys(table, &to.column)?))
             })
             .collect()
     }
@@ -158,9 +158,9 @@ impl Tables {
         if contract.table_rules().next().is_some() {
             outcome
                 .checks
-                .extend(tables::evaluate(contract, &self.states)?);
+                .extend(table_rules::evaluate(contract, &self.states)?);
         }
-        match tables::aborted(&contract.dataset, &outcome.checks) {
+        match table_rules::aborted(&contract.dataset, &outcome.checks) {
             Some(error) => Err(error),
             None => Ok(()),
         }

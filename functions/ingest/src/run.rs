@@ -10,9 +10,9 @@ use tarn_core::privacy::PseudonymKey;
 use tarn_core::run::{ObjectRecord, ObjectState, RunKind, RunRecord, RunStatus, SkipReason};
 use tarn_core::schema::{TableField, TableSpec};
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::source::content;
-use tarn_engine::stamp::Stamp;
 use tarn_lake::{Lake, Staging, blocking, new_run_id, source_version};
+use tarn_rows::source::content;
+use tarn_rows::system_columns::Stamp;
 use tracing::Instrument;
 
 use crate::logs::Worked;

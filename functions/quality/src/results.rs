@@ -6,7 +6,7 @@ use chrono::{Datelike, NaiveDate, TimeDelta};
 use serde_json::Value;
 use tarn_core::run::RunRecord;
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::rows::{self, Row};
+use tarn_engine::records::{self, Row};
 use tarn_engine::sql::Relation;
 use tarn_lake::{Lake, blocking, new_run_id, staged_files};
 use tarn_quality::result::{Kind, ResultRow, rows_of, table_spec};
@@ -79,7 +79,7 @@ async fn rows_of_days(
         fields: table.fields(),
         files: files.iter().map(|(_, path)| path.to_owned()).collect(),
     };
-    let found = blocking(move || rows::read(&relation)).await?;
+    let found = blocking(move || records::read(&relation)).await?;
     // The files are read: from here on nobody needs them.
     drop(files);
     found.into_iter().map(parsed).collect()
@@ -189,9 +189,10 @@ pub async fn record(lake: &Lake) -> Result<Recorded> {
         let staging = lake.staging(&run_id)?;
         let (folder, fields) = (staging.subfolder("results")?, table.fields());
         let partitioning = spec.partitioning.clone();
-        let files =
-            blocking(move || rows::write(&json, fields, partitioning.as_ref(), &folder, "results"))
-                .await?;
+        let files = blocking(move || {
+            records::write(&json, fields, partitioning.as_ref(), &folder, "results")
+        })
+        .await?;
         let partitions =
             FileFilter::Partitions(days.iter().map(|day| Some(days_since_1970(*day))).collect());
         let replaced = table.files(&VersionRef::Current, Some(&partitions)).await?;

@@ -7,7 +7,7 @@ use tarn_contract::quarantine;
 use tarn_core::run::RunRecord;
 use tarn_core::schema::system;
 use tarn_core::{Error, Result};
-use tarn_engine::rows::{self, Row};
+use tarn_engine::records::{self, Row};
 use tarn_engine::sql::Relation;
 use tarn_lake::{Lake, blocking};
 use tarn_quality::result::Sample;
@@ -76,7 +76,7 @@ async fn rejected(lake: &Lake, run: &RunRecord, dataset: &str) -> Result<Vec<Row
         fields: table.fields(),
         files: files.iter().map(|(_, path)| path.to_owned()).collect(),
     };
-    let found = blocking(move || rows::read(&relation)).await?;
+    let found = blocking(move || records::read(&relation)).await?;
     drop(files);
     Ok(found)
 }

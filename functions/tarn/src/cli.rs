@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
-use crate::generate::faults::Faults;
+use tarn_sample::faults::Faults;
 
 /// A data lake for an online shop, in a folder or on AWS.
 #[derive(Debug, Parser)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tarn_contract::Format;
 use tarn_core::{Error, ErrorKind, Result, layout};
-use tarn_engine::source;
+use tarn_rows::source;
 
 use self::names::{Asked, told_apart};
 pub use self::walk::Refused;

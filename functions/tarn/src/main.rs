@@ -4,7 +4,6 @@ mod cli;
 mod cloud;
 mod commands;
 mod environment;
-mod generate;
 mod lambda;
 mod land;
 mod setting;

@@ -1,7 +1,7 @@
 //! The list of kinds.
 
 use super::{Kind, Place, Scope, Spelling};
-use crate::rule::Unit;
+use crate::threshold::Unit;
 
 const ROWS: &[Unit] = &[Unit::Rows, Unit::Percent];
 const NUMBER: &[Unit] = &[Unit::Number];

@@ -1,7 +1,7 @@
 //! The reference page of all kinds.
 
 use super::{KINDS, Kind, Place, Scope, Spelling};
-use crate::rule::Unit;
+use crate::threshold::Unit;
 
 /// The reference page of all kinds, as Markdown.
 pub fn page() -> String {

@@ -3,7 +3,7 @@
 
 use serde_json::{Map as JsonMap, Number, Value as Json};
 
-use super::rule::Context;
+use super::context::Context;
 use super::yaml::{Faults, Map, Node, Spanned, Value};
 use crate::metric::Metric;
 use crate::monitor::Monitor;

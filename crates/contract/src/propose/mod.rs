@@ -5,10 +5,10 @@
 
 pub mod names;
 
-use super::check::PersonalPattern;
 use super::rule::Severity;
 use super::{DraftColumn, snake_case};
 use names::Identifies;
+use tarn_core::privacy::PersonalPattern;
 use tarn_core::privacy::Protection;
 use tarn_core::profile::ColumnProfile;
 use tarn_core::schema::ColumnType;

@@ -3,12 +3,14 @@
 
 mod check_digits;
 mod keys;
+mod patterns;
 mod redact;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 pub use check_digits::{is_iban, is_luhn};
 pub use keys::{KEY_BYTES, KeyInfo, KeyRing, PSEUDONYM_DIGITS, PseudonymKey};
+pub use patterns::{PersonalPattern, found, personal_in_text};
 pub use redact::redacted;
 
 use crate::schema::ColumnType;

@@ -18,11 +18,11 @@ use sha2::{Digest, Sha256};
 use tarn_core::schema::{Field, TableField, TableName, TableSpec, Zone};
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::column::ColumnData;
-use crate::frame;
+use crate::columns::from_frame;
 use crate::parquet::{ParquetFile, PartitionedWriter, WriterOptions};
 use crate::scan;
 use crate::sql::Relation;
+use tarn_rows::column::ColumnData;
 
 /// A mart: what it is, what it reads, how it is computed.
 pub struct Mart {
@@ -110,7 +110,7 @@ pub fn build(mart: &Mart, inputs: &Inputs, fields: &[TableField], staging: &Path
             SortMultipleOptions::default().with_nulls_last(true),
         )
         .map_err(failed)?;
-    let columns = frame::columns(&rows, fields)?;
+    let columns = from_frame::columns(&rows, fields)?;
     let content = content_of(&columns, fields);
     let mut writer = PartitionedWriter::new(
         staging,
@@ -144,7 +144,7 @@ fn content_of(columns: &[ColumnData], fields: &[TableField]) -> String {
         digest.update(field.field.name.as_bytes());
         for row in 0..column.len() {
             // JSON text holds no zero byte, so rows cannot run into each other.
-            digest.update(crate::render::as_json(column, row, &field.field.ty).to_string());
+            digest.update(tarn_rows::display::as_json(column, row, &field.field.ty).to_string());
             digest.update([0]);
         }
     }

@@ -15,7 +15,6 @@ use polars_parquet::write::{CompressedDataPage, CompressedPage, Encoding};
 use tarn_core::schema::ColumnType;
 use tarn_core::{Error, Result};
 
-use crate::column::{ColumnData, ListColumn, Plain, Rows, TextColumn, Validity};
 use crate::parquet::bounds::{self, Bounds};
 use crate::parquet::compress::PageCompressor;
 use crate::parquet::dictionary::{NumberDictionary, TextDictionary};
@@ -23,6 +22,7 @@ use crate::parquet::page::{
     Body, Number, Numbers, Shape, flat_levels, list_levels, mistyped, present, put_booleans,
     put_numbers, put_texts, unencodable,
 };
+use tarn_rows::column::{ColumnData, ListColumn, Plain, Rows, TextColumn, Validity};
 
 /// Texts of more bytes make several pages.
 const PAGE_BYTES: usize = 1 << 20;

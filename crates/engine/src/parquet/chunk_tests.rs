@@ -1,11 +1,13 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::column::Rows;
+use crate::columns::from_frame;
 use crate::parquet::{PartitionedWriter, WriterOptions};
-use crate::{frame, render, scan};
+use crate::scan;
 use polars_parquet::write::to_parquet_schema;
 use proptest::prelude::*;
 use tarn_core::schema::{Field, TableField};
+use tarn_rows::column::Rows;
+use tarn_rows::display;
 
 const TYPES: [(ColumnType, bool); 11] = [
     (ColumnType::String, false),
@@ -119,7 +121,7 @@ fn push(data: &mut ColumnData, kind: Kind, required: bool, row: u64) {
 
 fn shape_of(field: &TableField) -> Shape {
     let fields = std::slice::from_ref(field);
-    let schema = to_parquet_schema(&crate::arrow::schema(fields)).unwrap();
+    let schema = to_parquet_schema(&crate::columns::to_arrow::schema(fields)).unwrap();
     let mut shapes = Shape::all(fields, &schema).unwrap();
     shapes.pop().unwrap()
 }
@@ -406,13 +408,13 @@ proptest! {
         prop_assert_eq!(files.iter().map(|file| file.rows).sum::<u64>(), row);
         let paths: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
         let frame = scan::table(&fields, &paths).unwrap().collect().unwrap();
-        let read = frame::columns(&frame, &fields).unwrap();
+        let read = from_frame::columns(&frame, &fields).unwrap();
         for ((field, read), expected) in fields.iter().zip(&read).zip(&expected) {
             prop_assert_eq!(read.len() as u64, row);
             for row in 0..row as usize {
                 let ty = &field.field.ty;
                 prop_assert_eq!(read.validity().get(row), expected.validity().get(row), "{} {}", ty, row);
-                prop_assert_eq!(render::value(read, row, ty), render::value(expected, row, ty), "{} {}", ty, row);
+                prop_assert_eq!(display::value(read, row, ty), display::value(expected, row, ty), "{} {}", ty, row);
             }
         }
     }

@@ -6,7 +6,7 @@ use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::bounds::Bounds;
-use crate::column::{TextColumn, Texts};
+use tarn_rows::column::{TextColumn, Texts};
 
 /// After so many values of a row group it is looked whether any came twice.
 const TRIAL_VALUES: usize = 1024;

@@ -8,7 +8,7 @@ use polars_parquet::write::{ParquetType, SchemaDescriptor, to_parquet_leaves};
 use tarn_core::schema::{TableField, system};
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::column::{ColumnData, ListColumn, Plain, Validity};
+use tarn_rows::column::{ColumnData, ListColumn, Plain, Validity};
 
 /// What all pages of a column have in common.
 pub(super) struct Shape {

@@ -12,14 +12,15 @@ use polars_parquet::write::{
     CompressedPage, DynIter, DynStreamingIterator, FallibleStreamingIterator, SchemaDescriptor,
     schema_to_metadata_key, to_parquet_schema,
 };
+use tarn_core::calendar::{MICROS_PER_DAY, partition_of_day};
 use tarn_core::schema::{PartitionUnit, PartitionValue, Partitioning, TableField};
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::arrow;
-use crate::column::{ColumnData, Rows};
+use crate::columns::to_arrow;
 use crate::parquet::chunk::ColumnChunk;
 use crate::parquet::compress::PageCompressor;
 use crate::parquet::page::{Shape, unwritable};
+use tarn_rows::column::{ColumnData, Rows};
 
 /// Readers know the faults of writers by their names and versions.
 const CREATED_BY: &str = concat!("tarn version ", env!("CARGO_PKG_VERSION"));
@@ -147,35 +148,6 @@ pub struct PartitionedWriter {
     clock: u64,
 }
 
-const MICROS_PER_DAY: i64 = 86_400_000_000;
-
-/// The month of a day, as months since 1970-01: Iceberg's `month` transform.
-fn month_of_day(day: i32) -> i32 {
-    // Civil-from-days (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-    let z = i64::from(day) + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let month = if shifted < 10 {
-        shifted + 2
-    } else {
-        shifted - 10
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 1);
-    ((year - 1970) * 12 + month) as i32
-}
-
-/// The partition of a day number: the day itself, or its month.
-pub fn partition_of_day(day: i32, unit: PartitionUnit) -> i32 {
-    match unit {
-        PartitionUnit::Day => day,
-        PartitionUnit::Month => month_of_day(day),
-    }
-}
-
 fn storage(message: String) -> impl FnOnce(std::io::Error) -> Error {
     move |error| Error::new(ErrorKind::Storage, message).with_source(error)
 }
@@ -200,7 +172,7 @@ impl PartitionedWriter {
                     })
             })
             .transpose()?;
-        let arrow_schema = arrow::schema(&fields);
+        let arrow_schema = to_arrow::schema(&fields);
         let schema = to_parquet_schema(&arrow_schema).map_err(|error| {
             Error::internal("a table has no schema in Parquet").with_source(error)
         })?;
@@ -481,21 +453,5 @@ impl FallibleStreamingIterator for Pages {
 
     fn get(&self) -> Option<&CompressedPage> {
         self.current.as_ref()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use chrono::{Datelike, NaiveDate};
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn the_month_of_a_day_is_the_calendars(day in -700_000i32..700_000) {
-            let date = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap() + chrono::Duration::days(i64::from(day));
-            prop_assert_eq!(month_of_day(day), (date.year() - 1970) * 12 + date.month0() as i32);
-        }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use tarn_core::{Error, ErrorKind, Result};
 
 use super::Answer;
-use crate::render;
+use tarn_rows::display;
 
 /// Rows of a row group of a Parquet file.
 const ROW_GROUP: usize = 64 * 1024;
@@ -109,12 +109,12 @@ fn json(value: AnyValue<'_>) -> Value {
         AnyValue::Int64(value) => Value::from(value),
         AnyValue::Float32(value) => Value::from(value),
         AnyValue::Float64(value) => Value::from(value),
-        AnyValue::Date(day) => Value::from(render::date(day)),
-        AnyValue::Datetime(value, unit, _) => Value::from(render::timestamp(micros(value, unit))),
+        AnyValue::Date(day) => Value::from(display::date(day)),
+        AnyValue::Datetime(value, unit, _) => Value::from(display::timestamp(micros(value, unit))),
         AnyValue::DatetimeOwned(value, unit, _) => {
-            Value::from(render::timestamp(micros(value, unit)))
+            Value::from(display::timestamp(micros(value, unit)))
         }
-        AnyValue::Decimal(value, _, scale) => Value::from(render::decimal(
+        AnyValue::Decimal(value, _, scale) => Value::from(display::decimal(
             value,
             u8::try_from(scale).unwrap_or(u8::MAX),
         )),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::finding::{findings, is_warning};
+use super::input::Input;
 use super::{
     DatasetReport, FailedRun, MissingInPartition, MissingValues, Report, RuleReport,
     SCHEMA_VERSION, Scope, Totals, TrendDay,
@@ -12,33 +13,12 @@ use super::{
 use crate::history;
 use crate::result::{Kind, ResultRow, Sample, effective};
 use crate::score::scores;
-use crate::service_level::{self, Seen, ServiceLevelState};
+use crate::service_level::{self, ServiceLevelState};
 use crate::watch::{Evidence, Watched, watch};
 use tarn_contract::Contracts;
 use tarn_contract::metric::Metric;
 use tarn_contract::monitor::Monitor;
-use tarn_core::feedback::{self, Feedback};
-
-/// What a report is made of.
-#[derive(Debug, Clone, Copy)]
-pub struct Input<'a> {
-    /// The rows of `quality.results` up to the report's time, as far back as histories are to go.
-    pub rows: &'a [ResultRow],
-    /// The contracts: what they promise and watch.
-    pub contracts: &'a Contracts,
-    /// What people said of anomalies.
-    pub feedback: &'a [Feedback],
-    /// What the ledger knows of the age of datasets.
-    pub seen: &'a BTreeMap<String, Seen>,
-    /// What came later is not in the report.
-    pub as_of: DateTime<Utc>,
-}
-
-impl Input<'_> {
-    fn seen(&self, dataset: &str) -> Seen {
-        self.seen.get(dataset).copied().unwrap_or_default()
-    }
-}
+use tarn_core::feedback::{self};
 
 /// Days of a trend.
 const TREND_DAYS: usize = 14;

@@ -1,6 +1,6 @@
 //! What needs attention, in sentences.
 
-use super::collect::Input;
+use super::input::Input;
 use super::{DatasetReport, FailedRun, Finding, Gravity, RuleReport};
 use crate::result::DRIFT;
 use crate::score::{is_about_rows, is_of_a_number, percent};

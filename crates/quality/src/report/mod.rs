@@ -5,14 +5,16 @@ mod chart;
 mod collect;
 mod finding;
 mod html;
+mod input;
 mod style;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use self::collect::{Input, broken_rules, day, run, watch_all};
+pub use self::collect::{broken_rules, day, run, watch_all};
 pub use self::finding::sentence as anomaly_sentence;
 pub use self::html::html;
+pub use self::input::Input;
 use super::result::Sample;
 use super::score::DimensionScore;
 use super::service_level::ServiceLevelState;

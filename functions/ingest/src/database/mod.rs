@@ -13,7 +13,7 @@ use std::path::Path;
 use tarn_contract::{Contract, SnapshotOrder};
 use tarn_core::run::{DatasetOutcome, RunRecord, SkipReason};
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::examples;
+use tarn_engine::inspect::examples;
 use tarn_lake::{blocking, staged_files};
 use tarn_table::{Base, Change, Committed};
 

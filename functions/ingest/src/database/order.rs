@@ -2,7 +2,7 @@
 
 use tarn_contract::{Contract, SnapshotOrder, SnapshotTime};
 use tarn_core::Result;
-use tarn_engine::snapshot;
+use tarn_engine::upsert;
 use tarn_lake::blocking;
 use tarn_table::Table;
 
@@ -50,7 +50,7 @@ pub(super) async fn of_column(
         Some(table) => {
             let (fields, column) = (table.fields.clone(), column.to_owned());
             let files = table.staged.accepted.clone();
-            blocking(move || snapshot::latest(&fields, &files, &column)).await?
+            blocking(move || upsert::latest(&fields, &files, &column)).await?
         }
         None => None,
     };

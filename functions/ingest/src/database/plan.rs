@@ -11,14 +11,14 @@ use tarn_core::privacy::PseudonymKey;
 use tarn_core::run::{DatasetOutcome, Drift, Reconciliation};
 use tarn_core::schema::{Partitioning, TableField};
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::check::Survey;
 use tarn_engine::ingest::{self, Job};
+use tarn_engine::inspect::totals::{self, Totals};
 use tarn_engine::parquet::is_of_version_0_1_0;
-use tarn_engine::snapshot::{self, CurrentFile, Incoming, Merge};
-use tarn_engine::source::sqlite::Database;
-use tarn_engine::stamp::Stamp;
-use tarn_engine::totals::{self, Totals};
+use tarn_engine::upsert::{self, CurrentFile, Incoming, Merge};
 use tarn_lake::{LocalFiles, blocking};
+use tarn_rows::check::Survey;
+use tarn_rows::source::sqlite::Database;
+use tarn_rows::system_columns::Stamp;
 use tarn_table::{Table, VersionRef};
 
 use super::order;
@@ -335,7 +335,7 @@ pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
         for file in files.iter_mut().filter(|_| again) {
             file.outdated = is_of_version_0_1_0(&file.path)?;
         }
-        let merge = snapshot::merge(&contract, &fields, &files, &incoming, &stamp, &staging)?;
+        let merge = upsert::merge(&contract, &fields, &files, &incoming, &stamp, &staging)?;
         let totals = match counts {
             true => Some(totals_of(&fields, &files, &merge)?),
             false => None,

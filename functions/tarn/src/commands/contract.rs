@@ -10,8 +10,8 @@ use tarn_contract::{
     parse_file, snake_case,
 };
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::infer::{ROW_LIMIT, drafts};
 use tarn_engine::marts;
+use tarn_rows::infer::{ROW_LIMIT, drafts};
 
 use crate::cli::{ContractDocsArgs, DiffArgs, Global, InferArgs, LintArgs, PartyArg};
 use crate::setting::{contracts, shown};

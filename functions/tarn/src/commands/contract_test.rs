@@ -9,7 +9,7 @@ use serde_json::json;
 use tarn_contract::Severity;
 use tarn_core::run::{CheckResult, DatasetOutcome};
 use tarn_core::{Error, ErrorKind, Result, layout};
-use tarn_engine::examples::Example;
+use tarn_engine::inspect::examples::Example;
 use tarn_ingest::{Rehearsal, rehearse, rehearse_file};
 
 use crate::cli::{ContractTestArgs, Global};

@@ -17,10 +17,10 @@ use tarn_quality::DatasetQuality;
 
 use crate::cli::{DemoArgs, Global};
 use crate::commands::{demo_faults, ingest, marts, quality, stream};
-use crate::generate::{Plan, generate};
 use crate::land::plan;
 use crate::setting::{Setting, create_folder};
 use crate::terminal::{Progress, Terminal, count, plural};
+use tarn_sample::{Plan, generate};
 
 /// The folder of ad events within the sample data: they are streamed, not uploaded.
 const EVENTS: &str = "ads/events";

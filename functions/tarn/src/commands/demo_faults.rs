@@ -15,11 +15,11 @@ use tarn_quality::result::in_micros;
 use tarn_quality_function::Material;
 
 use crate::cli::Global;
-use crate::generate::faults::{
-    Arrival, CONTRACTS, DATASET, DAYS, Fault, Faults, SOURCE, arrivals, day,
-};
 use crate::setting::{Setting, create_with, shown};
 use crate::terminal::{Progress, Terminal, plural};
+use tarn_sample::faults::{
+    Arrival, CONTRACTS, DATASET, DAYS, Fault, Faults, SOURCE, arrivals, day,
+};
 
 /// The folder of the lake where none is named: `./lake` may be a lake with other contracts.
 const LAKE: &str = "./lake-faults";

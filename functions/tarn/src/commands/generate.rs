@@ -6,9 +6,9 @@ use serde_json::json;
 use tarn_core::Result;
 
 use crate::cli::GenerateArgs;
-use crate::generate::{Plan, generate};
 use crate::setting::shown;
 use crate::terminal::{Terminal, count};
+use tarn_sample::{Plan, generate};
 
 /// Writes the sample data and lists it.
 pub fn run(args: &GenerateArgs, terminal: &Terminal) -> Result<ExitCode> {

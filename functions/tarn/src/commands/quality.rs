@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use tarn_core::rule_id;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tarn_core::feedback::{Feedback, Judgement};
@@ -254,7 +255,9 @@ pub fn print(summary: &[DatasetQuality], terminal: &Terminal) -> Result<()> {
         }
         for (rule, rows) in &dataset.rejected_by {
             // Rules of columns are listed above; these are of the row as a whole.
-            if rule == "parse" || rule == "duplicate" || rule.ends_with(".type") {
+            if [rule_id::PARSE, rule_id::DUPLICATE].contains(&rule.as_str())
+                || rule_id::column_of_type_rule(rule).is_some()
+            {
                 terminal.line(format!(
                     "error {}: {rule} ({} rejected)",
                     dataset.dataset,

@@ -8,8 +8,8 @@ use tarn_contract::quarantine::{self, Encoding};
 use tarn_contract::{Contract, Format};
 use tarn_core::ports::ObjectInfo;
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::source;
 use tarn_lake::{blocking, version_parts};
+use tarn_rows::source;
 
 use crate::cli::{Global, QuarantineArgs};
 use crate::setting::{Setting, open};
@@ -315,7 +315,7 @@ async fn show_payload(
         ));
     }
     for payload in payloads {
-        let (payload, _) = tarn_engine::quarantine::payload_text(&payload);
+        let (payload, _) = tarn_rows::display::payload_text(&payload);
         if terminal.is_json() {
             terminal.json(&serde_json::json!({ "payload": payload }))?;
         } else {

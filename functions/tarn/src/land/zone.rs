@@ -11,7 +11,7 @@ use tarn_core::content::AS_NEW;
 use tarn_core::ports::{ObjectInfo, Original, PutMode};
 use tarn_core::run::ObjectState;
 use tarn_core::{Error, ErrorKind, Result, layout};
-use tarn_engine::source::sqlite::Database;
+use tarn_rows::source::sqlite::Database;
 
 use super::names::numbered;
 use super::{Landing, Place, bad};

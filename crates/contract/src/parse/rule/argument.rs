@@ -5,7 +5,8 @@ use super::super::value as values;
 use super::super::yaml::{Faults, Map, Node, Place, Spanned, Value};
 use super::{Subject, texts, value};
 use crate::diagnostic::nearest;
-use crate::{Bound, ColumnRef, PersonalPattern};
+use crate::{Bound, ColumnRef};
+use tarn_core::privacy::PersonalPattern;
 use tarn_core::schema::ColumnType;
 
 /// Columns of these types can be added and averaged.

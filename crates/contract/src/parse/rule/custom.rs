@@ -1,12 +1,13 @@
 //! Rules of `type: custom` with engine tarn about columns.
 
+use super::super::context::Foreign;
 use super::super::quality::Quality;
 use super::super::yaml::{Faults, Map};
 use super::argument::{
     argument_number, column_ref, comparable, is_number, name_of, node_text, of_numbers, of_text,
     one_of, patterns, shares, target, tolerance,
 };
-use super::{Asked, Foreign, Rules, Subject, value};
+use super::{Asked, Rules, Subject, value};
 use crate::kinds;
 use crate::{
     Check, ColumnMeasure, ColumnRef, Operator, Outlier, RowCheck, TableMeasure, TextFormat,

@@ -1,9 +1,0 @@
-//! JSON as the readers need it: a pull parser, the keys of an object in their usual order, and a
-//! small document tree for shapes that are too varied to pull.
-
-pub mod cursor;
-pub mod document;
-pub mod keys;
-pub mod number;
-pub mod row;
-pub mod string;

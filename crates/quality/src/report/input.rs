@@ -1,0 +1,31 @@
+//! What a report is made of.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use tarn_contract::Contracts;
+use tarn_core::feedback::Feedback;
+
+use crate::result::ResultRow;
+use crate::service_level::Seen;
+
+/// What a report is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// The rows of `quality.results` up to the report's time, as far back as histories are to go.
+    pub rows: &'a [ResultRow],
+    /// The contracts: what they promise and watch.
+    pub contracts: &'a Contracts,
+    /// What people said of anomalies.
+    pub feedback: &'a [Feedback],
+    /// What the ledger knows of the age of datasets.
+    pub seen: &'a BTreeMap<String, Seen>,
+    /// What came later is not in the report.
+    pub as_of: DateTime<Utc>,
+}
+
+impl Input<'_> {
+    pub(super) fn seen(&self, dataset: &str) -> Seen {
+        self.seen.get(dataset).copied().unwrap_or_default()
+    }
+}

@@ -1,0 +1,17 @@
+//! Rows of every source as columns: read, checked, protected, profiled. No Polars, no network.
+//!
+//! Each module names only those before it in this order: `column`, `display`, `batch`, `source`, `profile`, `check`,
+//! `impute`, `protect`, `infer`, `drift`, `system_columns`, `quarantine`.
+
+pub mod batch;
+pub mod check;
+pub mod column;
+pub mod display;
+pub mod drift;
+pub mod impute;
+pub mod infer;
+pub mod profile;
+pub mod protect;
+pub mod quarantine;
+pub mod source;
+pub mod system_columns;

@@ -1,0 +1,14 @@
+//! How often values occur.
+
+use std::collections::BTreeMap;
+
+/// How many values occur once, twice and so on.
+#[derive(Debug, Default)]
+pub(super) struct Spectrum(pub(super) BTreeMap<u64, u64>);
+
+impl Spectrum {
+    /// Adds a value that occurs so many times.
+    pub fn add(&mut self, count: u64) {
+        *self.0.entry(count).or_default() += 1;
+    }
+}

@@ -1,0 +1,527 @@
+//! One JSON object into one row, by a contract's columns.
+
+use tarn_contract::{Column, Encoding};
+use tarn_core::schema::ColumnType;
+use tarn_core::{Error, ErrorKind, Result};
+
+use crate::column::ColumnData;
+use crate::source::json::cursor::Cursor;
+use crate::source::json::error::JsonError;
+use crate::source::json::keys::{KeyError, KeyTable, Member};
+use crate::source::value::{Decoder, Reason, Scalar};
+use tarn_core::calendar::{MICROS, MICROS_PER_DAY};
+
+/// The source name of a column that holds when the event reached the stream.
+pub const ARRIVAL_TIME: &str = "$arrivalTime";
+
+/// The source name of a column that holds how many whole seconds after its event time an event arrived.
+pub const LATENESS_SECONDS: &str = "$latenessSeconds";
+
+/// Why an object is no row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowFault {
+    /// It cannot be read at all.
+    Parse(String),
+    /// The value of the column with this index cannot be read.
+    Value(usize, Reason),
+    /// It has this key, which no column is filled from, and such objects are refused.
+    NewColumn(String),
+}
+
+/// The result of reading a row: one word, which costs nothing where all is well.
+type RowResult = Result<(), Box<RowFault>>;
+
+impl RowFault {
+    #[cold]
+    fn value(index: usize, reason: Reason) -> Box<Self> {
+        Box::new(RowFault::Value(index, reason))
+    }
+}
+
+impl From<JsonError> for Box<RowFault> {
+    #[cold]
+    fn from(error: JsonError) -> Self {
+        Box::new(RowFault::Parse(format!("not JSON: {error}")))
+    }
+}
+
+impl From<KeyError> for Box<RowFault> {
+    #[cold]
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Json(error) => error.into(),
+            KeyError::Duplicate(key) => Box::new(RowFault::Parse(format!(
+                "expected each key once, found \"{key}\" again"
+            ))),
+        }
+    }
+}
+
+/// Fills columns from objects: each column from the key that is its source name.
+pub struct RowReader {
+    keys: KeyTable,
+    /// Per known key: what is filled from it.
+    fields: Vec<Field>,
+    arrival: Option<usize>,
+    lateness: Option<usize>,
+    event_time: Option<usize>,
+    /// Per key that no column is filled from.
+    unknown: Vec<UnknownKey>,
+    /// Whether an object had a key beyond those that are remembered.
+    unnamed: bool,
+    /// Whether an object with a key that no column is filled from is no row.
+    refuse_unknown: bool,
+    watch_unknown: bool,
+    /// Whether the first value of an unknown key was kept and its place is not known yet.
+    unplaced: bool,
+    /// Whether some object had every known key.
+    complete: bool,
+    /// Per known key: whether an object without some other one had it.
+    present: Vec<bool>,
+    /// Known keys that the last incomplete object did not have.
+    missing: Vec<usize>,
+    scratch: Vec<u8>,
+}
+
+/// What is filled from a known key.
+struct Field {
+    target: Target,
+    /// Further columns with the same source name.
+    others: Vec<Target>,
+}
+
+impl Field {
+    fn targets(&self) -> impl Iterator<Item = &Target> {
+        std::iter::once(&self.target).chain(&self.others)
+    }
+}
+
+/// A column that is filled from an object.
+struct Target {
+    /// Its place in a batch.
+    column: usize,
+    decoder: Decoder,
+}
+
+impl RowReader {
+    /// A reader for a contract's columns. `event_time` names the column that lateness is counted from.
+    ///
+    /// # Errors
+    /// `BadContract` where a column cannot be filled from JSON.
+    pub fn new(columns: &[Column], event_time: Option<&str>) -> Result<Self> {
+        let index_of = |source: &str| {
+            columns
+                .iter()
+                .position(|column| column.source_name == source)
+        };
+        let mut names: Vec<&str> = Vec::new();
+        let mut fields: Vec<Field> = Vec::new();
+        for (index, column) in columns.iter().enumerate() {
+            let name = column.source_name.as_str();
+            if name.starts_with('$') {
+                check_envelope_column(column)?;
+                continue;
+            }
+            let target = Target {
+                column: index,
+                decoder: Decoder::new(column)?,
+            };
+            match names.iter().position(|other| *other == name) {
+                Some(slot) => fields[slot].others.push(target),
+                None => {
+                    names.push(name);
+                    fields.push(Field {
+                        target,
+                        others: Vec::new(),
+                    });
+                }
+            }
+        }
+        let (arrival, lateness) = (index_of(ARRIVAL_TIME), index_of(LATENESS_SECONDS));
+        let event_time = columns
+            .iter()
+            .position(|column| Some(column.name.as_str()) == event_time);
+        if lateness.is_some() && event_time.is_none() {
+            return Err(Error::new(
+                ErrorKind::BadContract,
+                format!(
+                    "{LATENESS_SECONDS} needs a partition column: it is counted from that time"
+                ),
+            ));
+        }
+        Ok(RowReader {
+            present: vec![false; names.len()],
+            keys: KeyTable::new(names),
+            fields,
+            missing: Vec::new(),
+            arrival,
+            lateness,
+            event_time,
+            unknown: Vec::new(),
+            unnamed: false,
+            refuse_unknown: false,
+            watch_unknown: false,
+            unplaced: false,
+            complete: false,
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Appends one row to `columns`, which hold `rows` rows; leaves them as they were where the
+    /// object is no row. `object` must be UTF-8; `arrival` is in microseconds. The columns of the arrival
+    /// are complete after [`RowReader::finish`].
+    #[inline]
+    pub fn read(
+        &mut self,
+        object: &[u8],
+        arrival: Option<i64>,
+        columns: &mut [ColumnData],
+        rows: usize,
+    ) -> RowResult {
+        let result = self.read_members(object, columns);
+        match result {
+            Ok(()) => self.add_arrival(arrival, columns, rows),
+            Err(_) => columns.iter_mut().for_each(|data| data.truncate(rows)),
+        }
+        result
+    }
+
+    #[inline]
+    fn read_members(&mut self, object: &[u8], columns: &mut [ColumnData]) -> RowResult {
+        let mut cursor = Cursor::new(object);
+        cursor.enter_object()?;
+        self.keys.begin();
+        let mut filled = 0;
+        loop {
+            let key = match self.keys.next(&mut cursor)? {
+                Member::Key(key) => key,
+                Member::Other => {
+                    self.unnamed = true;
+                    cursor.skip_value()?;
+                    if self.refuse_unknown {
+                        return Err(Box::new(RowFault::NewColumn("…".to_owned())));
+                    }
+                    continue;
+                }
+                Member::End => break,
+            };
+            let Some(field) = self.fields.get(key) else {
+                let before = cursor.rest();
+                cursor.skip_value()?;
+                let value = &before[..before.len() - cursor.rest().len()];
+                self.note_unknown(key, value);
+                if self.refuse_unknown {
+                    let name = self.keys.name(key).to_owned();
+                    return Err(Box::new(RowFault::NewColumn(name)));
+                }
+                continue;
+            };
+            filled += 1;
+            let begin = cursor.position();
+            read_value(&mut cursor, &field.target, columns, &mut self.scratch)?;
+            if !field.others.is_empty() {
+                read_again(
+                    &mut cursor,
+                    begin,
+                    &field.others,
+                    columns,
+                    &mut self.scratch,
+                )?;
+            }
+        }
+        cursor.finish()?;
+        if filled < self.fields.len() {
+            self.add_missing(columns, filled);
+        } else {
+            self.complete = true;
+        }
+        Ok(())
+    }
+
+    fn note_unknown(&mut self, key: usize, value: &[u8]) {
+        let number = key - self.fields.len();
+        if self.unknown.len() <= number {
+            self.unknown.resize_with(number + 1, UnknownKey::default);
+        }
+        let unknown = &mut self.unknown[number];
+        unknown.count += 1;
+        if self.watch_unknown && unknown.personal.is_none() {
+            unknown.personal = super::personal::in_value(value);
+        }
+        // A null says nothing of a column, and a long value is no sample.
+        if unknown.values.len() < UNKNOWN_VALUES
+            && value.len() <= UNKNOWN_VALUE_BYTES
+            && value != b"null"
+        {
+            unknown.values.push(value.to_vec());
+        }
+        self.unplaced |= unknown.place.is_none() && !unknown.values.is_empty();
+    }
+
+    /// From now on an object with a key that no column is filled from is no row.
+    pub fn refuse_unknown(&mut self) {
+        self.refuse_unknown = true;
+    }
+
+    /// From now on every value of a key that no column is filled from is looked at: it may become a
+    /// column.
+    pub fn watch_unknown(&mut self) {
+        self.watch_unknown = true;
+    }
+
+    /// Says where the object was that was read last, for keys that were seen for the first time.
+    #[inline]
+    pub fn place(&mut self, line: u64, offset: i64) {
+        if self.unplaced {
+            self.unplaced = false;
+            for unknown in &mut self.unknown {
+                if !unknown.values.is_empty() {
+                    unknown.place.get_or_insert((line, offset));
+                }
+            }
+        }
+    }
+
+    /// Fills the columns of keys that the object does not have; it has `filled` others.
+    #[inline]
+    fn add_missing(&mut self, columns: &mut [ColumnData], filled: usize) {
+        // Objects of one source lack the same keys again and again.
+        let same = filled + self.missing.len() == self.fields.len()
+            && self.missing.iter().all(|&key| !self.keys.seen(key));
+        if !same {
+            self.find_missing();
+        }
+        for field in self.missing.iter().filter_map(|&key| self.fields.get(key)) {
+            for target in field.targets() {
+                if let Some(data) = columns.get_mut(target.column) {
+                    target.decoder.push_missing(data);
+                }
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn find_missing(&mut self) {
+        self.missing.clear();
+        for (key, present) in self.present.iter_mut().enumerate() {
+            if self.keys.seen(key) {
+                *present = true;
+            } else {
+                self.missing.push(key);
+            }
+        }
+    }
+
+    #[inline]
+    fn add_arrival(&self, arrival: Option<i64>, columns: &mut [ColumnData], row: usize) {
+        let Some(arrival) = arrival else {
+            return;
+        };
+        let push = |columns: &mut [ColumnData], index: Option<usize>, value: i64| {
+            if let Some(ColumnData::Long(data)) = index.and_then(|index| columns.get_mut(index)) {
+                data.pad(row);
+                data.push(value);
+            }
+        };
+        push(columns, self.arrival, arrival);
+        if self.lateness.is_some() {
+            let event_time = match self.event_time.and_then(|index| columns.get(index)) {
+                Some(ColumnData::Long(data)) => data.get(row),
+                Some(ColumnData::Int(data)) => {
+                    data.get(row).map(|day| i64::from(day) * MICROS_PER_DAY)
+                }
+                _ => None,
+            };
+            if let Some(event) = event_time {
+                push(columns, self.lateness, ((arrival - event) / MICROS).max(0));
+            }
+        }
+    }
+
+    /// Ends a batch of so many rows: those that did not say when they arrived have no arrival time and
+    /// no lateness.
+    pub fn finish(&self, columns: &mut [ColumnData], rows: usize) {
+        for index in [self.arrival, self.lateness].into_iter().flatten() {
+            if let Some(ColumnData::Long(data)) = columns.get_mut(index) {
+                data.pad(rows);
+            }
+        }
+    }
+
+    /// Every key that some object had: those that columns are filled from, then the others. Keys beyond
+    /// the first few hundred go together under the name `…`.
+    pub fn seen_keys(&self) -> Vec<String> {
+        let known = (0..self.fields.len())
+            .filter(|&key| self.complete || self.present[key])
+            .map(|key| self.keys.name(key).to_owned());
+        known
+            .chain(self.unknown_keys().map(|(name, _)| name.to_owned()))
+            .chain(self.unnamed.then(|| "…".to_owned()))
+            .collect()
+    }
+
+    /// Keys that no column is filled from, of the first few hundred of them.
+    pub fn unknown_keys(&self) -> impl Iterator<Item = (&str, &UnknownKey)> {
+        let named = self.unknown.iter().enumerate();
+        named
+            .filter(|(_, unknown)| unknown.count > 0)
+            .map(|(number, unknown)| (self.keys.name(self.keys.known() + number), unknown))
+    }
+}
+
+/// So many values of a key that no column is filled from are kept, to guess its type by.
+const UNKNOWN_VALUES: usize = 100;
+const UNKNOWN_VALUE_BYTES: usize = 256;
+
+/// A key that no column is filled from.
+#[derive(Debug, Clone, Default)]
+pub struct UnknownKey {
+    /// Objects that have it.
+    pub count: u64,
+    /// Some of its values, as JSON.
+    pub values: Vec<Vec<u8>>,
+    /// Line and offset of the object that has the first of these values.
+    pub place: Option<(u64, i64)>,
+    /// The first pattern of personal data that one of all its values holds.
+    pub personal: Option<&'static str>,
+}
+
+fn check_envelope_column(column: &Column) -> Result<()> {
+    let ty = match column.source_name.as_str() {
+        ARRIVAL_TIME => ColumnType::Timestamp,
+        LATENESS_SECONDS => ColumnType::Long,
+        other => {
+            return Err(Error::new(
+                ErrorKind::BadContract,
+                format!(
+                    "column {}: there is no {other}; write {ARRIVAL_TIME} or {LATENESS_SECONDS}, or a key \
+                     without $",
+                    column.name
+                ),
+            ));
+        }
+    };
+    if column.ty != ty || column.encoding != Encoding::Natural || column.default.is_some() {
+        return Err(Error::new(
+            ErrorKind::BadContract,
+            format!(
+                "column {}: {} is a {ty} without encoding and default",
+                column.name, column.source_name
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Fills further columns from the value at `begin`.
+#[cold]
+#[inline(never)]
+fn read_again(
+    cursor: &mut Cursor<'_>,
+    begin: usize,
+    targets: &[Target],
+    columns: &mut [ColumnData],
+    scratch: &mut Vec<u8>,
+) -> RowResult {
+    for target in targets {
+        cursor.go_back(begin);
+        read_value(cursor, target, columns, scratch)?;
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn read_value(
+    cursor: &mut Cursor<'_>,
+    target: &Target,
+    columns: &mut [ColumnData],
+    scratch: &mut Vec<u8>,
+) -> RowResult {
+    let (index, decoder) = (target.column, &target.decoder);
+    let Some(data) = columns.get_mut(index) else {
+        return Err(RowFault::value(
+            index,
+            "the batch lacks the column of its contract".into(),
+        ));
+    };
+    let value = match cursor.peek() {
+        b'"' => {
+            let (text, short) = match cursor.plain_text() {
+                Some(text) => text,
+                None => (cursor.any_string()?.text(scratch), None),
+            };
+            if decoder.is_text()
+                && let ColumnData::Text(data) = data
+            {
+                match short {
+                    Some(short) => data.push_short(short, text),
+                    None => data.push(text),
+                }
+                return Ok(());
+            }
+            Scalar::Text(text)
+        }
+        b'-' | b'0'..=b'9' => {
+            let before = cursor.position();
+            if let Some(number) = cursor.small_decimal() {
+                if decoder.push_small(number, data) {
+                    return Ok(());
+                }
+                cursor.go_back(before);
+            }
+            Scalar::Number(cursor.number()?)
+        }
+        b't' | b'f' => Scalar::Boolean(cursor.boolean()?),
+        b'n' => {
+            cursor.null()?;
+            decoder.push_missing(data);
+            return Ok(());
+        }
+        b'[' if decoder.is_list() => return read_list(cursor, data, index, scratch),
+        b'[' | b'{' => {
+            let what = if cursor.peek() == b'[' {
+                "a list"
+            } else {
+                "an object"
+            };
+            cursor.skip_value()?;
+            return Err(RowFault::value(
+                index,
+                format!("expected {}, found {what}", decoder.expected()).into(),
+            ));
+        }
+        _ => return cursor.skip_value().map(|_| ()).map_err(Box::from),
+    };
+    decoder
+        .push(value, data)
+        .map_err(|reason| RowFault::value(index, reason))
+}
+
+fn read_list(
+    cursor: &mut Cursor<'_>,
+    data: &mut ColumnData,
+    index: usize,
+    scratch: &mut Vec<u8>,
+) -> RowResult {
+    let ColumnData::List(list) = data else {
+        return Err(RowFault::value(
+            index,
+            "the column has another type than its contract".into(),
+        ));
+    };
+    cursor.enter_array()?;
+    let mut first = true;
+    while cursor.next_element(first)? {
+        first = false;
+        if cursor.peek() != b'"' {
+            cursor.skip_value()?;
+            return Err(RowFault::value(
+                index,
+                "expected a list of texts, found something else in it".into(),
+            ));
+        }
+        list.push_item(cursor.string()?.text(scratch));
+    }
+    list.finish_row();
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Tells what a file is by its content, for putting it where a contract claims it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::Value;
+use tarn_contract::{Contract, Format};
+use tarn_core::{Error, ErrorKind, Result};
+
+use super::{archive, bytes, sqlite};
+
+/// Bytes of text that are looked at.
+const HEAD_BYTES: usize = 256 * 1024;
+
+/// Lines of text that are looked at.
+const LINES: usize = 20;
+
+/// The format of a file, or None where it is none of those that the lake reads.
+///
+/// # Errors
+/// `Storage` where the file cannot be read.
+pub fn sniff(path: &Path, contracts: &[&Contract]) -> Result<Option<Format>> {
+    let unreadable = |error| {
+        Error::new(
+            ErrorKind::Storage,
+            format!("{} cannot be read", path.display()),
+        )
+        .with_source(error)
+    };
+    let mut magic = Vec::new();
+    File::open(path)
+        .and_then(|file| {
+            file.take(sqlite::MAGIC.len() as u64)
+                .read_to_end(&mut magic)
+        })
+        .map_err(unreadable)?;
+    // A database that was encrypted is one all the same: its reader says what to do.
+    if magic == sqlite::MAGIC
+        || is_named_like_a_database(path) && sqlite::looks_encrypted(path).map_err(unreadable)?
+    {
+        return Ok(Some(Format::Sqlite));
+    }
+    let head = match text_head(path) {
+        Ok(head) => head,
+        // No text at all, or damaged: nothing that a contract could claim by its content.
+        Err(error) if error.kind() == ErrorKind::BadSource => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(format_of_text(&head, contracts))
+}
+
+fn is_named_like_a_database(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| {
+        ["sqlite", "sqlite3", "db", "db3", "s3db", "sl3"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(extension))
+    })
+}
+
+/// The first bytes of the text of a plain or gzip file, without a byte-order mark.
+pub fn text_head(path: &Path) -> Result<Vec<u8>> {
+    let mut head = Vec::new();
+    bytes::open(path)?.fill(&mut head, HEAD_BYTES)?;
+    if head.starts_with(b"\xef\xbb\xbf") {
+        head.drain(..3);
+    }
+    Ok(head)
+}
+
+/// The first lines that are not blank; the last of a long text may be cut, so it is left out.
+pub fn head_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let whole = if head.len() < HEAD_BYTES {
+        head.len()
+    } else {
+        memchr::memrchr(b'\n', head).unwrap_or(0)
+    };
+    head[..whole]
+        .split(|&byte| byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty())
+}
+
+fn format_of_text(head: &[u8], contracts: &[&Contract]) -> Option<Format> {
+    match head.trim_ascii_start().first()? {
+        b'[' => Some(Format::SocialPosts),
+        b'{' => {
+            let line = head_lines(head).next().unwrap_or_default();
+            if archive::is_header(line).unwrap_or(true) {
+                return Some(Format::JsonLines);
+            }
+            let keys: Option<Vec<String>> = match serde_json::from_slice(line) {
+                Ok(Value::Object(object)) => Some(object.into_iter().map(|(key, _)| key).collect()),
+                _ => None,
+            };
+            let has = |name: &str| keys.iter().flatten().any(|key| *key == name);
+            let is_event = |contract: &&&Contract| {
+                let mut needed = contract
+                    .columns
+                    .iter()
+                    .filter(|column| column.required && column.default.is_none())
+                    .peekable();
+                contract.format == Format::JsonLines
+                    && match needed.peek() {
+                        Some(_) => needed.all(|column| has(&column.source_name)),
+                        // A contract that needs nothing would take anything.
+                        None => keys.iter().flatten().all(|key| {
+                            let mut columns = contract.columns.iter();
+                            columns.any(|column| column.source_name == *key)
+                        }),
+                    }
+            };
+            let event = keys.is_some() && contracts.iter().any(|contract| is_event(&contract));
+            Some(if event {
+                Format::JsonLines
+            } else {
+                Format::SocialPosts
+            })
+        }
+        _ => {
+            let looks_like_a_log = |line: &[u8]| {
+                memchr::memchr(b'[', line).is_some_and(|at| {
+                    let time = &line[at + 1..];
+                    time.len() > 21 && time[2] == b'/' && time[6] == b'/' && time[11] == b':'
+                })
+            };
+            head_lines(head)
+                .take(LINES)
+                .any(looks_like_a_log)
+                .then_some(Format::AccessLog)
+        }
+    }
+}

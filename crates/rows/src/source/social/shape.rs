@@ -1,0 +1,267 @@
+//! Which shape a JSON value has: a post of a platform, or an answer of an API that holds posts.
+
+use std::ops::Range;
+
+use super::post::PostFault;
+use crate::source::json::cursor::Cursor;
+use crate::source::json::document::Node;
+use crate::source::json::error::Result as JsonResult;
+
+/// Whose post it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// X/Twitter API v1.1: a status.
+    TwitterV1,
+    /// X/Twitter API v2: a tweet.
+    TwitterV2,
+    /// Mastodon API: a status.
+    Mastodon,
+    /// Reddit API: a post or comment, with its `kind` around it or without.
+    Reddit,
+    /// The plain shape.
+    Plain,
+}
+
+/// The shape of a value, by the keys that only this shape has.
+///
+/// # Errors
+/// What is unknown about it, for people.
+pub fn shape_of(node: &Node<'_>) -> Result<Shape, PostFault> {
+    let Node::Object(members) = node else {
+        return Err(PostFault::Parse(
+            "not a post: expected an object".to_owned(),
+        ));
+    };
+    let has = |key: &str| node.value(key).is_some();
+    let is_object = |key: &str| matches!(node.get(key), Some(Node::Object(_)));
+    let is_text = |key: &str| matches!(node.get(key), Some(Node::Text(_)));
+    let any = |keys: &[&str]| keys.iter().any(|key| has(key));
+    if is_text("kind") && is_object("data") {
+        return Ok(Shape::Reddit);
+    }
+    if is_text("id_str") && (is_object("user") || any(&["full_text", "entities", "retweet_count"]))
+    {
+        return Ok(Shape::TwitterV1);
+    }
+    if is_object("account") && is_text("content") {
+        return Ok(Shape::Mastodon);
+    }
+    if has("created_utc") && any(&["subreddit", "permalink", "selftext", "body"]) {
+        return Ok(Shape::Reddit);
+    }
+    let v2 = [
+        "public_metrics",
+        "author_id",
+        "edit_history_tweet_ids",
+        "conversation_id",
+        "referenced_tweets",
+    ];
+    if is_text("id") && is_text("text") && any(&v2) {
+        return Ok(Shape::TwitterV2);
+    }
+    // A plain post may lack what it must have; then this is the reason to give.
+    let plain = [
+        "id",
+        "created_at",
+        "text",
+        "user",
+        "metrics",
+        "hashtags",
+        "mentions",
+    ];
+    if plain.iter().filter(|key| has(key)).count() >= 2 {
+        return Ok(Shape::Plain);
+    }
+    let mut keys: Vec<&str> = members
+        .iter()
+        .take(6)
+        .map(|(key, _)| key.as_ref())
+        .collect();
+    if members.len() > keys.len() {
+        keys.push("…");
+    }
+    Err(PostFault::Parse(format!(
+        "expected a post of X, Mastodon, Reddit or the plain shape, found {}",
+        if keys.is_empty() {
+            "no keys".to_owned()
+        } else {
+            format!("the keys {}", keys.join(", "))
+        }
+    )))
+}
+
+/// Where the posts of an API's answer are in its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Each post.
+    pub posts: Vec<Range<usize>>,
+    /// The `includes` of X API v2: authors and places that posts refer to.
+    pub includes: Option<Range<usize>>,
+}
+
+/// Takes apart an answer that holds posts: the search of X API v1.1 (`statuses`), X API v2 (`data`
+/// with `includes`), a Reddit listing. None where the value is none of these.
+///
+/// # Errors
+/// Where it is not JSON.
+pub fn answer(json: &[u8]) -> JsonResult<Option<Answer>> {
+    let mut cursor = Cursor::new(json);
+    if cursor.peek() != b'{' {
+        return Ok(None);
+    }
+    let (mut kind, mut post) = (None, false);
+    let (mut statuses, mut data, mut includes) = (None, None, None);
+    members(&mut cursor, |key, range| match key {
+        b"statuses" => statuses = Some(range),
+        b"data" => data = Some(range),
+        b"includes" => includes = Some(range),
+        b"kind" => kind = Some(range),
+        b"id" | b"text" | b"created_at" => post = true,
+        _ => {}
+    })?;
+    cursor.finish()?;
+    let first = |range: &Range<usize>| json.get(range.start).copied();
+    if let Some(range) = statuses.filter(|range| !post && first(range) == Some(b'[')) {
+        return Ok(Some(Answer {
+            posts: elements(json, range)?,
+            includes: None,
+        }));
+    }
+    let Some(data) = data.filter(|_| !post) else {
+        return Ok(None);
+    };
+    let is_listing = kind.map(|range| json.get(range) == Some(b"\"Listing\"".as_slice()));
+    match (first(&data), is_listing) {
+        (Some(b'['), None) => Ok(Some(Answer {
+            posts: elements(json, data)?,
+            includes,
+        })),
+        (Some(b'{'), None) => Ok(Some(Answer {
+            posts: vec![data],
+            includes,
+        })),
+        (Some(b'{'), Some(true)) => {
+            let mut children = None;
+            let mut cursor = Cursor::new(json.get(data.clone()).unwrap_or_default());
+            members(&mut cursor, |key, range| {
+                if key == b"children" {
+                    children = Some(range.start + data.start..range.end + data.start);
+                }
+            })?;
+            match children.filter(|range| first(range) == Some(b'[')) {
+                Some(range) => Ok(Some(Answer {
+                    posts: elements(json, range)?,
+                    includes: None,
+                })),
+                None => Ok(None),
+            }
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Visits the members of the object at the cursor, with the place of each value.
+fn members(cursor: &mut Cursor<'_>, mut visit: impl FnMut(&[u8], Range<usize>)) -> JsonResult<()> {
+    cursor.enter_object()?;
+    let mut first = true;
+    let mut scratch = Vec::new();
+    while cursor.next_member(first)? {
+        first = false;
+        let key = cursor.key()?;
+        let range = value(cursor)?;
+        visit(key.text(&mut scratch), range);
+    }
+    Ok(())
+}
+
+fn value(cursor: &mut Cursor<'_>) -> JsonResult<Range<usize>> {
+    let length = cursor.skip_value()?.len();
+    Ok(cursor.position() - length..cursor.position())
+}
+
+/// The places of an array's elements.
+fn elements(json: &[u8], array: Range<usize>) -> JsonResult<Vec<Range<usize>>> {
+    let begin = array.start;
+    let mut cursor = Cursor::new(json.get(array).unwrap_or_default());
+    cursor.enter_array()?;
+    let mut ranges = Vec::new();
+    while cursor.next_element(ranges.is_empty())? {
+        let range = value(&mut cursor)?;
+        ranges.push(range.start + begin..range.end + begin);
+    }
+    Ok(ranges)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    fn posts(json: &str) -> Option<Vec<&str>> {
+        let answer = answer(json.as_bytes()).unwrap()?;
+        Some(answer.posts.into_iter().map(|range| &json[range]).collect())
+    }
+
+    #[test]
+    fn the_posts_of_an_answer_are_found() {
+        assert_eq!(
+            posts(r#"{"statuses": [ {"a":1} , {"b":2}],"search_metadata":{}}"#),
+            Some(vec![r#"{"a":1}"#, r#"{"b":2}"#])
+        );
+        assert_eq!(
+            posts(r#"{"meta":{},"data":[{"id":"1"}],"includes":{"users":[]}}"#),
+            Some(vec![r#"{"id":"1"}"#])
+        );
+        assert_eq!(posts(r#"{"data":{"id":"1"}}"#), Some(vec![r#"{"id":"1"}"#]));
+        assert_eq!(
+            posts(
+                r#"{"kind":"Listing","data":{"after":null,"children":[{"kind":"t3","data":{}}]}}"#
+            ),
+            Some(vec![r#"{"kind":"t3","data":{}}"#])
+        );
+        assert_eq!(posts(r#"{"data":[]}"#), Some(vec![]));
+        for none in [
+            r#"{"kind":"t3","data":{}}"#,
+            r#"{"kind":"more","data":{"children":["a"]}}"#,
+            r#"{"id":1,"data":{}}"#,
+            r#"{"statuses":5}"#,
+            "[]",
+            "5",
+        ] {
+            assert_eq!(posts(none), None, "{none}");
+        }
+        assert!(answer(br#"{"data":[}"#).is_err() && answer(br#"{"data":[]} x"#).is_err());
+    }
+
+    #[test]
+    fn shapes_are_told_apart_by_their_own_keys() {
+        let shape = |json: &str| shape_of(&Node::read(json.as_bytes()).unwrap());
+        assert_eq!(
+            shape(r#"{"id":1,"id_str":"1","user":{},"text":""}"#),
+            Ok(Shape::TwitterV1)
+        );
+        assert_eq!(
+            shape(r#"{"id":"1","text":"","author_id":"2"}"#),
+            Ok(Shape::TwitterV2)
+        );
+        assert_eq!(
+            shape(r#"{"id":"1","account":{},"content":""}"#),
+            Ok(Shape::Mastodon)
+        );
+        assert_eq!(shape(r#"{"kind":"t1","data":{}}"#), Ok(Shape::Reddit));
+        assert_eq!(
+            shape(r#"{"id":"1","created_utc":1.0,"permalink":"/r"}"#),
+            Ok(Shape::Reddit)
+        );
+        assert_eq!(
+            shape(r#"{"id":1,"text":"","kind":"note"}"#),
+            Ok(Shape::Plain)
+        );
+        for unknown in ["{}", r#"{"id":1}"#, r#"{"text":"x"}"#, "[]", "5"] {
+            assert!(
+                matches!(shape(unknown), Err(PostFault::Parse(_))),
+                "{unknown}"
+            );
+        }
+    }
+}

@@ -1,4 +1,4 @@
-# The state holds names and no secrets, and is locked by a file beside it. The bucket is given once:
+# The state holds names and no secrets, and is locked by a file next to it. Name the bucket once:
 # terraform init -backend-config=bucket=<bucket> -backend-config=region=<its region>
 terraform {
   backend "s3" {

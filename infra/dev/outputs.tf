@@ -69,27 +69,27 @@ output "ingest_queue_url" {
 }
 
 output "ingest_dlq_url" {
-  description = "Queue of objects that could not be ingested."
+  description = "Dead-letter queue of objects that could not be ingested."
   value       = module.lake.ingest_dlq_url
 }
 
 output "marts_queue_url" {
-  description = "Queue of table changes."
+  description = "Queue of changed tables, read by the marts."
   value       = module.lake.marts_queue_url
 }
 
 output "marts_dlq_url" {
-  description = "Queue of table changes that the marts could not follow."
+  description = "Dead-letter queue of changed tables for which the marts could not be updated."
   value       = module.lake.marts_dlq_url
 }
 
 output "archive_dlq_url" {
-  description = "Queue that hears of stream batches that were given up."
+  description = "Dead-letter queue of stream batches that could not be archived."
   value       = module.lake.archive_dlq_url
 }
 
 output "task_dlq_urls" {
-  description = "Per task (marts, quality, maintain), the queue of scheduled runs that failed."
+  description = "Per task (marts, quality, maintain), the dead-letter queue of scheduled calls that failed."
   value       = module.lake.task_dlq_urls
 }
 
@@ -129,6 +129,6 @@ output "dashboard" {
 }
 
 output "persona_roles" {
-  description = "Per persona (engineer, analyst, marketer), the ARN of its role, where it was made."
+  description = "Per persona (engineer, analyst, marketer) that has a role, the ARN of the role."
   value       = module.lake.persona_roles
 }

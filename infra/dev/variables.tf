@@ -21,13 +21,13 @@ variable "package" {
 }
 
 variable "architecture" {
-  description = "Instruction set that the package is built for: x86_64 or arm64."
+  description = "Instruction set for which the package is built: x86_64 or arm64."
   type        = string
   default     = "x86_64"
 }
 
 variable "functions" {
-  description = "Per function, what differs from the default: memory and disk in MiB, timeout in seconds, reserved concurrency."
+  description = "Per function, settings that differ from the default: memory and disk in MiB, timeout in seconds, reserved concurrency."
   type = map(object({
     memory_mb            = optional(number)
     timeout_seconds      = optional(number)
@@ -38,7 +38,7 @@ variable "functions" {
 }
 
 variable "ingest" {
-  description = "Objects worked on at once (2 to 1000), and how often one is tried before it goes to the dead-letter queue."
+  description = "How many objects are ingested at the same time (2 to 1000), and how often each is tried before it goes to the dead-letter queue."
   type = object({
     concurrency  = optional(number, 10)
     max_receives = optional(number, 5)
@@ -47,7 +47,7 @@ variable "ingest" {
 }
 
 variable "stream" {
-  description = "The stream of ad events: number of shards (null: on demand), hours that it keeps records, seconds (0 to 300) that they are collected for one raw object, dataset that they belong to."
+  description = "The stream of ad events: number of shards (null: on demand), hours for which it keeps records, seconds (0 to 300) for which records are collected for one raw object, and their dataset."
   type = object({
     shards          = optional(number)
     retention_hours = optional(number, 24)
@@ -73,7 +73,7 @@ variable "api" {
 }
 
 variable "athena_scan_limit_bytes" {
-  description = "Bytes that one Athena query may scan before it is stopped."
+  description = "Bytes that one Athena query may scan before Athena stops it."
   type        = number
   default     = 1073741824
 }
@@ -90,7 +90,7 @@ variable "schedule" {
 }
 
 variable "retention" {
-  description = "Days that things are kept, see the module lake; raw_days null keeps raw objects for ever."
+  description = "Days for which things are kept, see the module lake; raw_days null keeps raw objects forever."
   type = object({
     raw_infrequent_access_days = optional(number, 30)
     raw_archive_days           = optional(number, 90)
@@ -107,19 +107,19 @@ variable "retention" {
 }
 
 variable "optimized_tables" {
-  description = "Tables that Glue compacts, as <zone>.<table>. A table has to exist before: leave this empty for the first apply."
+  description = "Tables that Glue compacts, as <zone>.<table>. A table must exist first, so leave this empty for the first apply."
   type        = set(string)
   default     = []
 }
 
 variable "log_level" {
-  description = "What the functions log: error, warn, info, debug or trace."
+  description = "Log level of the functions: error, warn, info, debug or trace."
   type        = string
   default     = "info"
 }
 
 variable "trust_conditions" {
-  description = "Of which services a role's trust demands that they name this account. For Lambda and Glue AWS does not document it: switch these on once the lake is built."
+  description = "Services that a role's trust policy requires to name this account. AWS does not document it for Lambda and Glue: switch these on once the lake is built."
   type = object({
     lambda    = optional(bool, false)
     glue      = optional(bool, false)
@@ -129,13 +129,13 @@ variable "trust_conditions" {
 }
 
 variable "protected" {
-  description = "Whether buckets that are not empty and the ledger refuse to be destroyed."
+  description = "Whether buckets that are not empty and the ledger are protected from `terraform destroy`."
   type        = bool
   default     = false
 }
 
 variable "alarms" {
-  description = "Addresses that hear of alarms, and when an alarm is raised; freshness is in seconds per dataset, quality names the datasets of which a broken promise or an anomaly raises one."
+  description = "Addresses that get alarms, and the thresholds; freshness is in seconds per dataset, quality names the datasets for which a missed service level or an anomaly raises an alarm."
   type = object({
     emails              = optional(set(string), [])
     ingest_age_seconds  = optional(number, 3600)
@@ -151,7 +151,7 @@ variable "alarms" {
 }
 
 variable "budget" {
-  description = "US dollars per month that the account may spend before somebody is told; null: no budget."
+  description = "US dollars per month that the account may spend before a notification is sent; null: no budget."
   type = object({
     monthly_usd = number
     by_tag      = optional(bool, false)
@@ -160,7 +160,7 @@ variable "budget" {
 }
 
 variable "personas" {
-  description = "Who may take on the roles of engineer, analyst and marketer, as ARNs of IAM roles or users."
+  description = "Who may assume the roles of engineer, analyst and marketer, as ARNs of IAM roles or users."
   type = object({
     engineer = optional(list(string), [])
     analyst  = optional(list(string), [])

@@ -9,10 +9,10 @@ module "lake" {
   log_level    = var.log_level
   protected    = false
 
-  # One shard keeps the emulator's pace predictable, and nobody wants to wait for a trial.
+  # One shard keeps the emulator's pace predictable, and short batches keep a trial fast.
   stream = { shards = 1, batch_seconds = 1 }
 
-  # Everything that the other environments have is built here too, so that it is tried.
+  # Everything in the other environments is built here too, so that it is tested.
   trust_conditions = { lambda = true, glue = true }
 
   budget = { monthly_usd = 10 }

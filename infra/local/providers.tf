@@ -1,4 +1,4 @@
-# Everything goes to the emulator; these credentials are no secret and open nothing.
+# Everything goes to the emulator; these credentials are not secret and give access to nothing else.
 provider "aws" {
   region                      = var.region
   access_key                  = "test"

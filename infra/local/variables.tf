@@ -16,13 +16,13 @@ variable "prefix" {
 }
 
 variable "region" {
-  description = "Region that the emulator plays."
+  description = "Region that the emulator simulates."
   type        = string
   default     = "us-east-1"
 }
 
 variable "account_id" {
-  description = "Account that the emulator plays."
+  description = "Account that the emulator simulates."
   type        = string
   default     = "000000000000"
 }
@@ -40,7 +40,7 @@ variable "architecture" {
 }
 
 variable "log_level" {
-  description = "What the functions log: error, warn, info, debug or trace."
+  description = "Log level of the functions: error, warn, info, debug or trace."
   type        = string
   default     = "info"
 }

@@ -1,4 +1,4 @@
-# What people may do. One role per persona; who may take it on is the caller's to say.
+# What people may do. One role per persona; the caller of the module decides who may assume it.
 locals {
   objects = {
     raw        = "${var.bucket_arns["raw"]}/raw/*"
@@ -7,8 +7,8 @@ locals {
     quarantine = "${var.bucket_arns["quarantine"]}/quality/*"
   }
 
-  # Athena works with the caller's own permissions: it reads the tables' files and puts the results
-  # beside those of the other people of the workgroup.
+  # Athena uses the caller's own permissions: it reads the tables' files and writes the results next
+  # to those of the other people in the workgroup.
   queries = [
     {
       Sid    = "RunQueries"
@@ -98,14 +98,14 @@ locals {
       Resource = [var.stream_arn]
     },
     {
-      # `tarn redrive archive` reads what the archive gave up, and archives it.
+      # `tarn redrive archive` re-reads records that the archive could not archive in time, and archives them.
       Sid      = "ReadEventsAgain"
       Effect   = "Allow"
       Action   = ["kinesis:GetRecords", "kinesis:GetShardIterator"]
       Resource = [var.stream_arn]
     },
     {
-      # The stream is encrypted by whoever puts records, and decrypted by whoever reads them.
+      # Producers encrypt the stream's records, and readers decrypt them.
       Sid      = "UseTheKeyOfEvents"
       Effect   = "Allow"
       Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -122,7 +122,7 @@ locals {
       Resource = [var.ledger_arn]
     },
     {
-      # What people say of anomalies; every other record is written by functions alone.
+      # People's judgements of anomalies; only functions write any other record.
       Sid       = "JudgeAnomalies"
       Effect    = "Allow"
       Action    = ["dynamodb:PutItem"]

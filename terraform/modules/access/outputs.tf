@@ -1,4 +1,4 @@
 output "role_arns" {
-  description = "ARN of each persona's role that was made."
+  description = "ARN of the role of each persona that has one."
   value       = { for persona, role in aws_iam_role.this : persona => role.arn }
 }

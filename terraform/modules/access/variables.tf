@@ -1,13 +1,13 @@
 variable "prefix" {
-  description = "Begins the names of the roles."
+  description = "Prefix of the names of the roles."
   type        = string
 }
 
 variable "personas" {
   description = <<-E
-    Who may take on each role, as ARNs of IAM roles or users, for example the roles of IAM Identity
+    Who may assume each role, as ARNs of IAM roles or users, for example the roles of IAM Identity
     Center. `engineer` runs the lake, `analyst` reads curated and KPI tables, `marketer` reads KPI
-    tables. A role without principals is not made.
+    tables. A role without principals is not created.
   E
   type = object({
     engineer = optional(list(string), [])
@@ -18,18 +18,18 @@ variable "personas" {
 
   validation {
     condition     = alltrue([for arn in flatten(values(var.personas)) : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:(root|(role|user)/[A-Za-z0-9+=,.@_/-]+)$", arn))])
-    error_message = "A principal is the ARN of one IAM role or user, or of an account's root; no wildcard."
+    error_message = "A principal must be the ARN of one IAM role or user, or of an account's root, without wildcards."
   }
 }
 
 variable "session_seconds" {
-  description = "How long a session of a role lasts at most, 3600 to 43200 seconds."
+  description = "Maximum length of a session, 3600 to 43200 seconds."
   type        = number
   default     = 28800
 
   validation {
     condition     = var.session_seconds >= 3600 && var.session_seconds <= 43200
-    error_message = "A session lasts 3600 to 43200 seconds."
+    error_message = "A session must last 3600 to 43200 seconds."
   }
 }
 
@@ -49,7 +49,7 @@ variable "workgroup_arn" {
 }
 
 variable "queue_arns" {
-  description = "What engineers may redrive: ARNs of the queues of work, and of the dead-letter queues."
+  description = "Queues that engineers may redrive: ARNs of the work queues and of the dead-letter queues."
   type = object({
     work        = list(string)
     dead_letter = list(string)
@@ -77,7 +77,7 @@ variable "log_group_arns" {
 }
 
 variable "key" {
-  description = "The key of the data: ARN pattern of the account's keys, the key's alias, and the region."
+  description = "The data key: ARN pattern of the account's keys, the key's alias, and the region."
   type = object({
     arns   = string
     alias  = string

@@ -31,7 +31,7 @@ resource "aws_apigatewayv2_authorizer" "this" {
   }
 }
 
-# Open, so that a monitor needs no credentials. It tells nothing of the lake's content.
+# Open, so that a monitor needs no credentials. It reveals nothing about the lake's content.
 resource "aws_apigatewayv2_route" "health" {
   api_id             = aws_apigatewayv2_api.this.id
   route_key          = "GET /health"

@@ -9,15 +9,15 @@ variable "function_name" {
 }
 
 variable "function_invoke_arn" {
-  description = "ARN by which API Gateway calls the function: arn:aws:apigateway:<region>:lambda:path/2015-03-31/functions/<function ARN>/invocations."
+  description = "ARN with which API Gateway calls the function: arn:aws:apigateway:<region>:lambda:path/2015-03-31/functions/<function ARN>/invocations."
   type        = string
 }
 
 variable "authorization" {
   description = <<-E
-    Who may call every route but GET /health. `type` is `IAM` (requests signed by a principal of this
-    account that is allowed execute-api:Invoke) or `JWT` (tokens of an OpenID Connect `issuer` for one
-    of the `audience`, with one of the `scopes` where scopes are given).
+    Who may call every route except GET /health. `type` is `IAM` (requests signed by a principal of
+    this account that is allowed execute-api:Invoke) or `JWT` (tokens of an OpenID Connect `issuer` for
+    one of the `audience`, with one of the `scopes` if scopes are given).
   E
   type = object({
     type     = string
@@ -29,7 +29,7 @@ variable "authorization" {
 
   validation {
     condition     = contains(["IAM", "JWT"], var.authorization.type)
-    error_message = "The type is IAM or JWT: the API is never open."
+    error_message = "The type must be IAM or JWT: the API is never open."
   }
 
   validation {
@@ -39,7 +39,7 @@ variable "authorization" {
 }
 
 variable "throttle" {
-  description = "Requests per second that the API answers in the long run, and how many at once in a burst; more get 429."
+  description = "Requests per second that the API answers on average, and how many together in a burst; further requests get 429."
   type = object({
     rate  = optional(number, 20)
     burst = optional(number, 40)
@@ -48,7 +48,7 @@ variable "throttle" {
 
   validation {
     condition     = var.throttle.rate > 0 && var.throttle.burst > 0
-    error_message = "Rate and burst are more than zero."
+    error_message = "Rate and burst must be more than zero."
   }
 }
 
@@ -58,7 +58,7 @@ variable "log_key_arn" {
 }
 
 variable "log_retention_days" {
-  description = "Days that the access log is kept; one of the values that CloudWatch Logs offers."
+  description = "Days for which the access log is kept; one of the values that CloudWatch Logs offers."
   type        = number
   default     = 365
 }

@@ -4,7 +4,7 @@ resource "aws_athena_workgroup" "this" {
   force_destroy = var.force_destroy
 
   configuration {
-    # What a client asks for instead is ignored.
+    # Settings of the client are ignored.
     enforce_workgroup_configuration    = true
     publish_cloudwatch_metrics_enabled = true
     bytes_scanned_cutoff_per_query     = var.scan_limit_bytes

@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "results_uri" {
-  description = "Where results are put: an S3 URI that ends in a slash."
+  description = "Where results are written: an S3 URI that ends in a slash."
   type        = string
 
   validation {
@@ -19,7 +19,7 @@ variable "results_uri" {
 }
 
 variable "account_id" {
-  description = "The account that owns the results bucket; results go nowhere else."
+  description = "Account that owns the results bucket; results are written to no other account."
   type        = string
 }
 
@@ -29,18 +29,18 @@ variable "key_arn" {
 }
 
 variable "scan_limit_bytes" {
-  description = "Bytes that one query may scan before it is stopped; at least 10 MB, as Athena demands."
+  description = "Bytes that one query may scan before Athena stops it; at least 10 MB, Athena's own minimum."
   type        = number
   default     = 10737418240
 
   validation {
     condition     = var.scan_limit_bytes >= 10485760
-    error_message = "The limit is at least 10485760 bytes (10 MB)."
+    error_message = "The limit must be at least 10485760 bytes (10 MB)."
   }
 }
 
 variable "force_destroy" {
-  description = "Whether the workgroup is destroyed with its saved queries."
+  description = "Whether `terraform destroy` deletes the workgroup together with its saved queries."
   type        = bool
   default     = false
 }

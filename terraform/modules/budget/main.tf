@@ -15,7 +15,7 @@ resource "aws_budgets_budget" "this" {
     }
   }
 
-  # Spent, and about to be spent.
+  # Notify when most of the budget is spent, and when the forecast exceeds it.
   notification {
     notification_type         = "ACTUAL"
     comparison_operator       = "GREATER_THAN"

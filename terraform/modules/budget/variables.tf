@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "account_id" {
-  description = "The account that pays."
+  description = "Account whose costs count."
   type        = string
 }
 
@@ -14,7 +14,7 @@ variable "monthly_usd" {
 
   validation {
     condition     = var.monthly_usd > 0
-    error_message = "A budget is more than zero dollars."
+    error_message = "A budget must be more than zero dollars."
   }
 }
 
@@ -28,6 +28,6 @@ variable "cost_tag" {
 }
 
 variable "topic_arn" {
-  description = "Topic that hears of it."
+  description = "Topic that is notified."
   type        = string
 }

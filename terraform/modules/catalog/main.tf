@@ -17,8 +17,8 @@ resource "aws_glue_catalog_database" "this" {
   location_uri = each.value.location
 }
 
-# ---- Table optimizers. Only compaction: expiry of snapshots and removal of orphaned files are the
-# work of the function `maintain`, and two of them would delete under each other's feet.
+# ---- Table optimizers. Only compaction: the function `maintain` expires snapshots and removes
+# orphaned files, and two programs that delete would get in each other's way.
 
 resource "aws_iam_role" "optimizer" {
   count = length(local.optimized) == 0 ? 0 : 1
@@ -36,7 +36,7 @@ resource "aws_iam_role" "optimizer" {
           Principal = { Service = "glue.amazonaws.com" }
           Action    = "sts:AssumeRole"
         },
-        # As with functions, nothing is open without it: iam:PassRole ends at the account.
+        # As with functions, the role is safe without it: iam:PassRole does not reach other accounts.
         var.optimizer.trust_source_account ? {
           Condition = {
             ArnLike      = { "aws:SourceArn" = "${var.optimizer.glue_arn_prefix}*" }

@@ -8,7 +8,7 @@ variable "databases" {
 
   validation {
     condition     = alltrue([for database in values(var.databases) : can(regex("^[a-z][a-z0-9_]{0,254}$", database.name))])
-    error_message = "A database name has lower-case letters, digits and underscores: Athena reads no others without quotes."
+    error_message = "A database name must consist of lower-case letters, digits and underscores: Athena needs quotes for others."
   }
 
   validation {
@@ -18,15 +18,15 @@ variable "databases" {
 }
 
 variable "account_id" {
-  description = "The account whose Glue catalog is used."
+  description = "Account whose Glue catalog is used."
   type        = string
 }
 
 variable "optimized_tables" {
   description = <<-E
-    Tables that Glue compacts, as `<zone>.<table>`, for example `curated.web_requests`. A table has to
-    exist before an optimizer can be attached to it, and the functions create tables when the first
-    object of a dataset is ingested: leave this empty for the first apply.
+    Tables that Glue compacts, as `<zone>.<table>`, for example `curated.web_requests`. A table must
+    exist before an optimizer can be attached to it, and the functions create a table when they ingest
+    the first object of its dataset: leave this empty for the first apply.
   E
   type        = set(string)
   default     = []

@@ -3,9 +3,9 @@ resource "aws_sqs_queue" "this" {
   sqs_managed_sse_enabled   = true
   message_retention_seconds = 14 * 24 * 60 * 60
 
-  # Named queues only, or no queue at all: a queue of somebody else cannot fill this one. Each branch is
-  # encoded by itself: both branches of a condition have one type, so that `denyAll` would be given a
-  # null list of queues. SQS leaves that out of what it keeps, and an apply waits in vain to find it.
+  # Only named queues, or none at all, so that someone else's queue cannot fill this one. Each branch is
+  # encoded separately: both branches of a condition have the same type, so `denyAll` would get a null
+  # list of queues. SQS does not store that, and an apply would wait for it without success.
   redrive_allow_policy = (
     length(var.source_arns) == 0
     ? jsonencode({ redrivePermission = "denyAll" })

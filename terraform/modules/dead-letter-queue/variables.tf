@@ -20,7 +20,7 @@ variable "source_arns" {
 }
 
 variable "senders" {
-  description = "AWS services that put messages here on behalf of a resource of this account: `service` (events.amazonaws.com) and `source_arn` (the resource)."
+  description = "AWS services that send messages here on behalf of a resource of this account: `service` (events.amazonaws.com) and `source_arn` (the resource)."
   type = list(object({
     service    = string
     source_arn = string
@@ -29,6 +29,6 @@ variable "senders" {
 
   validation {
     condition     = alltrue([for sender in var.senders : can(regex("^arn:aws[a-z-]*:[a-z]+:[a-z0-9-]+:[0-9]{12}:[^*]+$", sender.source_arn))])
-    error_message = "A sender is bound to one resource of one account: its ARN has both and no wildcard."
+    error_message = "A sender must be restricted to one resource of one account: its ARN must name both, without wildcards."
   }
 }

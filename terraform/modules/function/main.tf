@@ -10,7 +10,7 @@ locals {
           Resource = ["${var.log_group_arn}:*"]
         },
         {
-          # X-Ray has no resource that these two actions could be limited to.
+          # X-Ray has no resources to which these two actions could be limited.
           Sid      = "WriteTraces"
           Effect   = "Allow"
           Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
@@ -46,8 +46,8 @@ resource "aws_iam_role" "this" {
           Principal = { Service = "lambda.amazonaws.com" }
           Action    = "sts:AssumeRole"
         },
-        # A role can only be given to a function of its own account (iam:PassRole), so that nothing is
-        # open without the condition.
+        # A role can only be given to a function of its own account (iam:PassRole), so the role is safe
+        # without the condition.
         var.trust_source_account ? { Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } } } : {},
       ),
     ]
@@ -88,9 +88,9 @@ resource "aws_lambda_function" "this" {
     variables = var.environment
   }
 
-  # Lambda drops what is more detailed than this, and without it what is more detailed than INFO. The
-  # program's own filter is the stricter one: a line of metrics counts as INFO and has to pass whatever
-  # the level is.
+  # Lambda drops lines that are more detailed than this; if it is unset, more detailed than INFO. The
+  # program's own filter is stricter: a line of metrics counts as INFO and must pass whatever the level
+  # is.
   logging_config {
     log_format            = "JSON"
     log_group             = aws_cloudwatch_log_group.this.name
@@ -109,6 +109,6 @@ resource "aws_lambda_function" "this" {
     }
   }
 
-  # Lambda checks at once whether the role may send to the dead-letter queue.
+  # Lambda immediately checks whether the role may send to the dead-letter queue.
   depends_on = [aws_iam_role_policy.this]
 }

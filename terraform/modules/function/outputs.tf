@@ -1,5 +1,5 @@
 output "name" {
-  description = "Name of the function, once its role may do its work."
+  description = "Name of the function, available once its role has its permissions."
   value       = aws_lambda_function.this.function_name
 
   depends_on = [aws_iam_role_policy.this]

@@ -9,17 +9,17 @@ variable "name" {
 }
 
 variable "description" {
-  description = "What the function does, shown in the console."
+  description = "What the function does, shown in the AWS console."
   type        = string
 }
 
 variable "handler" {
-  description = "Which handler of the binary runs: ingest, archive, marts, quality, maintain or api."
+  description = "Handler of the binary to run: ingest, archive, marts, quality, maintain or api."
   type        = string
 
   validation {
     condition     = contains(["ingest", "archive", "marts", "quality", "maintain", "api"], var.handler)
-    error_message = "The handlers are ingest, archive, marts, quality, maintain and api."
+    error_message = "The handler must be ingest, archive, marts, quality, maintain or api."
   }
 }
 
@@ -29,49 +29,49 @@ variable "package" {
 }
 
 variable "architecture" {
-  description = "Instruction set that the package is built for."
+  description = "Instruction set for which the package is built."
   type        = string
   default     = "x86_64"
 
   validation {
     condition     = contains(["x86_64", "arm64"], var.architecture)
-    error_message = "The architecture is x86_64 or arm64."
+    error_message = "The architecture must be x86_64 or arm64."
   }
 }
 
 variable "memory_mb" {
-  description = "Memory in MiB, 128 to 10240. CPU grows with it: 1769 MiB is one processor."
+  description = "Memory in MiB, 128 to 10240. CPU grows with it: 1769 MiB corresponds to one processor."
   type        = number
 
   validation {
     condition     = var.memory_mb >= 128 && var.memory_mb <= 10240
-    error_message = "Memory is 128 to 10240 MiB."
+    error_message = "Memory must be 128 to 10240 MiB."
   }
 }
 
 variable "timeout_seconds" {
-  description = "Seconds after which a call is stopped, at most 900."
+  description = "Seconds after which Lambda stops a call, at most 900."
   type        = number
 
   validation {
     condition     = var.timeout_seconds >= 1 && var.timeout_seconds <= 900
-    error_message = "The timeout is 1 to 900 seconds."
+    error_message = "The timeout must be 1 to 900 seconds."
   }
 }
 
 variable "disk_mb" {
-  description = "Size of /tmp in MiB, 512 to 10240: objects and staged files are there while they are worked on."
+  description = "Size of /tmp in MiB, 512 to 10240. It holds objects and staged files while a call works on them."
   type        = number
   default     = 512
 
   validation {
     condition     = var.disk_mb >= 512 && var.disk_mb <= 10240
-    error_message = "The disk has 512 to 10240 MiB."
+    error_message = "The disk must have 512 to 10240 MiB."
   }
 }
 
 variable "reserved_concurrency" {
-  description = "Calls that may run at once, taken out of the account's limit for this function alone; -1 reserves nothing."
+  description = "Concurrent calls, taken out of the account's limit and reserved for this function; -1 reserves nothing."
   type        = number
   default     = -1
 
@@ -93,13 +93,13 @@ variable "environment_key_arn" {
 }
 
 variable "log_level" {
-  description = "What the function logs: error, warn, info, debug or trace. Lambda lets debug and trace through where they are asked for, and INFO always, because metrics are lines of that level; the function itself leaves out what was not asked for (TARN_LOG)."
+  description = "Log level: error, warn, info, debug or trace. Lambda lets debug and trace through if they are set here, and INFO always, because metrics are lines of that level; the function itself drops lines below the level (TARN_LOG)."
   type        = string
   default     = "info"
 
   validation {
     condition     = contains(["error", "warn", "info", "debug", "trace"], var.log_level)
-    error_message = "The level is error, warn, info, debug or trace."
+    error_message = "The level must be error, warn, info, debug or trace."
   }
 }
 
@@ -114,7 +114,7 @@ variable "log_group_arn" {
 }
 
 variable "log_retention_days" {
-  description = "Days that logs are kept; one of the values that CloudWatch Logs offers."
+  description = "Days for which logs are kept; one of the values that CloudWatch Logs offers."
   type        = number
   default     = 365
 
@@ -125,18 +125,18 @@ variable "log_retention_days" {
 }
 
 variable "account_id" {
-  description = "The account, for the condition of the role's trust."
+  description = "Account, for the condition in the role's trust policy."
   type        = string
 }
 
 variable "trust_source_account" {
-  description = "Whether the role's trust demands that Lambda names this account (aws:SourceAccount). AWS does not document that it always does; a function whose role cannot be assumed is refused when it is made."
+  description = "Whether the role's trust policy requires Lambda to name this account (aws:SourceAccount). AWS does not document that it always does, and it refuses to create a function whose role it cannot assume."
   type        = bool
   default     = false
 }
 
 variable "statements" {
-  description = "What the function may do beside writing its own logs and traces: `sid`, `actions`, `resources` and, if wanted, `condition`."
+  description = "What the function may do, in addition to writing its own logs and traces: `sid`, `actions`, `resources` and, if wanted, `condition`."
   type = list(object({
     sid       = string
     actions   = list(string)
@@ -146,17 +146,17 @@ variable "statements" {
 
   validation {
     condition     = alltrue([for action in flatten(var.statements[*].actions) : !strcontains(action, "*")])
-    error_message = "Name each action; no wildcard."
+    error_message = "Name each action, without wildcards."
   }
 
   validation {
     condition     = !contains(flatten(var.statements[*].resources), "*")
-    error_message = "Name the resources; the one statement that needs `*` (tracing) is the module's own."
+    error_message = "Name the resources; the only statement that needs `*` (tracing) is in the module."
   }
 }
 
 variable "dead_letter_arn" {
-  description = "Queue for events of asynchronous calls that failed every time; null for a function that is never called asynchronously. The statements allow sending to it."
+  description = "Queue for events of asynchronous calls that failed at every attempt; null for a function that is never called asynchronously. `statements` must allow sending to it."
   type        = string
   default     = null
 }

@@ -1,6 +1,6 @@
 locals {
-  # The account's administrators, through their IAM policies. The usual `kms:*` is spelled out, so
-  # that a new action of the service is not allowed before somebody has read what it does.
+  # The account's administrators, through their IAM policies. The usual `kms:*` is spelled out, so that
+  # a new action of KMS is not allowed before someone has read what it does.
   administration = [
     "kms:CancelKeyDeletion",
     "kms:CreateAlias",

@@ -4,9 +4,9 @@ output "arn" {
 }
 
 output "alias" {
-  description = "Alias of the key with `alias/`, as the condition `kms:ResourceAliases` wants it."
+  description = "Alias of the key with `alias/`, in the form of the condition `kms:ResourceAliases`."
   value       = "alias/${var.alias}"
 
-  # Whoever may use the key by its alias needs the alias.
+  # Roles that use the key by its alias depend on the alias.
   depends_on = [aws_kms_alias.this]
 }

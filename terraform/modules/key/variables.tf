@@ -4,12 +4,12 @@ variable "alias" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,60}$", var.alias)) && !startswith(var.alias, "aws")
-    error_message = "The alias consists of lower-case letters, digits and hyphens, begins with a letter and not with `aws`."
+    error_message = "The alias must consist of lower-case letters, digits and hyphens, and begin with a letter but not with `aws`."
   }
 }
 
 variable "description" {
-  description = "What the key encrypts, shown in the console."
+  description = "What the key encrypts, shown in the AWS console."
   type        = string
 }
 
@@ -40,17 +40,17 @@ variable "service_statements" {
 
   validation {
     condition     = alltrue([for action in flatten(var.service_statements[*].actions) : !strcontains(action, "*")])
-    error_message = "Name each action; no wildcard."
+    error_message = "Name each action, without wildcards."
   }
 }
 
 variable "deletion_window_days" {
-  description = "Days between the deletion of the key and its end, 7 to 30. Until then it can be restored; after it everything encrypted with it is lost."
+  description = "Days for which a deleted key can be restored, 7 to 30. After that, everything encrypted with it is lost."
   type        = number
   default     = 30
 
   validation {
     condition     = var.deletion_window_days >= 7 && var.deletion_window_days <= 30
-    error_message = "The window is 7 to 30 days."
+    error_message = "The window must be 7 to 30 days."
   }
 }

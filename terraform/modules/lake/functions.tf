@@ -1,7 +1,7 @@
-# The six functions: what each is given, and what each may do.
+# The six functions: their settings, and what each may do.
 locals {
-  # What differs from a function to the other. A marts run reads whole tables, an ingest has bounded
-  # memory but gains from the processor that comes with it.
+  # The differences between the functions. A run of the marts reads whole tables; an ingest has bounded
+  # memory but benefits from the processor that comes with more memory.
   functions = {
     ingest = {
       description     = "Raw objects to curated tables and quarantine"
@@ -25,7 +25,7 @@ locals {
       dead_letter_arn = "${local.queue_arn_prefix}${local.task_dlqs["marts"]}"
     }
     quality = {
-      description     = "Results, reports, promises and anomalies"
+      description     = "Results, reports, service levels and anomalies"
       memory_mb       = 1024
       timeout_seconds = 600
       disk_mb         = 2048
@@ -41,14 +41,14 @@ locals {
     api = {
       description = "Tables and SQL over HTTP"
       memory_mb   = 3008
-      # The HTTP API gives up after 30 seconds.
+      # The HTTP API times out after 30 seconds.
       timeout_seconds = 29
       disk_mb         = 4096
       dead_letter_arn = null
     }
   }
 
-  # Overrides win where they are given.
+  # Overrides win.
   settings = {
     for name, function in local.functions : name => {
       memory_mb            = try(coalesce(var.functions[name].memory_mb, function.memory_mb), function.memory_mb)
@@ -58,7 +58,7 @@ locals {
     }
   }
 
-  # By name, so that the plan shows what each function is given.
+  # By name, so that the plan shows the settings of each function.
   bucket_variables = {
     raw        = { TARN_RAW_BUCKET = local.buckets.raw }
     curated    = { TARN_CURATED_BUCKET = local.buckets.curated }

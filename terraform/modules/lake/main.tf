@@ -1,5 +1,5 @@
 locals {
-  # What AWS documents as `kms:GenerateDataKey*`, each action by its name.
+  # AWS documents `kms:GenerateDataKey*`; these are its actions by name.
   generate_data_keys = [
     "kms:GenerateDataKey",
     "kms:GenerateDataKeyPair",
@@ -8,8 +8,8 @@ locals {
   ]
 }
 
-# ---- Keys. One for the data, which no AWS service may use on its own behalf, and one for what the
-# services themselves write: logs, notifications, settings.
+# ---- Keys. One for the data, which no AWS service may use on its own behalf, and one for what AWS
+# services write: logs, notifications, settings.
 
 module "data_key" {
   source = "../key"
@@ -140,7 +140,7 @@ module "pseudonym_secret" {
   source = "../secret"
 
   name                 = local.pseudonym_secret
-  description          = "Keys that the pseudonyms of ${var.prefix} are made with"
+  description          = "Keys for the pseudonyms of ${var.prefix}"
   key_arn              = module.data_key.arn
   recovery_window_days = var.protected ? 30 : 0
 }
@@ -156,7 +156,7 @@ module "athena" {
   force_destroy    = !var.protected
 }
 
-# ---- Ways in
+# ---- Input
 
 module "object_events" {
   source = "../object-events"
@@ -176,7 +176,7 @@ module "ingest_queue" {
   consumer_timeout_seconds = local.settings["ingest"].timeout_seconds
   batch_seconds            = 0
 
-  # One object can be gigabytes: it has the time and the disk of a call to itself.
+  # One object can be gigabytes, so each gets the time and the disk of a whole call.
   consumer = {
     function_name       = module.function["ingest"].name
     batch_size          = 1
@@ -213,7 +213,7 @@ module "marts_queue" {
   consumer_timeout_seconds = local.settings["marts"].timeout_seconds
   batch_seconds            = 30
 
-  # Changes of many ingests are one piece of work.
+  # The changes of many ingests are handled together.
   consumer = {
     function_name       = module.function["marts"].name
     batch_size          = 100
@@ -253,7 +253,7 @@ module "schedule" {
   depends_on = [module.function]
 }
 
-# ---- Ways out
+# ---- Output
 
 module "api" {
   source = "../api"

@@ -1,5 +1,5 @@
-# Names, and the ARNs that follow from them. Nothing here waits for AWS, so that every policy is known
-# when the plan is made and can be reviewed and tested there.
+# Names, and the ARNs that follow from them. Nothing here depends on AWS, so every policy is known when
+# the plan is made and can be reviewed and tested there.
 locals {
   partition = (
     startswith(var.region, "cn-") ? "aws-cn" :
@@ -51,7 +51,7 @@ locals {
 
   api = "${var.prefix}-api"
 
-  # Metrics have no ARN and no account of a lake in them: the name alone tells two lakes apart.
+  # Metrics contain neither an ARN nor an account: only the name distinguishes two lakes.
   metrics_namespace = "Tarn/${var.prefix}"
 
   alarm_topic     = "${var.prefix}-alarms"
@@ -61,8 +61,8 @@ locals {
   # In the form that AWS documents for the policy of a topic.
   budget_arns = "arn:${local.partition}:budgets::${var.account_id}:*"
 
-  # A key's id is chosen by AWS. Roles are therefore allowed to use the account's keys on condition
-  # that the key carries the lake's alias.
+  # AWS chooses a key's id. Roles are therefore allowed to use the account's keys on condition that the
+  # key has the lake's alias.
   key_arns         = "arn:${local.partition}:kms:${local.here}:key/*"
   data_alias       = "${var.prefix}-data"
   operations_alias = "${var.prefix}-operations"

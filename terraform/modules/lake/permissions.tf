@@ -1,7 +1,7 @@
 # What each function may do, as statements of its role. Resources are the zones' key prefixes, tables
 # of the zones' databases, and the queues and the stream by name.
 locals {
-  # Where each zone's files are: bucket and first part of the key.
+  # The files of each zone: bucket and first part of the key.
   object_arns = {
     raw        = "${local.bucket_arns["raw"]}/raw/*"
     curated    = "${local.bucket_arns["curated"]}/curated/*"
@@ -60,8 +60,8 @@ locals {
     ]
   }
 
-  # Calls by the scheduler are asynchronous; Lambda keeps what failed every time with the function's
-  # own permission.
+  # The scheduler calls asynchronously; Lambda uses the function's own permissions to keep calls that
+  # failed at every attempt.
   dead_letter_statements = {
     for name, function in local.functions : name => function.dead_letter_arn == null ? [] : [
       {
@@ -112,7 +112,7 @@ locals {
         condition = {}
       },
       {
-        # The first key is made by the first run that needs one; further ones are made by people.
+        # The first run that needs a key makes the first one; people make further ones.
         sid       = "ReadThePseudonymKeys"
         actions   = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
         resources = [local.pseudonym_secret_arn]
@@ -134,15 +134,15 @@ locals {
 
     archive = [
       {
-        # Reading is for the look at what was put, and at what a lost reply may have left.
+        # Reading serves to check what was put, and what a lost reply may have left.
         sid       = "WriteRaw"
         actions   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
         resources = [local.object_arns.raw]
         condition = {}
       },
       {
-        # Without the first a look at an object that is not there is answered with 403 instead of 404;
-        # versions tell the order of two puts of one key.
+        # Without the first, S3 answers a request for a missing object with 403 instead of 404; versions
+        # give the order of two puts of one key.
         sid       = "ListRaw"
         actions   = ["s3:ListBucket", "s3:ListBucketVersions"]
         resources = [local.bucket_arns["raw"]]
@@ -215,14 +215,14 @@ locals {
         condition = {}
       },
       {
-        # From when on the age of a dataset is counted that was never committed.
+        # When the age of a dataset without commits began to count.
         sid       = "NoteWhatIsWatched"
         actions   = ["dynamodb:PutItem"]
         resources = [local.ledger_arn]
         condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["state#watched/*"] } }
       },
       {
-        # Reports show some rejected rows by what the quarantine says of them.
+        # Reports show reasons of rejected rows from the quarantine.
         sid       = "ReadRejectedRows"
         actions   = local.read_objects
         resources = [local.object_arns.quarantine]

@@ -1,15 +1,15 @@
 variable "prefix" {
-  description = "Begins the name of everything that is built, for example `tarn-dev`. Two lakes in one account need two prefixes."
+  description = "Prefix of every name, for example `tarn-dev`. Two lakes in one account need two prefixes."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.prefix)) && !strcontains(var.prefix, "--")
-    error_message = "The prefix has 3 to 24 lower-case letters, digits and single hyphens, begins with a letter and does not end with a hyphen."
+    error_message = "The prefix must have 3 to 24 lower-case letters, digits and single hyphens, begin with a letter and not end with a hyphen."
   }
 
   validation {
     condition     = !startswith(var.prefix, "aws")
-    error_message = "AWS keeps names that begin with `aws` for itself."
+    error_message = "AWS reserves names that begin with `aws`."
   }
 }
 
@@ -19,7 +19,7 @@ variable "region" {
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "A region has the form eu-central-1."
+    error_message = "A region must have the form eu-central-1."
   }
 }
 
@@ -29,7 +29,7 @@ variable "account_id" {
 
   validation {
     condition     = can(regex("^[0-9]{12}$", var.account_id))
-    error_message = "An account id has 12 digits."
+    error_message = "An account id must have 12 digits."
   }
 }
 
@@ -39,18 +39,18 @@ variable "package" {
 }
 
 variable "architecture" {
-  description = "Instruction set that the package is built for: x86_64 or arm64."
+  description = "Instruction set for which the package is built: x86_64 or arm64."
   type        = string
   default     = "x86_64"
 
   validation {
     condition     = contains(["x86_64", "arm64"], var.architecture)
-    error_message = "The architecture is x86_64 or arm64."
+    error_message = "The architecture must be x86_64 or arm64."
   }
 }
 
 variable "functions" {
-  description = "Per function (ingest, archive, marts, quality, maintain, api), what differs from the default: memory and disk in MiB, timeout in seconds, reserved concurrency (-1: none)."
+  description = "Per function (ingest, archive, marts, quality, maintain, api), settings that differ from the default: memory and disk in MiB, timeout in seconds, reserved concurrency (-1: none)."
   type = map(object({
     memory_mb            = optional(number)
     timeout_seconds      = optional(number)
@@ -66,7 +66,7 @@ variable "functions" {
 }
 
 variable "ingest" {
-  description = "How raw objects are ingested: objects worked on at once (2 to 1000), and how often one is tried before it goes to the dead-letter queue."
+  description = "How raw objects are ingested: how many at the same time (2 to 1000), and how often each is tried before it goes to the dead-letter queue."
   type = object({
     concurrency  = optional(number, 10)
     max_receives = optional(number, 5)
@@ -75,17 +75,17 @@ variable "ingest" {
 
   validation {
     condition     = var.ingest.concurrency >= 2 && var.ingest.concurrency <= 1000
-    error_message = "The concurrency is 2 to 1000."
+    error_message = "The concurrency must be 2 to 1000."
   }
 
   validation {
     condition     = var.ingest.max_receives >= 1 && var.ingest.max_receives <= 1000
-    error_message = "An object is tried 1 to 1000 times."
+    error_message = "An object must be tried 1 to 1000 times."
   }
 }
 
 variable "stream" {
-  description = "The stream of ad events: its number of shards (null: on demand), the hours that it keeps records, the seconds (0 to 300) that records are collected for one raw object per shard, and the dataset that they belong to."
+  description = "The stream of ad events: its number of shards (null: on demand), the hours for which it keeps records, the seconds (0 to 300) for which records are collected for one raw object per shard, and their dataset."
   type = object({
     shards          = optional(number)
     retention_hours = optional(number, 72)
@@ -111,7 +111,7 @@ variable "api" {
 }
 
 variable "athena_scan_limit_bytes" {
-  description = "Bytes that one Athena query may scan before it is stopped."
+  description = "Bytes that one Athena query may scan before Athena stops it."
   type        = number
   default     = 10737418240
 }
@@ -129,9 +129,9 @@ variable "schedule" {
 
 variable "retention" {
   description = <<-E
-    Days that things are kept. Of objects: see the module storage. `log_days`: logs. `table_days` and
-    `table_versions`: versions of tables that are younger, or that are among so many newest, can be
-    queried. `orphan_days`: files that no version names. `run_days`: records of runs.
+    Days for which things are kept. For objects see the module storage. `log_days`: logs. `table_days`
+    and `table_versions`: a version of a table can be queried if it is younger, or among this number of
+    newest versions. `orphan_days`: files that no version names. `run_days`: records of runs.
   E
   type = object({
     raw_infrequent_access_days = optional(number, 30)
@@ -149,31 +149,31 @@ variable "retention" {
 
   validation {
     condition     = var.retention.table_days >= 0 && var.retention.table_versions >= 1 && var.retention.orphan_days >= 1 && var.retention.run_days >= 1
-    error_message = "At least one version of a table is kept; files and runs are kept for at least one day."
+    error_message = "Keep at least one version of a table, and files and runs for at least one day."
   }
 }
 
 variable "optimized_tables" {
-  description = "Tables that Glue compacts, as `<zone>.<table>`. A table has to exist before: leave this empty for the first apply."
+  description = "Tables that Glue compacts, as `<zone>.<table>`. A table must exist first, so leave this empty for the first apply."
   type        = set(string)
   default     = []
 }
 
 variable "log_level" {
-  description = "What the functions log: error, warn, info, debug or trace."
+  description = "Log level of the functions: error, warn, info, debug or trace."
   type        = string
   default     = "info"
 
   validation {
     condition     = contains(["error", "warn", "info", "debug", "trace"], var.log_level)
-    error_message = "The level is error, warn, info, debug or trace."
+    error_message = "The level must be error, warn, info, debug or trace."
   }
 }
 
 variable "trust_conditions" {
   description = <<-E
-    Of which services a role's trust demands that they name this account (aws:SourceAccount). AWS documents
-    it for the scheduler. For Lambda and Glue's optimizers it does not, and an apply would fail if they
+    Services that a role's trust policy requires to name this account (aws:SourceAccount). AWS documents
+    that the scheduler does. For Lambda and Glue's optimizers it does not, and an apply would fail if they
     did not: switch these on once the lake is built (docs/guides/deploy-to-aws.md, "Checked on apply").
   E
   type = object({
@@ -185,17 +185,17 @@ variable "trust_conditions" {
 }
 
 variable "protected" {
-  description = "Whether the lake is protected from being destroyed: buckets that are not empty and the ledger then refuse it."
+  description = "Whether the lake is protected from `terraform destroy`: buckets that are not empty and the ledger are then not deleted."
   type        = bool
   default     = true
 }
 
 variable "alarms" {
   description = <<-E
-    Who hears of alarms, and from when on: `emails`; the seconds that a message may wait to be ingested
-    and to be followed by the marts; the milliseconds that the archive may be behind the stream; errors
-    and throttled calls of a function; 5xx answers of the API; and per dataset the seconds after which
-    its newest commit is too old.
+    Who gets alarms (`emails`), and the thresholds: the seconds that a message may wait for ingest and
+    for the marts; the age in milliseconds that a record of the stream may reach before it is archived;
+    errors and throttled calls of a function; 5xx answers of the API; and per dataset the seconds after
+    which its newest commit is too old.
   E
   type = object({
     emails              = optional(set(string), [])
@@ -212,12 +212,12 @@ variable "alarms" {
 
   validation {
     condition     = var.alarms.ingest_age_seconds > 0 && var.alarms.marts_age_seconds > 0 && var.alarms.max_iterator_age_ms > 0
-    error_message = "Ages are more than zero."
+    error_message = "Ages must be more than zero."
   }
 }
 
 variable "budget" {
-  description = "US dollars per month, and whether only resources with the tag Project=tarn count (the tag has to be activated in the billing console first). Null: no budget."
+  description = "US dollars per month, and whether only resources with the tag Project=tarn count (activate the tag in the billing console first). Null: no budget."
   type = object({
     monthly_usd = number
     by_tag      = optional(bool, false)
@@ -226,7 +226,7 @@ variable "budget" {
 }
 
 variable "personas" {
-  description = "Who may take on the roles of engineer, analyst and marketer, as ARNs; see the module access. A role without principals is not made."
+  description = "Who may assume the roles of engineer, analyst and marketer, as ARNs; see the module access. A role without principals is not created."
   type = object({
     engineer = optional(list(string), [])
     analyst  = optional(list(string), [])

@@ -14,7 +14,7 @@ variable "key_arn" {
 }
 
 variable "deletion_protection" {
-  description = "Whether the table cannot be deleted before this is set to false and applied."
+  description = "Whether the table is protected from deletion; to delete it, set this to false and apply first."
   type        = bool
   default     = true
 }

@@ -1,7 +1,7 @@
 locals {
   names = sort(keys(var.functions))
 
-  # In a search expression a name with other characters than letters and digits is quoted.
+  # In a search expression, a name with characters other than letters and digits is quoted.
   namespace = "\"${var.metrics_namespace}\""
 
   widgets = [
@@ -35,7 +35,7 @@ locals {
       stat    = "Minimum"
     },
     {
-      title   = "Messages that were given up"
+      title   = "Messages in dead-letter queues"
       metrics = [for queue in values(local.dead_letter_queues) : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue]]
       stat    = "Maximum"
     },

@@ -77,7 +77,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   for_each = local.dead_letter_queues
 
   alarm_name          = "${var.prefix}-dead-letters-${each.key}"
-  alarm_description   = "Messages in ${each.value}: something was given up. docs/runbooks/dead-letters.md"
+  alarm_description   = "There are messages in ${each.value}. docs/runbooks/dead-letters.md"
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = each.value }
@@ -181,7 +181,7 @@ resource "aws_cloudwatch_metric_alarm" "freshness" {
   for_each = var.freshness
 
   alarm_name          = "${var.prefix}-freshness-${each.key}"
-  alarm_description   = "Nothing new in ${each.key} for longer than agreed. docs/runbooks/freshness.md"
+  alarm_description   = "Nothing new in ${each.key} for longer than allowed. docs/runbooks/freshness.md"
   namespace           = var.metrics_namespace
   metric_name         = "FreshnessSeconds"
   dimensions          = { Dataset = each.key }
@@ -199,7 +199,7 @@ resource "aws_cloudwatch_metric_alarm" "promises" {
   for_each = var.quality
 
   alarm_name          = "${var.prefix}-promises-${each.key}"
-  alarm_description   = "A promise of the contract of ${each.key} is broken. docs/runbooks/promises.md"
+  alarm_description   = "A service level of the contract of ${each.key} is missed. docs/runbooks/promises.md"
   namespace           = var.metrics_namespace
   metric_name         = "PromiseBroken"
   dimensions          = { Dataset = each.key }
@@ -217,7 +217,7 @@ resource "aws_cloudwatch_metric_alarm" "anomalies" {
   for_each = var.quality
 
   alarm_name          = "${var.prefix}-anomalies-${each.key}"
-  alarm_description   = "A value of ${each.key} is not what its history lets one expect. docs/runbooks/anomalies.md"
+  alarm_description   = "A value of ${each.key} is outside the range that its history suggests. docs/runbooks/anomalies.md"
   namespace           = var.metrics_namespace
   metric_name         = "AnomaliesFound"
   dimensions          = { Dataset = each.key }
@@ -231,11 +231,11 @@ resource "aws_cloudwatch_metric_alarm" "anomalies" {
   ok_actions          = local.actions
 }
 
-# Freshness is only as good as the function that measures it: when it does not run at all, this one
-# speaks. Therefore, and only here, no data is a breach.
+# Freshness depends on the function that measures it; this alarm is raised when that function does not
+# run at all. So for this alarm only, missing data is a breach.
 resource "aws_cloudwatch_metric_alarm" "quality_silent" {
   alarm_name          = "${var.prefix}-quality-silent"
-  alarm_description   = "${var.functions["quality"]} did not run for three hours, so nothing about freshness, promises and anomalies is measured. docs/runbooks/quality-silent.md"
+  alarm_description   = "${var.functions["quality"]} did not run for three hours, so freshness, service levels and anomalies are not measured. docs/runbooks/quality-silent.md"
   namespace           = "AWS/Lambda"
   metric_name         = "Invocations"
   dimensions          = { FunctionName = var.functions["quality"] }

@@ -1,5 +1,5 @@
 output "topic_arn" {
-  description = "ARN of the topic, once its policy lets alarms and budgets publish."
+  description = "ARN of the topic, available once its policy lets alarms and budgets publish."
   value       = var.topic.arn
 
   depends_on = [aws_sns_topic.this, aws_sns_topic_policy.this]

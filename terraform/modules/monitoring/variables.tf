@@ -1,5 +1,5 @@
 variable "prefix" {
-  description = "Begins the names of the topic, the alarms and the dashboard."
+  description = "Prefix of the names of the topic, the alarms and the dashboard."
   type        = string
 }
 
@@ -9,7 +9,7 @@ variable "region" {
 }
 
 variable "account_id" {
-  description = "The account; nobody else's alarms may publish to the topic."
+  description = "Account whose alarms may publish to the topic."
   type        = string
 }
 
@@ -41,23 +41,23 @@ variable "budget_arns" {
 }
 
 variable "emails" {
-  description = "Addresses that get every alarm. Each has to confirm its subscription by the link that AWS sends."
+  description = "Addresses that get every alarm. Each must confirm its subscription with the link that AWS sends."
   type        = set(string)
   default     = []
 
   validation {
     condition     = alltrue([for email in var.emails : can(regex("^[^@\\s]+@[^@\\s]+[.][^@\\s]+$", email))])
-    error_message = "An address has the form name@example.com."
+    error_message = "An address must have the form name@example.com."
   }
 }
 
 variable "dead_letter_queues" {
-  description = "Every dead-letter queue by what its messages are about (ingest, marts, archive, …): its name."
+  description = "Names of all dead-letter queues, by the kind of their messages (ingest, marts, archive, …)."
   type        = map(string)
 }
 
 variable "queues" {
-  description = "Every queue of work by what it is for: its name, and the seconds after which its oldest message is too old."
+  description = "All work queues, by purpose: the name, and the seconds after which the oldest message is too old."
   type = map(object({
     name            = string
     max_age_seconds = number
@@ -65,12 +65,12 @@ variable "queues" {
 }
 
 variable "functions" {
-  description = "Every function: its name."
+  description = "Names of all functions."
   type        = map(string)
 }
 
 variable "stream_reader" {
-  description = "The function that reads the stream: its name, and the milliseconds that it may be behind."
+  description = "The function that reads the stream: its name, and the age in milliseconds that a record may reach before it is archived."
   type = object({
     function_name       = string
     max_iterator_age_ms = number
@@ -93,7 +93,7 @@ variable "ledger_name" {
 }
 
 variable "thresholds" {
-  description = "Errors of a function in 15 minutes, throttled calls in 5 minutes (three times in a row), and answers 5xx of the API in 5 minutes, from which an alarm is raised."
+  description = "Thresholds of alarms: errors of a function in 15 minutes, throttled calls in 5 minutes (three times in a row), and answers 5xx of the API in 5 minutes."
   type = object({
     errors     = optional(number, 3)
     throttles  = optional(number, 1)
@@ -103,7 +103,7 @@ variable "thresholds" {
 
   validation {
     condition     = alltrue([for threshold in values(var.thresholds) : threshold >= 1])
-    error_message = "A threshold is at least 1."
+    error_message = "A threshold must be at least 1."
   }
 }
 
@@ -119,17 +119,17 @@ variable "freshness" {
 }
 
 variable "quality" {
-  description = "Datasets of which a broken promise and an anomaly raise an alarm."
+  description = "Datasets for which a missed service level or an anomaly raises an alarm."
   type        = set(string)
   default     = []
 }
 
 variable "metrics_namespace" {
-  description = "Namespace of this lake's own metrics. Another lake's alarms and graphs look at another one."
+  description = "Namespace of this lake's metrics. Every lake has its own."
   type        = string
 
   validation {
     condition     = can(regex("^[0-9A-Za-z._/#:-]{1,255}$", var.metrics_namespace)) && !startswith(var.metrics_namespace, "AWS/")
-    error_message = "A namespace has at most 255 letters, digits and ._/#:- and does not begin with `AWS/`."
+    error_message = "A namespace must have at most 255 letters, digits and ._/#:- and not begin with `AWS/`."
   }
 }

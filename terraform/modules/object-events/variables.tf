@@ -4,12 +4,12 @@ variable "name" {
 }
 
 variable "bucket" {
-  description = "Bucket whose new objects are announced. Its notifications to EventBridge are on."
+  description = "Bucket whose new objects are announced. Its notifications to EventBridge must be on."
   type        = string
 }
 
 variable "key_prefix" {
-  description = "Only keys with this prefix."
+  description = "Prefix of the keys of announced objects."
   type        = string
   default     = "raw/"
 }
@@ -20,6 +20,6 @@ variable "queue_arn" {
 }
 
 variable "dead_letter_arn" {
-  description = "Queue that keeps what could not be delivered. Its messages have the same form, so that one redrive works for both causes."
+  description = "Queue that keeps events that could not be delivered. Its messages have the same form as those of failed ingests, so one redrive works for both."
   type        = string
 }

@@ -19,7 +19,7 @@ resource "aws_sqs_queue" "this" {
   receive_wait_time_seconds = 20
 
   # Six times the function's timeout and the time to collect a batch, as AWS advises: a batch that is
-  # throttled or still being worked on is not handed out a second time.
+  # throttled or still being processed is not delivered a second time.
   visibility_timeout_seconds = 6 * var.consumer_timeout_seconds + var.batch_seconds
 
   redrive_policy = jsonencode({

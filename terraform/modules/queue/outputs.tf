@@ -9,7 +9,7 @@ output "name" {
 }
 
 output "arn" {
-  description = "ARN of the queue, once it is there with its policy."
+  description = "ARN of the queue, available once the queue and its policy exist."
   value       = local.arn
 
   depends_on = [aws_sqs_queue.this, aws_sqs_queue_policy.this]

@@ -89,6 +89,6 @@ resource "aws_scheduler_schedule" "this" {
     }
   }
 
-  # The scheduler checks at once whether the role may do its work.
+  # The scheduler immediately checks whether the role has its permissions.
   depends_on = [aws_iam_role_policy.this]
 }

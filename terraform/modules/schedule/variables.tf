@@ -9,12 +9,12 @@ variable "group_arn" {
 }
 
 variable "account_id" {
-  description = "The account, for the condition of the role's trust."
+  description = "Account, for the condition in the role's trust policy."
   type        = string
 }
 
 variable "trust_source_account" {
-  description = "Whether the role's trust demands that the scheduler names this account and this group, as AWS documents that it does. A schedule whose role cannot be assumed is refused when it is made."
+  description = "Whether the role's trust policy requires the scheduler to name this account and this group. AWS documents that it does. It refuses to create a schedule whose role it cannot assume."
   type        = bool
   default     = true
 }
@@ -29,7 +29,7 @@ variable "tasks" {
 
   validation {
     condition     = alltrue([for task in values(var.tasks) : can(regex("^(rate|cron)\\(.+\\)$", task.expression))])
-    error_message = "An expression is rate(…) or cron(…)."
+    error_message = "An expression must be rate(…) or cron(…)."
   }
 }
 

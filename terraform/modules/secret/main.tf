@@ -1,5 +1,5 @@
-# The secret's value is no part of this: the program makes it at its first use, so that no state holds
-# it. Who may read it is said by the roles alone.
+# The secret's value is not set here: the program creates it when it first needs it, so it is never in a
+# Terraform state. Only roles say who may read it.
 resource "aws_secretsmanager_secret" "this" {
   name                    = var.name
   description             = var.description

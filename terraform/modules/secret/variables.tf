@@ -4,7 +4,7 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-zA-Z0-9/_+=.@-]{1,500}$", var.name)) && !can(regex("-[a-zA-Z0-9]{6}$", var.name))
-    error_message = "The name has up to 500 letters, digits and /_+=.@-, and does not end in a hyphen and six characters, as ARNs of secrets do."
+    error_message = "The name must have up to 500 letters, digits and /_+=.@-, and not end in a hyphen and six characters, as ARNs of secrets do."
   }
 }
 
@@ -19,12 +19,12 @@ variable "key_arn" {
 }
 
 variable "recovery_window_days" {
-  description = "Days in which a deleted secret can be restored; 0 deletes it at once."
+  description = "Days for which a deleted secret can be restored; 0 deletes it immediately."
   type        = number
   default     = 30
 
   validation {
     condition     = var.recovery_window_days == 0 || (var.recovery_window_days >= 7 && var.recovery_window_days <= 30)
-    error_message = "The recovery window is 0, or from 7 to 30 days."
+    error_message = "The recovery window must be 0, or 7 to 30 days."
   }
 }

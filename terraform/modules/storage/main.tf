@@ -45,7 +45,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   bucket = aws_s3_bucket.this[each.key].id
 
   rule {
-    # One data key per bucket and hour instead of one call of KMS per object.
+    # One data key per bucket and hour instead of one KMS call per object.
     bucket_key_enabled = true
 
     apply_server_side_encryption_by_default {
@@ -79,7 +79,7 @@ resource "aws_s3_bucket_policy" "this" {
         Condition = { NumericLessThan = { "s3:TlsVersion" = "1.2" } }
       },
       {
-        # A put without the header gets the bucket's key; one that asks for less is refused.
+        # A put without the header gets the bucket's key; a put that asks for weaker encryption is refused.
         Sid       = "NoWeakerEncryption"
         Effect    = "Deny"
         Principal = "*"
@@ -93,7 +93,7 @@ resource "aws_s3_bucket_policy" "this" {
     ]
   })
 
-  # S3 refuses two changes of a bucket's access at the same time.
+  # S3 refuses two concurrent changes to a bucket's access.
   depends_on = [aws_s3_bucket_public_access_block.this]
 }
 
@@ -164,7 +164,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       id     = "results-expire"
       status = "Enabled"
 
-      # Reports stay.
+      # Reports are kept.
       filter {
         prefix = "results/athena/"
       }

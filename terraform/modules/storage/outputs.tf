@@ -1,5 +1,5 @@
 output "buckets" {
-  description = "Name of each zone's bucket, once it is there with its policy and its encryption."
+  description = "Name of each zone's bucket, available once its policy and its encryption exist."
   value       = { for zone, bucket in aws_s3_bucket.this : zone => bucket.id }
 
   depends_on = [

@@ -32,8 +32,8 @@ variable "key_arn" {
 variable "retention" {
   description = <<-E
     Days, per zone. `raw_infrequent_access_days` and `raw_archive_days`: when raw objects move to the
-    storage classes Standard-IA and Glacier Instant Retrieval (both are read without waiting).
-    `raw_days`: when raw objects are deleted; null keeps them for ever. `noncurrent_days`: how long
+    storage classes Standard-IA and Glacier Instant Retrieval (both can be read immediately).
+    `raw_days`: when raw objects are deleted; null keeps them forever. `noncurrent_days`: how long
     replaced and deleted versions can be restored. `results_days`: how long query results are kept.
   E
   type = object({
@@ -62,7 +62,7 @@ variable "retention" {
 
   validation {
     condition     = var.retention.noncurrent_days >= 1 && var.retention.results_days >= 1
-    error_message = "Retention is at least one day."
+    error_message = "Retention must be at least one day."
   }
 }
 

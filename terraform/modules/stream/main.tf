@@ -1,6 +1,6 @@
 locals {
-  # A batch is tried again until its records are half as old as the stream keeps them, at most a day: the
-  # other half is left to read again what was given up.
+  # A batch is retried until its records have reached half of the stream's retention, at most a day: the
+  # other half is left to re-read records that could not be archived.
   maximum_record_age = coalesce(var.consumer.maximum_record_age, min(86400, var.retention_hours * 3600 / 2))
 }
 
@@ -16,8 +16,8 @@ resource "aws_kinesis_stream" "this" {
   }
 }
 
-# Its messages say which records of which shard were given up; the records themselves stay in the
-# stream until they expire. The function's role sends them.
+# Its messages say which records of which shard could not be archived; the records themselves stay in
+# the stream until they expire. The function's role sends the messages.
 module "dead_letter" {
   source = "../dead-letter-queue"
 

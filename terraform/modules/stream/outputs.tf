@@ -4,7 +4,7 @@ output "name" {
 }
 
 output "dead_letter_name" {
-  description = "Name of the queue that hears of batches that were given up."
+  description = "Name of the dead-letter queue for batches that could not be archived."
   value       = module.dead_letter.name
 }
 

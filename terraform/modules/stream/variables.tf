@@ -14,13 +14,13 @@ variable "arn" {
 }
 
 variable "shards" {
-  description = "Number of shards of a provisioned stream; null makes the stream on demand, which grows by itself."
+  description = "Number of shards of a provisioned stream; null makes an on-demand stream, which scales automatically."
   type        = number
   default     = null
 
   validation {
     condition     = var.shards == null ? true : var.shards >= 1 && var.shards <= 500 && floor(var.shards) == var.shards
-    error_message = "A provisioned stream has 1 to 500 shards."
+    error_message = "A provisioned stream must have 1 to 500 shards."
   }
 }
 
@@ -43,9 +43,9 @@ variable "key_arn" {
 variable "consumer" {
   description = <<-E
     The function that reads the stream: `function_name`, records in a batch, seconds to collect them, and
-    batches per shard at once. A failed batch is tried again until its records are `maximum_record_age`
-    seconds old (null: half of `retention_hours`, at most a day), or, where `maximum_retries` is not -1,
-    so many times.
+    concurrent batches per shard. A failed batch is retried until its records are `maximum_record_age`
+    seconds old (null: half of `retention_hours`, at most a day), or `maximum_retries` times if that is
+    not -1.
   E
   type = object({
     function_name          = string
@@ -58,27 +58,27 @@ variable "consumer" {
 
   validation {
     condition     = var.consumer.batch_size >= 1 && var.consumer.batch_size <= 10000 && var.consumer.batch_seconds >= 0 && var.consumer.batch_seconds <= 300
-    error_message = "A batch has 1 to 10,000 records and is collected for 0 to 300 seconds."
+    error_message = "A batch must have 1 to 10,000 records and be collected for 0 to 300 seconds."
   }
 
   validation {
     condition     = var.consumer.maximum_retries >= -1 && var.consumer.maximum_retries <= 10000
-    error_message = "A batch is tried again 0 to 10,000 times, or until its records are too old (-1)."
+    error_message = "A batch must be retried 0 to 10,000 times, or until its records are too old (-1)."
   }
 
   validation {
     condition     = var.consumer.maximum_record_age == null ? true : var.consumer.maximum_record_age >= 60 && var.consumer.maximum_record_age < var.retention_hours * 3600 && var.consumer.maximum_record_age <= 604800
-    error_message = "Records are given up after 60 to 604,800 seconds, and before the stream forgets them."
+    error_message = "The maximum age of records must be 60 to 604,800 seconds, and less than the stream's retention."
   }
 
   validation {
     condition     = var.consumer.parallelization_factor >= 1 && var.consumer.parallelization_factor <= 10
-    error_message = "A shard is read by 1 to 10 batches at once."
+    error_message = "A shard must be read by 1 to 10 concurrent batches."
   }
 }
 
 variable "dead_letter" {
-  description = "Name and ARN of the queue that hears of batches that were given up."
+  description = "Name and ARN of the dead-letter queue for batches that could not be archived."
   type = object({
     name = string
     arn  = string

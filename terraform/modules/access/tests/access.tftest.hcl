@@ -28,7 +28,7 @@ run "nobody_by_default" {
 
   assert {
     condition     = length(aws_iam_role.this) == 0
-    error_message = "No role that nobody was named for."
+    error_message = "There must be no role without a principal."
   }
 }
 
@@ -46,7 +46,7 @@ run "only_the_personas_that_are_named" {
 
   assert {
     condition     = jsondecode(aws_iam_role.this["marketer"].assume_role_policy).Statement[0].Principal.AWS == ["arn:aws:iam::123456789012:role/marketers"]
-    error_message = "For the one who was named."
+    error_message = "The role must be for the named principal."
   }
 
   assert {
@@ -54,7 +54,7 @@ run "only_the_personas_that_are_named" {
       for statement in jsondecode(aws_iam_role_policy.this["marketer"].policy).Statement :
       !anytrue([for arn in flatten([statement.Resource]) : strcontains(arn, "curated") || strcontains(arn, "raw")])
     ])
-    error_message = "A marketer sees KPI tables alone."
+    error_message = "A marketer must only see KPI tables."
   }
 }
 

@@ -17,7 +17,7 @@ run "spent_and_about_to_be_spent" {
 
   assert {
     condition     = toset(aws_budgets_budget.this.notification[*].notification_type) == toset(["ACTUAL", "FORECASTED"])
-    error_message = "Both are told."
+    error_message = "The topic must be notified of both."
   }
 
   assert {

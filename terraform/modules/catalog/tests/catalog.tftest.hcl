@@ -46,7 +46,7 @@ run "an_optimizer_is_limited_to_its_tables" {
 
   assert {
     condition     = aws_glue_catalog_table_optimizer.this["curated.web_requests"].type == "compaction"
-    error_message = "Compaction, and no expiry beside the one of the functions."
+    error_message = "Only compaction: the functions expire snapshots."
   }
 
   assert {

@@ -19,7 +19,7 @@ run "without_sources_no_queue_may_redrive_here" {
 
   assert {
     condition     = jsondecode(aws_sqs_queue.this.redrive_allow_policy) == { redrivePermission = "denyAll" }
-    error_message = "No queue of work names this one, and nothing else is said."
+    error_message = "No queue may name this one, and the policy must contain nothing else."
   }
 }
 

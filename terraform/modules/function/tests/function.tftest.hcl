@@ -47,7 +47,7 @@ run "one_function_with_its_role_and_its_log" {
   }
 }
 
-run "the_role_may_do_what_it_is_told_and_log" {
+run "the_role_may_do_its_statements_and_log" {
   command = plan
 
   assert {
@@ -57,7 +57,7 @@ run "the_role_may_do_what_it_is_told_and_log" {
 
   assert {
     condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[0].Resource == ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/tarn-test-api:*"]
-    error_message = "Its own log alone."
+    error_message = "Only its own log."
   }
 }
 
@@ -92,7 +92,7 @@ run "what_is_asked_for_is_logged" {
 
   assert {
     condition     = one(aws_lambda_function.this.logging_config).application_log_level == "DEBUG"
-    error_message = "Lambda would drop lines of level DEBUG by itself."
+    error_message = "Otherwise Lambda would drop lines of level DEBUG."
   }
 }
 

@@ -46,7 +46,7 @@ run "the_whole_lake_with_its_defaults" {
 
   assert {
     condition     = length(output.task_dlq_urls) == 3 && length(output.persona_roles) == 0
-    error_message = "A dead-letter queue per task; no persona that nobody was named for."
+    error_message = "There must be a dead-letter queue per task, and no persona without a principal."
   }
 }
 
@@ -73,7 +73,7 @@ run "other_partitions_have_other_arns" {
   }
 }
 
-run "overrides_win_where_they_are_given" {
+run "overrides_win" {
   command = plan
 
   variables {

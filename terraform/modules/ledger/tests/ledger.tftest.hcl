@@ -16,7 +16,7 @@ run "restorable_encrypted_protected" {
       && one(aws_dynamodb_table.this.ttl).attribute_name == "expires_at"
       && aws_dynamodb_table.this.billing_mode == "PAY_PER_REQUEST"
     )
-    error_message = "The table keeps what it is told."
+    error_message = "The table must have the given settings."
   }
 }
 

@@ -103,7 +103,7 @@ run "only_the_lakes_own_metrics_are_looked_at" {
       startswith(metric.expression, "SUM(SEARCH('{\"Tarn/tarn-test\",Dataset} ") || startswith(metric.expression, "SEARCH('{\"Tarn/tarn-test\",Dataset} ")
       if can(metric.expression)
     ])
-    error_message = "The name is quoted, for it has more than letters and digits."
+    error_message = "The name must be quoted, because it has more than letters and digits."
   }
 }
 

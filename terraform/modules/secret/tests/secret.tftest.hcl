@@ -14,7 +14,7 @@ run "encrypted_and_restorable" {
       aws_secretsmanager_secret.this.kms_key_id == "arn:aws:kms:eu-central-1:123456789012:key/test"
       && aws_secretsmanager_secret.this.recovery_window_in_days == 30
     )
-    error_message = "The secret keeps what it is told."
+    error_message = "The secret must have the given settings."
   }
 }
 

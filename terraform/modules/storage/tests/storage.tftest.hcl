@@ -106,7 +106,7 @@ run "a_missing_arn_is_refused" {
     bucket_arns = { raw = "arn:aws:s3:::tarn-test-raw-123456789012" }
   }
 
-  # What depends on the missing ones fails as well; the variable is what explains it.
+  # Whatever depends on the missing ones fails too; the variable's message explains it.
   expect_failures = [var.bucket_arns]
 }
 

@@ -13,7 +13,7 @@ run "on_demand_by_default" {
 
   assert {
     condition     = one(aws_kinesis_stream.this.stream_mode_details).stream_mode == "ON_DEMAND" && aws_kinesis_stream.this.retention_period == 72
-    error_message = "It grows by itself and keeps three days."
+    error_message = "It must scale automatically and keep records for three days."
   }
 }
 
@@ -45,7 +45,7 @@ run "a_batch_is_tried_again_until_its_records_are_too_old" {
 
   assert {
     condition     = one(one(aws_lambda_event_source_mapping.this.destination_config).on_failure).destination_arn == "arn:aws:sqs:eu-central-1:123456789012:tarn-test-archive-dlq"
-    error_message = "What is given up is told."
+    error_message = "The dead-letter queue must be notified."
   }
 }
 

@@ -1,10 +1,10 @@
-"""Starts MiniStack, an emulator of AWS, on this machine alone, with the gaps closed that Tarn meets.
+"""Starts MiniStack, an emulator of AWS, on the loopback interface, and closes the gaps that affect Tarn.
 
     python localstack/ministack_start.py --port 4566 --state-dir /tmp/tarn-emulator [--authentication]
 
-MiniStack itself is unmodified: the modules of `gaps/` replace single functions of it at start, each
-named there with what AWS does. Everything that it writes is under the state folder. Its memory is its
-only storage: what was deployed is gone when it stops.
+MiniStack itself is unmodified: at start, the modules of `gaps/` replace single functions of it; each
+module describes what AWS does. All files are written to the state folder. State is only in memory:
+when the emulator stops, the deployment is lost.
 """
 
 import argparse
@@ -18,13 +18,13 @@ import threading
 
 VERSION = "1.5.33"
 
-# What the emulator, and through it every function, may see of the caller's environment. On AWS a
-# function sees nothing of the machine that deployed it.
+# The part of the caller's environment that the emulator, and through it every function, may see. On AWS
+# a function sees nothing of the machine that deployed it.
 KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
 def environment(caller, port, state_dir, authentication):
-    """The environment of the emulator: nothing of the caller's but KEPT, and its settings."""
+    """The environment of the emulator: KEPT from the caller's environment, and its settings."""
     state = pathlib.Path(state_dir)
     kept = {name: caller[name] for name in KEPT if name in caller}
     return kept | {
@@ -87,7 +87,7 @@ def main():
         os.setpgid(0, 0)  # the functions are in this group, too
         threading.Thread(target=stop_with_stdin, daemon=True).start()
 
-    # MiniStack reads its settings as it is imported, so not before this line.
+    # MiniStack reads its settings when it is imported, so import it only after this line.
     import gaps
     import ministack.app
 

@@ -1,7 +1,7 @@
-"""What MiniStack 1.5.33 does differently from AWS where Tarn would notice, one module per service.
+"""Fixes for differences between MiniStack 1.5.33 and AWS that affect Tarn, one module per service.
 
-Each module's `close()` replaces functions of MiniStack's own modules. Nothing here changes what the
-emulator does for a caller who uses no such feature.
+Each module's `close()` replaces functions of MiniStack's own modules. Callers that do not use these
+features see no change.
 """
 
 from . import (

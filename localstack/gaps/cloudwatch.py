@@ -1,8 +1,8 @@
-"""CloudWatch: alarms come back from the Query protocol as they were put.
+"""CloudWatch: the Query protocol returns alarms as they were put.
 
-The Terraform provider speaks the Query protocol. There MiniStack forgets `Metrics` (metric math),
+The Terraform provider uses the Query protocol. There MiniStack drops `Metrics` (metric math),
 `InsufficientDataActions` and `EvaluateLowSampleCountPercentile` of PutMetricAlarm, and DescribeAlarms
-shows a few fields only, so that a second `terraform plan` wants to change every alarm.
+shows only a few fields, so a second `terraform plan` wants to change every alarm.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""DynamoDB: policies that name the items which a role may touch.
+"""DynamoDB: policies that name the items that a role may access.
 
-MiniStack gives policies no `dynamodb:LeadingKeys`, the partition keys that a request names: a condition on
-it with `ForAllValues` allows everything there, as it does on AWS for a request without a key.
+MiniStack does not set `dynamodb:LeadingKeys`, the partition keys that a request names, so a condition on
+it with `ForAllValues` allows everything, as it does on AWS for a request without a key.
 """
 
 import json

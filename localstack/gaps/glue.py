@@ -1,8 +1,8 @@
 """Glue: one table call at a time, and the versions of a table.
 
-MiniStack answers each Glue call on a thread of its own, and `UpdateTable` compares `VersionId` and
-then writes: two writers who name the same version could both succeed, and one commit be lost. On AWS
-one of them is refused.
+MiniStack answers each Glue call on its own thread, and `UpdateTable` compares `VersionId` and then
+writes: two writers that name the same version could both succeed, and one commit would be lost. AWS
+refuses one of them.
 
 AWS keeps each version of a table (unless `SkipArchive` is set) and lists them, newest first;
 MiniStack has neither `GetTableVersions` nor `GetTableVersion`.
@@ -108,7 +108,7 @@ def _missing(data):
 
 
 def _add_actions(actions):
-    """Answers further actions; all others go where they went."""
+    """Answers the additional actions; all others are passed on."""
     handle = glue._handle_request_sync
 
     def handle_more(method, path, headers, body, query_params):

@@ -3,13 +3,13 @@
 MiniStack repeats a failed batch forever and ignores `ReportBatchItemFailures`,
 `BisectBatchOnFunctionError`, `MaximumRetryAttempts`, `MaximumRecordAgeInSeconds`, the on-failure
 destination and the batching window; it also reads a stream only between the calls of all functions.
-Here each shard is read by a thread of its own, in order, as AWS describes:
+Here each shard has its own thread that reads it in order, as AWS describes:
 
-- A response that names failed records: everything before the lowest of them is done, the rest is tried
-  again. A name that is not in the batch, or none: the whole batch has failed.
-- Bisecting: what failed is halved, and each half is tried by itself; halving is no retry.
+- A response that names failed records: everything before the lowest of them is done, the rest is
+  retried. A name that is not in the batch, or none: the whole batch has failed.
+- Bisecting: a failed batch is halved, and each half is tried separately; halving does not count as a retry.
 - After `MaximumRetryAttempts` retries, or when the first record is older than
-  `MaximumRecordAgeInSeconds`: a description of the batch goes to the destination, and the shard goes on.
+  `MaximumRecordAgeInSeconds`: a description of the batch goes to the destination, and the shard continues.
 """
 
 import base64
@@ -31,7 +31,7 @@ _readers = {}  # (mapping, shard) -> Reader
 
 
 class Reader:
-    """Where the mapping is in one shard, and how the batch at that place fares."""
+    """The position of the mapping in one shard, and the state of the batch there."""
 
     def __init__(self, mapping, shard_id, shard, position):
         self.mapping, self.shard_id, self.shard = mapping, shard_id, shard
@@ -42,7 +42,7 @@ class Reader:
         self.busy = False
 
     def batch(self, now):
-        """The records to send next; empty where there are none yet."""
+        """The records to send next; empty if there are none yet."""
         while self.ends and self.ends[-1] <= self.position:
             self.ends.pop()
         size = self.mapping.get("BatchSize", 100)
@@ -91,7 +91,7 @@ def close():
 
 
 def poll():
-    """Starts what can be started. Returns whether anything was, as MiniStack's poller expects."""
+    """Starts every reader that can be started. Returns whether any was, as MiniStack's poller expects."""
     started = False
     known = set()
     for account, region, mapping in lambda_svc._iter_all_esms():
@@ -109,7 +109,7 @@ def poll():
 
 
 def _readers_of(mapping):
-    """The readers of a mapping's shards, with the function to call; none where it is not ready."""
+    """The readers of a mapping's shards, with the function to call; none if it is not ready."""
     try:
         source = parse_arn(mapping.get("EventSourceArn", ""))
     except ArnParseError:
@@ -182,7 +182,7 @@ def _call(reader, function, batch):
 
 
 def _first_failed(mapping, batch, result):
-    """The index of the first record that failed; None where none did."""
+    """The index of the first record that failed; None if none did."""
     if result.get("error"):
         return 0
     if "ReportBatchItemFailures" not in (mapping.get("FunctionResponseTypes") or []):

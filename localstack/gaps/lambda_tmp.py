@@ -1,7 +1,7 @@
-"""Lambda: every execution environment has a temporary folder of its own, as its `/tmp` is on AWS.
+"""Lambda: every execution environment has its own temporary folder, like its `/tmp` on AWS.
 
-MiniStack starts functions as processes of this machine, which share `/tmp`. Here each is given a new
-folder in `TMPDIR`.
+MiniStack starts functions as processes on this machine, which share `/tmp`. Here each gets a new folder
+in `TMPDIR`.
 """
 
 import tempfile

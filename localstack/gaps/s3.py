@@ -1,9 +1,9 @@
 """S3: events that name the object's version, and lists of versions with encoded keys.
 
-- The detail of an EventBridge event names the version of the object. MiniStack knows it when it fires
-  the event and puts it only into the older notification format.
-- ListObjectVersions with `encoding-type=url` encodes keys. MiniStack sends them as they are, and a
-  client that decodes them, such as the Terraform provider when it empties a bucket, finds other keys.
+- The detail of an EventBridge event names the version of the object. MiniStack knows it when it
+  sends the event, but only puts it into the older notification format.
+- ListObjectVersions with `encoding-type=url` encodes keys. MiniStack sends them unencoded, and a
+  client that decodes them, such as the Terraform provider when it empties a bucket, gets wrong keys.
 """
 
 import contextvars
@@ -33,7 +33,7 @@ def close():
 
 
 def _encoded(body):
-    """The list with its keys encoded, and saying so."""
+    """The list with encoded keys, and with the field that says so."""
     root = xml.etree.ElementTree.fromstring(body)
     namespace = root.tag.partition("}")[0] + "}"
     for element in root.iter():

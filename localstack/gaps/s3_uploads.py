@@ -1,13 +1,13 @@
-"""S3: uploads in parts have the checksums that they announced.
+"""S3: multipart uploads have the checksums that they announced.
 
-MiniStack takes parts with a checksum that the upload did not announce, completes an upload without the
-parts' checksums, and makes every checksum one of checksums. AWS:
+MiniStack accepts parts with a checksum that the upload did not announce, completes an upload without the
+parts' checksums, and makes every checksum a checksum of checksums. AWS:
 
 - UploadPart with a checksum of another kind than CreateMultipartUpload named, or with one where it named
   none, or, for a composite checksum, without one: `InvalidRequest`, "Checksum Type mismatch occurred".
 - CompleteMultipartUpload of an upload with a composite checksum names the checksum of each part;
   otherwise `InvalidRequest`.
-- `x-amz-checksum-type: FULL_OBJECT` makes one checksum of the whole content, as a put at once does.
+- `x-amz-checksum-type: FULL_OBJECT` makes one checksum of the whole content, like a single put.
 """
 
 import contextvars

@@ -1,8 +1,8 @@
-"""Secrets Manager: a secret without a value has no version, and a token puts one value only.
+"""Secrets Manager: a secret without a value has no version, and a token puts only one value.
 
-MiniStack gives a secret that is created without a value, as Terraform does, a version that holds
-nothing; AWS answers `ResourceNotFoundException` until a value is put. MiniStack replaces a value that is
-put again under its `ClientRequestToken`; AWS answers `ResourceExistsException` if it is another value.
+MiniStack gives a secret that is created without a value, as Terraform does, an empty version; AWS
+answers `ResourceNotFoundException` until a value is put. MiniStack replaces a value that is put again
+under its `ClientRequestToken`; AWS answers `ResourceExistsException` if the value differs.
 """
 
 import threading

@@ -1,7 +1,7 @@
-"""SQS: what it gives back of a queue's policies is what it understood.
+"""SQS: it returns the parsed form of a queue's policies.
 
-MiniStack keeps the text of `RedriveAllowPolicy` and `RedrivePolicy`. AWS keeps their meaning: a null is
-left out, and whoever waits to read what was put, as the Terraform provider does, waits in vain.
+MiniStack keeps the text of `RedriveAllowPolicy` and `RedrivePolicy`. AWS keeps their meaning: it drops a
+null, and a client that waits to read exactly what it put, like the Terraform provider, waits forever.
 """
 
 import json

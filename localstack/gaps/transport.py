@@ -1,7 +1,7 @@
-"""Policies: what comes over the loopback interface counts as encrypted on its way.
+"""Policies: requests over the loopback interface count as encrypted.
 
-The emulator speaks plain HTTP, and with authentication a policy that refuses whoever does not use TLS
-would refuse everybody. That such policies are there is tested on the Terraform plan.
+The emulator speaks plain HTTP, and with authentication a policy that requires TLS would refuse every
+request. The tests of the Terraform plan check that such policies exist.
 """
 
 from ministack import app

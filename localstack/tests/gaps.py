@@ -1,6 +1,6 @@
-"""One test per gap. `test_gaps` runs them with the fixes, and expects each to fail without.
+"""One test per gap. `test_gaps` runs them with the fixes, and expects each to fail without its fix.
 
-Names are unique over the tests, so that all can run on one emulator.
+Names are unique across the tests, so that all can run on one emulator.
 """
 
 import base64
@@ -345,7 +345,7 @@ def query_client(endpoint):
 
 
 class Race(unittest.TestCase):
-    """Not among the gaps that must fail unmended: a race is lost only now and then."""
+    """Not among the gaps that must fail without the fix, because the race is only lost sometimes."""
 
     emulator = None
 

@@ -1,4 +1,4 @@
-"""What the start file promises: python -m unittest discover -s localstack -t localstack."""
+"""Tests of the start script: python -m unittest discover -s localstack -t localstack."""
 
 import json
 import os

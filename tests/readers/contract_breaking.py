@@ -1,4 +1,4 @@
-"""What the Data Contract CLI finds breaking.
+"""Lists the changes that the Data Contract CLI reports as breaking.
 
 Takes a JSON list of pairs of contract files, prints a JSON list of {"consumers": bool, "producers": bool}.
 """

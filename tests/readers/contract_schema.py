@@ -1,4 +1,4 @@
-"""Holds what a lake says of its curated tables against the contracts themselves, read as plain YAML.
+"""Compares a lake's description of its curated tables with the contracts, read as plain YAML.
 
 The argument is a JSON object:
     contracts   folder of the contracts
@@ -70,11 +70,11 @@ def compare(contract, described, columns, stated, types):
     names = [column["name"] for column in schema["properties"]]
     expect("the columns", [column["name"] for column in columns][: len(names)], names)
     rest = columns[len(names) :]
-    expect("every column behind them a system column", [each for each in rest if each["name"][0] != "_"], [])
+    expect("every column after them a system column", [each for each in rest if each["name"][0] != "_"], [])
     for column in rest:
         if stated is not None:
             said = [column[key] for key in ("primary_key", "classification", "protection")]
-            expect(f"what is said of {column['name']}", said, [False, None, None])
+            expect(f"what the contract says about {column['name']}", said, [False, None, None])
     for wanted, column in zip(schema["properties"], columns):
         name = wanted["name"]
         expect(f"the description of {name}", column["description"], wanted["description"])

@@ -1,12 +1,12 @@
-"""Values of every type at their edges, in every way in which a column is stored, and what other engines make of them.
+"""Extreme values of every type, in every way in which a column is stored, and how other engines read them.
 
     engines.py make DIR           writes DIR/contracts, and one file of JSON lines per case: DIR/<case>.ndjson
     engines.py judge DIR TABLES   reads the tables and prints every difference; TABLES is a JSON object
                                   {case: metadata location}
 
-What is asked of PyArrow, DuckDB, Polars and chDB, which read the data files, and of pyiceberg, which reads the table:
-the values that were written, the null counts, the bounds in the footers and in the manifests, and how many rows a
-filter finds, which is where they leave out row groups and pages by their bounds.
+PyArrow, DuckDB, Polars and chDB read the data files, and pyiceberg reads the table. Each must find the values that
+were written, the null counts, the bounds in the footers and in the manifests, and the right number of rows for a
+filter, because filters skip row groups and pages by their bounds.
 """
 
 import json
@@ -26,12 +26,12 @@ def micros(value):
 
 
 def scaled(scale, digits):
-    """Numbers of so many digits, as they are stored and as decimals."""
+    """Numbers with this many digits, as they are stored and as decimals."""
     top = 10**digits - 1
     return [Decimal(n).scaleb(-scale) for n in (0, 1, -1, top, -top, top // 2, 10 % (top + 1), -127 % (top + 1))]
 
 
-# Name, logical and physical type, whether it is required, and values at its edges.
+# Name, logical and physical type, whether it is required, and extreme values.
 COLUMNS = [
     ("an_int", "integer", "int", False, [0, 1, -1, 2**31 - 1, -(2**31), 255, 256, 65535, -32769]),
     ("a_long", "integer", "bigint", False, [0, 1, -1, 2**63 - 1, -(2**63), 2**31, -(2**31) - 1, 2**53 + 1]),
@@ -51,7 +51,7 @@ COLUMNS = [
 
 
 def distinct(name, n):
-    """A value of a column that no other row has, as far as its type has so many."""
+    """A value that no other row has in this column, as far as the type has enough values."""
     mixed = (n * 0x9E3779B97F4A7C15 + 0x123456789) % 2**64
     return {
         "an_int": lambda: mixed % 2**32 - 2**31,

@@ -1,7 +1,7 @@
 """Counts missing values per partition of Parquet files with DuckDB.
 
 Arguments: the folder of a table, its partition column, day or month. Prints a JSON object
-{partition: {"rows": n, "missing": {column: n}}} without columns of which nothing is missing.
+{partition: {"rows": n, "missing": {column: n}}} without columns that have no missing values.
 """
 
 import json

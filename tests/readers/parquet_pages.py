@@ -1,7 +1,7 @@
-"""Looks into the footers, page headers and page indexes of Parquet files and prints every fault.
+"""Checks the footers, page headers and page indexes of Parquet files and prints every fault.
 
-The arguments are Parquet files; those behind `--answers` are of queries, whose columns have no ids. What is asked of
-each (parquet-format, `Encodings.md`, `parquet.thrift`):
+The arguments are Parquet files; those after `--answers` are answers of queries, whose columns have no ids. Each must
+have (parquet-format, `Encodings.md`, `parquet.thrift`):
 
 - pages of version 1 and dictionaries, no others; compressed with zstd
 - values as they are (PLAIN) or numbered by the dictionary (RLE_DICTIONARY), booleans as they are, dictionaries
@@ -179,7 +179,7 @@ def check(path, has_ids):
                 plain += reader.at - at + header[2]
                 ask(4 not in header, f"{name}: a page with a checksum that nobody asked for")
                 if header[1] == DICTIONARY_PAGE:
-                    ask(at == begin and 11 in meta, f"{name}: a dictionary behind pages")
+                    ask(at == begin and 11 in meta, f"{name}: a dictionary after pages")
                     ask(header[7][2] == PLAIN, f"{name}: dictionary {NAMES[header[7][2]]}")
                     found.add("PLAIN")
                 elif header[1] == DATA_PAGE:

@@ -1,4 +1,4 @@
-"""Opens Iceberg tables by their metadata files as pyiceberg's two ways to files do, and prints their rows.
+"""Opens Iceberg tables through their metadata files with both of pyiceberg's file readers, and prints their rows.
 
 The arguments are metadata locations; the answer is a JSON list of {"pyarrow": rows, "fsspec": rows, "files": data files}.
 """

@@ -1,4 +1,4 @@
-"""Reads Iceberg tables by their metadata files and prints what is in them.
+"""Reads Iceberg tables through their metadata files and summarises their content.
 
 The argument is a JSON list of {"metadata": location, "snapshot": id as text, "sums": [columns]}; the
 answer is a JSON list of {"rows": n, "present": {column: values that are not null}, "sums": {column:

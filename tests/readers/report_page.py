@@ -2,8 +2,8 @@
 
     report_page.py CHROMIUM PAGE SCHEMA FOLDER
 
-Screenshots go to FOLDER: wide and narrow, light and dark, and as printed. The report.json beside the
-page is held against the JSON Schema.
+Screenshots go to FOLDER: wide and narrow, light and dark, and as printed. The report.json next to the
+page is validated against the JSON Schema.
 """
 
 import json
@@ -13,14 +13,14 @@ import sys
 from jsonschema import Draft202012Validator
 from playwright.sync_api import sync_playwright
 
-# Text whose contrast with what is behind it is below 4.5, as WCAG 2.2 asks for (1.4.3).
+# Text whose contrast with its background is below 4.5, the minimum of WCAG 2.2 (1.4.3).
 CONTRAST = """() => {
   const numbers = text => (text.match(/[\\d.]+/g) || []).map(Number);
   const light = ([r, g, b]) => {
     const of = v => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
     return 0.2126 * of(r) + 0.7152 * of(g) + 0.0722 * of(b);
   };
-  const behind = node => {
+  const backdrop = node => {
     for (; node; node = node.parentElement) {
       const [r, g, b, a = 1] = numbers(getComputedStyle(node).backgroundColor);
       if (a === 1 && r !== undefined) return [r, g, b];
@@ -35,7 +35,7 @@ CONTRAST = """() => {
     if (!text || !node.getClientRects().length || node.closest('title')) continue;
     const style = getComputedStyle(node);
     const colour = node.closest('svg') ? style.fill : style.color;
-    const [a, b] = [light(numbers(colour)), light(behind(node))].sort((x, y) => y - x);
+    const [a, b] = [light(numbers(colour)), light(backdrop(node))].sort((x, y) => y - x);
     const ratio = (a + 0.05) / (b + 0.05);
     if (ratio < 4.5) bad.push(`${ratio.toFixed(2)}: ${text.slice(0, 60)}`);
   }

@@ -1,4 +1,4 @@
-"""Measures what rules measure, with DuckDB and Python's own library.
+"""Computes the values of rules with DuckDB and Python's standard library.
 
 Takes a JSON list of requests {"file": NDJSON, "columns": {name: DuckDB type}, "others": NDJSON or null,
 "other_columns": {...}, "checks": [{"id", "kind", "column", arguments…}]} on standard input, prints a JSON

@@ -1,11 +1,11 @@
-"""Reads every table of a lake through its Glue catalog and holds it against that of a lake in a folder.
+"""Reads every table of a lake through its Glue catalog and compares it with that of a lake in a folder.
 
 The argument is a JSON object:
     endpoint, region   of the emulator
     zones              {zone: Glue database}
     folder             {"zone.table": metadata file of the folder's table}
-    ignored            columns that are not compared; nor are system columns, which begin with _, but
-                       those that say why a row was rejected
+    ignored            columns that are not compared. System columns, which begin with _, are not compared
+                       either, except those that say why a row was rejected
 The answer is {"zone.table": {"rows": n, "present": {column: values that are not null}, "different":
 null or what differs}}.
 """

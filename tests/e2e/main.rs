@@ -35,4 +35,5 @@ mod serve;
 mod shared_data;
 mod snapshots;
 mod verify;
+mod words;
 mod writers;

@@ -16,7 +16,7 @@ resource "aws_kinesis_stream" "this" {
   }
 }
 
-# Its messages say which records of which shard could not be archived; the records themselves stay in
+# Its messages name the shard and the records that could not be archived; the records themselves stay in
 # the stream until they expire. The function's role sends the messages.
 module "dead_letter" {
   source = "../dead-letter-queue"

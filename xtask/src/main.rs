@@ -1,8 +1,9 @@
-//! Developer automation: `cargo xtask test`, `bench`, `docs`, `package` and `local`.
+//! Developer automation: `cargo xtask test`, `bench`, `dist`, `docs`, `package` and `local`.
 
 #![cfg_attr(test, allow(clippy::expect_used))]
 
 mod bench;
+mod dist;
 mod docs;
 mod elf;
 mod emulator;
@@ -10,6 +11,7 @@ mod local;
 mod package;
 mod process;
 mod python;
+mod sbom;
 mod steps;
 mod terraform;
 
@@ -35,6 +37,9 @@ enum Command {
     Bench(bench::Args),
     /// Write the zip file of the functions, for AWS Lambda
     Package(package::Options),
+    /// Write the files of a release for this machine's platform: archive of the command line, zip file
+    /// of the functions, bill of materials, SHA-256 sums
+    Dist(dist::Options),
     /// The lake on an emulator of AWS on this machine
     Local(local::Options),
     /// Write the generated reference pages
@@ -53,6 +58,7 @@ fn main() -> ExitCode {
         Command::Test => steps::test(),
         Command::Bench(args) => bench::run(&args),
         Command::Package(options) => package::run(&options),
+        Command::Dist(options) => dist::run(&options),
         Command::Local(options) => local::run(&options),
         Command::Docs { check } => steps::build().and_then(|()| docs::run(check)),
     };

@@ -19,8 +19,12 @@ use crate::{Outcome, elf, process, python, root, steps, target};
 /// machine has.
 const BUILDER: &[&str] = &["cargo-lambda==1.9.2", "ziglang==0.17.1"];
 
+/// What Cargo is told to build, with which features, for a package or a release. The bill of materials
+/// asks for the same.
+pub const COMMAND_LINE: &[&str] = &["--package", "tarn"];
+
 /// AWS Lambda takes uploads of up to 50 MB.
-const SIZE_LIMIT: u64 = 50 * 1_000_000;
+pub const SIZE_LIMIT: u64 = 50 * 1_000_000;
 
 /// The C library of Amazon Linux 2023, on which `provided.al2023` runs.
 const GLIBC_LIMIT: (u32, u32) = (2, 34);
@@ -59,7 +63,7 @@ impl Arch {
     }
 
     /// Rust's name of the target.
-    fn target(self) -> &'static str {
+    pub fn target(self) -> &'static str {
         match self {
             Arch::X86_64 => "x86_64-unknown-linux-gnu",
             Arch::Arm64 => "aarch64-unknown-linux-gnu",
@@ -91,7 +95,9 @@ pub fn path(arch: Arch, quick: bool) -> Outcome<PathBuf> {
 
 pub fn run(options: &Options) -> Outcome {
     if !options.quick {
-        return full(options.arch).map(|_| ());
+        let binary = build(options.arch)?;
+        let size = write(&path(options.arch, false)?, &binary)?;
+        return check_size(size, SIZE_LIMIT);
     }
     if options.arch != Arch::host() {
         return Err(format!(
@@ -116,8 +122,9 @@ pub fn write_quick() -> Outcome<PathBuf> {
     Ok(path)
 }
 
-/// Builds for AWS Lambda, packages, and checks the outcome.
-fn full(arch: Arch) -> Outcome<PathBuf> {
+/// Builds the binary for AWS Lambda, and checks that it runs there. As it needs no newer C library than
+/// GLIBC_TARGET, it runs on nearly any Linux too.
+pub fn build(arch: Arch) -> Outcome<PathBuf> {
     let installed = process::capture(
         "rustc",
         Command::new("rustc").args(["--print", "target-libdir", "--target", arch.target()]),
@@ -141,7 +148,8 @@ fn full(arch: Arch) -> Outcome<PathBuf> {
             "lambda",
             "--locked",
         ])
-        .args(["--package", "tarn", "--bin", "tarn"])
+        .args(COMMAND_LINE)
+        .args(["--bin", "tarn"])
         .arg("--target")
         .arg(format!("{}.{GLIBC_TARGET}", arch.target()))
         .arg("--lambda-dir")
@@ -157,9 +165,7 @@ fn full(arch: Arch) -> Outcome<PathBuf> {
     let found =
         elf::newest_glibc(&bytes).map_err(|error| format!("{}: {error}", binary.display()))?;
     check_glibc(found)?;
-    let path = path(arch, false)?;
-    check_size(write(&path, &binary)?)?;
-    Ok(path)
+    Ok(binary)
 }
 
 fn check_glibc(found: Option<(u32, u32)>) -> Outcome {
@@ -211,7 +217,7 @@ fn read(path: &Path) -> Outcome<Vec<u8>> {
 }
 
 /// Writes the package and prints its size, which it gives back.
-fn write(path: &Path, binary: &Path) -> Outcome<u64> {
+pub fn write(path: &Path, binary: &Path) -> Outcome<u64> {
     let mut files = vec![("bootstrap".to_owned(), 0o755, read(binary)?)];
     for contract in python::contracts()? {
         let name = contract
@@ -238,14 +244,14 @@ fn write(path: &Path, binary: &Path) -> Outcome<u64> {
 }
 
 /// AWS Lambda takes packages up to a size.
-fn check_size(bytes: u64) -> Outcome {
-    if bytes <= SIZE_LIMIT {
+pub fn check_size(bytes: u64, limit: u64) -> Outcome {
+    if bytes <= limit {
         return Ok(());
     }
     Err(format!(
         "the package has {:.1} MB; AWS Lambda takes {} MB",
         bytes as f64 / 1e6,
-        SIZE_LIMIT / 1_000_000
+        limit / 1_000_000
     ))
 }
 
@@ -306,8 +312,8 @@ mod tests {
 
     #[test]
     fn a_package_that_lambda_does_not_take_is_refused() {
-        assert!(check_size(50_000_000).is_ok());
-        assert!(check_size(50_000_001).is_err());
+        assert!(check_size(50_000_000, SIZE_LIMIT).is_ok());
+        assert!(check_size(50_000_001, SIZE_LIMIT).is_err());
     }
 
     #[test]

@@ -45,6 +45,9 @@ pub struct Options {
 type File = (String, u32, Vec<u8>);
 
 pub fn run(options: &Options) -> Outcome {
+    if cfg!(not(target_os = "linux")) {
+        return Err("a release is built on Linux: completions come from the binary itself".into());
+    }
     check_tag(options.tag.as_deref())?;
     let (folder, binary) = if options.quick {
         (target()?.join("dist"), crate::tarn()?)
@@ -57,26 +60,38 @@ pub fn run(options: &Options) -> Outcome {
             binary.display()
         ));
     }
-    let completions = completions(&binary)?;
-    let limit = (!options.quick).then_some(package::SIZE_LIMIT);
-    release(&folder, &binary, completions, limit)?;
+    let parts = Parts {
+        binary: &binary,
+        completions: completions(&binary)?,
+        bill: sbom::command_line(Arch::host().target())?,
+        package_limit: (!options.quick).then_some(package::SIZE_LIMIT),
+    };
+    release(&folder, parts)?;
     if options.quick {
         eprintln!("    linked for this machine: to try, not to publish");
     }
     Ok(())
 }
 
-/// Writes the files of a release for this machine's platform into a folder. `limit` is the greatest
-/// size of the functions' package in bytes.
-fn release(folder: &Path, binary: &Path, completions: Vec<File>, limit: Option<u64>) -> Outcome {
-    let target = Arch::host().target();
+/// What a release is made from.
+struct Parts<'a> {
+    binary: &'a Path,
+    completions: Vec<File>,
+    /// The bill of materials.
+    bill: String,
+    /// The largest package of the functions that is accepted, in bytes.
+    package_limit: Option<u64>,
+}
+
+/// Writes the files of a release for this machine's platform into a folder.
+fn release(folder: &Path, parts: Parts<'_>) -> Outcome {
     std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
-    let names = Names::new(target);
+    let names = Names::new(Arch::host().target());
     // Sums of an earlier run would not be those of files that are only half written.
     remove(&folder.join(SUMS))?;
     eprintln!("\n==> archive of the command line");
-    let mut files = completions;
-    files.push(("tarn".to_owned(), 0o755, read(binary)?));
+    let mut files = parts.completions;
+    files.push(("tarn".to_owned(), 0o755, read(parts.binary)?));
     for name in ["LICENSE", "README.md"] {
         files.push((name.to_owned(), 0o644, read(&root().join(name))?));
     }
@@ -84,20 +99,18 @@ fn release(folder: &Path, binary: &Path, completions: Vec<File>, limit: Option<u
     let archive = archive(&names.stem, &files).map_err(|error| unwritable(&path, &error))?;
     write(&path, &archive)?;
     eprintln!("\n==> package of the functions");
-    let size = package::write(&folder.join(&names.package), binary)?;
-    if let Some(limit) = limit {
+    let size = package::write(&folder.join(&names.package), parts.binary)?;
+    if let Some(limit) = parts.package_limit {
         package::check_size(size, limit)?;
     }
-    eprintln!("\n==> bill of materials");
-    let bill = sbom::command_line(target)?;
-    write(&folder.join(&names.bill), bill.as_bytes())?;
+    write(&folder.join(&names.bill), parts.bill.as_bytes())?;
     let sums = sums(folder, &[&names.archive, &names.package, &names.bill])?;
     write(&folder.join(SUMS), sums.as_bytes())?;
     print!("{}:\n{sums}", folder.join(SUMS).display());
     Ok(())
 }
 
-/// A release whose tag says another version than its files would mislead.
+/// Refuses a tag that names another version than the files will.
 fn check_tag(tag: Option<&str>) -> Outcome {
     match tag {
         Some(tag) if tag != format!("v{VERSION}") => Err(format!(
@@ -108,7 +121,7 @@ fn check_tag(tag: Option<&str>) -> Outcome {
     }
 }
 
-/// The names of a release's files.
+/// The names of a release's files for one target.
 struct Names {
     /// The archive's one folder.
     stem: String,
@@ -200,13 +213,21 @@ mod tests {
 
     use super::*;
 
+    fn parts(binary: &Path, package_limit: Option<u64>) -> Parts<'_> {
+        Parts {
+            binary,
+            completions: vec![("completions/_tarn".to_owned(), 0o644, b"#compdef".to_vec())],
+            bill: "{}".to_owned(),
+            package_limit,
+        }
+    }
+
     /// A release of a small binary in a folder of its own.
     fn released() -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         let binary = folder.path().join("binary");
         std::fs::write(&binary, b"binary".repeat(1000)).expect("a file");
-        let completions = vec![("completions/_tarn".to_owned(), 0o644, b"#compdef".to_vec())];
-        release(&folder.path().join("dist"), &binary, completions, None).expect("a release");
+        release(&folder.path().join("dist"), parts(&binary, None)).expect("a release");
         folder
     }
 
@@ -305,8 +326,8 @@ mod tests {
     fn a_package_that_lambda_does_not_take_ends_the_release_without_sums() {
         let folder = released();
         let dist = folder.path().join("dist");
-        let error = release(&dist, &folder.path().join("binary"), Vec::new(), Some(1000))
-            .expect_err("too large");
+        let binary = folder.path().join("binary");
+        let error = release(&dist, parts(&binary, Some(1000))).expect_err("too large");
         assert!(error.contains("AWS Lambda takes"), "{error}");
         assert!(!dist.join(SUMS).exists());
     }
@@ -321,9 +342,25 @@ mod tests {
         }
     }
 
+    /// A tag of an action can be moved to other code; a commit cannot.
     #[test]
-    fn the_version_of_a_release_is_that_of_the_command_line() {
-        let bill = sbom::command_line(Arch::host().target()).expect("a bill");
-        assert!(bill.contains(&format!("\"bom-ref\": \"tarn@{VERSION}\"")));
+    fn the_workflow_builds_with_this_command_and_pins_every_action() {
+        let path = root().join(".github/workflows/release.yml");
+        let text = std::fs::read_to_string(path).expect("a file");
+        assert!(text.contains("run: cargo xtask dist --tag \"$TAG\"\n"));
+        let actions: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- uses: "))
+            .collect();
+        assert_eq!(actions.len(), 3);
+        for action in actions {
+            let (_, commit) = action.split_once('@').expect("a version");
+            let (commit, version) = commit.split_once(" # v").expect("its tag as a comment");
+            assert!(
+                commit.len() == 40 && hex::decode(commit).is_ok(),
+                "{action}"
+            );
+            assert!(version.starts_with(char::is_numeric), "{action}");
+        }
     }
 }

@@ -19,8 +19,8 @@ use crate::{Outcome, elf, process, python, root, steps, target};
 /// machine has.
 const BUILDER: &[&str] = &["cargo-lambda==1.9.2", "ziglang==0.17.1"];
 
-/// What Cargo is told to build, with which features, for a package or a release. The bill of materials
-/// asks for the same.
+/// The arguments that say what Cargo builds for a package or a release, and with which features. The
+/// bill of materials is made with the same ones.
 pub const COMMAND_LINE: &[&str] = &["--package", "tarn"];
 
 /// AWS Lambda takes uploads of up to 50 MB.

@@ -1,10 +1,11 @@
 //! The bill of materials (SBOM) of the command line, as CycloneDX 1.6 JSON
 //! (<https://cyclonedx.org/docs/1.6/json/>).
 //!
-//! Cargo answers twice. `cargo tree` says what is compiled into the binary: `cargo metadata` has one
-//! set of features for the whole workspace and names crates that only tests or build scripts switch
-//! on. `cargo metadata` says what each crate is, and Cargo.lock has the checksums. Build scripts,
-//! procedural macros and what only these use are no part of the binary and are not listed.
+//! Three sources: `cargo tree` knows which crates are compiled into the binary, `cargo metadata` their
+//! licences and where they are from, Cargo.lock their checksums. `cargo metadata` alone would list too
+//! much: it resolves one set of features for the whole workspace, and names crates that only tests or
+//! build scripts enable. Build scripts, procedural macros, and crates that only these use are not in
+//! the binary and are not listed.
 //!
 //! The same commit gives the same bytes.
 
@@ -33,7 +34,7 @@ struct Sources<'a> {
     built: Option<&'a str>,
 }
 
-/// A crate by name and version, of which a binary has one.
+/// A crate by name and version, which together name it in Cargo.lock.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Crate {
     name: String,
@@ -88,7 +89,7 @@ pub fn command_line(target: &str) -> Outcome<String> {
     Ok(format!("{bill:#}\n"))
 }
 
-/// When the commit was made that is checked out, in UTC; None where this is no clone.
+/// When the commit was made that is checked out, in UTC; None outside a clone.
 fn commit_time() -> Option<String> {
     let mut git = std::process::Command::new("git");
     git.arg("-C")
@@ -157,8 +158,8 @@ fn component(kind: &str, part: &Crate, facts: &Facts) -> Value {
     component
 }
 
-/// Reads lines such as `2 serde v1.0.229 (*)`: how deep, the name, the version, and what does not
-/// matter here.
+/// Reads lines such as `2 serde v1.0.229 (*)`: depth, name, version. The rest of a line does not matter
+/// here.
 fn tree(text: &str) -> Outcome<Tree> {
     let mut path: Vec<Crate> = Vec::new();
     let mut uses: BTreeMap<Crate, BTreeSet<Crate>> = BTreeMap::new();
@@ -269,6 +270,8 @@ fn expression(licence: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
     use super::*;
 
     const SHA: &str = "da7c62ceae207dd37ea5b845da6a0696c799f85e97da1ab5b7910be3c1c80223";
@@ -416,11 +419,19 @@ mod tests {
         values.iter().map(text).collect()
     }
 
+    /// The bill of this repository, made once.
+    fn real() -> &'static Value {
+        static REAL: OnceLock<Value> = OnceLock::new();
+        REAL.get_or_init(|| {
+            let bill = command_line(crate::package::Arch::host().target()).expect("a bill");
+            serde_json::from_str(&bill).expect("JSON")
+        })
+    }
+
     /// Judged by the text of Cargo.lock, not by what read it above.
     #[test]
     fn every_crate_of_the_real_bill_is_in_the_lock_file_and_has_a_licence() {
-        let bill = command_line(crate::package::Arch::host().target()).expect("a bill");
-        let bill: Value = serde_json::from_str(&bill).expect("JSON");
+        let bill = real();
         let lock = std::fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock");
         let components = bill["components"].as_array().expect("components");
         assert!(components.len() > 100, "{}", components.len());
@@ -453,8 +464,7 @@ mod tests {
 
     #[test]
     fn the_real_bill_has_what_is_compiled_in_and_nothing_of_tests_and_builds() {
-        let bill = command_line(crate::package::Arch::host().target()).expect("a bill");
-        let bill: Value = serde_json::from_str(&bill).expect("JSON");
+        let bill = real();
         let names = texts(&bill["components"], "name");
         for present in [
             "iceberg",
@@ -482,8 +492,7 @@ mod tests {
     /// What the schema of CycloneDX demands of the fields that are there.
     #[test]
     fn the_real_bill_keeps_the_rules_of_its_format() {
-        let text = command_line(crate::package::Arch::host().target()).expect("a bill");
-        let bill: Value = serde_json::from_str(&text).expect("JSON");
+        let bill = real();
         assert_eq!(bill["bomFormat"], "CycloneDX");
         assert_eq!(bill["specVersion"], "1.6");
         assert!(bill["version"].as_u64() >= Some(1));
@@ -525,10 +534,23 @@ mod tests {
             }
         }
         assert_eq!(reached, known);
-        // The same commit gives the same bytes.
+    }
+
+    #[test]
+    fn the_same_commit_gives_the_same_bill_and_names_the_version_that_is_released() {
+        let target = crate::package::Arch::host().target();
         assert_eq!(
-            text,
-            command_line(crate::package::Arch::host().target()).expect("a bill")
+            command_line(target).expect("a bill"),
+            format!(
+                "{:#}
+",
+                real()
+            )
+        );
+        assert_eq!(real()["metadata"]["component"]["name"], "tarn");
+        assert_eq!(
+            real()["metadata"]["component"]["version"],
+            env!("CARGO_PKG_VERSION")
         );
     }
 }

@@ -28,9 +28,15 @@ variable "account_id" {
 }
 
 variable "package" {
-  description = "Path of the functions' zip file."
-  type        = string
-  default     = "../../dist/tarn-x86_64.zip"
+  description = "Zip file of the functions: { path = \"…\" } as `cargo xtask package --quick` writes it, or { bucket = \"…\", key = \"…\" } in the emulator's S3, with `object_version` and `sha256` where wanted."
+  type = object({
+    path           = optional(string)
+    bucket         = optional(string)
+    key            = optional(string)
+    object_version = optional(string)
+    sha256         = optional(string)
+  })
+  default = { path = "../../dist/tarn-x86_64.zip" }
 }
 
 variable "architecture" {

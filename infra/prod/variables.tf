@@ -15,9 +15,15 @@ variable "prefix" {
 }
 
 variable "package" {
-  description = "Path of the functions' zip file, written by `cargo xtask package`."
-  type        = string
-  default     = "../../dist/tarn-x86_64.zip"
+  description = "Zip file of the functions: { path = \"…\" } as `cargo xtask package` writes it, or { bucket = \"…\", key = \"…\" } in S3 in the lake's region, with `object_version` and `sha256` where wanted."
+  type = object({
+    path           = optional(string)
+    bucket         = optional(string)
+    key            = optional(string)
+    object_version = optional(string)
+    sha256         = optional(string)
+  })
+  default = { path = "../../dist/tarn-x86_64.zip" }
 }
 
 variable "architecture" {

@@ -236,7 +236,10 @@ impl Deployment {
             .arg(self.state_option())
             .args(["-input=false", "-no-color", "-compact-warnings"])
             .arg(format!("-var=endpoint={}", self.emulator.endpoint))
-            .arg(format!("-var=package={}", self.package.display()))
+            .arg(format!(
+                "-var=package={}",
+                serde_json::json!({ "path": self.package })
+            ))
             .arg(format!(
                 "-var=architecture={}",
                 if cfg!(target_arch = "aarch64") {

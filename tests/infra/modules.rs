@@ -133,6 +133,31 @@ fn all_roots_have_the_same_outputs() {
     assert_eq!(local, lake);
 }
 
+/// Terraform silently drops attributes that a type does not name, so a missing one would be ignored.
+#[test]
+fn a_package_is_named_alike_in_roots_and_modules() {
+    let package = |folder: PathBuf| {
+        let mut variables = blocks(&folder.join("variables.tf"), "variable");
+        let block = variables.remove("package").expect("a package");
+        let kind = block.find("\n  type = object(").expect("its type");
+        let end = kind + block[kind..].find("\n  })").expect("its end");
+        let rules = block.find("\n  validation").map_or("", |at| &block[at..]);
+        (block[kind..end].to_owned(), rules.to_owned())
+    };
+    let (kind, rules) = package(root().join("terraform/modules/function"));
+    assert_eq!(kind.matches("optional(string)").count(), 5);
+    let lake = package(root().join("terraform/modules/lake"));
+    assert_eq!(lake, (kind.clone(), rules));
+    for environment in environments() {
+        assert_eq!(
+            package(environment.clone()).0,
+            kind,
+            "{}",
+            environment.display()
+        );
+    }
+}
+
 fn test(module: &str) {
     let copy = Copy::new();
     let folder = format!("terraform/modules/{module}");

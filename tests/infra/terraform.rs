@@ -78,6 +78,15 @@ personas = {
 }
 "#;
 
+/// An offline plan into `plan.bin`.
+pub const PLAN: &[&str] = &[
+    "plan",
+    "-input=false",
+    "-no-color",
+    "-refresh=false",
+    "-out=plan.bin",
+];
+
 /// The repository.
 pub fn root() -> PathBuf {
     // Cargo runs tests in the folder of their package.
@@ -116,9 +125,9 @@ impl Copy {
         std::fs::write(path, text.replacen(old, new, 1)).unwrap();
     }
 
-    /// The plan of a root as JSON, made offline. `with_choices` fills in what AWS would choose instead
-    /// of leaving it unknown.
-    pub fn plan(&self, environment: &str, with_choices: bool) -> Value {
+    /// Initialises a root so that it can be planned offline, and gives its folder. `with_choices` fills
+    /// in what AWS would choose instead of leaving it unknown.
+    pub fn prepare(&self, environment: &str, with_choices: bool) -> String {
         let fill = |text: &str| text.replace("ACCOUNT", ACCOUNT).replace("REGION", REGION);
         let folder = format!("infra/{environment}");
         std::fs::write(self.path(&folder).join("offline_override.tf"), OFFLINE).unwrap();
@@ -131,16 +140,13 @@ impl Copy {
             }
         }
         self.succeed(&folder, &["init", "-input=false", "-no-color"]);
-        self.succeed(
-            &folder,
-            &[
-                "plan",
-                "-input=false",
-                "-no-color",
-                "-refresh=false",
-                "-out=plan.bin",
-            ],
-        );
+        folder
+    }
+
+    /// The plan of a root as JSON, made offline; `with_choices` as in `prepare`.
+    pub fn plan(&self, environment: &str, with_choices: bool) -> Value {
+        let folder = self.prepare(environment, with_choices);
+        self.succeed(&folder, PLAN);
         let shown = self.succeed(&folder, &["show", "-json", "plan.bin"]);
         serde_json::from_slice(&shown.stdout).unwrap()
     }
@@ -153,7 +159,10 @@ impl Copy {
             .current_dir(self.path(folder))
             .env("CHECKPOINT_DISABLE", "1")
             .env("TF_IN_AUTOMATION", "1")
-            .env("TF_VAR_package", self.path("package.zip"));
+            .env(
+                "TF_VAR_package",
+                serde_json::json!({ "path": self.path("package.zip") }).to_string(),
+            );
         // The environment of whoever runs the tests is not part of them.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();

@@ -83,7 +83,7 @@ impl Terraform {
             .arg(format!("-state={}", self.state().display()))
             .args(["-input=false", "-no-color"])
             .arg(format!("-var=endpoint={}", self.endpoint))
-            .arg(format!("-var=package={}", package.display()))
+            .arg(format!("-var=package={}", package_value(package)))
             .arg(format!(
                 "-var=architecture={}",
                 crate::package::Arch::host()
@@ -165,6 +165,15 @@ fn initialise(init: &mut Command) -> Outcome {
         })
 }
 
+/// The value of the variable `package` for a file, as Terraform writes it: that is how JSON writes it,
+/// but for the two beginnings of a template.
+fn package_value(path: &Path) -> String {
+    serde_json::json!({ "path": path.to_string_lossy() })
+        .to_string()
+        .replace("${", "$${")
+        .replace("%{", "%%{")
+}
+
 /// Where Terraform is.
 pub fn program() -> Outcome<PathBuf> {
     process::find("terraform").ok_or_else(|| {
@@ -172,4 +181,21 @@ pub fn program() -> Outcome<PathBuf> {
          (https://developer.hashicorp.com/terraform/install)"
             .to_owned()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_a_package_is_a_value_of_terraform() {
+        let cases = [
+            ("/a/functions.zip", r#"{"path":"/a/functions.zip"}"#),
+            (r#"/a "b"\c.zip"#, r#"{"path":"/a \"b\"\\c.zip"}"#),
+            ("/${a}/%{b}.zip", r#"{"path":"/$${a}/%%{b}.zip"}"#),
+        ];
+        for (path, value) in cases {
+            assert_eq!(package_value(Path::new(path)), value);
+        }
+    }
 }

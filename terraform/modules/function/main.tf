@@ -1,4 +1,24 @@
 locals {
+  # AWS has hashes in base64, SHA256SUMS in hexadecimal, and Terraform no function from one to the other:
+  # 6 digits are 24 bits are 4 letters. 64 digits are filled up to 66, and the last letter, which is the
+  # filling's, is a sign that says so.
+  base64_alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+  sha256_letters = var.package.sha256 == null ? [] : flatten([
+    for start in range(0, 66, 6) : [
+      for unit in [262144, 4096, 64, 1] : substr(
+        local.base64_alphabet,
+        floor(parseint(substr("${var.package.sha256}00", start, 6), 16) / unit) % 64,
+        1,
+      )
+    ]
+  ])
+
+  source_code_hash = (
+    var.package.path != null ? filebase64sha256(var.package.path)
+    : var.package.sha256 != null ? "${substr(join("", local.sha256_letters), 0, 43)}="
+    : null
+  )
+
   policy = {
     Version = "2012-10-17"
     Statement = concat(
@@ -73,8 +93,11 @@ resource "aws_lambda_function" "this" {
   runtime                        = "provided.al2023"
   architectures                  = [var.architecture]
   handler                        = var.handler
-  filename                       = var.package
-  source_code_hash               = filebase64sha256(var.package)
+  filename                       = var.package.path
+  s3_bucket                      = var.package.bucket
+  s3_key                         = var.package.key
+  s3_object_version              = var.package.object_version
+  source_code_hash               = local.source_code_hash
   memory_size                    = var.memory_mb
   timeout                        = var.timeout_seconds
   reserved_concurrent_executions = var.reserved_concurrency

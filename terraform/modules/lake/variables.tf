@@ -34,8 +34,45 @@ variable "account_id" {
 }
 
 variable "package" {
-  description = "Path of the zip file that `cargo xtask package` writes, dist/tarn-<architecture>.zip. All functions run it."
-  type        = string
+  description = "Zip file that all functions run, written by `cargo xtask package` or `cargo xtask dist`: `path` of a file on this machine, or `bucket` and `key` of an object in S3 in the lake's region, with its `object_version` where the bucket has versions and its `sha256` as SHA256SUMS has it. Lambda does not compare the hash: by it Terraform sees that the code has changed."
+  type = object({
+    path           = optional(string)
+    bucket         = optional(string)
+    key            = optional(string)
+    object_version = optional(string)
+    sha256         = optional(string)
+  })
+  nullable = false
+
+  validation {
+    condition     = alltrue([for value in values(var.package) : value != ""])
+    error_message = "Leave out what is empty in `package`."
+  }
+
+  validation {
+    condition     = (var.package.path == null) != (var.package.bucket == null && var.package.key == null)
+    error_message = "Say where the zip file is, in one way: { path = \"…\" } for a file on this machine, or { bucket = \"…\", key = \"…\" } for an object in S3."
+  }
+
+  validation {
+    condition     = (var.package.bucket == null) == (var.package.key == null)
+    error_message = "An object in S3 needs both `bucket` and `key`."
+  }
+
+  validation {
+    condition     = var.package.path == null || (var.package.object_version == null && var.package.sha256 == null)
+    error_message = "`object_version` and `sha256` go with `bucket` and `key`. Leave them out with `path`: Terraform reads the hash from the file."
+  }
+
+  validation {
+    condition     = var.package.path == null || try(fileexists(var.package.path), false)
+    error_message = "There is no file at `path`. `cargo xtask package` writes dist/tarn-<architecture>.zip; a relative path begins at the folder where Terraform runs."
+  }
+
+  validation {
+    condition     = var.package.sha256 == null || can(regex("^[0-9a-f]{64}$", var.package.sha256))
+    error_message = "`sha256` is the package's line in SHA256SUMS: 64 digits, 0 to 9 and a to f."
+  }
 }
 
 variable "architecture" {

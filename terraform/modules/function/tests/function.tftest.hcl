@@ -8,7 +8,7 @@ variables {
   name                = "tarn-test-api"
   description         = "Test"
   handler             = "api"
-  package             = "main.tf" # any file: only its hash is read
+  package             = { path = "main.tf" } # any file: only its hash is read
   memory_mb           = 512
   timeout_seconds     = 29
   environment_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/test"
@@ -130,6 +130,187 @@ run "wildcards_are_refused" {
   }
 
   expect_failures = [var.statements]
+}
+
+run "a_package_of_this_machine_is_uploaded_when_its_content_changes" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function.this.filename == "main.tf" && aws_lambda_function.this.source_code_hash == filebase64sha256("main.tf")
+    error_message = "The file, and the hash of its content."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.s3_bucket == null && aws_lambda_function.this.s3_key == null && aws_lambda_function.this.s3_object_version == null
+    error_message = "Nothing of S3."
+  }
+}
+
+run "a_package_in_a_bucket_is_taken_from_there" {
+  command = plan
+
+  variables {
+    package = {
+      bucket         = "releases"
+      key            = "tarn/tarn-lambda-0.1.0-x86_64-unknown-linux-gnu.zip"
+      object_version = "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"
+      sha256         = filesha256("main.tf")
+    }
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this.s3_bucket == "releases"
+      && aws_lambda_function.this.s3_key == "tarn/tarn-lambda-0.1.0-x86_64-unknown-linux-gnu.zip"
+      && aws_lambda_function.this.s3_object_version == "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"
+      && aws_lambda_function.this.filename == null
+    )
+    error_message = "Bucket, key and version, and no file."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.source_code_hash == filebase64sha256("main.tf")
+    error_message = "The hash of SHA256SUMS as AWS has it."
+  }
+}
+
+run "a_package_in_a_bucket_needs_no_version_and_no_hash" {
+  command = apply
+
+  variables {
+    package = { bucket = "releases", key = "tarn.zip" }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.s3_key == "tarn.zip" && aws_lambda_function.this.s3_object_version == null && local.source_code_hash == null
+    error_message = "Bucket and key alone."
+  }
+}
+
+run "a_hash_of_low_digits_is_that_of_aws_too" {
+  command = plan
+
+  variables {
+    package = { bucket = "releases", key = "tarn.zip", sha256 = "0000000000000000000000000000000000000000000000000000000000000001" }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.source_code_hash == "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE="
+    error_message = "No zero is lost."
+  }
+}
+
+run "a_hash_of_high_digits_is_that_of_aws_too" {
+  command = plan
+
+  variables {
+    package = { bucket = "releases", key = "tarn.zip", sha256 = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff" }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.source_code_hash == "//////////////////////////////////////////8="
+    error_message = "The last letters of the alphabet."
+  }
+}
+
+run "no_package_is_refused" {
+  command = plan
+
+  variables {
+    package = {}
+  }
+
+  expect_failures = [var.package]
+}
+
+run "two_packages_are_refused" {
+  command = plan
+
+  variables {
+    package = { path = "main.tf", bucket = "releases", key = "tarn.zip" }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "a_bucket_without_a_key_is_refused" {
+  command = plan
+
+  variables {
+    package = { bucket = "releases" }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "a_key_without_a_bucket_is_refused" {
+  command = plan
+
+  variables {
+    package = { key = "tarn.zip" }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "a_path_beside_a_key_is_refused" {
+  command = plan
+
+  variables {
+    package = { path = "main.tf", key = "tarn.zip" }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "a_hash_of_a_path_is_refused" {
+  command = plan
+
+  variables {
+    package = { path = "main.tf", sha256 = filesha256("main.tf") }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "a_version_of_a_path_is_refused" {
+  command = plan
+
+  variables {
+    package = { path = "main.tf", object_version = "1" }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "a_path_without_a_file_is_refused" {
+  command = plan
+
+  variables {
+    package = { path = "missing.zip" }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "a_hash_of_another_form_is_refused" {
+  command = plan
+
+  variables {
+    package = { bucket = "releases", key = "tarn.zip", sha256 = filebase64sha256("main.tf") }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "an_empty_key_is_refused" {
+  command = plan
+
+  variables {
+    package = { bucket = "releases", key = "" }
+  }
+
+  expect_failures = [var.package]
 }
 
 run "bad_values_are_refused" {

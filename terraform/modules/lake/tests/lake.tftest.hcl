@@ -23,7 +23,7 @@ variables {
   prefix     = "tarn-test"
   region     = "eu-central-1"
   account_id = "123456789012"
-  package    = "main.tf" # any file: only its hash is read
+  package    = { path = "main.tf" } # any file: only its hash is read
 }
 
 run "the_whole_lake_with_its_defaults" {
@@ -84,6 +84,39 @@ run "overrides_win" {
     condition     = local.settings["marts"].memory_mb == 8192 && local.settings["marts"].timeout_seconds == 600 && local.settings["ingest"].timeout_seconds == 600 && local.settings["ingest"].memory_mb == 2048
     error_message = "Only what was given differs."
   }
+}
+
+run "every_function_may_run_a_package_in_a_bucket" {
+  command = apply
+
+  variables {
+    package = { bucket = "releases", key = "tarn.zip", object_version = "1", sha256 = filesha256("main.tf") }
+  }
+
+  assert {
+    condition     = length(output.functions) == 6
+    error_message = "Six functions."
+  }
+}
+
+run "two_packages_are_refused" {
+  command = plan
+
+  variables {
+    package = { path = "main.tf", bucket = "releases", key = "tarn.zip" }
+  }
+
+  expect_failures = [var.package]
+}
+
+run "no_package_is_refused" {
+  command = plan
+
+  variables {
+    package = {}
+  }
+
+  expect_failures = [var.package]
 }
 
 run "bad_values_are_refused" {

@@ -50,7 +50,7 @@ pub fn run(options: &Options) -> Outcome {
     }
     check_tag(options.tag.as_deref())?;
     let (folder, binary) = if options.quick {
-        (target()?.join("dist"), crate::tarn()?)
+        (target()?.join("dist"), target()?.join("release/tarn"))
     } else {
         (root().join("dist"), package::build(Arch::host())?)
     };

@@ -240,15 +240,16 @@ fn raw_keys(lake: &Path) -> Vec<String> {
     fn walk(lake: &Path, folder: &Path, found: &mut Vec<String>) {
         for entry in folder.read_dir().unwrap() {
             let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => walk(lake, &path, found),
-                false => found.push(
+            if path.is_dir() {
+                walk(lake, &path, found)
+            } else {
+                found.push(
                     path.strip_prefix(lake)
                         .unwrap()
                         .to_str()
                         .unwrap()
                         .to_owned(),
-                ),
+                )
             }
         }
     }

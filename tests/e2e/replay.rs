@@ -132,9 +132,10 @@ fn a_replay_under_a_mended_contract_equals_a_run_with_it_from_the_start() {
     assert_eq!(records.len(), 4, "two archives and two databases");
     for record in &records {
         // The first database is older than what the tables have.
-        let (status, skipped) = match record["key"].as_str().unwrap().contains("shop-0") {
-            true => ("skipped", json!("newer_snapshot")),
-            false => ("succeeded", Value::Null),
+        let (status, skipped) = if record["key"].as_str().unwrap().contains("shop-0") {
+            ("skipped", json!("newer_snapshot"))
+        } else {
+            ("succeeded", Value::Null)
         };
         assert_eq!(
             (&record["kind"], &record["status"], &record["skipped"]),

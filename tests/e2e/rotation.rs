@@ -100,9 +100,10 @@ impl Server {
         }
         if random.one_in(2) {
             let all: Vec<&String> = self.former.iter().map(|former| &former.text).collect();
-            let text = match all.is_empty() {
-                true => &self.live,
-                false => all[random.below(all.len())],
+            let text = if all.is_empty() {
+                &self.live
+            } else {
+                all[random.below(all.len())]
             };
             let first = text.find('\n').map_or(text.len(), |end| end + 1);
             let end = (first + random.below(text.len() + 1 - first)).min(text.len());

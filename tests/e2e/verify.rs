@@ -55,9 +55,10 @@ fn files(lake: &Lake, kind: &str) -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => walk(&path, found),
-                false => found.push(path),
+            if path.is_dir() {
+                walk(&path, found)
+            } else {
+                found.push(path)
             }
         }
     }
@@ -183,13 +184,12 @@ fn each_of_200_bits_of_manifests_and_metadata_is_found_and_no_query_answers_from
             continue;
         };
         let output = answer(&queries[at].1);
-        match output.status.success() {
-            true => assert_eq!(output.stdout, sound[at], "{key}"),
-            false => {
-                refused += 1;
-                let error = String::from_utf8_lossy(&output.stderr);
-                assert!(error.contains("is damaged"), "{error}");
-            }
+        if output.status.success() {
+            assert_eq!(output.stdout, sound[at], "{key}")
+        } else {
+            refused += 1;
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(error.contains("is damaged"), "{error}");
         }
     }
     assert!(
@@ -208,9 +208,10 @@ fn bits_of_raw_objects_and_their_former_versions_are_found() {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => objects.push(path),
+            if path.is_dir() {
+                folders.push(path)
+            } else {
+                objects.push(path)
             }
         }
     }

@@ -1,9 +1,11 @@
 //! Every kind of rule that a contract can state: the one list from which contracts are read and the
 //! reference page is written.
 
+mod id;
 mod list;
 mod page;
 
+pub use self::id::RuleKind;
 pub use self::list::KINDS;
 pub use self::page::page;
 use super::threshold::Unit;
@@ -48,8 +50,8 @@ pub enum Spelling {
 /// A kind of rule.
 #[derive(Debug, PartialEq)]
 pub struct Kind {
-    /// Its stable name in contracts, results and quarantine.
-    pub name: &'static str,
+    /// Which one it is.
+    pub id: RuleKind,
     /// How it is spelled.
     pub spelling: Spelling,
     /// Where it is written.
@@ -70,7 +72,16 @@ pub struct Kind {
     pub example: &'static str,
 }
 
-/// The kind of that name.
-pub fn kind(name: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| kind.name == name)
+impl Kind {
+    /// Its stable name in contracts, results and quarantine.
+    pub fn name(&self) -> &'static str {
+        self.id.name()
+    }
+}
+
+impl RuleKind {
+    /// What is known of the kind.
+    pub fn definition(self) -> &'static Kind {
+        &KINDS[self as usize]
+    }
 }

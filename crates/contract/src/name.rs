@@ -56,9 +56,10 @@ impl Snake {
             self.text.push(c.to_ascii_lowercase());
             return;
         }
-        let ascii = match c.is_ascii() {
-            true => None,
-            false => deunicode_char(c),
+        let ascii = if c.is_ascii() {
+            None
+        } else {
+            deunicode_char(c)
         };
         let Some(ascii) = ascii else {
             return self.end_word();

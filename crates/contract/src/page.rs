@@ -329,8 +329,8 @@ fn rules(text: &mut String, contract: &Contract) {
                 cell(&rule.dimension),
                 format!(
                     "[{0}](../rules.md#{1})",
-                    rule.kind.name,
-                    rule.kind.name.to_lowercase()
+                    rule.kind.name(),
+                    rule.kind.name().to_lowercase()
                 ),
             ],
         );

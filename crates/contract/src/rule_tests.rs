@@ -66,27 +66,27 @@ fn loaded(text: &str) -> Result<Contracts, String> {
 
 #[test]
 fn the_example_of_every_kind_is_a_rule_of_that_kind() {
-    let names: BTreeSet<&str> = KINDS.iter().map(|kind| kind.name).collect();
+    let names: BTreeSet<&str> = KINDS.iter().map(|kind| kind.name()).collect();
     assert_eq!(names.len(), KINDS.len(), "a name is given twice");
     assert!(KINDS.len() >= 30);
     for kind in KINDS {
-        let text = contract(type_for(kind.name), kind.example, kind.place, "jsonLines");
+        let text = contract(type_for(kind.name()), kind.example, kind.place, "jsonLines");
         let contracts =
-            loaded(&text).unwrap_or_else(|faults| panic!("{}: {faults}\n{text}", kind.name));
+            loaded(&text).unwrap_or_else(|faults| panic!("{}: {faults}\n{text}", kind.name()));
         let things = contracts.get("things").unwrap();
         let rule = things
             .rules
             .iter()
-            .find(|rule| rule.kind.name == kind.name)
-            .unwrap_or_else(|| panic!("{}: no such rule in {:?}", kind.name, things.rules));
-        assert_eq!(rule.owner.as_deref(), Some("ops"), "{}", kind.name);
-        assert_eq!(rule.dimension, kind.dimension, "{}", kind.name);
+            .find(|rule| rule.kind.name() == kind.name())
+            .unwrap_or_else(|| panic!("{}: no such rule in {:?}", kind.name(), things.rules));
+        assert_eq!(rule.owner.as_deref(), Some("ops"), "{}", kind.name());
+        assert_eq!(rule.dimension, kind.dimension, "{}", kind.name());
         let scope = match &rule.check {
             Check::Rows(_) => Scope::Row,
             Check::Column(_) | Check::Object(_) => Scope::Object,
             Check::Table(_) => Scope::Table,
         };
-        assert_eq!(scope, kind.scope, "{}", kind.name);
+        assert_eq!(scope, kind.scope, "{}", kind.name());
     }
 }
 
@@ -284,7 +284,7 @@ fn the_contracts_of_the_benchmark_have_no_rule_and_thirty() {
         // The time is required in both: no access log lacks it.
         rules
             .iter()
-            .filter(|rule| rule.kind.name != "required")
+            .filter(|rule| rule.kind.name() != "required")
             .count()
     };
     assert_eq!((count("none"), count("thirty")), (0, 30));

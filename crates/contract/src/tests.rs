@@ -280,7 +280,7 @@ fn a_contract_without_mistakes_says_what_was_written() {
     let keys: Vec<&Rule> = contract
         .rules
         .iter()
-        .filter(|rule| rule.kind.name == "primaryKey")
+        .filter(|rule| rule.kind.name() == "primaryKey")
         .collect();
     assert_eq!(keys.len(), 1);
     assert_eq!(keys[0].id, "duplicate");

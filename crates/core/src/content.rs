@@ -76,9 +76,10 @@ impl Measure {
 
     /// The digest of the first `length` bytes, where it is known.
     pub fn at(&self, length: u64) -> Option<Digest> {
-        match length == self.bytes {
-            true => Some(self.digest),
-            false => self.marks.get(&length).copied(),
+        if length == self.bytes {
+            Some(self.digest)
+        } else {
+            self.marks.get(&length).copied()
         }
     }
 
@@ -109,9 +110,10 @@ pub fn compare(taken: &Measure, content: &Measure) -> Comparison {
         known.is_some() && known == content.at(*length)
     };
     if taken.bytes <= content.bytes && equal(&taken.bytes) {
-        return match taken.bytes == content.bytes {
-            true => Comparison::Within,
-            false => Comparison::Extends,
+        return if taken.bytes == content.bytes {
+            Comparison::Within
+        } else {
+            Comparison::Extends
         };
     }
     if content.bytes < taken.bytes && equal(&content.bytes) {
@@ -157,9 +159,10 @@ impl Origin {
     /// Whether both may be the same: one is the end of the other. A log without folders may be of any
     /// server.
     pub fn may_be(&self, other: &Origin) -> bool {
-        let (short, long) = match self.0.len() <= other.0.len() {
-            true => (&self.0, &other.0),
-            false => (&other.0, &self.0),
+        let (short, long) = if self.0.len() <= other.0.len() {
+            (&self.0, &other.0)
+        } else {
+            (&other.0, &self.0)
         };
         long.ends_with(short)
     }

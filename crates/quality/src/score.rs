@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::result::{Kind, ResultRow};
-use tarn_contract::kinds::{self, Scope};
+use tarn_contract::kinds::{RuleKind, Scope};
 
 /// Passed weight out of total weight.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -44,14 +44,14 @@ fn is_about_a_number(row: &ResultRow) -> bool {
 /// Whether a rule of that kind compares a number, even where there was none or it is not told because
 /// its column is personal.
 pub(super) fn is_of_a_number(kind: Option<&str>) -> bool {
-    kind.and_then(kinds::kind)
-        .is_some_and(|kind| kind.scope != Scope::Row)
+    kind.and_then(RuleKind::parse)
+        .is_some_and(|kind| kind.definition().scope != Scope::Row)
 }
 
 /// Whether a rule of that kind is kept or broken by each row.
 pub(super) fn is_about_rows(kind: Option<&str>) -> bool {
-    kind.and_then(kinds::kind)
-        .is_some_and(|kind| kind.scope == Scope::Row)
+    kind.and_then(RuleKind::parse)
+        .is_some_and(|kind| kind.definition().scope == Scope::Row)
 }
 
 /// The score of the rules of one quality dimension.

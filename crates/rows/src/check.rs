@@ -230,7 +230,7 @@ fn unprepared(rule: &Rule) -> Error {
 pub fn result(contract: &Contract, rule: &Rule) -> CheckResult {
     CheckResult {
         id: rule.id.clone(),
-        kind: rule.kind.name.to_owned(),
+        kind: rule.kind.name().to_owned(),
         rule: rule.text.clone(),
         column: rule
             .column

@@ -1,6 +1,6 @@
 //! The reference page of all kinds.
 
-use super::{KINDS, Kind, Place, Scope, Spelling};
+use super::{KINDS, Kind, Place, RuleKind, Scope, Spelling};
 use crate::threshold::Unit;
 
 /// The reference page of all kinds, as Markdown.
@@ -11,9 +11,9 @@ pub fn page() -> String {
          severity does is told in [quality rules](../concepts/quality-rules.md).\n\n\
          | kind | spelled as | of | looks at | dimension | measures |\n|---|---|---|---|---|---|\n",
     );
-    for kind in KINDS {
+    for kind in &KINDS {
         let line = [
-            format!("[`{0}`](#{1})", kind.name, kind.name.to_lowercase()),
+            format!("[`{0}`](#{1})", kind.name(), kind.name().to_lowercase()),
             kind.spelled(),
             match kind.place {
                 Place::Column => "a column",
@@ -32,9 +32,9 @@ pub fn page() -> String {
         ];
         page += &format!("| {} |\n", line.join(" | "));
     }
-    for kind in KINDS {
+    for kind in &KINDS {
         let subject = kind.measures;
-        page += &format!("\n## {}\n\nMeasures {subject}.", kind.name);
+        page += &format!("\n## {}\n\nMeasures {subject}.", kind.name());
         if kind.spelling == Spelling::Custom || kind.spelling == Spelling::Metric {
             let units: Vec<&str> = kind
                 .units
@@ -72,12 +72,14 @@ impl Kind {
     /// How ODCS spells it, in a few words.
     fn spelled(&self) -> String {
         match self.spelling {
-            Spelling::Key if self.name == "missing" => "a `customProperty`".to_owned(),
-            Spelling::Key if self.name == "primaryKey" => "`primaryKey: true`".to_owned(),
-            Spelling::Key => format!("`{}: true`", self.name),
+            Spelling::Key if self.id == RuleKind::Missing => "a `customProperty`".to_owned(),
+            Spelling::Key if self.id == RuleKind::PrimaryKey => "`primaryKey: true`".to_owned(),
+            Spelling::Key => format!("`{}: true`", self.name()),
             Spelling::Option => "`logicalTypeOptions`".to_owned(),
-            Spelling::Metric if self.name == "validValues" => "metric `invalidValues`".to_owned(),
-            Spelling::Metric => format!("metric `{}`", self.name),
+            Spelling::Metric if self.id == RuleKind::ValidValues => {
+                "metric `invalidValues`".to_owned()
+            }
+            Spelling::Metric => format!("metric `{}`", self.name()),
             Spelling::Sql => "`type: sql`".to_owned(),
             Spelling::Custom => "`type: custom`, `engine: tarn`".to_owned(),
         }

@@ -3,7 +3,7 @@
 use super::custom::{self, Custom};
 use super::yaml::{Faults, Map, Node, Place, Spanned, Value};
 use crate::diagnostic::nearest;
-use crate::kinds::{KINDS, Kind, Place as Where, Spelling, kind};
+use crate::kinds::{KINDS, Place as Where, RuleKind, Spelling};
 use crate::{Comparison, Severity, Threshold, Unit};
 
 /// What ODCS knows of a rule.
@@ -68,15 +68,6 @@ const METRICS: [&str; 5] = [
     "rowCount",
 ];
 
-/// Where the library metrics are written.
-fn metric_place(metric: &str) -> Where {
-    match metric {
-        "rowCount" => Where::Table,
-        "duplicateValues" => Where::Both,
-        _ => Where::Column,
-    }
-}
-
 /// What every rule says besides what it asks.
 #[derive(Default)]
 pub(super) struct Meta<'a> {
@@ -86,11 +77,48 @@ pub(super) struct Meta<'a> {
     pub owner: Option<String>,
 }
 
+/// What an entry of a quality list asks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// The metric `invalidValues`, which stands for a list of values, a pattern, or both.
+    InvalidValues,
+    /// Any other metric, custom rule or query.
+    Kind(RuleKind),
+}
+
+impl Ask {
+    /// The library metric of that name.
+    fn metric(name: &str) -> Option<Self> {
+        match name {
+            "invalidValues" => Some(Ask::InvalidValues),
+            _ => RuleKind::parse(name)
+                .filter(|_| METRICS.contains(&name))
+                .map(Ask::Kind),
+        }
+    }
+
+    /// The name in contracts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Ask::InvalidValues => "invalidValues",
+            Ask::Kind(kind) => kind.name(),
+        }
+    }
+
+    /// Where a library metric is written.
+    fn place(self) -> Where {
+        match self {
+            Ask::InvalidValues => Where::Column,
+            Ask::Kind(kind) => kind.definition().place,
+        }
+    }
+}
+
 /// An entry of a quality list.
 pub(super) struct Quality<'a> {
     pub map: Map<'a>,
-    /// The metric, the kind of a custom rule, or `sql`.
-    pub name: Spanned<&'a str>,
+    /// What it asks, and where that stands.
+    pub name: Spanned<Ask>,
     pub meta: Meta<'a>,
     unit: Option<Spanned<Unit>>,
     /// The arguments of a metric, or the implementation of a custom rule.
@@ -128,7 +156,7 @@ impl<'a> Quality<'a> {
                 "text" => return None,
                 "sql" => (
                     Spanned {
-                        value: "sql",
+                        value: Ask::Kind(RuleKind::Sql),
                         at: ty.at,
                     },
                     None,
@@ -179,7 +207,7 @@ impl<'a> Quality<'a> {
             };
             faults.add(
                 entry.at,
-                format!("{} has no argument '{}'", self.name.value, entry.key),
+                format!("{} has no argument '{}'", self.name.value.name(), entry.key),
                 help,
             );
         }
@@ -197,7 +225,7 @@ impl<'a> Quality<'a> {
             let at = self.arguments.as_ref().map_or(self.name.at, |map| map.at);
             faults.add(
                 at,
-                format!("{} lacks its argument '{name}'", self.name.value),
+                format!("{} lacks its argument '{name}'", self.name.value.name()),
                 help,
             );
         }
@@ -214,7 +242,8 @@ impl<'a> Quality<'a> {
     }
 
     /// What the rule of a kind compares its number with.
-    pub fn threshold(&self, kind: &Kind, faults: &mut Faults) -> Option<Threshold> {
+    pub fn threshold(&self, kind: RuleKind, faults: &mut Faults) -> Option<Threshold> {
+        let kind = kind.definition();
         let comparison = self.comparison(faults)?;
         let unit = match &self.unit {
             None => kind.units.first().copied().unwrap_or(Unit::Number),
@@ -223,7 +252,7 @@ impl<'a> Quality<'a> {
             Some(unit) => {
                 faults.add(
                     unit.at,
-                    format!("{} is not measured in this unit", kind.name),
+                    format!("{} is not measured in this unit", kind.name()),
                     "remove the unit",
                 );
                 return None;
@@ -237,13 +266,14 @@ impl<'a> Quality<'a> {
             .numbers()
             .find(|number| *number < least || *number > greatest)
         {
-            let help = match greatest.is_finite() {
-                true => format!("write a number from {least} to {greatest}"),
-                false => format!("write a number from {least} on"),
+            let help = if greatest.is_finite() {
+                format!("write a number from {least} to {greatest}")
+            } else {
+                format!("write a number from {least} on")
             };
             faults.add(
                 self.comparison_place(),
-                format!("the threshold {out} of {} is out of range", kind.name),
+                format!("the threshold {out} of {} is out of range", kind.name()),
                 help,
             );
             return None;
@@ -252,15 +282,16 @@ impl<'a> Quality<'a> {
     }
 
     /// As [`Quality::threshold`], and no rows where nothing is said.
-    pub fn threshold_or_none(&self, kind: &Kind, faults: &mut Faults) -> Option<Threshold> {
+    pub fn threshold_or_none(&self, kind: RuleKind, faults: &mut Faults) -> Option<Threshold> {
         let said = self
             .map
             .entries
             .iter()
             .any(|entry| entry.key.starts_with("must"));
-        match said {
-            true => self.threshold(kind, faults),
-            false => Some(Threshold::NONE),
+        if said {
+            self.threshold(kind, faults)
+        } else {
+            Some(Threshold::NONE)
         }
     }
 
@@ -387,7 +418,7 @@ fn unit(text: &Spanned<&str>, faults: &mut Faults) -> Option<Spanned<Unit>> {
     Some(Spanned { value, at: text.at })
 }
 
-type Named<'a> = (Spanned<&'a str>, Option<Map<'a>>);
+type Named<'a> = (Spanned<Ask>, Option<Map<'a>>);
 
 fn metric<'a>(map: &Map<'a>, place: Where, faults: &mut Faults) -> Option<Named<'a>> {
     let name = map.needed(
@@ -395,10 +426,10 @@ fn metric<'a>(map: &Map<'a>, place: Where, faults: &mut Faults) -> Option<Named<
         "write one of nullValues, missingValues, invalidValues, duplicateValues and rowCount, or type: sql or custom",
         faults,
     )?;
-    if !METRICS.contains(&name.value) {
+    let Some(ask) = Ask::metric(name.value) else {
         let help = match nearest(name.value, METRICS) {
             Some(meant) => format!("did you mean '{meant}'?"),
-            None if kind(name.value).is_some_and(|kind| kind.spelling == Spelling::Custom) => {
+            None if RuleKind::parse(name.value).is_some_and(is_custom) => {
                 format!(
                     "write type: custom, engine: tarn, implementation: {{ kind: {} }}",
                     name.value
@@ -408,8 +439,8 @@ fn metric<'a>(map: &Map<'a>, place: Where, faults: &mut Faults) -> Option<Named<
         };
         faults.add(name.at, format!("unknown metric '{}'", name.value), help);
         return None;
-    }
-    if !fits(metric_place(name.value), place) {
+    };
+    if !fits(ask.place(), place) {
         misplaced(&name, "a metric", place, faults);
         return None;
     }
@@ -417,7 +448,11 @@ fn metric<'a>(map: &Map<'a>, place: Where, faults: &mut Faults) -> Option<Named<
         Some(node) => Some(Map::of(node, "arguments", faults)?),
         None => None,
     };
-    Some((name, arguments))
+    let asked = Spanned {
+        value: ask,
+        at: name.at,
+    };
+    Some((asked, arguments))
 }
 
 fn implementation<'a>(map: &Map<'a>, place: Where, faults: &mut Faults) -> Option<Named<'a>> {
@@ -444,9 +479,9 @@ fn implementation<'a>(map: &Map<'a>, place: Where, faults: &mut Faults) -> Optio
         KINDS
             .iter()
             .filter(|kind| kind.spelling == Spelling::Custom)
-            .map(|kind| kind.name)
+            .map(|kind| kind.name())
     };
-    let Some(known) = kind(name.value).filter(|kind| kind.spelling == Spelling::Custom) else {
+    let Some(known) = RuleKind::parse(name.value).filter(|kind| is_custom(*kind)) else {
         let help = match (nearest(name.value, kinds()), METRICS.contains(&name.value)) {
             (_, true) => format!("write metric: {} without a type", name.value),
             (Some(meant), _) => format!("did you mean '{meant}'?"),
@@ -459,11 +494,19 @@ fn implementation<'a>(map: &Map<'a>, place: Where, faults: &mut Faults) -> Optio
         );
         return None;
     };
-    if !fits(known.place, place) {
+    if !fits(known.definition().place, place) {
         misplaced(&name, "a rule", place, faults);
         return None;
     }
-    Some((name, Some(arguments)))
+    let asked = Spanned {
+        value: Ask::Kind(known),
+        at: name.at,
+    };
+    Some((asked, Some(arguments)))
+}
+
+fn is_custom(kind: RuleKind) -> bool {
+    kind.definition().spelling == Spelling::Custom
 }
 
 fn fits(kind: Where, place: Where) -> bool {

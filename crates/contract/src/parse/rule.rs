@@ -14,9 +14,9 @@ use tarn_core::rule_id;
 use super::column::{Property, texts};
 use super::context::{Context, Foreign};
 use super::monitor;
-use super::quality::{Meta, Quality};
+use super::quality::{Ask, Meta, Quality};
 use super::yaml::{Faults, Map, Place, Spanned};
-use crate::kinds::{self, Kind, Place as Where};
+use crate::kinds::{Place as Where, RuleKind};
 use crate::monitor::Monitor;
 use crate::{
     Check, ColumnRef, Missing, MissingAction, ObjectMeasure, RowCheck, Rule, Severity,
@@ -26,8 +26,10 @@ use tarn_core::privacy::Protection;
 use tarn_core::schema::ColumnType;
 
 /// Rules under construction.
-pub(super) struct Rules<'a> {
+pub(super) struct Rules<'a, 'f> {
     pub context: Context<'a>,
+    /// What is wrong with them.
+    faults: &'f mut Faults,
     pub list: Vec<Rule>,
     pub foreign: Vec<Spanned<Foreign>>,
     /// What is watched for anomalies.
@@ -65,14 +67,15 @@ pub(super) struct Subject<'a> {
 }
 
 /// Reads every rule of a contract.
-pub(super) fn read<'a>(
+pub(super) fn read<'a, 'f>(
     object: &Map<'a>,
     properties: &'a [Property],
     context: Context<'a>,
-    faults: &mut Faults,
-) -> Rules<'a> {
+    faults: &'f mut Faults,
+) -> Rules<'a, 'f> {
     let mut rules = Rules {
         context,
+        faults,
         list: Vec::new(),
         foreign: Vec::new(),
         monitors: Vec::new(),
@@ -91,30 +94,29 @@ pub(super) fn read<'a>(
         };
         rules.owner = property.owner.as_deref();
         rules.at = property.unique.unwrap_or(property.name.at);
-        rules.property(property, subject, faults);
+        rules.property(property, subject);
     }
     rules.owner = None;
     rules.at = object.at;
-    for node in object.list("quality", faults) {
+    for node in object.list("quality", rules.faults) {
         if let Some(mapping) = monitor::mapping(node) {
-            let found = monitor::read(node, mapping, &rules.context, &rules.monitors, faults);
+            let found = monitor::read(node, mapping, &rules.context, &rules.monitors, rules.faults);
             rules.monitors.extend(found);
-        } else if let Some(quality) = Quality::read(node, Where::Table, faults) {
-            rules.of_table(&quality, faults);
+        } else if let Some(quality) = Quality::read(node, Where::Table, rules.faults) {
+            rules.of_table(&quality);
         }
     }
     rules
 }
 
-impl<'a> Rules<'a> {
+impl<'a> Rules<'a, '_> {
     /// Adds a rule; its text begins with the column's name, where it has one.
     pub fn push(
         &mut self,
-        kind: &'static Kind,
+        kind: RuleKind,
         subject: Option<Subject<'_>>,
         asked: Asked,
         meta: &Meta<'_>,
-        faults: &mut Faults,
     ) {
         let Asked {
             check,
@@ -122,8 +124,8 @@ impl<'a> Rules<'a> {
             text,
         } = asked;
         let base = match subject {
-            Some(subject) => format!("{}.{}", subject.name, kind.name),
-            None => kind.name.to_owned(),
+            Some(subject) => format!("{}.{}", subject.name, kind.name()),
+            None => kind.name().to_owned(),
         };
         let id = match (&meta.id, &check) {
             (_, Check::Rows(RowCheck::Unique { key: true, .. })) => rule_id::DUPLICATE.to_owned(),
@@ -132,7 +134,7 @@ impl<'a> Rules<'a> {
             }
             (Some(id), _) => {
                 if self.ids.contains(id.value) {
-                    faults.add(
+                    self.faults.add(
                         id.at,
                         format!("another rule has the id '{}'", id.value),
                         "give each rule of a contract an id of its own",
@@ -155,18 +157,22 @@ impl<'a> Rules<'a> {
             _ => text,
         };
         // A check of rows that allows none says so by its text.
-        let text = match threshold == Threshold::NONE && matches!(check, Check::Rows(_)) {
-            true => text,
-            false => format!("{text}: {threshold}"),
+        let text = if threshold == Threshold::NONE && matches!(check, Check::Rows(_)) {
+            text
+        } else {
+            format!("{text}: {threshold}")
         };
         self.list.push(Rule {
             id,
-            kind,
+            kind: kind.definition(),
             column: subject.map(|subject| subject.index),
             check,
             threshold,
             severity: meta.severity.unwrap_or(Severity::Reject),
-            dimension: meta.dimension.unwrap_or(kind.dimension).to_owned(),
+            dimension: meta
+                .dimension
+                .unwrap_or(kind.definition().dimension)
+                .to_owned(),
             owner: meta
                 .owner
                 .as_deref()
@@ -178,47 +184,35 @@ impl<'a> Rules<'a> {
     }
 
     /// A rule that allows no row to break it, of severity reject.
-    fn strict(
-        &mut self,
-        kind: &'static str,
-        subject: Subject<'_>,
-        check: RowCheck,
-        text: &str,
-        faults: &mut Faults,
-    ) {
-        let Some(kind) = kinds::kind(kind) else {
-            return;
-        };
+    fn strict(&mut self, kind: RuleKind, subject: Subject<'_>, check: RowCheck, text: &str) {
         let asked = Asked::new(Check::Rows(check), Threshold::NONE, text);
-        self.push(kind, Some(subject), asked, &Meta::default(), faults);
+        self.push(kind, Some(subject), asked, &Meta::default());
     }
 
-    fn property(&mut self, property: &'a Property, subject: Subject<'a>, faults: &mut Faults) {
-        let Some(map) = Map::of(&property.node, "the column", faults) else {
+    fn property(&mut self, property: &'a Property, subject: Subject<'a>) {
+        let Some(map) = Map::of(&property.node, "the column", self.faults) else {
             return;
         };
         if property.required {
             self.strict(
-                "required",
+                RuleKind::Required,
                 subject,
                 RowCheck::Present(Missing::nulls()),
                 "is required",
-                faults,
             );
         }
         if let Some(column) = &property.column
             && column.missing.action == MissingAction::Reject
         {
             self.strict(
-                "missing",
+                RuleKind::Missing,
                 subject,
                 RowCheck::Present(column.missing.values.clone()),
                 "is not missing",
-                faults,
             );
         }
         if let Some(options) = map.get("logicalTypeOptions") {
-            self.options(options, subject, faults);
+            self.options(options, subject);
         }
         if property.unique.is_some() {
             self.unique(
@@ -226,12 +220,11 @@ impl<'a> Rules<'a> {
                 Some(subject),
                 Threshold::NONE,
                 &Meta::default(),
-                faults,
             );
         }
-        for node in map.list("quality", faults) {
-            if let Some(quality) = Quality::read(node, Where::Column, faults) {
-                self.of_column(&quality, subject, &map, faults);
+        for node in map.list("quality", self.faults) {
+            if let Some(quality) = Quality::read(node, Where::Column, self.faults) {
+                self.of_column(&quality, subject, &map);
             }
         }
     }
@@ -243,7 +236,6 @@ impl<'a> Rules<'a> {
         subject: Option<Subject<'_>>,
         threshold: Threshold,
         meta: &Meta<'_>,
-        faults: &mut Faults,
     ) {
         let key = self.context.is_key(columns);
         // Repeated rows are told apart by what is kept of them.
@@ -253,7 +245,7 @@ impl<'a> Rules<'a> {
         }) && threshold == Threshold::NONE
             && meta.severity.unwrap_or(Severity::Reject) == Severity::Reject
         {
-            faults.add(
+            self.faults.add(
                 self.at,
                 format!(
                     "{} is not kept as it is, so that repeated values cannot be told apart",
@@ -263,9 +255,10 @@ impl<'a> Rules<'a> {
             );
             return;
         }
-        let kind = kinds::kind(if key { "primaryKey" } else { "duplicateValues" });
-        let Some(kind) = kind else {
-            return;
+        let kind = if key {
+            RuleKind::PrimaryKey
+        } else {
+            RuleKind::DuplicateValues
         };
         // A key is said to be unique in several ways, and checked once.
         if key && self.ids.contains(rule_id::DUPLICATE) {
@@ -284,76 +277,46 @@ impl<'a> Rules<'a> {
             columns: columns.to_vec(),
             key,
         });
-        self.push(
-            kind,
-            subject,
-            Asked::new(check, threshold, text),
-            meta,
-            faults,
-        );
+        self.push(kind, subject, Asked::new(check, threshold, text), meta);
     }
 
-    fn of_column(
-        &mut self,
-        quality: &Quality<'a>,
-        subject: Subject<'a>,
-        map: &Map<'a>,
-        faults: &mut Faults,
-    ) {
+    fn of_column(&mut self, quality: &Quality<'a>, subject: Subject<'a>, map: &Map<'a>) {
         match quality.name.value {
-            "invalidValues" => self.invalid_values(quality, subject, faults),
-            name @ ("nullValues" | "missingValues") => {
-                let Some(kind) = kinds::kind(name) else {
-                    return;
-                };
-                let (values, text) = if name == "nullValues" {
-                    quality.only_arguments(&[], faults);
+            Ask::InvalidValues => self.invalid_values(quality, subject),
+            Ask::Kind(kind @ (RuleKind::NullValues | RuleKind::MissingValues)) => {
+                let (values, text) = if kind == RuleKind::NullValues {
+                    quality.only_arguments(&[], self.faults);
                     (Missing::nulls(), "has a value")
                 } else {
                     (
-                        self.missing_of(quality, subject, faults),
+                        self.missing_of(quality, subject),
                         "has a value that stands for one",
                     )
                 };
-                if let Some(threshold) = quality.threshold(kind, faults) {
+                if let Some(threshold) = quality.threshold(kind, self.faults) {
                     let check = Check::Rows(RowCheck::Present(values));
                     let asked = Asked::new(check, threshold, text);
-                    self.push(kind, Some(subject), asked, &quality.meta, faults);
+                    self.push(kind, Some(subject), asked, &quality.meta);
                 }
             }
-            "duplicateValues" => {
-                quality.only_arguments(&[], faults);
-                if let Some(threshold) = self.duplicates_threshold(quality, faults) {
-                    self.unique(
-                        &[subject.index],
-                        Some(subject),
-                        threshold,
-                        &quality.meta,
-                        faults,
-                    );
+            Ask::Kind(RuleKind::DuplicateValues) => {
+                quality.only_arguments(&[], self.faults);
+                if let Some(threshold) = self.duplicates_threshold(quality) {
+                    self.unique(&[subject.index], Some(subject), threshold, &quality.meta);
                 }
             }
-            "sql" => self.sql(quality, Some(subject), faults),
-            _ => self.custom(quality, subject, map, faults),
+            Ask::Kind(RuleKind::Sql) => self.sql(quality, Some(subject)),
+            Ask::Kind(kind) => self.custom(kind, quality, subject, map),
         }
     }
 
-    fn duplicates_threshold(
-        &self,
-        quality: &Quality<'_>,
-        faults: &mut Faults,
-    ) -> Option<Threshold> {
-        quality.threshold(kinds::kind("duplicateValues")?, faults)
+    fn duplicates_threshold(&mut self, quality: &Quality<'_>) -> Option<Threshold> {
+        quality.threshold(RuleKind::DuplicateValues, self.faults)
     }
 
     /// What counts as missing by a rule's own list, or by the usual one.
-    fn missing_of(
-        &self,
-        quality: &Quality<'_>,
-        subject: Subject<'_>,
-        faults: &mut Faults,
-    ) -> Missing {
-        quality.only_arguments(&["missingValues"], faults);
+    fn missing_of(&mut self, quality: &Quality<'_>, subject: Subject<'_>) -> Missing {
+        quality.only_arguments(&["missingValues"], self.faults);
         let Some(node) = quality.argument("missingValues") else {
             return Missing {
                 blanks: true,
@@ -361,9 +324,9 @@ impl<'a> Rules<'a> {
                 texts: Vec::new(),
             };
         };
-        let texts = texts(node, "missingValues", faults);
+        let texts = texts(node, "missingValues", self.faults);
         if *subject.ty != ColumnType::String && !texts.is_empty() {
-            faults.add(
+            self.faults.add(
                 quality.name.at,
                 format!("missingValues on a {} column", subject.ty),
                 "use the metric nullValues",
@@ -375,25 +338,23 @@ impl<'a> Rules<'a> {
         }
     }
 
-    fn of_table(&mut self, quality: &Quality<'a>, faults: &mut Faults) {
+    fn of_table(&mut self, quality: &Quality<'a>) {
         match quality.name.value {
-            "rowCount" => {
-                quality.only_arguments(&[], faults);
-                if let Some(kind) = kinds::kind("rowCount")
-                    && let Some(threshold) = quality.threshold(kind, faults)
-                {
+            Ask::Kind(RuleKind::RowCount) => {
+                quality.only_arguments(&[], self.faults);
+                if let Some(threshold) = quality.threshold(RuleKind::RowCount, self.faults) {
                     let check = Check::Object(ObjectMeasure::RowCount);
                     let asked = Asked::new(check, threshold, "the number of rows");
-                    self.push(kind, None, asked, &quality.meta, faults);
+                    self.push(RuleKind::RowCount, None, asked, &quality.meta);
                 }
             }
-            "duplicateValues" => {
-                quality.only_arguments(&["properties"], faults);
+            Ask::Kind(RuleKind::DuplicateValues) => {
+                quality.only_arguments(&["properties"], self.faults);
                 let columns = match quality.argument("properties") {
                     Some(node) => {
-                        let columns = self.context.columns_of(node, "properties", faults);
+                        let columns = self.context.columns_of(node, "properties", self.faults);
                         if columns.is_empty() {
-                            faults.add(
+                            self.faults.add(
                                 node.at,
                                 "properties names no column",
                                 "name the columns that are unique together",
@@ -403,7 +364,7 @@ impl<'a> Rules<'a> {
                         columns
                     }
                     None if self.context.primary_key.is_empty() => {
-                        faults.add(
+                        self.faults.add(
                             quality.name.at,
                             "duplicateValues says no columns, and the table has no primary key",
                             "add arguments: { properties: [a, b] }, or mark the columns that identify a row with primaryKey: true",
@@ -412,54 +373,50 @@ impl<'a> Rules<'a> {
                     }
                     None => self.context.primary_key.to_vec(),
                 };
-                if let Some(threshold) = self.duplicates_threshold(quality, faults) {
-                    self.unique(&columns, None, threshold, &quality.meta, faults);
+                if let Some(threshold) = self.duplicates_threshold(quality) {
+                    self.unique(&columns, None, threshold, &quality.meta);
                 }
             }
-            "sql" => self.sql(quality, None, faults),
-            _ => self.custom_of_table(quality, faults),
+            Ask::Kind(RuleKind::Sql) => self.sql(quality, None),
+            Ask::InvalidValues => {}
+            Ask::Kind(kind) => self.custom_of_table(kind, quality),
         }
     }
 
     /// The metric invalidValues: a check of each value.
-    fn invalid_values(&mut self, quality: &Quality<'_>, subject: Subject<'_>, faults: &mut Faults) {
-        quality.only_arguments(&["validValues", "pattern"], faults);
+    fn invalid_values(&mut self, quality: &Quality<'_>, subject: Subject<'_>) {
+        quality.only_arguments(&["validValues", "pattern"], self.faults);
         let (values, pattern) = (quality.argument("validValues"), quality.argument("pattern"));
-        let (Some(of_values), Some(of_pattern)) =
-            (kinds::kind("validValues"), kinds::kind("pattern"))
-        else {
-            return;
-        };
         if values.is_none() && pattern.is_none() {
             let at = quality
                 .arguments
                 .as_ref()
                 .map_or(quality.name.at, |arguments| arguments.at);
-            faults.add(
+            self.faults.add(
                 at,
                 "invalidValues says neither validValues nor pattern",
                 "add arguments: { validValues: [a, b] } or { pattern: '^…$' }",
             );
         }
-        let Some(threshold) = quality.threshold(of_values, faults) else {
+        let Some(threshold) = quality.threshold(RuleKind::ValidValues, self.faults) else {
             return;
         };
         if let Some(node) = values {
-            let values = value::list(node, "validValues", subject.ty, faults);
+            let values = value::list(node, "validValues", subject.ty, self.faults);
             let text = format!("is one of {}", values.join(", "));
             let check = Check::Rows(RowCheck::Value(ValueCheck::OneOf(values)));
             let asked = Asked::new(check, threshold, &text);
-            self.push(of_values, Some(subject), asked, &quality.meta, faults);
+            self.push(RuleKind::ValidValues, Some(subject), asked, &quality.meta);
         }
         if pattern.is_some()
             && let Some(arguments) = &quality.arguments
-            && let Some(text) = arguments.text("pattern", faults)
-            && let Some(regex) = value::regex(&text, subject.ty, faults)
+            && let Some(text) = arguments.text("pattern", self.faults)
+            && let Some(regex) = value::regex(&text, subject.ty, self.faults)
         {
             let shown = format!("matches {}", text.value);
             let check = Check::Rows(RowCheck::Value(ValueCheck::Pattern(regex)));
             let asked = Asked::new(check, threshold, &shown);
-            self.push(of_pattern, Some(subject), asked, &quality.meta, faults);
+            self.push(RuleKind::Pattern, Some(subject), asked, &quality.meta);
         }
     }
 

@@ -505,9 +505,10 @@ fn cannot_tell_rows(name: &Spanned<String>, column: &Column, faults: &mut Faults
         );
     }
     if let Some(protection) = column.protection {
-        let why = match protection.keeps_identity() {
-            true => "gives equal values different pseudonyms once the key is rotated",
-            false => "would make different rows equal",
+        let why = if protection.keeps_identity() {
+            "gives equal values different pseudonyms once the key is rotated"
+        } else {
+            "would make different rows equal"
         };
         faults.add(
             name.at,

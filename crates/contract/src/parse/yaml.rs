@@ -61,6 +61,24 @@ pub(crate) struct Entry {
 }
 
 impl Node {
+    /// The text of a key's value.
+    pub(super) fn text(&self, key: &str, faults: &mut Faults) -> Option<Spanned<&str>> {
+        let text = self.string();
+        if text.is_none() {
+            let help = if self.scalar().is_some() {
+                "put it in quotes"
+            } else {
+                "write it as a text"
+            };
+            faults.add(
+                self.at,
+                format!("'{key}' must be a text, not {}", self.shown()),
+                help,
+            );
+        }
+        text.map(|value| Spanned { value, at: self.at })
+    }
+
     /// The text of a string: quoted, or plain and not null, boolean or a number.
     pub fn string(&self) -> Option<&str> {
         match &self.value {
@@ -388,21 +406,7 @@ impl<'a> Map<'a> {
 
     /// The text of a key.
     pub fn text(&self, key: &str, faults: &mut Faults) -> Option<Spanned<&'a str>> {
-        let node = self.get(key)?;
-        let text = node.string();
-        if text.is_none() {
-            let help = if node.scalar().is_some() {
-                "put it in quotes"
-            } else {
-                "write it as a text"
-            };
-            faults.add(
-                node.at,
-                format!("'{key}' must be a text, not {}", node.shown()),
-                help,
-            );
-        }
-        text.map(|value| Spanned { value, at: node.at })
+        self.get(key)?.text(key, faults)
     }
 
     /// The text of a key that must be there and not be empty.

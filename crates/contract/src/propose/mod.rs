@@ -431,9 +431,10 @@ fn refer(found: &mut Proposals, reference: &Reference) {
             // It stands at the relationship, right above.
             evidence: String::new(),
             asks: Asks::Reference,
-            severity: match reference.declared && strange == 0 {
-                true => Severity::Reject,
-                false => Severity::Warn,
+            severity: if reference.declared && strange == 0 {
+                Severity::Reject
+            } else {
+                Severity::Warn
             },
         }),
     }

@@ -118,7 +118,7 @@ fn the_contracts_of_the_shop_load_and_say_what_the_shop_is() {
             contract
                 .rules
                 .iter()
-                .any(|rule| rule.kind.name == "rowCount")
+                .any(|rule| rule.kind.name() == "rowCount")
         );
         if let Some(natural) = natural_columns(contract.format) {
             // Posts as received are full of personal data; the raw zone keeps them.

@@ -177,7 +177,7 @@ fn every_kind_gives_the_verdict_the_value_and_the_rejected_rows_of_its_cases() {
     seen.insert("primaryKey");
     let missing: Vec<&str> = KINDS
         .iter()
-        .map(|kind| kind.name)
+        .map(|kind| kind.name())
         .filter(|kind| !seen.contains(kind))
         .collect();
     assert_eq!(missing, [""; 0], "kinds without a case");

@@ -12,7 +12,7 @@ use polars::prelude::{
     DataType, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, PolarsError, TimeUnit, TimeZone,
     UnionArgs, col,
 };
-use tarn_contract::kinds::{self, Scope};
+use tarn_contract::kinds::{RuleKind, Scope};
 use tarn_contract::{Bound, Contract, DeletedRows, Rule, Severity, TableMeasure, Unit};
 use tarn_core::run::CheckResult;
 use tarn_core::schema::{ColumnType, TableField, TableName, Zone, system};
@@ -369,7 +369,8 @@ pub fn aborted(dataset: &str, checks: &[CheckResult]) -> Option<Error> {
         .iter()
         .filter(|check| !check.passed && check.severity == Severity::Abort.as_str())
         .map(|check| {
-            let of_rows = kinds::kind(&check.kind).is_none_or(|kind| kind.scope == Scope::Row);
+            let of_rows = RuleKind::parse(&check.kind)
+                .is_none_or(|kind| kind.definition().scope == Scope::Row);
             let value = match check.value {
                 Some(value) => format!("found {value}"),
                 None if of_rows => {

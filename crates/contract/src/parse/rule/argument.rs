@@ -1,10 +1,11 @@
 //! Arguments of rules.
 
-use super::super::quality::{Quality, number};
+use super::super::quality::{Ask, Quality, number};
 use super::super::value as values;
 use super::super::yaml::{Faults, Map, Node, Place, Spanned, Value};
 use super::{Subject, texts, value};
 use crate::diagnostic::nearest;
+use crate::kinds::RuleKind;
 use crate::{Bound, ColumnRef};
 use tarn_core::privacy::PersonalPattern;
 use tarn_core::schema::ColumnType;
@@ -41,13 +42,14 @@ pub(super) fn of_text(
     faults: &mut Faults,
 ) -> Option<()> {
     if matches!(subject.ty, ColumnType::String)
-        || (quality.name.value == "personalData" && *subject.ty == ColumnType::StringList)
+        || (quality.name.value == Ask::Kind(RuleKind::PersonalData)
+            && *subject.ty == ColumnType::StringList)
     {
         return Some(());
     }
     faults.add(
         quality.name.at,
-        format!("{} on a {} column", quality.name.value, subject.ty),
+        format!("{} on a {} column", quality.name.value.name(), subject.ty),
         "use it on a column of text",
     );
     None
@@ -63,7 +65,7 @@ pub(super) fn of_numbers(
     }
     faults.add(
         quality.name.at,
-        format!("{} on a {} column", quality.name.value, subject.ty),
+        format!("{} on a {} column", quality.name.value.name(), subject.ty),
         "use it on a column of numbers",
     );
     None

@@ -2,109 +2,113 @@
 
 use super::super::context::Foreign;
 use super::super::quality::Quality;
-use super::super::yaml::{Faults, Map};
+use super::super::yaml::Map;
 use super::argument::{
     argument_number, column_ref, comparable, is_number, name_of, node_text, of_numbers, of_text,
     one_of, patterns, shares, target, tolerance,
 };
 use super::{Asked, Rules, Subject, value};
-use crate::kinds;
+use crate::kinds::RuleKind;
 use crate::{
     Check, ColumnMeasure, ColumnRef, Operator, Outlier, RowCheck, TableMeasure, TextFormat,
     ValueCheck,
 };
 use tarn_core::schema::ColumnType;
 
-impl<'a> Rules<'a> {
+impl<'a> Rules<'a, '_> {
     /// A rule of a column.
     pub(super) fn custom(
         &mut self,
+        kind: RuleKind,
         quality: &Quality<'a>,
         subject: Subject<'a>,
         property: &Map<'a>,
-        faults: &mut Faults,
     ) {
-        let Some(kind) = kinds::kind(quality.name.value) else {
-            return;
-        };
-        let known: Vec<&str> = kind.arguments.iter().map(|(name, _)| *name).collect();
-        quality.only_arguments(&known, faults);
-        let before = faults.list.len();
-        let asked = match kind.name {
-            "blankValues" | "forbiddenValues" | "dataType" | "comparison" | "rowSum"
-            | "reference" | "outlier" | "personalData" => {
-                let Some((check, text)) =
-                    self.row_check(kind.name, quality, subject, property, faults)
-                else {
+        let known: Vec<&str> = kind
+            .definition()
+            .arguments
+            .iter()
+            .map(|(name, _)| *name)
+            .collect();
+        quality.only_arguments(&known, self.faults);
+        let before = self.faults.list.len();
+        let asked = match kind {
+            RuleKind::BlankValues
+            | RuleKind::ForbiddenValues
+            | RuleKind::DataType
+            | RuleKind::Comparison
+            | RuleKind::RowSum
+            | RuleKind::Reference
+            | RuleKind::Outlier
+            | RuleKind::PersonalData => {
+                let Some((check, text)) = self.row_check(kind, quality, subject, property) else {
                     return;
                 };
                 quality
-                    .threshold_or_none(kind, faults)
+                    .threshold_or_none(kind, self.faults)
                     .map(|threshold| Asked::new(Check::Rows(check), threshold, text))
             }
-            "groupSum" => {
-                let Some((measure, text)) = self.group_sum(quality, subject, faults) else {
+            RuleKind::GroupSum => {
+                let Some((measure, text)) = self.group_sum(quality, subject) else {
                     return;
                 };
                 quality
-                    .threshold_or_none(kind, faults)
+                    .threshold_or_none(kind, self.faults)
                     .map(|threshold| Asked::new(Check::Table(measure), threshold, text))
             }
             _ => {
-                let Some((measure, text)) = self.measure(kind.name, quality, subject, faults)
-                else {
+                let Some((measure, text)) = self.measure(kind, quality, subject) else {
                     return;
                 };
                 quality
-                    .threshold(kind, faults)
+                    .threshold(kind, self.faults)
                     .map(|threshold| Asked::new(Check::Column(measure), threshold, text))
             }
         };
         if let Some(asked) = asked
-            && faults.list.len() == before
+            && self.faults.list.len() == before
         {
-            self.push(kind, Some(subject), asked, &quality.meta, faults);
+            self.push(kind, Some(subject), asked, &quality.meta);
         }
     }
 
     fn row_check(
         &mut self,
-        kind: &str,
+        kind: RuleKind,
         quality: &Quality<'a>,
         subject: Subject<'a>,
         property: &Map<'a>,
-        faults: &mut Faults,
     ) -> Option<(RowCheck, String)> {
         Some(match kind {
-            "blankValues" => {
-                of_text(quality, subject, faults)?;
+            RuleKind::BlankValues => {
+                of_text(quality, subject, self.faults)?;
                 (
                     RowCheck::Value(ValueCheck::NotBlank),
                     "is not blank".to_owned(),
                 )
             }
-            "forbiddenValues" => {
-                let node = quality.needed("values", "add values: [a, b]", faults)?;
-                let list = value::list(node, "values", subject.ty, faults);
+            RuleKind::ForbiddenValues => {
+                let node = quality.needed("values", "add values: [a, b]", self.faults)?;
+                let list = value::list(node, "values", subject.ty, self.faults);
                 let text = format!("is none of {}", list.join(", "));
                 (RowCheck::Value(ValueCheck::NoneOf(list)), text)
             }
-            "dataType" => match quality.argument("type") {
+            RuleKind::DataType => match quality.argument("type") {
                 None => (RowCheck::Readable, format!("can be read as {}", subject.ty)),
                 Some(node) => {
-                    of_text(quality, subject, faults)?;
+                    of_text(quality, subject, self.faults)?;
                     let names = TextFormat::ALL.map(|(name, _)| name);
-                    let format = one_of(node, "type", &TextFormat::ALL, &names, faults)?;
+                    let format = one_of(node, "type", &TextFormat::ALL, &names, self.faults)?;
                     (
                         RowCheck::Value(ValueCheck::Format(format)),
                         format!("can be read as {}", format.as_str()),
                     )
                 }
             },
-            "comparison" => self.comparison(quality, subject, faults)?,
-            "rowSum" => self.row_sum(quality, subject, faults)?,
-            "reference" => {
-                let (to, at) = target(quality, property, faults)?;
+            RuleKind::Comparison => self.comparison(quality, subject)?,
+            RuleKind::RowSum => self.row_sum(quality, subject)?,
+            RuleKind::Reference => {
+                let (to, at) = target(quality, property, self.faults)?;
                 let text = format!("is a {} of {}", to.column, to.dataset);
                 self.note_foreign(
                     Foreign {
@@ -115,7 +119,7 @@ impl<'a> Rules<'a> {
                     at,
                 );
                 if self.context.columns[subject.index].protection.is_some() {
-                    faults.add(
+                    self.faults.add(
                         quality.name.at,
                         format!(
                             "{} is personal, and what is kept of it refers to nothing",
@@ -128,7 +132,7 @@ impl<'a> Rules<'a> {
                     subject.ty,
                     ColumnType::Double | ColumnType::Boolean | ColumnType::StringList
                 ) {
-                    faults.add(
+                    self.faults.add(
                         quality.name.at,
                         format!("a {} column refers to nothing", subject.ty),
                         "use it on a column of text, whole numbers, decimals, dates or timestamps",
@@ -136,24 +140,24 @@ impl<'a> Rules<'a> {
                 }
                 (RowCheck::Reference(to), text)
             }
-            "outlier" => {
-                of_numbers(quality, subject, faults)?;
-                let limit = argument_number(quality, "limit", 0.0, f64::MAX, faults)?;
+            RuleKind::Outlier => {
+                of_numbers(quality, subject, self.faults)?;
+                let limit = argument_number(quality, "limit", 0.0, f64::MAX, self.faults)?;
                 if limit <= 0.0 {
-                    faults.add(
+                    self.faults.add(
                         quality.name.at,
                         "the limit of an outlier must be greater than 0",
                         "write limit: 3.5",
                     );
                 }
-                let node = quality.needed("method", "add method: mad", faults)?;
+                let node = quality.needed("method", "add method: mad", self.faults)?;
                 let methods = [
                     ("mad", Outlier::Mad(limit)),
                     ("iqr", Outlier::Iqr(limit)),
                     ("medianMultiple", Outlier::MedianMultiple(limit)),
                 ];
                 let names = methods.map(|(name, _)| name);
-                let method = one_of(node, "method", &methods, &names, faults)?;
+                let method = one_of(node, "method", &methods, &names, self.faults)?;
                 let text = match method {
                     Outlier::Mad(limit) => format!("has a robust z-score of at most {limit}"),
                     Outlier::Iqr(limit) => {
@@ -166,11 +170,11 @@ impl<'a> Rules<'a> {
                 (RowCheck::Outlier(method), text)
             }
             _ => {
-                of_text(quality, subject, faults)?;
+                of_text(quality, subject, self.faults)?;
                 (
                     RowCheck::Personal {
                         columns: vec![subject.index],
-                        patterns: patterns(quality, faults)?,
+                        patterns: patterns(quality, self.faults)?,
                     },
                     "holds no personal data".to_owned(),
                 )
@@ -179,22 +183,22 @@ impl<'a> Rules<'a> {
     }
 
     fn comparison(
-        &self,
+        &mut self,
         quality: &Quality<'a>,
         subject: Subject<'a>,
-        faults: &mut Faults,
     ) -> Option<(RowCheck, String)> {
-        let node = quality.needed("operator", "add operator: \">=\"", faults)?;
+        let node = quality.needed("operator", "add operator: \">=\"", self.faults)?;
         let signs = Operator::ALL.map(|(sign, _)| sign);
-        let operator = one_of(node, "operator", &Operator::ALL, &signs, faults)?;
-        let node = quality.needed("column", "name the other column", faults)?;
+        let operator = one_of(node, "operator", &Operator::ALL, &signs, self.faults)?;
+        let node = quality.needed("column", "name the other column", self.faults)?;
         let Some(name) = name_of(node) else {
-            faults.add(node.at, "column must be a name", "name the other column");
+            self.faults
+                .add(node.at, "column must be a name", "name the other column");
             return None;
         };
-        let (other, ty) = self.context.column(&name, faults)?;
+        let (other, ty) = self.context.column(&name, self.faults)?;
         if !comparable(subject.ty, ty) || *subject.ty == ColumnType::StringList {
-            faults.add(
+            self.faults.add(
                 node.at,
                 format!(
                     "{} of type {} cannot be compared with {} of type {ty}",
@@ -211,26 +215,25 @@ impl<'a> Rules<'a> {
     }
 
     fn row_sum(
-        &self,
+        &mut self,
         quality: &Quality<'a>,
         subject: Subject<'a>,
-        faults: &mut Faults,
     ) -> Option<(RowCheck, String)> {
-        of_numbers(quality, subject, faults)?;
-        let node = quality.needed("plus", "add plus: [a, b]", faults)?;
-        let plus = self.context.columns_of(node, "plus", faults);
+        of_numbers(quality, subject, self.faults)?;
+        let node = quality.needed("plus", "add plus: [a, b]", self.faults)?;
+        let plus = self.context.columns_of(node, "plus", self.faults);
         let minus = match quality.argument("minus") {
-            Some(node) => self.context.columns_of(node, "minus", faults),
+            Some(node) => self.context.columns_of(node, "minus", self.faults),
             None => Vec::new(),
         };
         if plus.is_empty() {
-            faults.add(
+            self.faults.add(
                 node.at,
                 "plus names no column",
                 "name the columns that are added",
             );
         }
-        let tolerance = tolerance(quality, subject, faults)?;
+        let tolerance = tolerance(quality, subject, self.faults)?;
         let names = |columns: &[usize], sign: &str| -> String {
             columns
                 .iter()
@@ -242,7 +245,7 @@ impl<'a> Rules<'a> {
         for &index in plus.iter().chain(&minus) {
             let column = self.context.columns.get(index)?;
             if !column.ty.is_none_or(is_number) {
-                faults.add(
+                self.faults.add(
                     quality.name.at,
                     format!("{} is no number and cannot be added", column.name),
                     "name numeric columns",
@@ -267,18 +270,17 @@ impl<'a> Rules<'a> {
         &mut self,
         quality: &Quality<'a>,
         subject: Subject<'a>,
-        faults: &mut Faults,
     ) -> Option<(TableMeasure, String)> {
-        of_numbers(quality, subject, faults)?;
-        let node = quality.needed("of", "add of: dataset.column", faults)?;
-        let of = column_ref(node, faults)?;
+        of_numbers(quality, subject, self.faults)?;
+        let node = quality.needed("of", "add of: dataset.column", self.faults)?;
+        let of = column_ref(node, self.faults)?;
         let node_by = quality.needed(
             "by",
             "name the other dataset's column that names a row",
-            faults,
+            self.faults,
         )?;
         let Some(by) = node_by.string() else {
-            faults.add(
+            self.faults.add(
                 node_by.at,
                 "by must be a name",
                 "name a column of the other dataset",
@@ -286,11 +288,11 @@ impl<'a> Rules<'a> {
             return None;
         };
         let key = match quality.argument("key") {
-            Some(node) => self.context.column(&name_of(node)?, faults)?.0,
+            Some(node) => self.context.column(&name_of(node)?, self.faults)?.0,
             None => match self.context.primary_key {
                 [only] => *only,
                 _ => {
-                    faults.add(
+                    self.faults.add(
                         quality.name.at,
                         "groupSum needs the column here that the other dataset names",
                         "add key: column; without it, the table needs a primary key of one column",
@@ -299,7 +301,7 @@ impl<'a> Rules<'a> {
                 }
             },
         };
-        let tolerance = tolerance(quality, subject, faults)?;
+        let tolerance = tolerance(quality, subject, self.faults)?;
         self.note_foreign(
             Foreign {
                 to: of.clone(),
@@ -332,59 +334,63 @@ impl<'a> Rules<'a> {
     }
 
     fn measure(
-        &self,
-        kind: &str,
+        &mut self,
+        kind: RuleKind,
         quality: &Quality<'a>,
         subject: Subject<'a>,
-        faults: &mut Faults,
     ) -> Option<(ColumnMeasure, String)> {
         let numeric = !matches!(
             kind,
-            "completeness"
-                | "distinctCount"
-                | "uniquenessRatio"
-                | "entropy"
-                | "distribution"
-                | "freshness"
+            RuleKind::Completeness
+                | RuleKind::DistinctCount
+                | RuleKind::UniquenessRatio
+                | RuleKind::Entropy
+                | RuleKind::Distribution
+                | RuleKind::Freshness
         );
         if numeric {
-            of_numbers(quality, subject, faults)?;
+            of_numbers(quality, subject, self.faults)?;
         }
         if matches!(
             kind,
-            "distinctCount" | "uniquenessRatio" | "entropy" | "distribution"
+            RuleKind::DistinctCount
+                | RuleKind::UniquenessRatio
+                | RuleKind::Entropy
+                | RuleKind::Distribution
         ) && *subject.ty == ColumnType::StringList
         {
-            faults.add(
+            self.faults.add(
                 quality.name.at,
-                format!("{kind} on a {} column", subject.ty),
+                format!("{} on a {} column", kind.name(), subject.ty),
                 "use it on a column of single values",
             );
             return None;
         }
-        let text = format!("{} of {}", kind, subject.name);
+        let text = format!("{} of {}", kind.name(), subject.name);
         Some((
             match kind {
-                "completeness" => {
-                    ColumnMeasure::Completeness(self.missing_of(quality, subject, faults))
+                RuleKind::Completeness => {
+                    ColumnMeasure::Completeness(self.missing_of(quality, subject))
                 }
-                "distinctCount" => ColumnMeasure::DistinctCount,
-                "uniquenessRatio" => ColumnMeasure::UniquenessRatio,
-                "min" => ColumnMeasure::Min,
-                "max" => ColumnMeasure::Max,
-                "mean" => ColumnMeasure::Mean,
-                "standardDeviation" => ColumnMeasure::StandardDeviation,
-                "sum" => ColumnMeasure::Sum,
-                "median" => ColumnMeasure::Quantile(0.5),
-                "quantile" => {
-                    let p = argument_number(quality, "p", 0.0, 1.0, faults)?;
+                RuleKind::DistinctCount => ColumnMeasure::DistinctCount,
+                RuleKind::UniquenessRatio => ColumnMeasure::UniquenessRatio,
+                RuleKind::Min => ColumnMeasure::Min,
+                RuleKind::Max => ColumnMeasure::Max,
+                RuleKind::Mean => ColumnMeasure::Mean,
+                RuleKind::StandardDeviation => ColumnMeasure::StandardDeviation,
+                RuleKind::Sum => ColumnMeasure::Sum,
+                RuleKind::Median => ColumnMeasure::Quantile(0.5),
+                RuleKind::Quantile => {
+                    let p = argument_number(quality, "p", 0.0, 1.0, self.faults)?;
                     return Some((ColumnMeasure::Quantile(p), format!("{text} at {p}")));
                 }
-                "entropy" => ColumnMeasure::Entropy,
-                "distribution" => ColumnMeasure::Distribution(shares(quality, subject, faults)?),
+                RuleKind::Entropy => ColumnMeasure::Entropy,
+                RuleKind::Distribution => {
+                    ColumnMeasure::Distribution(shares(quality, subject, self.faults)?)
+                }
                 _ => {
                     if *subject.ty != ColumnType::Timestamp && *subject.ty != ColumnType::Date {
-                        faults.add(
+                        self.faults.add(
                             quality.name.at,
                             format!("freshness of a {} column", subject.ty),
                             "use it on a date or timestamp column",

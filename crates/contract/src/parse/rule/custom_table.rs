@@ -4,51 +4,53 @@ use super::super::quality::Quality;
 use super::super::yaml::{Faults, Node};
 use super::argument::patterns;
 use super::{Asked, Rules, Subject, texts};
-use crate::kinds;
+use crate::kinds::RuleKind;
 use crate::sql::Query;
 use crate::{Check, Format, ObjectMeasure, RowCheck, TableMeasure};
 use tarn_core::schema::{ColumnType, TableName, Zone};
 use tarn_core::{Error, ErrorKind};
 
-impl<'a> Rules<'a> {
+impl<'a> Rules<'a, '_> {
     /// A rule of the table.
-    pub(super) fn custom_of_table(&mut self, quality: &Quality<'a>, faults: &mut Faults) {
-        let Some(kind) = kinds::kind(quality.name.value) else {
+    pub(super) fn custom_of_table(&mut self, kind: RuleKind, quality: &Quality<'a>) {
+        let known: Vec<&str> = kind
+            .definition()
+            .arguments
+            .iter()
+            .map(|(name, _)| *name)
+            .collect();
+        quality.only_arguments(&known, self.faults);
+        let before = self.faults.list.len();
+        let Some((check, text)) = self.table_check(kind, quality) else {
             return;
         };
-        let known: Vec<&str> = kind.arguments.iter().map(|(name, _)| *name).collect();
-        quality.only_arguments(&known, faults);
-        let before = faults.list.len();
-        let Some((check, text)) = self.table_check(kind.name, quality, faults) else {
-            return;
-        };
-        let threshold = match kind.name {
-            "personalData" => quality.threshold_or_none(kind, faults),
-            _ => quality.threshold(kind, faults),
+        let threshold = match kind {
+            RuleKind::PersonalData => quality.threshold_or_none(kind, self.faults),
+            _ => quality.threshold(kind, self.faults),
         };
         if let Some(threshold) = threshold
-            && faults.list.len() == before
+            && self.faults.list.len() == before
         {
             let asked = Asked::new(check, threshold, text);
-            self.push(kind, None, asked, &quality.meta, faults);
+            self.push(kind, None, asked, &quality.meta);
         }
     }
 
-    fn table_check(
-        &mut self,
-        kind: &str,
-        quality: &Quality<'a>,
-        faults: &mut Faults,
-    ) -> Option<(Check, String)> {
-        if matches!(kind, "columnCount" | "columnExists" | "schemaMatch")
-            && self
-                .context
-                .format
-                .is_some_and(|format| !matches!(format, Format::Sqlite | Format::JsonLines))
+    fn table_check(&mut self, kind: RuleKind, quality: &Quality<'a>) -> Option<(Check, String)> {
+        if matches!(
+            kind,
+            RuleKind::ColumnCount | RuleKind::ColumnExists | RuleKind::SchemaMatch
+        ) && self
+            .context
+            .format
+            .is_some_and(|format| !matches!(format, Format::Sqlite | Format::JsonLines))
         {
-            faults.add(
+            self.faults.add(
                 quality.name.at,
-                format!("{kind} says nothing of a format whose columns are always the same"),
+                format!(
+                    "{} says nothing of a format whose columns are always the same",
+                    kind.name()
+                ),
                 "remove it, or use it with sourceFormat sqlite or jsonLines",
             );
             return None;
@@ -60,7 +62,7 @@ impl<'a> Rules<'a> {
                 .collect()
         };
         Some(match kind {
-            "personalData" => {
+            RuleKind::PersonalData => {
                 let columns = (0..self.context.columns.len())
                     .filter(|&index| {
                         let column = &self.context.columns[index];
@@ -74,15 +76,16 @@ impl<'a> Rules<'a> {
                 (
                     Check::Rows(RowCheck::Personal {
                         columns,
-                        patterns: patterns(quality, faults)?,
+                        patterns: patterns(quality, self.faults)?,
                     }),
                     "no undeclared column holds personal data".to_owned(),
                 )
             }
-            "rowCountMatch" => {
-                let node = quality.needed("dataset", "name the other dataset", faults)?;
+            RuleKind::RowCountMatch => {
+                let node = quality.needed("dataset", "name the other dataset", self.faults)?;
                 let Some(dataset) = node.string() else {
-                    faults.add(node.at, "dataset must be a name", "name the other dataset");
+                    self.faults
+                        .add(node.at, "dataset must be a name", "name the other dataset");
                     return None;
                 };
                 self.note_foreign_table(dataset, node.at);
@@ -91,17 +94,17 @@ impl<'a> Rules<'a> {
                     format!("rows more than {dataset} has"),
                 )
             }
-            "columnCount" => (
+            RuleKind::ColumnCount => (
                 Check::Object(ObjectMeasure::ColumnCount),
                 "the number of columns of the source".to_owned(),
             ),
-            "columnExists" => {
-                let node = quality.needed("columns", "add columns: [id]", faults)?;
-                let columns = names(node, faults);
+            RuleKind::ColumnExists => {
+                let node = quality.needed("columns", "add columns: [id]", self.faults)?;
+                let columns = names(node, self.faults);
                 let text = format!("columns that the source lacks of {}", columns.join(", "));
                 (Check::Object(ObjectMeasure::MissingColumns(columns)), text)
             }
-            "schemaMatch" => {
+            RuleKind::SchemaMatch => {
                 let ordered = match quality.argument("ordered") {
                     None => false,
                     Some(node) => {
@@ -110,7 +113,7 @@ impl<'a> Rules<'a> {
                             || (ordered == Some(true)
                                 && self.context.format != Some(Format::Sqlite))
                         {
-                            faults.add(
+                            self.faults.add(
                                 node.at,
                                 format!("ordered cannot be {}", node.shown()),
                                 "write true or false; only the columns of a database table have an order",
@@ -120,7 +123,7 @@ impl<'a> Rules<'a> {
                     }
                 };
                 let columns = match quality.argument("columns") {
-                    Some(node) => names(node, faults),
+                    Some(node) => names(node, self.faults),
                     None => self
                         .context
                         .columns
@@ -143,19 +146,11 @@ impl<'a> Rules<'a> {
     }
 
     /// A rule of `type: sql`.
-    pub(super) fn sql(
-        &mut self,
-        quality: &Quality<'a>,
-        subject: Option<Subject<'a>>,
-        faults: &mut Faults,
-    ) {
-        let Some(kind) = kinds::kind("sql") else {
-            return;
-        };
+    pub(super) fn sql(&mut self, quality: &Quality<'a>, subject: Option<Subject<'a>>) {
         let Some(text) = quality.map.needed(
             "query",
             "add query: \"SELECT COUNT(*) FROM ${object} WHERE …\"",
-            faults,
+            self.faults,
         ) else {
             return;
         };
@@ -164,7 +159,7 @@ impl<'a> Rules<'a> {
         match subject {
             Some(subject) => sql = sql.replace("${property}", subject.name),
             None if sql.contains("${property}") => {
-                faults.add(
+                self.faults.add(
                     text.at,
                     "${property} in a rule of the table",
                     "name the column, or move the rule to the quality list of a column",
@@ -191,7 +186,7 @@ impl<'a> Rules<'a> {
                 let cause = std::error::Error::source(&error)
                     .map(|cause| format!(": {cause}"))
                     .unwrap_or_default();
-                faults.add(
+                self.faults.add(
                     text.at,
                     format!("the query cannot be a rule: {error}{cause}"),
                     "write one SELECT that gives one number, such as SELECT COUNT(*) FROM ${object} WHERE …",
@@ -204,14 +199,14 @@ impl<'a> Rules<'a> {
                 self.note_foreign_table(&table.name, text.at);
             }
         }
-        if let Some(threshold) = quality.threshold(kind, faults) {
-            let name = quality.map.text("name", faults).map_or_else(
+        if let Some(threshold) = quality.threshold(RuleKind::Sql, self.faults) {
+            let name = quality.map.text("name", self.faults).map_or_else(
                 || text.value.trim().to_owned(),
                 |name| name.value.to_owned(),
             );
             let check = Check::Table(TableMeasure::Sql(Box::new(query)));
             let asked = Asked::new(check, threshold, name);
-            self.push(kind, subject, asked, &quality.meta, faults);
+            self.push(RuleKind::Sql, subject, asked, &quality.meta);
         }
     }
 }

@@ -1,9 +1,10 @@
 //! `logicalTypeOptions`: rules of severity reject.
 
 use super::super::value as values;
-use super::super::yaml::{Faults, Map, Node};
+use super::super::yaml::{Entry, Faults, Map, Node, Place};
 use super::{Rules, Subject, value};
 use crate::diagnostic::nearest;
+use crate::kinds::{RuleKind, Spelling};
 use crate::{Bound, RowCheck, TextFormat, ValueCheck};
 use tarn_core::schema::ColumnType;
 
@@ -19,101 +20,91 @@ const OPTIONS: [&str; 9] = [
     "multipleOf",
 ];
 
-impl Rules<'_> {
-    pub(super) fn options(&mut self, node: &Node, subject: Subject<'_>, faults: &mut Faults) {
-        let Some(map) = Map::of(node, "logicalTypeOptions", faults) else {
+/// Limits of a column that are compared with one another.
+#[derive(Default)]
+struct Limits {
+    minimum: Option<Bound>,
+    maximum: Option<(Bound, Place)>,
+    shortest: Option<u64>,
+    longest: Option<(u64, Place)>,
+}
+
+impl Rules<'_, '_> {
+    pub(super) fn options(&mut self, node: &Node, subject: Subject<'_>) {
+        let Some(map) = Map::of(node, "logicalTypeOptions", self.faults) else {
             return;
         };
-        let (mut least, mut most, mut shortest, mut longest) = (None, None, None, None);
+        let mut limits = Limits::default();
         for entry in map.entries {
-            let (key, node) = (entry.key.as_str(), &*entry.value);
-            let Some((kind, check, text)) = (match key {
-                "pattern" => map.text(key, faults).and_then(|text| {
-                    let regex = value::regex(&text, subject.ty, faults)?;
-                    Some((
-                        "pattern",
-                        ValueCheck::Pattern(regex),
-                        format!("matches {}", text.value),
-                    ))
-                }),
-                "format" => format(node, subject.ty, faults),
-                "minLength" | "maxLength" => {
-                    let Some(length) = length(key, node, subject.ty, faults) else {
-                        continue;
-                    };
-                    if key == "minLength" {
-                        shortest = Some(length);
-                        Some((
-                            "minLength",
-                            ValueCheck::MinLength(length),
-                            format!("has at least {length} characters"),
-                        ))
-                    } else {
-                        longest = Some((length, node.at));
-                        Some((
-                            "maxLength",
-                            ValueCheck::MaxLength(length),
-                            format!("has at most {length} characters"),
-                        ))
-                    }
-                }
-                "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" => {
-                    let Some((bound, text)) = bound(key, node, subject.ty, faults) else {
-                        continue;
-                    };
-                    match key {
-                        "minimum" => least = Some(bound),
-                        "maximum" => most = Some((bound, node.at)),
-                        _ => {}
-                    }
-                    of_bound(key, bound, text, node, faults)
-                }
-                "timezone" if *subject.ty == ColumnType::Timestamp => {
-                    if node.boolean() != Some(true) {
-                        faults.add(
-                            node.at,
-                            "timestamps without a time zone are not supported",
-                            "write timezone: true; values without an offset are read as UTC",
-                        );
-                    }
-                    None
-                }
-                "defaultTimezone" if *subject.ty == ColumnType::Timestamp => {
-                    if !node
-                        .scalar()
-                        .is_some_and(|zone| matches!(zone, "UTC" | "Etc/UTC" | "Z"))
-                    {
-                        faults.add(
-                            node.at,
-                            format!("the default time zone cannot be {}", node.shown()),
-                            "write defaultTimezone: UTC",
-                        );
-                    }
-                    None
-                }
-                other => {
-                    let help = match nearest(other, OPTIONS) {
-                        Some(name) => format!("did you mean '{name}'?"),
-                        None => format!("remove it; Tarn checks {}", OPTIONS.join(", ")),
-                    };
-                    faults.add(
-                        entry.at,
-                        format!("Tarn does not check the logicalTypeOption '{other}'"),
-                        help,
-                    );
-                    None
-                }
-            }) else {
+            let option = RuleKind::parse(&entry.key)
+                .filter(|kind| kind.definition().spelling == Spelling::Option);
+            let Some(kind) = option else {
+                other_option(entry, subject.ty, self.faults);
                 continue;
             };
-            self.strict(kind, subject, RowCheck::Value(check), &text, faults);
+            if let Some((check, text)) = limits.check(kind, &entry.value, subject.ty, self.faults) {
+                self.strict(kind, subject, RowCheck::Value(check), &text);
+            }
         }
-        if let (Some(least), Some((most, at))) = (least, most)
+        limits.compare(self.faults);
+    }
+}
+
+impl Limits {
+    /// What an option asks, and for people.
+    fn check(
+        &mut self,
+        kind: RuleKind,
+        node: &Node,
+        ty: &ColumnType,
+        faults: &mut Faults,
+    ) -> Option<Checked> {
+        match kind {
+            RuleKind::Pattern => {
+                let text = node.text(kind.name(), faults)?;
+                let regex = value::regex(&text, ty, faults)?;
+                let shown = format!("matches {}", text.value);
+                Some((ValueCheck::Pattern(regex), shown))
+            }
+            RuleKind::Format => format(node, ty, faults),
+            RuleKind::MinLength => {
+                let length = length(kind, node, ty, faults)?;
+                self.shortest = Some(length);
+                let text = format!("has at least {length} characters");
+                Some((ValueCheck::MinLength(length), text))
+            }
+            RuleKind::MaxLength => {
+                let length = length(kind, node, ty, faults)?;
+                self.longest = Some((length, node.at));
+                let text = format!("has at most {length} characters");
+                Some((ValueCheck::MaxLength(length), text))
+            }
+            _ => {
+                let (bound, text) = bound(kind, node, ty, faults)?;
+                match kind {
+                    RuleKind::Minimum => self.minimum = Some(bound),
+                    RuleKind::Maximum => self.maximum = Some((bound, node.at)),
+                    _ => {}
+                }
+                of_bound(kind, bound, text).or_else(|| {
+                    faults.add(
+                        node.at,
+                        format!("multipleOf cannot be '{text}'"),
+                        "write a number greater than 0, of a column of whole numbers or decimals",
+                    );
+                    None
+                })
+            }
+        }
+    }
+
+    fn compare(self, faults: &mut Faults) {
+        if let (Some(least), Some((most, at))) = (self.minimum, self.maximum)
             && exceeds(least, most)
         {
             faults.add(at, "maximum is less than minimum", "exchange the two");
         }
-        if let (Some(shortest), Some((longest, at))) = (shortest, longest)
+        if let (Some(shortest), Some((longest, at))) = (self.shortest, self.longest)
             && shortest > longest
         {
             faults.add(at, "maxLength is less than minLength", "exchange the two");
@@ -121,7 +112,44 @@ impl Rules<'_> {
     }
 }
 
-type Checked = (&'static str, ValueCheck, String);
+/// Options that describe a type and state no rule, and those that Tarn does not know.
+fn other_option(entry: &Entry, ty: &ColumnType, faults: &mut Faults) {
+    let node = &entry.value;
+    match entry.key.as_str() {
+        "timezone" if *ty == ColumnType::Timestamp => {
+            if node.boolean() != Some(true) {
+                faults.add(
+                    node.at,
+                    "timestamps without a time zone are not supported",
+                    "write timezone: true; values without an offset are read as UTC",
+                );
+            }
+        }
+        "defaultTimezone" if *ty == ColumnType::Timestamp => {
+            let zone = node.scalar().unwrap_or_default();
+            if !matches!(zone, "UTC" | "Etc/UTC" | "Z") {
+                faults.add(
+                    node.at,
+                    format!("the default time zone cannot be {}", node.shown()),
+                    "write defaultTimezone: UTC",
+                );
+            }
+        }
+        other => {
+            let help = match nearest(other, OPTIONS) {
+                Some(name) => format!("did you mean '{name}'?"),
+                None => format!("remove it; Tarn checks {}", OPTIONS.join(", ")),
+            };
+            faults.add(
+                entry.at,
+                format!("Tarn does not check the logicalTypeOption '{other}'"),
+                help,
+            );
+        }
+    }
+}
+
+type Checked = (ValueCheck, String);
 
 fn format(node: &Node, ty: &ColumnType, faults: &mut Faults) -> Option<Checked> {
     // Dates and times have a type of their own, and ODCS gives them another kind of format.
@@ -147,17 +175,16 @@ fn format(node: &Node, ty: &ColumnType, faults: &mut Faults) -> Option<Checked> 
         return None;
     };
     Some((
-        "format",
         ValueCheck::Format(format),
         format!("has the form of {name}"),
     ))
 }
 
-fn length(key: &str, node: &Node, ty: &ColumnType, faults: &mut Faults) -> Option<u64> {
+fn length(kind: RuleKind, node: &Node, ty: &ColumnType, faults: &mut Faults) -> Option<u64> {
     if *ty != ColumnType::String {
         faults.add(
             node.at,
-            format!("{key} on a {ty} column"),
+            format!("{} on a {ty} column", kind.name()),
             "remove it: only text has a length",
         );
         return None;
@@ -166,7 +193,7 @@ fn length(key: &str, node: &Node, ty: &ColumnType, faults: &mut Faults) -> Optio
     if length.is_none() {
         faults.add(
             node.at,
-            format!("{key} cannot be {}", node.shown()),
+            format!("{} cannot be {}", kind.name(), node.shown()),
             "write a whole number from 0",
         );
     }
@@ -174,7 +201,7 @@ fn length(key: &str, node: &Node, ty: &ColumnType, faults: &mut Faults) -> Optio
 }
 
 fn bound<'a>(
-    key: &str,
+    kind: RuleKind,
     node: &'a Node,
     ty: &ColumnType,
     faults: &mut Faults,
@@ -182,7 +209,7 @@ fn bound<'a>(
     let Some(text) = node.scalar() else {
         faults.add(
             node.at,
-            format!("{key} cannot be {}", node.shown()),
+            format!("{} cannot be {}", kind.name(), node.shown()),
             "write a number",
         );
         return None;
@@ -192,7 +219,10 @@ fn bound<'a>(
         Err(help) => {
             faults.add(
                 node.at,
-                format!("{key} '{text}' does not go with the column's type {ty}"),
+                format!(
+                    "{} '{text}' does not go with the column's type {ty}",
+                    kind.name()
+                ),
                 help,
             );
             None
@@ -200,48 +230,25 @@ fn bound<'a>(
     }
 }
 
-fn of_bound(
-    key: &str,
-    bound: Bound,
-    text: &str,
-    node: &Node,
-    faults: &mut Faults,
-) -> Option<Checked> {
-    Some(match key {
-        "minimum" => (
-            "minimum",
-            ValueCheck::Minimum(bound),
-            format!("is at least {text}"),
-        ),
-        "maximum" => (
-            "maximum",
-            ValueCheck::Maximum(bound),
-            format!("is at most {text}"),
-        ),
-        "exclusiveMinimum" => (
-            "exclusiveMinimum",
+/// None where the bound is no number of which there are multiples.
+fn of_bound(kind: RuleKind, bound: Bound, text: &str) -> Option<Checked> {
+    Some(match kind {
+        RuleKind::Minimum => (ValueCheck::Minimum(bound), format!("is at least {text}")),
+        RuleKind::Maximum => (ValueCheck::Maximum(bound), format!("is at most {text}")),
+        RuleKind::ExclusiveMinimum => (
             ValueCheck::ExclusiveMinimum(bound),
             format!("is greater than {text}"),
         ),
-        "exclusiveMaximum" => (
-            "exclusiveMaximum",
+        RuleKind::ExclusiveMaximum => (
             ValueCheck::ExclusiveMaximum(bound),
             format!("is less than {text}"),
         ),
         _ => match bound {
             Bound::Integer(unit) if unit > 0 => (
-                "multipleOf",
                 ValueCheck::MultipleOf(unit),
                 format!("is a multiple of {text}"),
             ),
-            _ => {
-                faults.add(
-                    node.at,
-                    format!("multipleOf cannot be '{text}'"),
-                    "write a number greater than 0, of a column of whole numbers or decimals",
-                );
-                return None;
-            }
+            _ => return None,
         },
     })
 }

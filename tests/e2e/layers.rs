@@ -89,3 +89,26 @@ fn sql_has_no_table_functions_that_read_files() {
         );
     }
 }
+
+/// The compiler then warns of a dependency that nothing uses, and a warning fails the tests.
+#[test]
+fn each_crate_asks_for_a_warning_of_unused_dependencies() {
+    const LINT: &str = "#![cfg_attr(not(test), warn(unused_crate_dependencies))]";
+    let metadata = metadata();
+    for (member, _) in members(&metadata)
+        .iter()
+        .filter(|(name, _)| name != "tarn-tests")
+    {
+        let packages = metadata["packages"].as_array().unwrap();
+        let package = packages
+            .iter()
+            .find(|package| package["name"] == member.as_str())
+            .unwrap();
+        for target in package["targets"].as_array().unwrap() {
+            if target["kind"][0] == "lib" || target["kind"][0] == "bin" {
+                let root = std::fs::read_to_string(target["src_path"].as_str().unwrap()).unwrap();
+                assert!(root.contains(LINT), "{member}");
+            }
+        }
+    }
+}

@@ -21,6 +21,7 @@ mod lake;
 mod lambda;
 mod layers;
 mod layout;
+mod licences;
 mod logs;
 mod memory;
 mod missing;

@@ -1,5 +1,5 @@
 //! Developer automation: `cargo xtask test`, `bench`, `dist`, `docs`, `package` and `local`.
-
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![cfg_attr(test, allow(clippy::expect_used))]
 
 mod bench;

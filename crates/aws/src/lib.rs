@@ -4,6 +4,7 @@
 //! The SDK retries what passes by itself (throttling, 5xx, lost connections), at most
 //! [`CALL_ATTEMPTS`] times with exponential back-off and jitter. A retried write may have succeeded at
 //! its first attempt, with a lost reply; each port says how it tells that from a lost race.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod catalog;
 mod failure;

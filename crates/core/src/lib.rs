@@ -1,6 +1,7 @@
 //! The core of the lake: contracts, table shapes, run records, the ports and errors.
 //!
 //! Nothing here reads a network or knows an async runtime, Polars, Iceberg or AWS.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 pub mod calendar;
 pub mod content;

@@ -1,6 +1,7 @@
 //! Polars: what an ingest stages, upserts, rules over tables, marts and SQL. The only crate that names Polars.
 //!
 //! Everything here is synchronous and works on local files; who calls it moves objects.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod columns;
 pub mod ingest;

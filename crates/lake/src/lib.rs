@@ -1,4 +1,5 @@
 //! What the functions share: the lake as they see it, opened once at start.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod commit;
 mod damage;

@@ -14,6 +14,7 @@
 //!
 //! The raw zone and `.tarn` are their owner's alone, whatever the umask; a lake that an older version made
 //! is tightened when its owner opens it. Tables and reports have the rights that the umask gives.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod catalog;
 mod checked;

@@ -1,5 +1,6 @@
 //! The quality of the data: what was found of it, how that compares with what was found before, and
 //! reports for people. Functions from values to values.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 pub mod anomaly;
 pub mod history;

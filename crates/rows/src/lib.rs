@@ -2,6 +2,7 @@
 //!
 //! Each module names only those before it in this order: `column`, `display`, `batch`, `source`, `profile`, `check`,
 //! `impute`, `protect`, `infer`, `drift`, `system_columns`, `quarantine`.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 pub mod batch;
 pub mod check;

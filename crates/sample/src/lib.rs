@@ -4,6 +4,7 @@
 //! led to orders; order totals are the sum of their items less discount plus shipping, and payments
 //! are the totals. The same plan gives the same bytes on every machine. A few faults are put in on
 //! purpose, and counted, so that quarantine has something to show.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod access_log;
 mod ads;

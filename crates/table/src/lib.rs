@@ -5,6 +5,7 @@
 //! table's field ids; this crate takes their statistics from the footer and puts them into a
 //! snapshot, atomically, by compare-and-swap of the catalog's pointer. It is the only crate that
 //! names `iceberg`. The format is <https://iceberg.apache.org/spec/>.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod change;
 mod commit;

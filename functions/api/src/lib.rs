@@ -1,5 +1,6 @@
 //! The HTTP API: health, tables, schemas, versions and SQL queries. The router does not
 //! know what serves it.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod error;
 pub mod query;

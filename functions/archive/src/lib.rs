@@ -2,6 +2,7 @@
 //!
 //! Whatever a record holds, it is kept: no record can hold up the stream, and each can be read again
 //! from what its producer sent.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod aggregate;
 mod batch;

@@ -4,6 +4,7 @@
 //! table, accepted or rejected; the run failed with its cause and can be repeated; the same version
 //! was committed before; or no contract claims the object, which is kept. An object that is gone is
 //! recorded as skipped.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod append;
 mod audit;

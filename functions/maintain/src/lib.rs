@@ -1,5 +1,6 @@
 //! Keeps tables small: forgets old versions and deletes files that nobody names any more. And tells
 //! whether all that is kept is what was written.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod verify;
 

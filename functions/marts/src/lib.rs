@@ -1,4 +1,5 @@
 //! Computes the marts whose inputs have changed and commits those whose content has.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod event;
 

@@ -1,5 +1,6 @@
 //! The quality of the lake: sums over the newest runs, the table of results, reports of every run and
 //! day, anomalies, promises, and the state of the pipeline.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod freshness;
 mod reports;

@@ -1,4 +1,5 @@
 //! The `tarn` binary: the lake by command line, in a folder or on AWS, and the functions on AWS.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod cli;
 mod cloud;

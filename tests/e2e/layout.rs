@@ -376,3 +376,26 @@ fn imports_are_found_in_every_form() {
         .collect();
     assert_eq!(found, ["c/", "f", "h/i", "g", "a/j/K"]);
 }
+
+#[test]
+fn the_map_of_the_code_names_every_module() {
+    let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    for krate in [
+        "core", "contract", "quality", "rows", "engine", "table", "local", "aws",
+    ] {
+        let (_, section) = map.split_once(&format!("\n### {krate}\n")).unwrap();
+        let section = section.split("\n### ").next().unwrap();
+        let rows = section.lines().filter(|line| line.starts_with("| `"));
+        let named: BTreeSet<&str> = rows
+            .filter_map(|row| row.split(" | ").next())
+            .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+            .collect();
+        let imports = imports(krate);
+        let present: BTreeSet<&str> = imports
+            .keys()
+            .filter_map(|module| Some(module.first()?.as_str()))
+            .collect();
+        assert_eq!(named, present, "{krate}");
+    }
+    assert!(map.lines().count() < 250, "a map is short");
+}

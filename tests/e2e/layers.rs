@@ -1,16 +1,15 @@
 //! Rules about dependencies.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::lake::root;
 
-pub fn metadata() -> Value {
+fn cargo(arguments: &[&str]) -> Vec<u8> {
     let output = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
-        // Packages for other systems may have to be fetched for it.
-        .args(["metadata", "--format-version", "1", "--locked"])
+        .args(arguments)
         .current_dir(root())
         .output()
         .unwrap();
@@ -19,7 +18,70 @@ pub fn metadata() -> Value {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    serde_json::from_slice(&output.stdout).unwrap()
+    output.stdout
+}
+
+pub fn metadata() -> Value {
+    // Packages for other systems may have to be fetched for it.
+    serde_json::from_slice(&cargo(&["metadata", "--format-version", "1", "--locked"])).unwrap()
+}
+
+/// The packages of a build, each with its version and the features it is compiled with.
+fn packages(selection: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
+    let tree = [
+        "tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{p}\t{f}",
+    ];
+    let text = String::from_utf8(cargo(&[&tree, selection].concat())).unwrap();
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in text.lines() {
+        let line = line.trim_end_matches(" (*)");
+        let (package, features) = line.split_once('\t').unwrap_or((line, ""));
+        let features = features.split(',').filter(|feature| !feature.is_empty());
+        let of_package = found.entry(package.to_owned()).or_default();
+        of_package.extend(features.map(str::to_owned));
+    }
+    found
+}
+
+/// What the first command of the README builds.
+const FIRST: &[&str] = &["--package", "tarn"];
+
+/// What `cargo xtask test` builds.
+const ALL: &[&str] = &["--workspace", "--features", "tarn/aws"];
+
+#[test]
+fn the_first_build_has_no_aws_and_one_tls_stack() {
+    let first = packages(FIRST);
+    assert!(first.len() > 100, "{first:?}");
+    let aws = |name: &str| {
+        ["aws-", "aws_", "lambda_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+    };
+    let found: Vec<_> = first.keys().filter(|name| aws(name)).collect();
+    assert!(found.is_empty(), "{found:?}");
+    let all = packages(ALL);
+    assert!(all.keys().any(|name| name.starts_with("aws-sdk-s3 ")));
+    assert!(all.keys().any(|name| name.starts_with("ring ")));
+    for other in ["aws-lc-rs ", "aws-lc-sys ", "openssl ", "native-tls "] {
+        assert!(!all.keys().any(|name| name.starts_with(other)), "{other}");
+    }
+}
+
+/// A package whose features differ would be compiled a second time for the other build, and so would
+/// all that depends on it. The way out: a feature in the root manifest, and where no member needs the
+/// package, its name in `functions/tarn/Cargo.toml`.
+#[test]
+fn the_first_build_compiles_nothing_that_the_whole_one_compiles_again() {
+    let all = packages(ALL);
+    for (package, features) in packages(FIRST) {
+        // Small, and ours: the command line itself is another with and without AWS.
+        if package.starts_with("tarn ") {
+            continue;
+        }
+        let whole = all.get(&package);
+        assert_eq!(Some(&features), whole, "{package}");
+    }
 }
 
 /// Members and what each names in its manifest, build and test dependencies included.
@@ -66,7 +128,8 @@ fn versions_and_features_live_in_the_root_manifest_alone() {
                 line.is_empty()
                     || line.starts_with('[')
                     || line.starts_with('#')
-                    || line.ends_with(".workspace = true"),
+                    || line.ends_with(".workspace = true")
+                    || line.ends_with(" = { workspace = true, optional = true }"),
                 "{member}: {line}"
             );
         }

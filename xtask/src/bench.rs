@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::process::{cargo, step};
-use crate::{Outcome, python, root, steps, tarn};
+use crate::{Outcome, python, root, target};
 
 /// Options of the benchmark.
 #[derive(clap::Args)]
@@ -181,6 +181,11 @@ fn generate(python: &Path, args: &Args, data: &Path, case: &Case) -> Outcome<Pat
     Ok(file)
 }
 
+/// The optimised command line: development builds are for tests.
+fn optimised() -> Outcome<PathBuf> {
+    Ok(target()?.join("release/tarn"))
+}
+
 /// One ingest into a new lake; CPU seconds and the bytes of the dataset's files. `contracts` are other
 /// than the shop's.
 fn ours(case: &Case, contracts: Option<&Path>, file: &Path, lake: &Path) -> Outcome<(f64, u64)> {
@@ -193,7 +198,7 @@ fn ours(case: &Case, contracts: Option<&Path>, file: &Path, lake: &Path) -> Outc
     std::fs::hard_link(file, &object)
         .or_else(|_| std::fs::copy(file, &object).map(drop))
         .map_err(io(&object))?;
-    let mut command = Command::new(tarn()?);
+    let mut command = Command::new(optimised()?);
     command
         .arg("ingest")
         .arg("--quiet")
@@ -342,10 +347,13 @@ pub fn run(args: &Args) -> Outcome {
             args.peers.display()
         ));
     }
-    steps::build()?;
+    step(
+        "optimised build",
+        &mut cargo(&["build", "--release", "--package", "tarn"]),
+    )?;
     let environment = python::environment("bench", python::BENCH_PACKAGES)?;
     let generator = environment.join("bin/python");
-    let work = crate::target()?.join("bench");
+    let work = target()?.join("bench");
     let data = work.join(format!("data-{}", args.scale));
     let unprotected = unprotected(&work)?;
     let mut missed = Vec::new();

@@ -26,8 +26,7 @@ enum Action {
     Up {
         #[command(flatten)]
         place: Place,
-        /// Zip file of the functions; by default the release binary is built and packaged for this
-        /// machine
+        /// Zip file of the functions; by default the binary is built and packaged for this machine
         #[arg(long)]
         package: Option<PathBuf>,
     },
@@ -252,7 +251,7 @@ impl Local {
 Try it, with any AWS CLI:
 
   export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION={region}
-  cargo run --release -- generate --out shop
+  cargo run -- generate --out shop
   aws s3 cp --recursive shop/web/access_logs s3://{raw}/raw/web/access_logs/ingest_date=$(date -u +%F)
   aws logs filter-log-events --log-group-name /aws/lambda/{ingest} --query events[].message --output text
   curl {api}/health
@@ -262,7 +261,7 @@ Try it, with any AWS CLI:
             endpoint = self.endpoint(),
             region = text("region"),
             tarn = if self.usual {
-                "  cargo run --release -- --env infra/local runs\n"
+                "  cargo run --features aws -- --env infra/local runs\n"
             } else {
                 ""
             },

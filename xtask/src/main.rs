@@ -14,6 +14,7 @@ mod python;
 mod sbom;
 mod steps;
 mod terraform;
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -95,7 +96,7 @@ fn target() -> Outcome<PathBuf> {
     Ok(PathBuf::from(folder))
 }
 
-/// The release binary of the command line.
+/// The binary of the command line, as [`steps::build`] builds it.
 fn tarn() -> Outcome<PathBuf> {
-    Ok(target()?.join("release/tarn"))
+    Ok(target()?.join("debug/tarn"))
 }

@@ -38,7 +38,7 @@ pub struct Options {
     /// Instruction set of the functions
     #[arg(long, value_enum, default_value_t = Arch::X86_64)]
     arch: Arch,
-    /// Package the plain release binary of this machine, for the emulator here; not for AWS
+    /// Package the development build of this machine, for the emulator here; not for AWS
     #[arg(long)]
     quick: bool,
 }
@@ -108,13 +108,13 @@ pub fn run(options: &Options) -> Outcome {
     quick().map(|_| ())
 }
 
-/// Builds the release binary that tests run, and packages it for the emulator on this machine.
+/// Builds the binary that tests run, and packages it for the emulator on this machine.
 pub fn quick() -> Outcome<PathBuf> {
     steps::build()?;
     write_quick()
 }
 
-/// Packages the release binary that is there.
+/// Packages the binary that is there.
 pub fn write_quick() -> Outcome<PathBuf> {
     let path = path(Arch::host(), true)?;
     write(&path, &crate::tarn()?)?;

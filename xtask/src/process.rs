@@ -16,6 +16,26 @@ pub fn step(title: &str, command: &mut Command) -> Outcome {
     Ok(())
 }
 
+/// Runs a step beside others: its output is shown where it fails.
+pub fn quiet_step(title: &str, command: &mut Command) -> Outcome {
+    let started = Instant::now();
+    let output = command
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| cannot_start(title, command, &error))?;
+    if !output.status.success() {
+        return Err(format!(
+            "{title} failed ({}):\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        ));
+    }
+    eprintln!("==> {title}: {:.0} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
 /// Runs a command whose output goes to the terminal.
 pub fn run(title: &str, command: &mut Command) -> Outcome {
     let status = command

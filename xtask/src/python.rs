@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::{Outcome, root, target};
 
-/// What the tests judge with.
+/// What the tests judge with; the last two open reports in a browser and hold them against their schema.
 pub const TEST_PACKAGES: &[&str] = &[
     "chdb==4.4.0",
     "datacontract-cli==1.2.8",
@@ -13,10 +13,9 @@ pub const TEST_PACKAGES: &[&str] = &[
     "fsspec==2026.9.0",
     "polars==2.1.0",
     "pyiceberg[glue,pyarrow]==0.12.0",
+    "jsonschema==4.26.0",
+    "playwright==1.65.2",
 ];
-
-/// What opens reports in a browser and holds them against their schema.
-pub const BROWSER: &[&str] = &["jsonschema==4.26.0", "playwright==1.65.2"];
 
 /// The AWS command line, with which the tests upload.
 pub const AWS_CLI: &[&str] = &["awscli==1.46.3"];

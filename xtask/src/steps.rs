@@ -1,15 +1,29 @@
 //! The steps of `cargo xtask test`.
 
+use std::path::PathBuf;
 use std::process::Command;
 
-use crate::process::{self, cargo, step};
-use crate::{Outcome, docs, package, python, root, target, tarn, terraform};
+use crate::process::{self, cargo, quiet_step, step};
+use crate::{Outcome, docs, package, python, root, target, tarn, terraform, tests};
 
-/// Builds the binary and the tests with one set of features, so that Polars is built once.
+/// Everything, with AWS: one selection for all builds, so that nothing is compiled twice for another
+/// set of features.
+const ALL: &[&str] = &["--workspace", "--all-targets", "--features", "tarn/aws"];
+
+/// The command line as the README's first command builds it, without AWS.
+const FIRST: &[&str] = &["--package", "tarn"];
+
+/// Builds the binary and the tests.
 pub fn build() -> Outcome {
+    step("build", cargo(&["build"]).args(ALL))
+}
+
+fn clippy(selection: &[&str]) -> Outcome {
     step(
-        "build",
-        &mut cargo(&["build", "--release", "--workspace", "--all-targets"]),
+        &format!("clippy {}", selection.join(" ")),
+        cargo(&["clippy"])
+            .args(selection)
+            .args(["--", "-D", "warnings"]),
     )
 }
 
@@ -53,71 +67,76 @@ fn contract_changes() -> Outcome {
     )
 }
 
-pub fn test() -> Outcome {
-    // What may be missing is said before anything takes long.
-    terraform::program()?;
-    step("formatting", &mut cargo(&["fmt", "--all", "--check"]))?;
-    step(
-        "clippy",
-        &mut cargo(&[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]),
-    )?;
-    build()?;
-    eprintln!("\n==> generated reference pages");
-    docs::run(true)?;
+/// What the tests are judged with.
+struct Tools {
+    python: PathBuf,
+    emulator: PathBuf,
+    checkov: PathBuf,
+    aws_cli: PathBuf,
+}
+
+/// Makes the Python environments and runs what needs nothing else: the compiler has no use for the
+/// network, and little for a second processor at its end.
+fn tools() -> Outcome<Tools> {
     let python = python::environment("test", python::TEST_PACKAGES)?;
     for contract in python::contracts()? {
-        step(
+        quiet_step(
             &format!("datacontract lint {}", contract.display()),
             Command::new(python.join("bin/datacontract"))
                 .arg("lint")
                 .arg(&contract),
         )?;
     }
-    contract_changes()?;
     let emulator = python::environment_of("emulator", &root().join("localstack/requirements.txt"))?
         .join("bin/python");
-    step(
+    quiet_step(
         "emulator's start file",
         Command::new(&emulator)
-            .args([
-                "-m",
-                "unittest",
-                "discover",
-                "-s",
-                "localstack",
-                "-t",
-                "localstack",
-            ])
+            .args(["-m", "unittest", "discover"])
+            .args(["-s", "localstack", "-t", "localstack"])
             .env("PYTHONDONTWRITEBYTECODE", "1"),
     )?;
-    let package = package::write_quick()?;
-    let checkov = python::environment("checkov", python::CHECKOV)?;
-    let aws_cli = python::environment("aws-cli", python::AWS_CLI)?;
-    let browser = python::environment("browser", python::BROWSER)?;
-    step(
-        "tests",
-        cargo(&[
-            "test",
-            "--release",
-            "--workspace",
-            // One run names everything that is broken.
-            "--no-fail-fast",
-            "--",
-            "--include-ignored",
-        ])
-        .env("TARN_BIN", tarn()?)
-        .env("TARN_BROWSER_PYTHON", browser.join("bin/python"))
-        .env("TARN_PYTHON", python.join("bin/python"))
-        .env("TARN_EMULATOR_PYTHON", emulator)
-        .env("TARN_PACKAGE", package)
-        .env("TARN_CHECKOV", checkov.join("bin/checkov"))
-        .env("TARN_AWS_CLI", aws_cli.join("bin/aws")),
+    Ok(Tools {
+        python,
+        emulator,
+        checkov: python::environment("checkov", python::CHECKOV)?,
+        aws_cli: python::environment("aws-cli", python::AWS_CLI)?,
+    })
+}
+
+/// Builds, and checks what needs no test program. The package of the functions.
+fn built() -> Outcome<PathBuf> {
+    step("formatting", &mut cargo(&["fmt", "--all", "--check"]))?;
+    clippy(ALL)?;
+    clippy(FIRST)?;
+    build()?;
+    eprintln!("\n==> generated reference pages");
+    docs::run(true)?;
+    contract_changes()?;
+    package::write_quick()
+}
+
+pub fn test() -> Outcome {
+    // What may be missing is said before anything takes long.
+    terraform::program()?;
+    let (package, tools) = std::thread::scope(|scope| {
+        let tools = scope.spawn(tools);
+        let package = built();
+        let tools = tools
+            .join()
+            .unwrap_or_else(|_| Err("the tools' thread panicked".to_owned()));
+        package.and_then(|package| Ok((package, tools?)))
+    })?;
+    tests::run(
+        &[ALL, FIRST],
+        &[
+            ("TARN_BIN", tarn()?),
+            ("TARN_BROWSER_PYTHON", tools.python.join("bin/python")),
+            ("TARN_PYTHON", tools.python.join("bin/python")),
+            ("TARN_EMULATOR_PYTHON", tools.emulator),
+            ("TARN_PACKAGE", package),
+            ("TARN_CHECKOV", tools.checkov.join("bin/checkov")),
+            ("TARN_AWS_CLI", tools.aws_cli.join("bin/aws")),
+        ],
     )
 }

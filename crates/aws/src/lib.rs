@@ -8,6 +8,7 @@
 
 mod catalog;
 mod failure;
+mod https;
 mod keys;
 mod ledger;
 mod objects;
@@ -137,6 +138,7 @@ impl Aws {
 
 fn loader(settings: &Settings) -> ConfigLoader {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(https::client())
         .retry_config(
             RetryConfig::standard()
                 .with_max_attempts(CALL_ATTEMPTS)

@@ -25,7 +25,7 @@ pub use commit::{source_version, staged_files, version_parts, version_text};
 pub use damage::Remedy;
 pub use files::LocalFiles;
 pub use keys::UsedKey;
-pub use redelivery::Redelivery;
+pub use redelivery::{Message, Redelivery};
 pub use relation::{Opened, TableInfo, resolve};
 
 /// The key of the quality summary: a JSON array with one object per dataset.

@@ -1,6 +1,4 @@
-//! When a message of a queue that failed is delivered again.
-
-use std::collections::HashMap;
+//! Messages of a queue, and when one that failed is delivered again.
 
 /// The pause before the second delivery, in seconds.
 const FIRST: u32 = 30;
@@ -11,8 +9,18 @@ const GROWTH: u32 = 6;
 /// The longest pause, in seconds.
 const LONGEST: u32 = 1_800;
 
-/// The attribute in which SQS says how often it delivered a message, this time included.
-const RECEIVES: &str = "ApproximateReceiveCount";
+/// A message of a queue, as it was delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// By which its failure is reported.
+    pub id: String,
+    /// The receipt handle, by which the queue knows this delivery; empty where there is none.
+    pub receipt: String,
+    /// How often it was delivered, this time included.
+    pub receives: u32,
+    /// What it says.
+    pub body: String,
+}
 
 /// A message that failed for a cause that passes by itself: it need not wait for the queue's visibility
 /// timeout, which is long enough for the longest work.
@@ -25,13 +33,11 @@ pub struct Redelivery {
 }
 
 impl Redelivery {
-    /// The redelivery of a message with this receipt and these attributes; None where the message has
-    /// no receipt, so that the queue cannot be told.
-    pub fn of(receipt: Option<&str>, attributes: &HashMap<String, String>) -> Option<Redelivery> {
-        let receives = attributes.get(RECEIVES).and_then(|text| text.parse().ok());
-        Some(Redelivery {
-            receipt: receipt.filter(|receipt| !receipt.is_empty())?.to_owned(),
-            receives: receives.unwrap_or(1),
+    /// The redelivery of a message; None where it has no receipt, so that the queue cannot be told.
+    pub fn of(message: &Message) -> Option<Redelivery> {
+        (!message.receipt.is_empty()).then(|| Redelivery {
+            receipt: message.receipt.clone(),
+            receives: message.receives,
         })
     }
 
@@ -86,13 +92,16 @@ mod tests {
     }
 
     #[test]
-    fn a_message_says_how_often_it_was_delivered() {
-        let attributes = |count: &str| HashMap::from([(RECEIVES.to_owned(), count.to_owned())]);
-        let receives = |attributes| Redelivery::of(Some("r"), &attributes).map(|one| one.receives);
-        assert_eq!(receives(attributes("3")), Some(3));
-        assert_eq!(receives(attributes("many")), Some(1));
-        assert_eq!(receives(HashMap::new()), Some(1));
-        assert_eq!(Redelivery::of(None, &attributes("3")), None);
-        assert_eq!(Redelivery::of(Some(""), &attributes("3")), None);
+    fn a_message_without_a_receipt_waits_for_the_visibility_timeout() {
+        let mut message = Message {
+            id: "0".to_owned(),
+            receipt: "r".to_owned(),
+            receives: 3,
+            body: String::new(),
+        };
+        let again = Redelivery::of(&message).map(|one| (one.receipt, one.receives));
+        assert_eq!(again, Some(("r".to_owned(), 3)));
+        message.receipt.clear();
+        assert_eq!(Redelivery::of(&message), None);
     }
 }

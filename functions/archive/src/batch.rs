@@ -3,7 +3,6 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
 use serde::Serialize;
 use tarn_contract::Contract;
 use tarn_core::Result;
@@ -50,19 +49,18 @@ impl Archived {
     }
 }
 
-/// Puts the records of each shard into the raw zone as one object.
+/// Puts the records of each shard into the raw zone as one object. A record comes with its shard.
 ///
 /// Nothing that a record holds can fail it. Where the object cannot be put, the batch fails from its
 /// lowest sequence number on; the same records make the same object when they come again.
 pub async fn archive_batch(
-    event: KinesisEvent,
+    records: Vec<(String, StreamRecord)>,
     lake: &Lake,
     contract: &Contract,
     stream: &str,
 ) -> Archived {
     let mut shards: BTreeMap<String, Vec<StreamRecord>> = BTreeMap::new();
-    for record in event.records {
-        let (shard, record) = of_event(record);
+    for (shard, record) in records {
         shards.entry(shard).or_default().push(record);
     }
     let mut archived = Archived::default();
@@ -104,25 +102,6 @@ pub async fn archive_shard(
     let count = events.len() as u64;
     tracing::info!(key, shard, events = count, "events are archived");
     Ok((key, count))
-}
-
-fn of_event(record: KinesisEventRecord) -> (String, StreamRecord) {
-    // `shardId-000000000000:<sequence number>`
-    let shard = record
-        .event_id
-        .as_deref()
-        .and_then(|id| id.split(':').next())
-        .filter(|shard| !shard.is_empty())
-        .unwrap_or("shard")
-        .to_owned();
-    let kinesis = record.kinesis;
-    let record = StreamRecord {
-        sequence_number: kinesis.sequence_number,
-        arrived_at: kinesis.approximate_arrival_timestamp.0,
-        partition_key: kinesis.partition_key,
-        data: kinesis.data.0,
-    };
-    (shard, record)
 }
 
 /// Sequence numbers are decimal numbers of any length.

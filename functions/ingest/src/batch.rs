@@ -9,12 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, Utc};
 use tarn_core::run::{RunRecord, RunStatus};
 use tarn_core::schema::TableName;
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_lake::{Lake, Redelivery};
+use tarn_lake::{Lake, Message, Redelivery};
 use tracing::Instrument;
 
 use crate::notification::{Noticed, noticed};
@@ -104,39 +103,28 @@ impl Batch {
         }
     }
 
-    /// Messages among those of [`Batch::response`] whose failure passes by itself: they are to be
+    /// Messages among those of [`Batch::failed`] whose failure passes by itself: they are to be
     /// delivered again soon.
     pub fn soon(&self) -> &[Redelivery] {
         &self.soon
     }
 
-    /// Which messages are to be delivered again.
-    pub fn response(&self) -> SqsBatchResponse {
-        let mut response = SqsBatchResponse::default();
-        response.set_failures(self.failed.iter().cloned());
-        response
+    /// Identifiers of the messages that are to be delivered again.
+    pub fn failed(&self) -> &[String] {
+        &self.failed
     }
 }
 
 /// Ingests the objects that a batch of messages names, one after the other.
-///
-/// # Errors
-/// `BadRequest` where a message has no identifier, so that its failure could not be reported.
-pub async fn ingest_batch(event: SqsEvent, lake: &Lake, bounds: &Bounds) -> Result<Batch> {
+pub async fn ingest_batch(messages: Vec<Message>, lake: &Lake, bounds: &Bounds) -> Batch {
     let mut batch = Batch::default();
     // Several messages may name the same object; what they say was true before the batch came.
     let mut done: BTreeMap<(String, Option<String>), End> = BTreeMap::new();
     let mut longest = Duration::ZERO;
-    for message in event.records {
-        let id = message.message_id.ok_or_else(|| {
-            Error::new(
-                ErrorKind::BadRequest,
-                "a message of the batch has no messageId",
-            )
-        })?;
+    for message in messages {
         let delivery = Delivery {
-            again: Redelivery::of(message.receipt_handle.as_deref(), &message.attributes),
-            id,
+            again: Redelivery::of(&message),
+            id: message.id,
         };
         let started = Instant::now();
         if bounds.until.is_some_and(|until| started + longest >= until) {
@@ -147,8 +135,7 @@ pub async fn ingest_batch(event: SqsEvent, lake: &Lake, bounds: &Bounds) -> Resu
             batch.fail(delivery, End::Passing);
             continue;
         }
-        let body = message.body.unwrap_or_default();
-        let objects = match noticed(&body).and_then(|objects| of_lake(objects, bounds)) {
+        let objects = match noticed(&message.body).and_then(|objects| of_lake(objects, bounds)) {
             Ok(objects) => objects,
             Err(error) => {
                 tracing::error!(message = delivery.id, %error, "a message cannot be read");
@@ -185,7 +172,7 @@ pub async fn ingest_batch(event: SqsEvent, lake: &Lake, bounds: &Bounds) -> Resu
         batch.changed.extend(changed);
         longest = longest.max(started.elapsed());
     }
-    Ok(batch)
+    batch
 }
 
 fn of_lake(objects: Vec<Noticed>, bounds: &Bounds) -> Result<Vec<Noticed>> {

@@ -3,13 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde::Deserialize;
-use serde_json::Value;
 use tarn_core::schema::TableName;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::marts::Mart;
-use tarn_lake::{Lake, Redelivery};
+use tarn_lake::{Lake, Message, Redelivery};
 
 use crate::{MartOutcome, applicable, build};
 
@@ -25,14 +23,12 @@ pub struct Handled {
 }
 
 impl Handled {
-    /// Which messages are to be delivered again.
-    pub fn response(&self) -> SqsBatchResponse {
-        let mut response = SqsBatchResponse::default();
-        response.set_failures(self.failed.iter().cloned());
-        response
+    /// Identifiers of the messages that are to be delivered again.
+    pub fn failed(&self) -> &[String] {
+        &self.failed
     }
 
-    /// Messages among those of [`Handled::response`] whose failure passes by itself: they are to be
+    /// Messages among those of [`Handled::failed`] whose failure passes by itself: they are to be
     /// delivered again soon.
     pub fn soon(&self) -> &[Redelivery] {
         &self.soon
@@ -52,55 +48,32 @@ struct Changed {
     tables: Vec<String>,
 }
 
-/// Brings the marts up to date that read one of the changed tables, or all of them for
-/// `{"task": "marts"}`. A mart whose inputs are those of its last computation is left alone. Where one
-/// cannot be built, the messages about its inputs fail, and the others do not.
+/// Brings all marts up to date. One whose inputs are those of its last computation is left alone.
 ///
 /// # Errors
-/// `BadRequest` for an event of another kind, and, for the schedule, the first error of a mart.
-pub async fn handle(event: Value, lake: &Lake) -> Result<Handled> {
-    if event.get("Records").is_some() {
-        let event: SqsEvent = serde_json::from_value(event).map_err(|error| {
-            Error::new(
-                ErrorKind::BadRequest,
-                "the batch of messages cannot be read",
-            )
-            .with_source(error)
-        })?;
-        return of_queue(event, lake).await;
+/// The first error of a mart; the others are built all the same.
+pub async fn on_schedule(lake: &Lake) -> Result<Handled> {
+    let (outcomes, mut errors) = build_some(lake, |_| true).await;
+    match errors.pop() {
+        Some((_, error)) => Err(error),
+        None => Ok(Handled {
+            outcomes,
+            ..Handled::default()
+        }),
     }
-    if event.get("task").and_then(Value::as_str) == Some("marts") {
-        let (outcomes, mut errors) = build_some(lake, |_| true).await;
-        return match errors.pop() {
-            Some((_, error)) => Err(error),
-            None => Ok(Handled {
-                outcomes,
-                ..Handled::default()
-            }),
-        };
-    }
-    Err(Error::new(
-        ErrorKind::BadRequest,
-        "the event is neither a batch of messages nor {\"task\": \"marts\"}",
-    ))
 }
 
-async fn of_queue(event: SqsEvent, lake: &Lake) -> Result<Handled> {
+/// Brings the marts up to date that read one of the tables that messages name: `{"tables":
+/// ["curated.orders"]}`. A mart whose inputs are those of its last computation is left alone. Where one
+/// cannot be built, the messages about its inputs fail, and the others do not.
+pub async fn on_messages(batch: Vec<Message>, lake: &Lake) -> Handled {
     let mut messages: Vec<Told> = Vec::new();
     let (mut failed, mut soon) = (Vec::new(), Vec::new());
-    for message in event.records {
-        let id = message.message_id.ok_or_else(|| {
-            Error::new(
-                ErrorKind::BadRequest,
-                "a message of the batch has no messageId",
-            )
-        })?;
-        match tables(message.body.as_deref().unwrap_or_default()) {
-            Ok(tables) => messages.push(Told {
-                id,
-                again: Redelivery::of(message.receipt_handle.as_deref(), &message.attributes),
-                tables,
-            }),
+    for message in batch {
+        let again = Redelivery::of(&message);
+        let id = message.id;
+        match tables(&message.body) {
+            Ok(tables) => messages.push(Told { id, again, tables }),
             Err(error) => {
                 tracing::error!(message = id, %error, "a message cannot be read");
                 failed.push(id);
@@ -122,11 +95,11 @@ async fn of_queue(event: SqsEvent, lake: &Lake) -> Result<Handled> {
             failed.push(told.id);
         }
     }
-    Ok(Handled {
+    Handled {
         outcomes,
         failed,
         soon,
-    })
+    }
 }
 
 async fn build_some(
@@ -180,7 +153,6 @@ mod tests {
 
     use std::path::Path;
 
-    use serde_json::json;
     use tarn_contract::load_dir;
     use tarn_core::ports::PutMode;
     use tarn_local::LocalLake;
@@ -203,47 +175,33 @@ mod tests {
         (local, lake)
     }
 
-    fn message(body: &str) -> Value {
-        json!({ "Records": [{ "messageId": "0", "body": body }, { "messageId": "1", "body": "{" }] })
-    }
-
-    fn sample(name: &str) -> Value {
-        serde_json::from_str(&std::fs::read_to_string(format!("../../events/{name}")).unwrap())
-            .unwrap()
-    }
-
-    fn failed(handled: &Handled) -> Vec<String> {
-        let failures = handled.response().batch_item_failures;
-        failures
-            .into_iter()
-            .map(|failure| failure.item_identifier)
-            .collect()
+    fn batch(bodies: &[&str]) -> Vec<Message> {
+        let message = |(number, body): (usize, &&str)| Message {
+            id: number.to_string(),
+            receipt: String::new(),
+            receives: 1,
+            body: (*body).to_owned(),
+        };
+        bodies.iter().enumerate().map(message).collect()
     }
 
     #[tokio::test]
     async fn a_message_builds_the_marts_that_read_its_tables_and_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let (_local, lake) = lake_in(&folder);
-        let handled = handle(message(r#"{"tables":["curated.ad_events"]}"#), &lake)
-            .await
-            .unwrap();
+        let messages = batch(&[r#"{"tables":["curated.ad_events"]}"#, "{"]);
+        let handled = on_messages(messages, &lake).await;
         // The second message cannot be read.
-        assert_eq!(failed(&handled), ["1"]);
+        assert_eq!(handled.failed(), ["1"]);
         let marts: Vec<_> = handled
             .outcomes
             .iter()
             .map(|outcome| outcome.mart.as_str())
             .collect();
         assert_eq!(marts, ["ad_performance"]);
-        let none = handle(message(r#"{"tables":["curated.social_posts"]}"#), &lake)
-            .await
-            .unwrap();
+        let none = on_messages(batch(&[r#"{"tables":["curated.social_posts"]}"#]), &lake).await;
         assert_eq!(none.outcomes, []);
-        let handled = handle(sample("scheduler/marts_tables.json"), &lake)
-            .await
-            .unwrap();
-        assert!(!handled.outcomes.is_empty());
-        assert_eq!(failed(&handled), [""; 0]);
+        assert_eq!(none.failed(), [""; 0]);
     }
 
     #[tokio::test]
@@ -257,7 +215,7 @@ mod tests {
             .await
             .unwrap();
         tarn_ingest::ingest(&lake, key).await.unwrap();
-        let first = handle(sample("scheduler/marts.json"), &lake).await.unwrap();
+        let first = on_schedule(&lake).await.unwrap();
         let status = |handled: &Handled, mart: &str| {
             let found = handled.outcomes.iter().find(|found| found.mart == mart);
             found.unwrap().status.clone()
@@ -270,17 +228,7 @@ mod tests {
             status(&first, "daily_sales"),
             MartStatus::Waiting { .. }
         ));
-        let second = handle(sample("scheduler/marts.json"), &lake).await.unwrap();
+        let second = on_schedule(&lake).await.unwrap();
         assert_eq!(status(&second, "ad_performance"), MartStatus::Unchanged);
-    }
-
-    #[tokio::test]
-    async fn an_event_of_another_kind_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let (_local, lake) = lake_in(&folder);
-        for event in [json!({}), json!({"task": "quality"}), json!({"Records": 1})] {
-            let error = handle(event, &lake).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::BadRequest);
-        }
     }
 }

@@ -12,7 +12,7 @@ use tarn_engine::marts::{self, Inputs, Mart};
 use tarn_lake::{Lake, blocking, new_run_id, staged_files};
 use tarn_table::{Base, Change, Committed, VersionRef};
 
-pub use event::{Handled, handle};
+pub use event::{Handled, on_messages, on_schedule};
 
 /// What became of a mart.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

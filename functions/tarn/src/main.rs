@@ -4,7 +4,7 @@
 mod cli;
 mod cloud;
 mod commands;
-mod environment;
+#[cfg(feature = "aws")]
 mod lambda;
 mod land;
 mod setting;
@@ -19,8 +19,8 @@ use crate::cli::{Cli, Command, ContractCommand};
 use crate::terminal::Terminal;
 
 fn main() -> ExitCode {
-    if lambda::is_function() {
-        return lambda::main();
+    if cloud::is_function() {
+        return cloud::serve();
     }
     let cli = Cli::parse();
     let terminal = Terminal::new(cli.global.json, cli.global.quiet);

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use tarn_aws::{Aws, Need};
 use tarn_contract::{Contracts, Diagnostic, load_dir, load_texts};
 use tarn_core::{Error, ErrorKind, Result, layout};
 use tarn_lake::Lake;
@@ -10,8 +9,7 @@ use tarn_local::LocalLake;
 use tempfile::TempDir;
 
 use crate::cli::Global;
-use crate::cloud::{self, Cloud};
-use crate::environment::Environment;
+use crate::cloud::Remote;
 
 macro_rules! built_in {
     ($($dataset:literal),* $(,)?) => {
@@ -42,9 +40,12 @@ pub struct Setting {
     place: Place,
 }
 
-enum Place {
+/// Where a lake is.
+pub enum Place {
+    /// In a folder.
     Folder(LocalLake),
-    Cloud(Cloud),
+    /// On AWS.
+    Aws(Remote),
 }
 
 impl Setting {
@@ -52,23 +53,28 @@ impl Setting {
     pub fn folder(&self) -> Option<&LocalLake> {
         match &self.place {
             Place::Folder(local) => Some(local),
-            Place::Cloud(_) => None,
+            Place::Aws(_) => None,
         }
     }
 
-    /// The services of a lake on AWS; None where it is in a folder.
-    pub fn aws(&self) -> Option<&Aws> {
+    /// The lake on AWS; None where it is in a folder.
+    pub fn remote(&self) -> Option<&Remote> {
         match &self.place {
             Place::Folder(_) => None,
-            Place::Cloud(cloud) => Some(&cloud.aws),
+            Place::Aws(remote) => Some(remote),
         }
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Where the lake is, for people.
     pub fn name(&self) -> String {
         match &self.place {
             Place::Folder(local) => local.root().display().to_string(),
-            Place::Cloud(_) => self.lake.objects.uri(layout::RAW),
+            Place::Aws(_) => self.lake.objects.uri(layout::RAW),
         }
     }
 }
@@ -116,26 +122,12 @@ fn in_folder(local: LocalLake, contracts: Contracts) -> Setting {
 }
 
 async fn on_aws(global: &Global) -> Result<Setting> {
-    let contracts = contracts(global)?;
-    let variables = Environment::read(global.env.as_deref())?;
-    let settings = variables.settings(&NEEDS)?;
-    let scratch = std::env::temp_dir().join("tarn");
-    let cloud = cloud::connect(settings, contracts, &scratch).await;
+    let remote = Remote::open(global.env.as_deref(), contracts(global)?).await?;
     Ok(Setting {
-        lake: cloud.lake.clone(),
-        place: Place::Cloud(cloud),
+        lake: remote.lake().clone(),
+        place: Place::Aws(remote),
     })
 }
-
-/// What every command on AWS needs; others say themselves what they lack.
-const NEEDS: [Need; 6] = [
-    Need::Raw,
-    Need::Curated,
-    Need::Analytics,
-    Need::Quarantine,
-    Need::Catalog,
-    Need::Ledger,
-];
 
 /// Opens the lake, which must exist.
 pub async fn open(global: &Global) -> Result<Setting> {

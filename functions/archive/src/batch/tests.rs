@@ -6,7 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use bytes::Bytes;
+use chrono::DateTime;
 use tarn_contract::{Contracts, load_dir};
 use tarn_core::ports::{LocalCopy, ObjectInfo, Objects, Original, PutMode};
 use tarn_core::{Error, ErrorKind, Result};
@@ -18,9 +21,26 @@ use crate::stream_contract;
 
 const FIRST: &str = "49590338271490256608559692538361571095921575989136588898";
 
-fn batch() -> KinesisEvent {
-    serde_json::from_str(&std::fs::read_to_string("../../events/kinesis/batch.json").unwrap())
-        .unwrap()
+fn batch() -> Vec<(String, StreamRecord)> {
+    let text = std::fs::read_to_string("../../events/kinesis/batch.json").unwrap();
+    let event: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let records = event["Records"].as_array().unwrap();
+    records
+        .iter()
+        .map(|record| {
+            let id = record["eventID"].as_str().unwrap();
+            let kinesis = &record["kinesis"];
+            let arrived = kinesis["approximateArrivalTimestamp"].as_f64().unwrap();
+            let record = StreamRecord {
+                sequence_number: kinesis["sequenceNumber"].as_str().unwrap().to_owned(),
+                arrived_at: DateTime::from_timestamp_millis((arrived * 1e3).round() as i64)
+                    .unwrap(),
+                partition_key: kinesis["partitionKey"].as_str().unwrap().to_owned(),
+                data: STANDARD.decode(kinesis["data"].as_str().unwrap()).unwrap(),
+            };
+            (id.split(':').next().unwrap().to_owned(), record)
+        })
+        .collect()
 }
 
 fn contracts() -> Contracts {
@@ -100,7 +120,7 @@ async fn the_same_batch_again_makes_the_same_object() {
     let first = archive_batch(batch(), &lake, contract, "s").await;
     let before = lake.objects.head(&first.keys[0]).await.unwrap();
     let mut shuffled = batch();
-    shuffled.records.reverse();
+    shuffled.reverse();
     let second = archive_batch(shuffled, &lake, contract, "s").await;
     assert_eq!(second.keys, first.keys);
     let after = lake.objects.head(&first.keys[0]).await.unwrap();
@@ -172,14 +192,14 @@ async fn what_could_not_be_put_is_delivered_again_from_its_lowest_sequence_numbe
         &local.scratch(),
     );
     let contract = stream_contract(&lake, Some("ad_events")).unwrap();
-    let mut event = batch();
-    event.records.reverse();
+    let mut records = batch();
+    records.reverse();
     // A shorter number is a lower one, whatever its digits.
-    let mut other = event.records[0].clone();
-    other.event_id = Some("shardId-000000000007:99".to_owned());
-    other.kinesis.sequence_number = "99".to_owned();
-    event.records.push(other);
-    let archived = archive_batch(event, &lake, contract, "s").await;
+    let mut other = records[0].clone();
+    other.0 = "shardId-000000000007".to_owned();
+    other.1.sequence_number = "99".to_owned();
+    records.push(other);
+    let archived = archive_batch(records, &lake, contract, "s").await;
     let failures = archived.response().batch_item_failures;
     assert_eq!(failures.len(), 1);
     assert_eq!(failures[0].item_identifier, FIRST);

@@ -3,15 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aws_lambda_events::sqs::SqsEvent;
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tarn_api::query::{QueryRequest, answer};
 use tarn_contract::load_dir;
 use tarn_core::ports::{Catalog, Ledger, Objects, PutMode};
 use tarn_core::schema::{TableName, Zone};
 use tarn_ingest::{Batch, Bounds, ingest_batch};
-use tarn_lake::Lake;
+use tarn_lake::{Lake, Message};
 use tarn_local::LocalLake;
 use tempfile::TempDir;
 
@@ -79,23 +78,17 @@ pub fn created(bucket: &str, key: &str) -> Value {
 }
 
 /// A batch of messages with these bodies, numbered from 0, delivered for the second time.
-pub fn messages(bodies: &[String]) -> SqsEvent {
-    let records: Vec<Value> = bodies
-        .iter()
-        .enumerate()
-        .map(|(number, body)| {
-            json!({
-                "messageId": number.to_string(),
-                "receiptHandle": format!("receipt-{number}"),
-                "attributes": { "ApproximateReceiveCount": "2" },
-                "body": body,
-            })
-        })
-        .collect();
-    serde_json::from_value(json!({ "Records": records })).unwrap()
+pub fn messages(bodies: &[String]) -> Vec<Message> {
+    let message = |(number, body): (usize, &String)| Message {
+        id: number.to_string(),
+        receipt: format!("receipt-{number}"),
+        receives: 2,
+        body: body.clone(),
+    };
+    bodies.iter().enumerate().map(message).collect()
 }
 
-pub fn about(keys: &[&str]) -> SqsEvent {
+pub fn about(keys: &[&str]) -> Vec<Message> {
     let bodies: Vec<String> = keys
         .iter()
         .map(|key| created(BUCKET, key).to_string())
@@ -111,17 +104,12 @@ pub fn bounds() -> Bounds {
 }
 
 pub async fn deliver(lake: &Lake, keys: &[&str]) -> Batch {
-    ingest_batch(about(keys), lake, &bounds()).await.unwrap()
+    ingest_batch(about(keys), lake, &bounds()).await
 }
 
 /// Numbers of the messages that are to come again.
 pub fn failed(batch: &Batch) -> Vec<String> {
-    batch
-        .response()
-        .batch_item_failures
-        .into_iter()
-        .map(|failure| failure.item_identifier)
-        .collect()
+    batch.failed().to_vec()
 }
 
 /// The deliveries that are to be followed by another soon, as receipt and number of deliveries.

@@ -4,15 +4,14 @@ use std::process::ExitCode;
 
 use chrono::{SecondsFormat, Utc};
 use serde::Serialize;
-use tarn_aws::Aws;
 use tarn_core::Result;
 use tarn_core::text::duration;
 use tarn_quality::report::anomaly_sentence;
 use tarn_quality_function::{Backlog, DatasetStatus, Status};
 
 use crate::cli::{Global, StatusArgs};
+use crate::cloud::Remote;
 use crate::commands::tables::note_place;
-use crate::environment::Environment;
 use crate::setting::open;
 use crate::terminal::{Terminal, count, plural};
 
@@ -45,8 +44,8 @@ pub async fn run(global: &Global, args: &StatusArgs, terminal: &Terminal) -> Res
     // Listing a bucket of many objects takes long, and there every put is an event with a queue.
     let list_objects = setting.folder().is_some();
     let status = tarn_quality_function::status(&setting.lake, Utc::now(), list_objects).await?;
-    let queues = match setting.aws() {
-        Some(aws) => depths(global, aws).await?,
+    let queues = match setting.remote() {
+        Some(remote) => depths(remote).await?,
         None => Vec::new(),
     };
     if terminal.is_json() {
@@ -67,15 +66,11 @@ pub async fn run(global: &Global, args: &StatusArgs, terminal: &Terminal) -> Res
     })
 }
 
-async fn depths(global: &Global, aws: &Aws) -> Result<Vec<Depth>> {
-    let environment = Environment::read(global.env.as_deref())?;
+async fn depths(remote: &Remote) -> Result<Vec<Depth>> {
     let mut depths = Vec::new();
     for (queue, variable) in QUEUES {
-        if let Some(url) = environment.get(variable) {
-            depths.push(Depth {
-                queue,
-                messages: aws.queue(&url).depth().await?,
-            });
+        if let Some(messages) = remote.depth(variable).await? {
+            depths.push(Depth { queue, messages });
         }
     }
     Ok(depths)

@@ -9,31 +9,32 @@ use chrono::NaiveDate;
 use flate2::bufread::MultiGzDecoder;
 use serde_json::json;
 use tarn_archive::{Arrival, read_record, stream_contract, stream_lines};
-use tarn_aws::StreamEntry;
 use tarn_core::run::RunRecord;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_local::LocalLake;
-use uuid::Uuid;
 
 use crate::cli::{Global, StreamArgs};
+use crate::cloud::Remote;
 use crate::commands::ingest;
-use crate::environment::Environment;
-use crate::setting::{Setting, create};
+use crate::setting::{Place, Setting, create};
 use crate::terminal::{Progress, Terminal, plural};
 
 /// Archives the events and ingests the archived objects.
 pub async fn run(global: &Global, args: &StreamArgs, terminal: &Terminal) -> Result<ExitCode> {
     let setting = create(global).await?;
     let progress = terminal.progress();
-    let Some(local) = setting.folder() else {
-        let sent = put_records(global, &setting, args, &progress).await?;
-        drop(progress);
-        if terminal.is_json() {
-            terminal.json(&json!({ "sent": sent }))?;
-        } else {
-            terminal.line(format!("{} sent", plural(sent, "event")))?;
+    let local = match setting.place() {
+        Place::Folder(local) => local,
+        Place::Aws(remote) => {
+            let sent = put_records(remote, args, &progress).await?;
+            drop(progress);
+            if terminal.is_json() {
+                terminal.json(&json!({ "sent": sent }))?;
+            } else {
+                terminal.line(format!("{} sent", plural(sent, "event")))?;
+            }
+            return Ok(ExitCode::SUCCESS);
         }
-        return Ok(ExitCode::SUCCESS);
     };
     let (sent, records) = match &args.file {
         Some(path) => {
@@ -176,12 +177,7 @@ const PUT_BYTES: usize = 4 << 20;
 const RECORD_BYTES: usize = (1 << 20) - 256;
 
 /// Puts each line on the stream as a record; blank lines are none. Returns how many there were.
-async fn put_records(
-    global: &Global,
-    setting: &Setting,
-    args: &StreamArgs,
-    progress: &Progress,
-) -> Result<u64> {
+async fn put_records(remote: &Remote, args: &StreamArgs, progress: &Progress) -> Result<u64> {
     if args.dataset.is_some() || args.arrived_on.is_some() {
         return Err(Error::new(
             ErrorKind::BadRequest,
@@ -189,29 +185,21 @@ async fn put_records(
              --dataset and --arrived-on out",
         ));
     }
-    let aws = setting
-        .aws()
-        .ok_or_else(|| Error::internal("a stream of a lake that is not on AWS"))?;
-    let [name] = Environment::read(global.env.as_deref())?.need(["TARN_STREAM"])?;
-    let stream = aws.stream(&name);
+    let stream = remote.stream()?;
     let mut input: Box<dyn BufRead + Send> = match &args.file {
         Some(path) => open(path)?,
         None => Box::new(BufReader::new(std::io::stdin())),
     };
-    let (mut sent, mut bytes, mut entries) = (0, 0, Vec::new());
+    let (mut sent, mut bytes, mut records) = (0, 0, Vec::new());
     loop {
         let mut data = Vec::new();
         let ended = read_record(input.as_mut(), &mut data, RECORD_BYTES)?;
         if !data.iter().all(u8::is_ascii_whitespace) {
             bytes += data.len();
-            // A key of its own spreads the records over the shards.
-            entries.push(StreamEntry {
-                partition_key: Uuid::new_v4().to_string(),
-                data,
-            });
+            records.push(data);
         }
-        if !entries.is_empty() && (ended || entries.len() >= PUT_RECORDS || bytes >= PUT_BYTES) {
-            sent += stream.put(std::mem::take(&mut entries)).await? as u64;
+        if !records.is_empty() && (ended || records.len() >= PUT_RECORDS || bytes >= PUT_BYTES) {
+            sent += stream.put(std::mem::take(&mut records)).await? as u64;
             bytes = 0;
             progress.step(format!("sending: {}", plural(sent, "event")));
         }

@@ -5,6 +5,7 @@
 //! library function of that name. A panic in it becomes a failed invocation.
 
 mod api;
+mod events;
 mod init_error;
 mod log;
 mod metrics;
@@ -19,7 +20,6 @@ use std::time::{Duration, Instant, SystemTime};
 use chrono::Utc;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tarn_archive::{archive_batch, stream_contract};
 use tarn_core::{Error, ErrorKind, Result};
@@ -27,6 +27,7 @@ use tarn_ingest::{Bounds, ingest_batch};
 use tarn_lake::Redelivery;
 
 use crate::cloud::{Cloud, connect};
+use crate::lambda::events::Marts;
 use crate::lambda::metrics::Metrics;
 use crate::lambda::start::{Handler, Start};
 
@@ -174,7 +175,7 @@ impl Function {
             ),
             until: deadline.checked_sub(ANSWER_TIME),
         };
-        let mut batch = ingest_batch(parsed(event)?, lake, &bounds).await?;
+        let mut batch = ingest_batch(events::messages(event)?, lake, &bounds).await;
         for ingested in &batch.ingested {
             self.metrics.run(ingested, &lake.contracts);
         }
@@ -189,14 +190,18 @@ impl Function {
         }
         let queue = self.start.settings.ingest_queue_url();
         self.ask_again(queue, batch.soon(), deadline).await;
-        value(&batch.response())
+        value(&events::failures(batch.failed()))
     }
 
     async fn marts(&self, event: Value, deadline: Instant) -> Result<Value> {
-        let handled = tarn_marts::handle(event, &self.cloud.lake).await?;
+        let lake = &self.cloud.lake;
+        let handled = match events::marts(event)? {
+            Marts::All => tarn_marts::on_schedule(lake).await?,
+            Marts::Changed(messages) => tarn_marts::on_messages(messages, lake).await,
+        };
         let queue = self.start.settings.marts_queue_url().ok();
         self.ask_again(queue, handled.soon(), deadline).await;
-        value(&handled.response())
+        value(&events::failures(handled.failed()))
     }
 
     /// Lets messages whose failure passes by itself come again soon. Where that cannot be asked for, they
@@ -233,7 +238,8 @@ impl Function {
         let settings = &self.start.settings;
         let lake = &self.cloud.lake;
         let contract = stream_contract(lake, Some(settings.stream_dataset()?))?;
-        let archived = archive_batch(parsed(event)?, lake, contract, settings.stream()?).await;
+        let archived =
+            archive_batch(events::records(event)?, lake, contract, settings.stream()?).await;
         value(&archived.response())
     }
 
@@ -295,12 +301,6 @@ fn expect_task(event: &Value, task: &str) -> Result<()> {
         ErrorKind::BadRequest,
         format!("the event is not {{\"task\": \"{task}\"}}"),
     ))
-}
-
-fn parsed<T: DeserializeOwned>(event: Value) -> Result<T> {
-    serde_json::from_value(event).map_err(|error| {
-        Error::new(ErrorKind::BadRequest, "the event cannot be read").with_source(error)
-    })
 }
 
 fn value(answer: &impl Serialize) -> Result<Value> {

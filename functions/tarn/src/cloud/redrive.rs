@@ -1,0 +1,157 @@
+//! Dead letters on their way again.
+
+use serde::Deserialize;
+use tarn_archive::{StreamRecord, archive_shard, stream_contract};
+use tarn_aws::{Aws, Queue, Received};
+use tarn_core::{Error, ErrorKind, Result};
+use tarn_lake::Lake;
+
+use crate::cli::{DeadLetters, Global, RedriveArgs};
+use crate::cloud::Redriven;
+use crate::cloud::environment::Environment;
+use crate::setting::open;
+
+/// Sends the dead letters of a queue on their way again, or counts them only.
+///
+/// # Errors
+/// `BadRequest` where the environment does not name the queue; `Storage` where it cannot be asked.
+pub async fn redrive(global: &Global, args: &RedriveArgs) -> Result<Redriven> {
+    let environment = Environment::read(global.env.as_deref())?;
+    let (dead, back) = match args.queue {
+        DeadLetters::Ingest => {
+            let urls = ["TARN_INGEST_DLQ_URL", "TARN_INGEST_QUEUE_URL"];
+            (environment.need(urls)?, Back::ToQueue)
+        }
+        DeadLetters::Marts => {
+            let urls = ["TARN_MARTS_DLQ_URL", "TARN_MARTS_QUEUE_URL"];
+            (environment.need(urls)?, Back::ToQueue)
+        }
+        DeadLetters::Archive => {
+            let names = ["TARN_ARCHIVE_DLQ_URL", "TARN_STREAM"];
+            (environment.need(names)?, Back::FromStream)
+        }
+    };
+    let [dead, target] = dead;
+    let aws = Aws::connect(environment.settings(&[])?).await;
+    let dead = aws.queue(&dead);
+    let depth = dead.depth().await?;
+    // A message that fails once more comes back while this goes on: each is moved once.
+    let limit = args
+        .limit
+        .unwrap_or_else(|| usize::try_from(depth).unwrap_or(usize::MAX));
+    let moved = match back {
+        _ if args.dry_run => 0,
+        Back::ToQueue => dead.redrive_to(&aws.queue(&target), limit).await?,
+        Back::FromStream => {
+            let dataset = environment.get("TARN_STREAM_DATASET");
+            let lake = open(global).await?.lake;
+            archive_again(&aws, &lake, dataset.as_deref(), &target, &dead, limit).await?
+        }
+    };
+    Ok(Redriven { depth, moved })
+}
+
+/// How dead letters get on their way again.
+enum Back {
+    /// As messages of the queue that they come from.
+    ToQueue,
+    /// They say which records of the stream could not be archived.
+    FromStream,
+}
+
+/// What Lambda says of a batch of the stream that failed for good. The records are not in it.
+#[derive(Deserialize)]
+struct FailedBatch {
+    #[serde(rename = "KinesisBatchInfo")]
+    batch: BatchInfo,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BatchInfo {
+    shard_id: String,
+    start_sequence_number: String,
+    end_sequence_number: String,
+}
+
+/// Archives from here what the function could not; a letter is deleted once its records are in the raw
+/// zone.
+async fn archive_again(
+    aws: &Aws,
+    lake: &Lake,
+    dataset: Option<&str>,
+    stream: &str,
+    dead: &Queue,
+    limit: usize,
+) -> Result<usize> {
+    let mut moved = 0;
+    while moved < limit {
+        let letters = dead.take(limit - moved).await?;
+        if letters.is_empty() {
+            break;
+        }
+        for letter in letters {
+            archive_letter(aws, lake, dataset, stream, &letter)
+                .await
+                .map_err(|error| error.context(format!("{moved} dead letters were archived")))?;
+            dead.delete(&letter).await?;
+            moved += 1;
+        }
+    }
+    Ok(moved)
+}
+
+async fn archive_letter(
+    aws: &Aws,
+    lake: &Lake,
+    dataset: Option<&str>,
+    stream: &str,
+    letter: &Received,
+) -> Result<()> {
+    let BatchInfo {
+        shard_id: shard,
+        start_sequence_number: first,
+        end_sequence_number: last,
+    } = failed_batch(&letter.body)?;
+    let records = aws.stream(stream).read(&shard, &first, &last).await?;
+    let records = records
+        .into_iter()
+        .map(|record| StreamRecord {
+            sequence_number: record.sequence_number,
+            arrived_at: record.arrived_at,
+            partition_key: record.partition_key,
+            data: record.data,
+        })
+        .collect();
+    let contract = stream_contract(lake, dataset)?;
+    archive_shard(lake, contract, stream, &shard, records).await?;
+    Ok(())
+}
+
+fn failed_batch(body: &str) -> Result<BatchInfo> {
+    let letter: FailedBatch = serde_json::from_str(body).map_err(|error| {
+        Error::new(
+            ErrorKind::BadRequest,
+            "a dead letter does not say which records of the stream it is about; read it, and delete it \
+             by hand",
+        )
+        .with_source(error)
+    })?;
+    Ok(letter.batch)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_letter_of_lambda_names_the_records_that_were_not_archived() {
+        let body = std::fs::read_to_string("../../events/kinesis/failed_batch.json").unwrap();
+        let found = failed_batch(&body).unwrap();
+        assert_eq!(found.shard_id, "shardId-000000000006");
+        assert_eq!(found.start_sequence_number, found.end_sequence_number);
+        assert!(failed_batch("{}").is_err());
+    }
+}

@@ -1,0 +1,88 @@
+//! The lake on AWS as commands see it.
+
+use std::path::Path;
+
+use tarn_aws::{Need, Stream, StreamEntry};
+use tarn_core::Result;
+use tarn_contract::Contracts;
+use tarn_lake::Lake;
+use uuid::Uuid;
+
+use crate::cloud::connection::{Cloud, connect};
+use crate::cloud::environment::Environment;
+
+/// What every command needs; others say themselves what they lack.
+const NEEDS: [Need; 6] = [
+    Need::Raw,
+    Need::Curated,
+    Need::Analytics,
+    Need::Quarantine,
+    Need::Catalog,
+    Need::Ledger,
+];
+
+/// A lake on AWS, and what else its environment names.
+pub struct Remote {
+    cloud: Cloud,
+    environment: Environment,
+}
+
+impl Remote {
+    /// Connects to the lake of a Terraform root, or of the `TARN_*` variables. Nothing is called yet.
+    ///
+    /// # Errors
+    /// `BadRequest` with every fault of the settings.
+    pub async fn open(root: Option<&Path>, contracts: Contracts) -> Result<Remote> {
+        let environment = Environment::read(root)?;
+        let settings = environment.settings(&NEEDS)?;
+        let scratch = std::env::temp_dir().join("tarn");
+        let cloud = connect(settings, contracts, &scratch).await;
+        Ok(Remote { cloud, environment })
+    }
+
+    /// The lake.
+    pub fn lake(&self) -> &Lake {
+        &self.cloud.lake
+    }
+
+    /// Messages that wait in the queue whose URL a variable holds; None where it is not set.
+    ///
+    /// # Errors
+    /// `Storage` where the queue cannot be asked.
+    pub async fn depth(&self, variable: &str) -> Result<Option<u64>> {
+        match self.environment.get(variable) {
+            Some(url) => Ok(Some(self.cloud.aws.queue(&url).depth().await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The stream of events.
+    ///
+    /// # Errors
+    /// `BadRequest` where none is named.
+    pub fn stream(&self) -> Result<EventStream> {
+        let [name] = self.environment.need(["TARN_STREAM"])?;
+        Ok(EventStream(self.cloud.aws.stream(&name)))
+    }
+}
+
+/// The stream of events, to put records on.
+pub struct EventStream(Stream);
+
+impl EventStream {
+    /// Puts the records, and returns how many they are.
+    ///
+    /// # Errors
+    /// `Storage` where the stream does not take them.
+    pub async fn put(&self, records: Vec<Vec<u8>>) -> Result<usize> {
+        let entries = records
+            .into_iter()
+            .map(|data| StreamEntry {
+                // A key of its own spreads the records over the shards.
+                partition_key: Uuid::new_v4().to_string(),
+                data,
+            })
+            .collect();
+        self.0.put(entries).await
+    }
+}

@@ -17,7 +17,7 @@ pub fn root() -> PathBuf {
         .to_owned()
 }
 
-/// The release binary: `cargo xtask test` builds it and names it.
+/// The binary: `cargo xtask test` builds it and names it.
 pub fn binary() -> PathBuf {
     match std::env::var_os("TARN_BIN") {
         Some(path) => path.into(),

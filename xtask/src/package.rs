@@ -117,9 +117,25 @@ pub fn quick() -> Outcome<PathBuf> {
 /// Packages the binary that is there.
 pub fn write_quick() -> Outcome<PathBuf> {
     let path = path(Arch::host(), true)?;
-    write(&path, &crate::tarn()?)?;
+    write(&path, &stripped(&crate::tarn()?)?)?;
     eprintln!("    for the emulator on this machine, not for AWS");
     Ok(path)
+}
+
+/// A copy of a binary without its symbols, which are half of a development build: the emulator unpacks
+/// the package for each process of a function. The binary itself where there is no `strip`.
+fn stripped(binary: &Path) -> Outcome<PathBuf> {
+    if process::find("strip").is_none() {
+        return Ok(binary.to_owned());
+    }
+    let folder = target()?.join("dist");
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let copy = folder.join("bootstrap");
+    process::run(
+        "strip",
+        Command::new("strip").arg("-o").arg(&copy).arg(binary),
+    )?;
+    Ok(copy)
 }
 
 /// Builds the binary for AWS Lambda, and checks that it runs there. As it needs no newer C library than

@@ -1,6 +1,7 @@
 //! Rules about dependencies.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -134,6 +135,71 @@ fn versions_and_features_live_in_the_root_manifest_alone() {
             );
         }
     }
+}
+
+/// The files of source code below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The first lines of the code blocks in a file's documentation that rustdoc would run.
+fn examples(text: &str) -> Vec<&str> {
+    let mut open = false;
+    let mut found = Vec::new();
+    for line in text.lines().map(str::trim_start) {
+        let comment = line
+            .strip_prefix("///")
+            .or_else(|| line.strip_prefix("//!"));
+        let Some(kind) = comment.and_then(|text| text.trim().strip_prefix("```")) else {
+            continue;
+        };
+        open = !open;
+        if open && !["text", "ignore"].contains(&kind) {
+            found.push(line);
+        }
+    }
+    found
+}
+
+/// Crates without examples are not searched for any, which takes a while for each. One that gets an
+/// example has to run it.
+#[test]
+fn examples_in_documentation_are_run() {
+    let metadata = metadata();
+    let mut run = 0;
+    for package in metadata["packages"].as_array().unwrap() {
+        // Only members have no source.
+        if !package["source"].is_null() {
+            continue;
+        }
+        let targets = package["targets"].as_array().unwrap();
+        for target in targets.iter().filter(|target| target["kind"][0] == "lib") {
+            let root = Path::new(target["src_path"].as_str().unwrap());
+            for file in sources(root.parent().unwrap()) {
+                let text = std::fs::read_to_string(&file).unwrap();
+                let examples = examples(&text);
+                if target["doctest"] == true {
+                    run += examples.len();
+                } else {
+                    assert!(
+                        examples.is_empty(),
+                        "{}: {examples:?} would not run; remove doctest = false",
+                        file.display()
+                    );
+                }
+            }
+        }
+    }
+    assert!(run > 0);
 }
 
 /// With any of these, SQL gets table functions that read any file and any URL.

@@ -36,7 +36,7 @@ const EDGES: [(&str, &str); 19] = [
          quality-function",
     ),
     ("tests", ""),
-    ("xtask", "core contract"),
+    ("xtask", "contract"),
 ];
 
 /// Heavy dependencies, by the beginning of their names, and the one member that names each.

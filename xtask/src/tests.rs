@@ -178,7 +178,14 @@ pub fn run(selections: &[&[&str]], variables: &[(&str, PathBuf)]) -> Outcome {
 
 /// The examples in the documentation, of the crates that have any.
 fn documentation() -> Program {
-    let mut command = cargo(&["test", "--quiet", "--workspace", "--doc"]);
+    let mut command = cargo(&[
+        "test",
+        "--quiet",
+        "--doc",
+        "--workspace",
+        "--features",
+        "tarn/aws",
+    ]);
     command.current_dir(root());
     Program {
         package: "documentation".to_owned(),

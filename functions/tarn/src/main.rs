@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 // Named for their features alone: see the manifest.
-use {crc32fast as _, digest as _, regex_lite as _, serde_with as _};
 use tarn_core::Result;
+use {crc32fast as _, digest as _, regex_lite as _, serde_with as _};
 
 use crate::cli::{Cli, Command, ContractCommand};
 use crate::terminal::Terminal;

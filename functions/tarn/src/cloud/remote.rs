@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use tarn_aws::{Need, Stream, StreamEntry};
-use tarn_core::Result;
 use tarn_contract::Contracts;
+use tarn_core::Result;
 use tarn_lake::Lake;
 use uuid::Uuid;
 

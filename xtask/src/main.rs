@@ -10,11 +10,11 @@ mod emulator;
 mod local;
 mod package;
 mod process;
+mod programs;
 mod python;
 mod sbom;
 mod steps;
 mod terraform;
-mod tests;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

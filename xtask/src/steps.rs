@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::process::{self, cargo, quiet_step, step};
-use crate::{Outcome, docs, package, python, root, target, tarn, terraform, tests};
+use crate::{Outcome, docs, package, programs, python, root, target, tarn, terraform};
 
 /// Everything, with AWS: one selection for all builds, so that nothing is compiled twice for another
 /// set of features.
@@ -127,7 +127,7 @@ pub fn test() -> Outcome {
             .unwrap_or_else(|_| Err("the tools' thread panicked".to_owned()));
         package.and_then(|package| Ok((package, tools?)))
     })?;
-    tests::run(
+    programs::run(
         &[ALL, FIRST],
         &[
             ("TARN_BIN", tarn()?),

@@ -73,7 +73,7 @@ const ORDER: [(&str, &str); 5] = [
     ),
     (
         "rows",
-        "column display batch source profile check impute protect infer drift system_columns quarantine",
+        "column display reason batch source profile check impute protect infer drift system_columns quarantine",
     ),
     (
         "engine",

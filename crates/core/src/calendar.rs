@@ -33,7 +33,8 @@ pub const fn days_from_civil(year: i32, month: u32, day: u32) -> i32 {
     era * 146_097 + day_of_era - 719_468
 }
 
-fn days_in_month(year: i32, month: u32) -> u32 {
+/// How many days a month of the proleptic Gregorian calendar has; `month` is 1 to 12.
+pub fn days_in_month(year: i32, month: u32) -> u32 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,
@@ -92,6 +93,19 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn days_count_one_by_one(year in 0i32..3000, month in 1u32..=12) {
+            let length = days_in_month(year, month);
+            let (next_year, next_month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+            prop_assert_eq!(
+                days_from_civil(year, month, length) + 1,
+                days_from_civil(next_year, next_month, 1)
+            );
+            for day in 1..length {
+                prop_assert_eq!(days_from_civil(year, month, day) + 1, days_from_civil(year, month, day + 1));
+            }
+        }
+
         #[test]
         fn the_month_of_a_day_is_the_calendars(day in -700_000i32..700_000) {
             let date = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap() + chrono::Duration::days(i64::from(day));

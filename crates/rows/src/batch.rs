@@ -1,8 +1,10 @@
 //! A batch of rows on its way from a reader to the tables.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::column::{ColumnData, Rows};
+use crate::reason::Reason;
 use rusqlite::types::Value as Stored;
 use tarn_contract::{Column, Contract};
 use tarn_core::content::Measure;
@@ -27,8 +29,8 @@ pub enum NewValues {
     Json {
         /// JSON texts.
         values: Vec<Vec<u8>>,
-        /// Line and offset of the object that has the first of them.
-        place: Option<(u64, i64)>,
+        /// Where the object is that has the first of them.
+        place: Option<RowPlace>,
     },
     /// Of a column of a database's table.
     Stored {
@@ -63,6 +65,46 @@ pub struct TableColumn {
     pub computed: bool,
 }
 
+/// The rule that a row breaks, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule: `parse`, `order_id.required`, `status.validValues`, `duplicate`.
+    pub rule: String,
+    /// The column that breaks it, where one does.
+    pub column: Option<String>,
+    /// What was found and what was expected.
+    pub reason: Reason,
+}
+
+impl Violation {
+    /// A violation of a rule by a column or by the whole row.
+    pub fn new(rule: impl Into<String>, column: Option<&str>, reason: impl Into<Reason>) -> Self {
+        Violation {
+            rule: rule.into(),
+            column: column.map(str::to_owned),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Where a row is in its object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowPlace {
+    /// The line, counted from 1, where the source has lines.
+    pub line: Option<u64>,
+    /// Byte offset, rowid or sequence number.
+    pub offset: i64,
+}
+
+impl fmt::Display for RowPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "line {line}, byte {}", self.offset),
+            None => write!(f, "row {}", self.offset),
+        }
+    }
+}
+
 /// Why a row is rejected, where it is and what it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
@@ -70,8 +112,8 @@ pub struct Rejected {
     pub rule: String,
     /// The column that broke it, where one did.
     pub column: Option<String>,
-    /// For people: what was found and what was expected.
-    pub reason: String,
+    /// What was found and what was expected.
+    pub reason: Reason,
     /// The line, counted from 1, where the source has lines.
     pub line: Option<u64>,
     /// Byte offset, rowid or sequence number.
@@ -92,24 +134,25 @@ pub const PAYLOAD_LIMIT: usize = 64 * 1024;
 
 impl Rejected {
     /// A rejected row from its bytes.
-    pub fn new(
-        rule: impl Into<String>,
-        column: Option<&str>,
-        reason: impl Into<String>,
-        line: Option<u64>,
-        offset: i64,
-        payload: &[u8],
-    ) -> Self {
+    pub fn new(violation: Violation, place: RowPlace, payload: &[u8]) -> Self {
         Rejected {
-            rule: rule.into(),
-            column: column.map(str::to_owned),
-            reason: reason.into(),
-            line,
-            offset,
+            rule: violation.rule,
+            column: violation.column,
+            reason: violation.reason,
+            line: place.line,
+            offset: place.offset,
             row: None,
             key: None,
             payload: payload[..payload.len().min(PAYLOAD_LIMIT)].to_vec(),
             payload_bytes: payload.len() as u64,
+        }
+    }
+
+    /// Where the row is in its object.
+    pub(crate) fn place(&self) -> RowPlace {
+        RowPlace {
+            line: self.line,
+            offset: self.offset,
         }
     }
 }
@@ -178,13 +221,7 @@ impl Batch {
 
     /// A row of the batch as a rejected one: its columns are kept, and its text where the batch has it.
     /// The row itself is for [`Batch::keep_rows`] to drop.
-    pub fn reject_row(
-        &mut self,
-        row: usize,
-        rule: impl Into<String>,
-        column: Option<&str>,
-        reason: impl Into<String>,
-    ) -> Rejected {
+    pub fn reject_row(&mut self, row: usize, violation: Violation) -> Rejected {
         if self.turned_away.is_empty() {
             self.turned_away = self.columns.iter().map(ColumnData::empty_like).collect();
         }
@@ -195,14 +232,7 @@ impl Batch {
         let payload = self.payload(row).unwrap_or_default();
         Rejected {
             row: Some(place),
-            ..Rejected::new(
-                rule,
-                column,
-                reason,
-                self.line(row),
-                self.offsets[row],
-                payload,
-            )
+            ..Rejected::new(violation, self.place(row), payload)
         }
     }
 
@@ -230,6 +260,13 @@ impl Batch {
     /// The line of a row, where the source has lines.
     pub fn line(&self, row: usize) -> Option<u64> {
         self.lines.get(row).copied()
+    }
+
+    fn place(&self, row: usize) -> RowPlace {
+        RowPlace {
+            line: self.line(row),
+            offset: self.offsets[row],
+        }
     }
 }
 

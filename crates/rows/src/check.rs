@@ -17,7 +17,7 @@ use tarn_core::{Error, Result};
 
 use tarn_core::privacy::{PersonalPattern, found};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Violation};
 use crate::column::ColumnData;
 use crate::display;
 use crate::profile::{Frequencies, Joined};
@@ -31,14 +31,15 @@ pub use value::missing_rows;
 /// The rules of a contract and what they have found so far.
 pub struct Checks<'a> {
     contract: &'a Contract,
-    references: &'a References,
+    finder: BrokenRows<'a>,
     tallies: Vec<Tally>,
-    checked: u64,
 }
 
 /// What a rule has found so far.
 #[derive(Default)]
 struct Tally {
+    /// Rows that it was applied to.
+    checked: u64,
     /// Rows that broke it, or that a measure counts.
     rows: u64,
     /// For unique values that are counted and not rejected.
@@ -89,16 +90,17 @@ impl<'a> Checks<'a> {
             .collect::<Result<_>>()?;
         Ok(Checks {
             contract,
-            references,
+            finder: BrokenRows {
+                contract,
+                references,
+            },
             tallies,
-            checked: 0,
         })
     }
 
     /// Checks every row of the batch and moves those that break a rule to its rejected rows.
     pub fn apply(&mut self, batch: &mut Batch) -> Result<()> {
         let rows = batch.rows();
-        self.checked += rows as u64;
         // The first broken rule of each rejected row, in the order of the contract.
         let mut verdicts: Vec<Option<usize>> = Vec::new();
         for (number, (rule, tally)) in self
@@ -108,6 +110,7 @@ impl<'a> Checks<'a> {
             .zip(&mut self.tallies)
             .enumerate()
         {
+            tally.checked += rows as u64;
             match &rule.check {
                 Check::Rows(RowCheck::Unique { columns, .. }) => {
                     if let Some(frequencies) = &mut tally.frequencies {
@@ -115,9 +118,7 @@ impl<'a> Checks<'a> {
                     }
                 }
                 Check::Rows(check) => {
-                    let broken =
-                        self.contract
-                            .broken(rule, check, batch, self.references, tally.fence)?;
+                    let broken = self.finder.find(rule, check, batch, tally.fence)?;
                     tally.rows += broken.len() as u64;
                     if rule.rejects_rows() && !broken.is_empty() {
                         verdicts.resize(rows, None);
@@ -158,7 +159,7 @@ impl<'a> Checks<'a> {
             results.push(match &rule.check {
                 Check::Rows(check) => self.of_rows(rule, check, tally, facts),
                 Check::Column(measure) => {
-                    measure::of_column(self.contract, rule, measure, tally, self.checked, facts)
+                    measure::of_column(self.contract, rule, measure, tally, facts)
                 }
                 Check::Object(measure) => measure::of_object(self.contract, rule, measure, facts)?,
                 Check::Table(_) => continue,
@@ -184,9 +185,9 @@ impl<'a> Checks<'a> {
                 (facts.outcome.received, rejected(rule_id::DUPLICATE), false)
             }
             RowCheck::Unique { .. } if rule.rejects_rows() => {
-                (self.checked, rejected(&rule.id), false)
+                (tally.checked, rejected(&rule.id), false)
             }
-            _ => (self.checked, tally.rows, tally.estimated),
+            _ => (tally.checked, tally.rows, tally.estimated),
         };
         let value = match rule.threshold.unit {
             Unit::Percent if checked == 0 => 0.0,
@@ -215,7 +216,7 @@ impl<'a> Checks<'a> {
                 .column
                 .map(|column| self.contract.columns[column].name.as_str());
             let reason = reason(self.contract, rule, batch, row);
-            rejected.push(batch.reject_row(row, &rule.id, column, reason));
+            rejected.push(batch.reject_row(row, Violation::new(&rule.id, column, reason)));
         }
         batch.rejected.extend(rejected);
         batch.keep_rows(&keep);
@@ -253,28 +254,21 @@ pub fn verdict(rule: &Rule, rows: u64, value: Option<f64>) -> bool {
     }
 }
 
-/// Which rows break a rule.
-trait Broken {
-    fn broken(
-        &self,
-        rule: &Rule,
-        check: &RowCheck,
-        batch: &Batch,
-        references: &References,
-        fence: Option<outlier::Fence>,
-    ) -> Result<Vec<usize>>;
+/// Finds the rows that break a rule.
+struct BrokenRows<'a> {
+    contract: &'a Contract,
+    references: &'a References,
 }
 
-impl Broken for Contract {
-    fn broken(
+impl BrokenRows<'_> {
+    fn find(
         &self,
         rule: &Rule,
         check: &RowCheck,
         batch: &Batch,
-        references: &References,
         fence: Option<outlier::Fence>,
     ) -> Result<Vec<usize>> {
-        let typed = |index: usize| (&batch.columns[index], &self.columns[index].ty);
+        let typed = |index: usize| (&batch.columns[index], &self.contract.columns[index].ty);
         let all = |columns: &[usize]| {
             columns
                 .iter()
@@ -305,7 +299,7 @@ impl Broken for Contract {
                 minus,
                 tolerance,
             } => columns::unbalanced_rows((data, ty), &all(plus), &all(minus), *tolerance),
-            RowCheck::Reference(to) => match references.get(to) {
+            RowCheck::Reference(to) => match self.references.get(to) {
                 Some(keys) => keys.strange_rows(data, ty),
                 None => return Err(unprepared(rule)),
             },

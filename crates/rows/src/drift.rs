@@ -12,7 +12,7 @@ use tarn_core::run::{Drift, DriftKind};
 use tarn_core::schema::TableField;
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::batch::{NewColumn, NewValues, Rejected, TableColumn};
+use crate::batch::{NewColumn, NewValues, Rejected, RowPlace, TableColumn};
 use crate::display::shortened;
 use crate::infer;
 
@@ -99,7 +99,7 @@ impl Drafted {
         }
     }
 
-    fn of_json(key: &str, values: &[Vec<u8>], place: Option<(u64, i64)>) -> Self {
+    fn of_json(key: &str, values: &[Vec<u8>], place: Option<RowPlace>) -> Self {
         let values: Vec<Value> = values
             .iter()
             .filter_map(|value| serde_json::from_slice(value).ok())
@@ -119,7 +119,7 @@ impl Drafted {
             },
             draft,
             sample: values.first().map(ToString::to_string),
-            place: place.map(|(line, offset)| format!("line {line}, byte {offset}")),
+            place: place.map(|place| place.to_string()),
         }
     }
 
@@ -185,11 +185,8 @@ impl TypeFaults {
             column: column.source_name.clone(),
             expected: Some(column.ty.to_string()),
             found: None,
-            sample: Some(row.reason.clone()),
-            place: Some(match row.line {
-                Some(line) => format!("line {line}, byte {}", row.offset),
-                None => format!("row {}", row.offset),
-            }),
+            sample: Some(row.reason.to_string()),
+            place: Some(row.place().to_string()),
             rows: 0,
             personal: None,
         };
@@ -210,9 +207,10 @@ impl TypeFaults {
 fn name_in_table(name: String, source_name: &str, fields: &[TableField]) -> String {
     let has = |name: &str| fields.iter().any(|field| field.field.name == name);
     let former = snake_case(&source_name.replace(|c: char| !c.is_ascii(), " "));
-    match !has(&name) && has(&former) {
-        true => former,
-        false => name,
+    if !has(&name) && has(&former) {
+        former
+    } else {
+        name
     }
 }
 

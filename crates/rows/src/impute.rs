@@ -64,9 +64,10 @@ impl Imputer {
         let rows = batch.rows();
         if filled.iter().all(|(_, filled)| filled.len() == rows) {
             let names: Vec<&[u8]> = filled.iter().map(|(name, _)| *name).collect();
-            batch.columns.push(match names.is_empty() {
-                true => ColumnData::nulls(&ColumnType::StringList, rows),
-                false => ColumnData::List(ListColumn::constant(&names, rows)),
+            batch.columns.push(if names.is_empty() {
+                ColumnData::nulls(&ColumnType::StringList, rows)
+            } else {
+                ColumnData::List(ListColumn::constant(&names, rows))
             });
             return;
         }

@@ -1,6 +1,6 @@
 //! Rows of every source as columns: read, checked, protected, profiled. No Polars, no network.
 //!
-//! Each module names only those before it in this order: `column`, `display`, `batch`, `source`, `profile`, `check`,
+//! Each module names only those before it in this order: `column`, `display`, `reason`, `batch`, `source`, `profile`, `check`,
 //! `impute`, `protect`, `infer`, `drift`, `system_columns`, `quarantine`.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
@@ -14,5 +14,6 @@ pub mod infer;
 pub mod profile;
 pub mod protect;
 pub mod quarantine;
+pub mod reason;
 pub mod source;
 pub mod system_columns;

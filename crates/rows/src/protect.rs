@@ -58,7 +58,7 @@ impl<'a> Protector<'a> {
         if self.key.is_some() {
             for rejected in &mut batch.rejected {
                 if rejected.row.is_none() {
-                    rejected.reason = without_value(&rejected.reason);
+                    rejected.reason.withhold();
                 }
             }
         }
@@ -112,15 +112,6 @@ impl<'a> Protector<'a> {
             }
         }
         Some(ColumnData::Int(versions))
-    }
-}
-
-/// The reason for a row that could not be read, without the part of the source that it quotes: every
-/// reader quotes behind the word `found`, if at all.
-fn without_value(reason: &str) -> String {
-    match reason.split_once(", found ") {
-        Some((expected, _)) => format!("{expected}, found something else, which is withheld"),
-        None => reason.to_owned(),
     }
 }
 

@@ -4,7 +4,8 @@
 use tarn_contract::parse_str;
 
 use super::*;
-use crate::batch::Rejected;
+use crate::batch::{Rejected, RowPlace, Violation};
+use crate::reason::Reason;
 
 fn contract(columns: &[(&str, &str, &str)]) -> Contract {
     let columns: Vec<String> = columns
@@ -79,87 +80,106 @@ fn pseudonym(value: &str) -> Option<String> {
     Some(String::from_utf8(key().pseudonym(value.as_bytes()).to_vec()).unwrap())
 }
 
+/// A type as the contract writes it, a protection, values as received, and what is kept of them.
+type Case = (&'static str, &'static str, ColumnData, Vec<Option<String>>);
+
+/// Every protection on every type that it applies to.
+fn cases(intern: bool) -> Vec<Case> {
+    let mut all = cases_of_texts(intern);
+    all.extend(cases_of_numbers());
+    all
+}
+
+fn cases_of_texts(intern: bool) -> Vec<Case> {
+    let some = |text: &str| Some(text.to_owned());
+    let mut list = ListColumn::new();
+    list.items = TextColumn::new(intern);
+    list.push_item(b"ann");
+    list.push_item(b"bob");
+    list.finish_row();
+    list.push_null();
+    list.finish_row();
+    vec![
+        (
+            "string",
+            "pseudonymise",
+            text(&[Some("ann"), None, Some("ann")], intern),
+            vec![pseudonym("ann"), None, pseudonym("ann")],
+        ),
+        (
+            "array|array<string>",
+            "pseudonymise",
+            ColumnData::List(list),
+            vec![
+                Some(format!(
+                    "{}|{}",
+                    pseudonym("ann").unwrap(),
+                    pseudonym("bob").unwrap()
+                )),
+                None,
+                some(""),
+            ],
+        ),
+        (
+            "string",
+            "mask",
+            text(&[Some("ann"), None, Some("bob")], intern),
+            vec![some("***"), None, some("***")],
+        ),
+        (
+            "string",
+            "generalise",
+            text(
+                &[Some("203.0.113.9"), Some("host"), Some("203.0.113.8")],
+                intern,
+            ),
+            vec![some("203.0.113.0/24"), some("***"), some("203.0.113.0/24")],
+        ),
+        (
+            "string",
+            "redact",
+            text(&[Some("a@b.example"), None, Some("ok")], intern),
+            vec![some("[email]"), None, some("ok")],
+        ),
+    ]
+}
+
+fn cases_of_numbers() -> Vec<Case> {
+    let some = |text: &str| Some(text.to_owned());
+    let mut dates = Plain::new();
+    dates.push(400);
+    dates.push_null();
+    dates.push(-1);
+    let mut places = Plain::new();
+    places.push(52.5);
+    places.push_null();
+    places.push(1.5);
+    vec![
+        (
+            "integer|bigint",
+            "pseudonymise",
+            longs(&[Some(42), None, Some(-1)]),
+            vec![pseudonym("42"), None, pseudonym("-1")],
+        ),
+        (
+            "date|date",
+            "generalise",
+            ColumnData::Int(dates),
+            vec![some("365"), None, some("-365")],
+        ),
+        (
+            "number|double",
+            "drop",
+            ColumnData::Double(places),
+            vec![None, None, None],
+        ),
+    ]
+}
+
 #[test]
 fn a_column_is_kept_as_its_contract_says() {
-    let some = |text: &str| Some(text.to_owned());
     for intern in [true, false] {
-        let mut list = ListColumn::new();
-        list.items = TextColumn::new(intern);
-        list.push_item(b"ann");
-        list.push_item(b"bob");
-        list.finish_row();
-        list.push_null();
-        list.finish_row();
-        let mut dates = Plain::new();
-        dates.push(400);
-        dates.push_null();
-        dates.push(-1);
-        let mut places = Plain::new();
-        places.push(52.5);
-        places.push_null();
-        places.push(1.5);
-        let cases = [
-            (
-                "string",
-                "pseudonymise",
-                text(&[Some("ann"), None, Some("ann")], intern),
-                vec![pseudonym("ann"), None, pseudonym("ann")],
-            ),
-            (
-                "integer|bigint",
-                "pseudonymise",
-                longs(&[Some(42), None, Some(-1)]),
-                vec![pseudonym("42"), None, pseudonym("-1")],
-            ),
-            (
-                "array|array<string>",
-                "pseudonymise",
-                ColumnData::List(list),
-                vec![
-                    Some(format!(
-                        "{}|{}",
-                        pseudonym("ann").unwrap(),
-                        pseudonym("bob").unwrap()
-                    )),
-                    None,
-                    some(""),
-                ],
-            ),
-            (
-                "string",
-                "mask",
-                text(&[Some("ann"), None, Some("bob")], intern),
-                vec![some("***"), None, some("***")],
-            ),
-            (
-                "string",
-                "generalise",
-                text(
-                    &[Some("203.0.113.9"), Some("host"), Some("203.0.113.8")],
-                    intern,
-                ),
-                vec![some("203.0.113.0/24"), some("***"), some("203.0.113.0/24")],
-            ),
-            (
-                "date|date",
-                "generalise",
-                ColumnData::Int(dates),
-                vec![some("365"), None, some("-365")],
-            ),
-            (
-                "number|double",
-                "drop",
-                ColumnData::Double(places),
-                vec![None, None, None],
-            ),
-            (
-                "string",
-                "redact",
-                text(&[Some("a@b.example"), None, Some("ok")], intern),
-                vec![some("[email]"), None, some("ok")],
-            ),
-        ];
-        for (ty, protection, received, expected) in cases {
+        for (ty, protection, received, expected) in cases(intern) {
             let contract = contract(&[("value", ty, protection)]);
             let protector = Protector::new(&contract, Some(key())).unwrap();
             let mut batch = Batch {
@@ -167,7 +187,7 @@ fn a_column_is_kept_as_its_contract_says() {
                 offsets: vec![0, 1, 2],
                 ..Batch::default()
             };
-            let turned = batch.reject_row(0, "rule", None, "it is wrong");
+            let turned = batch.reject_row(0, Violation::new("rule", None, "it is wrong"));
             assert_eq!(turned.row, Some(0));
             batch.rejected.push(turned);
             batch.keep_rows(&[1, 2]);
@@ -195,13 +215,16 @@ fn a_reason_loses_what_it_quotes_where_a_row_could_not_be_read() {
     let contract = contract(&[("name", "string", "mask")]);
     let protector = Protector::new(&contract, Some(key())).unwrap();
     let mut batch = Batch::new(&contract);
-    let reason = "expected a text, found the text \"ann, found here\"";
-    batch
-        .rejected
-        .push(Rejected::new("parse", None, reason, Some(1), 0, b"ann"));
+    let reason = Reason::mismatch("a text", "the text \"ann, found here\"");
+    let place = RowPlace {
+        line: Some(1),
+        offset: 0,
+    };
+    let violation = Violation::new("parse", None, reason);
+    batch.rejected.push(Rejected::new(violation, place, b"ann"));
     protector.apply(&mut batch).unwrap();
     assert_eq!(
-        batch.rejected[0].reason,
+        batch.rejected[0].reason.to_string(),
         "expected a text, found something else, which is withheld"
     );
 }

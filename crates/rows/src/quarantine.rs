@@ -84,12 +84,13 @@ pub fn columns<'a>(
         .iter()
         .map(|row| payload(contract, protector, turned_away, row))
         .collect();
+    let reasons: Vec<String> = rejected.iter().map(|row| row.reason.to_string()).collect();
     named.extend([
         (table::RULE, texts(rejected, |row| Some(row.rule.as_str()))),
         (table::COLUMN, texts(rejected, |row| row.column.as_deref())),
         (
             table::REASON,
-            texts(rejected, |row| Some(row.reason.as_str())),
+            texts(&reasons, |reason| Some(reason.as_str())),
         ),
         (table::LINE, longs(rejected, |row| row.line)),
         (

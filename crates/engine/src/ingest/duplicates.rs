@@ -9,7 +9,7 @@ use crate::ingest::bloom::{Deduplicator, ExistingFile, Expected, Identity};
 use crate::ingest::job::Job;
 use crate::ingest::newest;
 use crate::ingest::sink::Sink;
-use tarn_rows::batch::{Batch, Reader, Rejected};
+use tarn_rows::batch::{Batch, Reader, Rejected, Violation};
 use tarn_rows::column::{ColumnData, Rows};
 use tarn_rows::display;
 
@@ -353,7 +353,7 @@ impl Filter {
             None => "in the same object".to_owned(),
         };
         let reason = format!("{names} {values} was accepted before, {before}");
-        pending.reject_row(row, &self.rule, Some(&names), reason)
+        pending.reject_row(row, Violation::new(&self.rule, Some(&names), reason))
     }
 }
 

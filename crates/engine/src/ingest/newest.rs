@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::scan;
 use tarn_core::calendar::MICROS_PER_DAY;
-use tarn_rows::batch::Batch;
+use tarn_rows::batch::{Batch, Violation};
 use tarn_rows::column::ColumnData;
 use tarn_rows::display;
 
@@ -132,7 +132,8 @@ impl Later {
                 "{names} {} is in the table by {object}, which was put later",
                 shown(contract, columns, &batch.columns, row)
             );
-            rejected.push(batch.reject_row(row, rule_id::DUPLICATE, Some(&names), reason));
+            let violation = Violation::new(rule_id::DUPLICATE, Some(&names), reason);
+            rejected.push(batch.reject_row(row, violation));
         }
         batch.keep_rows(&keep);
         batch.rejected.extend(rejected);

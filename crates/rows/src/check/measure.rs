@@ -68,16 +68,16 @@ fn tells_values(measure: &ColumnMeasure) -> bool {
     }
 }
 
-/// The verdict on a column. Of a personal one the value is judged and not told where it is made of the
+/// The verdict on a column. For a personal column the result does not have the value where it is made of the
 /// column's values.
 pub fn of_column(
     contract: &Contract,
     rule: &Rule,
     measure: &ColumnMeasure,
     tally: &Tally,
-    rows: u64,
     facts: &Facts<'_>,
 ) -> CheckResult {
+    let rows = tally.checked;
     let index = rule.column.unwrap_or_default();
     let column = facts.profiled.column(index);
     let (numbers, frequencies) = (&column.numbers, &column.frequencies);

@@ -55,9 +55,10 @@ impl Survey {
         match method {
             Outlier::Mad(limit) => {
                 let mad = sample.median_distance(median)?;
-                let reach = match mad > 0.0 {
-                    true => limit * mad / 0.6745,
-                    false => limit * 1.253_314 * sample.mean_distance(median)?,
+                let reach = if mad > 0.0 {
+                    limit * mad / 0.6745
+                } else {
+                    limit * 1.253_314 * sample.mean_distance(median)?
                 };
                 (reach > 0.0).then_some(Fence {
                     low: median - reach,

@@ -179,9 +179,10 @@ impl Watch {
                 .pattern(distinct)
                 .filter(|_| self.missing.is_empty()),
             longest: self.longest,
-            missing: match self.missing.len() > MISSING_LISTED {
-                true => Vec::new(),
-                false => self.missing.into_iter().collect(),
+            missing: if self.missing.len() > MISSING_LISTED {
+                Vec::new()
+            } else {
+                self.missing.into_iter().collect()
             },
         }
     }

@@ -112,12 +112,13 @@ fn drafted(draft: &Draft, source_name: &str) -> Option<usize> {
 
 /// Says how much was read, and what of it does not fit.
 fn note_rows(draft: &mut Draft, measured: &Measured) {
-    draft.notes.push(match measured.partial {
-        true => format!(
+    draft.notes.push(if measured.partial {
+        format!(
             "By the first {}; the source has more.",
             plural(measured.rows, "row")
-        ),
-        false => format!("By all {}.", plural(measured.rows, "row")),
+        )
+    } else {
+        format!("By all {}.", plural(measured.rows, "row"))
     });
     let rejected: u64 = measured.rejected.values().sum();
     if rejected > 0 {
@@ -231,9 +232,10 @@ fn table(
         if !has_key {
             contract.primary_key.clear();
         }
-        let together = match has_key {
-            true => Vec::new(),
-            false => keys::candidates(&contract),
+        let together = if has_key {
+            Vec::new()
+        } else {
+            keys::candidates(&contract)
         };
         let (_, mut reader) = database.table(&contract)?;
         let found = measure(&mut reader, &contract, limit, &together)?;

@@ -203,9 +203,10 @@ impl Seen {
         let zero_one = whole && self.are_in(&(0..2));
         let mut draft = if let Some((precision, scale)) = declared_decimal(&upper) {
             let ty = ColumnType::Decimal { precision, scale };
-            match text {
-                true => DraftColumn::new(name, ty, Encoding::Natural),
-                false => numbers(ty, Encoding::Real),
+            if text {
+                DraftColumn::new(name, ty, Encoding::Natural)
+            } else {
+                numbers(ty, Encoding::Real)
             }
         } else if number && !whole && sounds_like_money(name) {
             let mut draft = DraftColumn::new(name, MONEY, Encoding::Real);

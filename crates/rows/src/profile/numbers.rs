@@ -156,9 +156,10 @@ impl Numbers {
     }
 
     fn shown(&self, whole: Option<i64>, double: Option<f64>) -> Option<f64> {
-        match self.fractional {
-            true => double,
-            false => whole.map(|value| value as f64 / unit(self.scale)),
+        if self.fractional {
+            double
+        } else {
+            whole.map(|value| value as f64 / unit(self.scale))
         }
     }
 
@@ -177,9 +178,10 @@ impl Numbers {
 
     /// The sum; 0 where there is no value.
     pub fn sum(&self) -> f64 {
-        match self.fractional {
-            true => self.doubles.sum + self.doubles.lost,
-            false => self.sum as f64 / unit(self.scale),
+        if self.fractional {
+            self.doubles.sum + self.doubles.lost
+        } else {
+            self.sum as f64 / unit(self.scale)
         }
     }
 
@@ -188,9 +190,10 @@ impl Numbers {
         if self.count == 0 || !self.adds {
             return None;
         }
-        Some(match self.fractional {
-            true => self.sum().to_string(),
-            false => display::decimal(self.sum, self.scale),
+        Some(if self.fractional {
+            self.sum().to_string()
+        } else {
+            display::decimal(self.sum, self.scale)
         })
     }
 

@@ -3,16 +3,14 @@
 use chrono::{Datelike, NaiveDate, TimeDelta};
 use hashbrown::HashMap;
 use tarn_contract::Contract;
+use tarn_core::calendar::{MICROS_PER_DAY, partition_of_day};
 use tarn_core::profile::{MOST_PARTITIONS, MissingCounts, PartitionProfile, PartitionProfiles};
 use tarn_core::schema::{ColumnType, PartitionUnit};
 
 use crate::column::{ColumnData, Plain};
-use tarn_core::calendar::partition_of_day;
 
 /// Partitions that are told apart while rows are read; later ones are counted together.
 const HELD: usize = 1024;
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// The counts of a column.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

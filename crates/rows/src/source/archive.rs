@@ -15,7 +15,9 @@ use chrono::DateTime;
 use flate2::{Compression, GzBuilder};
 use tarn_core::{Error, ErrorKind, Result};
 
+use crate::reason::Reason;
 use crate::source::json::cursor::Cursor;
+use crate::source::json::error::JsonError;
 use crate::source::json::keys::{KeyError, KeyTable, Member};
 use crate::source::time;
 
@@ -150,35 +152,26 @@ impl Decoder {
     /// Reads a line, which must be UTF-8, and appends the producer's bytes to `data`.
     ///
     /// # Errors
-    /// What is wrong with the line, for people; `data` is as it was.
-    pub fn read(
-        &mut self,
-        line: &[u8],
-        data: &mut Vec<u8>,
-    ) -> std::result::Result<Envelope, String> {
+    /// What is wrong with the line; `data` is as it was.
+    pub(crate) fn read(&mut self, line: &[u8], data: &mut Vec<u8>) -> Result<Envelope, Reason> {
         let before = data.len();
         let result = self.read_members(line, data);
         if result.is_err() {
             data.truncate(before);
         }
-        result.map_err(|fault| format!("damaged archive record: {fault}"))
+        result.map_err(|reason| reason.at("damaged archive record"))
     }
 
-    fn read_members(
-        &mut self,
-        line: &[u8],
-        data: &mut Vec<u8>,
-    ) -> std::result::Result<Envelope, String> {
+    fn read_members(&mut self, line: &[u8], data: &mut Vec<u8>) -> Result<Envelope, Reason> {
+        let json = |error: JsonError| Reason::from(error.to_string());
         let mut cursor = Cursor::new(line);
         let (mut arrival_time, mut is_text) = (None, None);
-        cursor.enter_object().map_err(|error| error.to_string())?;
+        cursor.enter_object().map_err(json)?;
         self.keys.begin();
         loop {
             let member = self.keys.next(&mut cursor).map_err(|error| match error {
-                KeyError::Json(error) => error.to_string(),
-                KeyError::Duplicate(key) => {
-                    format!("expected each key once, found \"{key}\" again")
-                }
+                KeyError::Json(error) => json(error),
+                KeyError::Duplicate(key) => Reason::repeated_key(&key),
             })?;
             let key = match member {
                 Member::Key(key) => key,
@@ -201,9 +194,9 @@ impl Decoder {
                 }),
                 _ => cursor.skip_value().map(|_| ()),
             };
-            fault.map_err(|error| error.to_string())?;
+            fault.map_err(json)?;
         }
-        cursor.finish().map_err(|error| error.to_string())?;
+        cursor.finish().map_err(json)?;
         Ok(Envelope {
             arrival_time: arrival_time.ok_or("no arrival_time")?,
             is_text: is_text.ok_or("no data")?,
@@ -285,6 +278,7 @@ mod tests {
             Decoder::default()
                 .read(line.as_bytes(), &mut Vec::new())
                 .unwrap_err()
+                .to_string()
         };
         let time = r#""arrival_time":"2026-01-01T00:00:00Z""#;
         assert_eq!(read("{}"), "damaged archive record: no arrival_time");

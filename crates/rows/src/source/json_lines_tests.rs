@@ -12,6 +12,7 @@ use tarn_core::schema::ColumnType;
 use super::*;
 use crate::column::ColumnData;
 use crate::source::archive::{Record, encode};
+use crate::source::batch_builder::BATCH_REJECTED;
 use crate::source::bytes;
 use crate::source::json::row::{ARRIVAL_TIME, LATENESS_SECONDS};
 
@@ -70,6 +71,8 @@ struct Seen {
     /// Per row: line, offset, payload, and the values as text.
     rows: Vec<(u64, i64, Vec<u8>, Vec<String>)>,
     rejected: Vec<Rejected>,
+    /// Per rejected row, as it is shown.
+    reasons: Vec<String>,
     blank: u64,
 }
 
@@ -82,7 +85,8 @@ impl Seen {
     fn reasons(&self) -> Vec<(u64, &str, &str)> {
         self.rejected
             .iter()
-            .map(|row| (row.line.unwrap(), row.rule.as_str(), row.reason.as_str()))
+            .zip(&self.reasons)
+            .map(|(row, reason)| (row.line.unwrap(), row.rule.as_str(), reason.as_str()))
             .collect()
     }
 }
@@ -114,6 +118,8 @@ fn read_all(reader: &mut JsonLinesReader) -> Result<Seen> {
                 values,
             ));
         }
+        seen.reasons
+            .extend(batch.rejected.iter().map(|row| row.reason.to_string()));
         seen.rejected.extend(batch.rejected);
         seen.blank += batch.blank;
     }

@@ -2,10 +2,12 @@
 
 pub mod access_log;
 pub mod archive;
+mod batch_builder;
 pub mod bytes;
 pub mod content;
 pub mod json;
 pub mod json_lines;
+mod line_reader;
 pub mod lines;
 mod measuring;
 pub mod number;

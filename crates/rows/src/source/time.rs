@@ -139,15 +139,12 @@ fn offset_minutes(text: &[u8]) -> Result<i64, Fault> {
 }
 
 /// The number of an English month's first three letters, 1 for `Jan`.
-fn month_number(name: &[u8]) -> Option<u32> {
-    const NAMES: [&[u8]; 12] = [
-        b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov",
-        b"Dec",
-    ];
+pub(crate) fn month_number(name: &[u8]) -> Option<u32> {
+    const NAMES: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
     NAMES
-        .iter()
+        .chunks_exact(3)
         .zip(1..)
-        .find(|(month, _)| **month == name)
+        .find(|(month, _)| *month == name)
         .map(|(_, number)| number)
 }
 

@@ -21,6 +21,7 @@ use tarn_core::schema::ColumnType;
 use tarn_core::{Error, ErrorKind};
 
 use crate::column::ColumnData;
+use crate::reason::Reason;
 use crate::source::number::{Number, POWERS_OF_TEN, SmallDecimal};
 use crate::source::time::{self, Fault};
 
@@ -38,10 +39,6 @@ pub enum Scalar<'a> {
     /// Text, valid UTF-8.
     Text(&'a [u8]),
 }
-
-/// Why a value is refused, for people: what was expected, and behind `, found ` what was found. No
-/// reason of a reader quotes its source elsewhere: that part is cut off where it may be personal.
-pub type Reason = Cow<'static, str>;
 
 /// A value of the contract's own, of the column's type.
 #[derive(Debug, Clone)]
@@ -445,7 +442,7 @@ fn decimal(value: Scalar<'_>, scale: u8) -> Result<i64, Reason> {
     number.scaled(scale).ok_or_else(|| {
         // Twenty significant digits or more are too many, wherever the point is.
         if number.rounded(scale).is_some() {
-            mismatch(&format!("at most {scale} digits behind the point"), value)
+            mismatch(format!("at most {scale} digits behind the point"), value)
         } else {
             out_of_range("a decimal", value)
         }
@@ -467,7 +464,7 @@ fn minor_units(value: Scalar<'_>, unit: u8, scale: u8) -> Result<i64, Reason> {
         Some(power) if units % power == 0 => Ok(units / power),
         None if units == 0 => Ok(0),
         _ => Err(mismatch(
-            &format!("units of 10^-{unit} with at most {scale} digits behind the point"),
+            format!("units of 10^-{unit} with at most {scale} digits behind the point"),
             value,
         )),
     }
@@ -539,13 +536,13 @@ pub fn shortened(text: &[u8]) -> String {
 }
 
 #[cold]
-fn mismatch(expected: &str, value: Scalar<'_>) -> Reason {
-    format!("expected {expected}, found {}", found(value)).into()
+fn mismatch(expected: impl Into<Cow<'static, str>>, value: Scalar<'_>) -> Reason {
+    Reason::mismatch(expected, found(value))
 }
 
 #[cold]
 fn out_of_range(what: &str, value: Scalar<'_>) -> Reason {
-    mismatch(&format!("a number in the range of {what}"), value)
+    mismatch(format!("a number in the range of {what}"), value)
 }
 
 #[cold]

@@ -30,7 +30,7 @@ fn decode(column: &Column, value: Scalar<'_>) -> Result<ColumnData, String> {
         .push(value, &mut data)
         .map_err(|reason| {
             assert_eq!(data.len(), 0, "a refused value leaves nothing behind");
-            reason.into_owned()
+            reason.to_string()
         })?;
     assert_eq!(data.len(), 1);
     Ok(data)

@@ -1,18 +1,27 @@
-//! Why a line of an access log is no row.
+//! Why a line of an access log is not a row.
 
-/// Why a line is no row.
+use std::borrow::Cow;
+
+use crate::reason::Reason;
+
+/// Why a line is not a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub(super) struct Fault {
     /// The column that could not be read.
-    pub field: &'static str,
-    /// The field, what was expected and what was found.
-    pub reason: String,
+    pub(super) field: &'static str,
+    expected: Cow<'static, str>,
+    /// The beginning of what was found.
+    found: String,
 }
 
-/// A fault: the field, what was expected, and the beginning of what was found.
+/// A fault: the field, what was expected, and what was found.
 #[cold]
 #[inline(never)]
-pub fn fault(field: &'static str, expected: &str, found: &[u8]) -> Fault {
+pub(super) fn fault(
+    field: &'static str,
+    expected: impl Into<Cow<'static, str>>,
+    found: &[u8],
+) -> Fault {
     const SHOWN: usize = 48;
     let found = match found {
         [] => "nothing".to_owned(),
@@ -21,6 +30,13 @@ pub fn fault(field: &'static str, expected: &str, found: &[u8]) -> Fault {
     };
     Fault {
         field,
-        reason: format!("{field}: expected {expected}, found {found}"),
+        expected: expected.into(),
+        found,
+    }
+}
+
+impl From<Fault> for Reason {
+    fn from(fault: Fault) -> Self {
+        Reason::mismatch(fault.expected, fault.found).at(fault.field)
     }
 }

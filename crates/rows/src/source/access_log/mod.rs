@@ -29,13 +29,9 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-use tarn_core::rule_id;
-
-use memchr::memrchr;
 use tarn_contract::{Column, Contract};
-use tarn_core::Result;
 use tarn_core::content::Measure;
+use tarn_core::{Result, rule_id};
 
 pub use bots::BOT_LIST;
 
@@ -43,16 +39,11 @@ use self::bots::Bots;
 use self::columns::{Columns, field_of};
 use self::fault::Fault;
 use self::parse::{Memory, parse_line};
-use crate::batch::{Batch, Reader, Rejected};
+use crate::batch::{Batch, Reader, Rejected, Violation};
+use crate::source::batch_builder::BatchBuilder;
 use crate::source::bytes::Input;
-use crate::source::lines::{CHUNK_BYTES, Chunk, Chunks, LINE_LIMIT, Line, LongLine, Piece};
-
-/// A batch ends at so many rejected lines, or at so many bytes of them: each has its own memory.
-const BATCH_REJECTED: usize = 8192;
-const BATCH_REJECTED_BYTES: usize = 4 << 20;
-
-/// Text is checked for valid UTF-8 in pieces that stay in the processor's cache until they are parsed.
-const UTF8_BYTES: usize = 64 * 1024;
+use crate::source::line_reader::{LineReader, TextLine};
+use crate::source::lines::CHUNK_BYTES;
 
 /// How much an [`AccessLogReader`] takes at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,31 +65,13 @@ impl Default for AccessLogOptions {
 
 /// Reads an access log.
 pub struct AccessLogReader {
-    chunks: Chunks,
+    lines: LineReader,
     contract: Vec<Column>,
-    options: AccessLogOptions,
+    batch_rows: usize,
     memory: Memory,
     bots: Option<Bots>,
-    current: Option<Cursor>,
-    /// What the last batch says of the next one.
+    /// How many rows the next batch will probably have, by the last one.
     expected_rows: usize,
-}
-
-/// How far a chunk is read.
-struct Cursor {
-    chunk: Chunk,
-    at: usize,
-    line: u64,
-    /// Up to here it is known whether the text is valid UTF-8.
-    checked: usize,
-    utf8: bool,
-}
-
-/// A batch while it is being filled.
-struct Filling {
-    batch: Batch,
-    columns: Columns,
-    rejected_bytes: usize,
 }
 
 impl AccessLogReader {
@@ -114,172 +87,65 @@ impl AccessLogReader {
         columns::check(contract)?;
         let asks_for_bots = contract.iter().any(|column| field_of(column) == "is_bot");
         Ok(AccessLogReader {
-            chunks: Chunks::new(input, options.chunk_bytes),
+            lines: LineReader::new(input, options.chunk_bytes),
             contract: contract.to_vec(),
-            options,
+            batch_rows: options.batch_rows.max(1),
             memory: Memory::default(),
             bots: asks_for_bots.then(Bots::default),
-            current: None,
             expected_rows: 0,
         })
     }
+}
 
-    /// The object that is being read, for its counters.
-    pub fn input(&self) -> &Input {
-        self.chunks.input()
+/// A batch without rows and with room for this many.
+fn empty_batch(rows: usize) -> Batch {
+    Batch {
+        offsets: Vec::with_capacity(rows),
+        lines: Vec::with_capacity(rows),
+        spans: Vec::with_capacity(rows),
+        ..Batch::default()
     }
+}
 
-    /// Reads lines until the batch is full or the chunk ends; true says that the chunk ended.
-    fn read_lines(&mut self, cursor: &mut Cursor, filling: &mut Filling) -> bool {
-        let text = Arc::clone(&cursor.chunk.text);
-        while let Some(line) = Line::at(&text, cursor.at) {
-            if filling.is_full(&self.options) {
-                return false;
-            }
-            cursor.check_utf8(&text, line);
-            let bytes = &text[line.begin..line.end];
-            let offset = (cursor.chunk.offset + line.begin as u64) as i64;
-            let utf8 = cursor.utf8 || simdutf8::basic::from_utf8(bytes).is_ok();
-            match parse_line(bytes, utf8, &mut self.memory) {
-                Ok(row) => {
-                    filling.columns.push(&row);
-                    filling.batch.offsets.push(offset);
-                    filling.batch.lines.push(cursor.line);
-                    filling.batch.spans.push((line.begin, line.end));
-                }
-                Err(_) if bytes.iter().all(u8::is_ascii_whitespace) => filling.batch.blank += 1,
-                Err(fault) => {
-                    let rejected = self.rejected(&fault, cursor.line, offset, bytes);
-                    filling.reject(rejected);
-                }
-            }
-            cursor.at = line.next;
-            cursor.line += 1;
-        }
-        true
-    }
-
-    fn rejected(&self, fault: &Fault, line: u64, offset: i64, bytes: &[u8]) -> Rejected {
-        let column = self
-            .contract
-            .iter()
-            .find(|column| field_of(column) == fault.field);
-        let column = column.map(|column| column.name.as_str());
-        Rejected::new(
-            rule_id::PARSE,
-            column,
-            fault.reason.as_str(),
-            Some(line),
-            offset,
-            bytes,
-        )
-    }
+#[cold]
+fn rejected(contract: &[Column], fault: Fault, line: TextLine<'_>) -> Rejected {
+    let column = contract
+        .iter()
+        .find(|column| field_of(column) == fault.field);
+    let column = column.map(|column| column.name.as_str());
+    let violation = Violation::new(rule_id::PARSE, column, fault);
+    Rejected::new(violation, line.place, line.bytes)
 }
 
 impl Reader for AccessLogReader {
     fn measured(&mut self) -> Option<Measure> {
-        self.chunks.measured()
+        self.lines.measured()
     }
 
     fn next_batch(&mut self) -> Result<Option<Batch>> {
-        let mut filling = Filling::new(&self.contract, self.expected_rows);
-        loop {
-            let mut cursor = match self.current.take() {
-                Some(cursor) => cursor,
-                None => match self.chunks.next_piece()? {
-                    Some(Piece::Lines(chunk)) => Cursor::new(chunk),
-                    Some(Piece::Long(long)) => {
-                        filling.reject(too_long(long));
-                        if filling.is_full(&self.options) {
-                            break;
-                        }
-                        continue;
+        let mut builder = BatchBuilder::new(empty_batch(self.expected_rows), self.batch_rows);
+        let mut columns = Columns::new(&self.contract, self.expected_rows);
+        let (contract, memory) = (&self.contract, &mut self.memory);
+        let has_rows = self.lines.fill(&mut builder, |lines, builder| {
+            while let Some(line) = lines.next(builder) {
+                let utf8 = line.utf8 || simdutf8::basic::from_utf8(line.bytes).is_ok();
+                match parse_line(line.bytes, utf8, memory) {
+                    Ok(row) => {
+                        columns.push(&row);
+                        builder.accept(line.place, line.span());
                     }
-                    None if filling.batch.rejected.is_empty() => return Ok(None),
-                    None => break,
-                },
-            };
-            let ended = self.read_lines(&mut cursor, &mut filling);
-            filling.batch.text = Arc::clone(&cursor.chunk.text);
-            self.chunks.go_on_at(cursor.line);
-            self.current = (!ended).then_some(cursor);
-            break;
+                    Err(_) if line.is_blank() => builder.batch.blank += 1,
+                    Err(fault) => builder.reject(rejected(contract, fault, line)),
+                }
+            }
+            Ok(())
+        })?;
+        if !has_rows {
+            return Ok(None);
         }
-        let mut batch = filling.batch;
+        let mut batch = builder.batch;
         self.expected_rows = batch.rows() + batch.rows() / 16;
-        batch.columns = filling.columns.finish(&self.contract, self.bots.as_mut());
+        batch.columns = columns.finish(&self.contract, self.bots.as_mut());
         Ok(Some(batch))
-    }
-}
-
-impl Filling {
-    fn new(contract: &[Column], rows: usize) -> Self {
-        let batch = Batch {
-            offsets: Vec::with_capacity(rows),
-            lines: Vec::with_capacity(rows),
-            spans: Vec::with_capacity(rows),
-            ..Batch::default()
-        };
-        Filling {
-            batch,
-            columns: Columns::new(contract, rows),
-            rejected_bytes: 0,
-        }
-    }
-
-    #[inline]
-    fn is_full(&self, options: &AccessLogOptions) -> bool {
-        self.batch.offsets.len() >= options.batch_rows.max(1)
-            || self.batch.rejected.len() >= BATCH_REJECTED
-            || self.rejected_bytes >= BATCH_REJECTED_BYTES
-    }
-
-    #[cold]
-    fn reject(&mut self, rejected: Rejected) {
-        self.rejected_bytes += rejected.payload.len();
-        self.batch.rejected.push(rejected);
-    }
-}
-
-impl Cursor {
-    fn new(chunk: Chunk) -> Self {
-        Cursor {
-            at: 0,
-            line: chunk.first_line,
-            checked: 0,
-            utf8: false,
-            chunk,
-        }
-    }
-
-    /// Checks the lines from `line` on, as many as fit into a piece.
-    #[inline]
-    fn check_utf8(&mut self, text: &[u8], line: Line) {
-        if line.begin < self.checked {
-            return;
-        }
-        let limit = text.len().min(line.begin + UTF8_BYTES);
-        self.checked = match memrchr(b'\n', &text[line.begin..limit]) {
-            Some(newline) => line.begin + newline + 1,
-            None => line.next,
-        };
-        self.utf8 = simdutf8::basic::from_utf8(&text[line.begin..self.checked]).is_ok();
-    }
-}
-
-fn too_long(long: LongLine) -> Rejected {
-    Rejected {
-        rule: rule_id::PARSE.to_owned(),
-        column: None,
-        reason: format!(
-            "line: expected at most {LINE_LIMIT} bytes, found {}",
-            long.bytes
-        ),
-        line: Some(long.line),
-        offset: long.offset as i64,
-        row: None,
-        key: None,
-        payload_bytes: long.bytes,
-        payload: long.head,
     }
 }

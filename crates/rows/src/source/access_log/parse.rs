@@ -39,11 +39,17 @@ pub struct Row<'a> {
 #[derive(Default)]
 pub struct Memory {
     time: TimeCache,
-    path: Vec<u8>,
-    query: Vec<u8>,
-    request: Vec<u8>,
+    request: RequestBuffers,
     referer: Vec<u8>,
     agent: Vec<u8>,
+}
+
+/// Buffers for the decoded parts of a request.
+#[derive(Default)]
+struct RequestBuffers {
+    path: Vec<u8>,
+    query: Vec<u8>,
+    whole: Vec<u8>,
 }
 
 /// A quoted field as it stands between its quotes.
@@ -130,14 +136,7 @@ pub fn parse_line<'a>(
         });
     }
 
-    read_request(
-        request,
-        utf8,
-        &mut row,
-        &mut memory.path,
-        &mut memory.query,
-        &mut memory.request,
-    );
+    read_request(request, utf8, &mut row, &mut memory.request);
     row.referer = referer.and_then(|field| text(field, utf8, &mut memory.referer));
     row.user_agent = agent.and_then(|field| text(field, utf8, &mut memory.agent));
     Ok(row)
@@ -301,7 +300,7 @@ fn quoted<'a>(
         escaped = true;
         at += 2;
     }
-    Err(fault(name, &format!("a closing quote behind {what}"), text))
+    Err(fault(name, format!("a closing quote behind {what}"), text))
 }
 
 /// The text of a quoted field, None for `-`.
@@ -326,9 +325,7 @@ fn read_request<'a>(
     request: Quoted<'a>,
     utf8: bool,
     row: &mut Row<'a>,
-    path: &'a mut Vec<u8>,
-    query: &'a mut Vec<u8>,
-    whole: &'a mut Vec<u8>,
+    buffers: &'a mut RequestBuffers,
 ) {
     let raw = request.raw;
     let Some((method, target, protocol)) = split_request(raw) else {
@@ -336,8 +333,8 @@ fn read_request<'a>(
         row.raw_request = Some(if valid {
             raw
         } else {
-            *whole = escape_invalid(raw);
-            whole
+            buffers.whole = escape_invalid(raw);
+            &buffers.whole
         });
         return;
     };
@@ -348,6 +345,7 @@ fn read_request<'a>(
         None => (target, None),
     };
     let as_is = utf8 && !request.escaped;
+    let RequestBuffers { path, query, .. } = buffers;
     row.path = Some(if as_is { before } else { decode(before, path) });
     row.query = behind.map(|behind| if as_is { behind } else { decode(behind, query) });
 }
@@ -404,7 +402,7 @@ fn expect<'a>(
     text: &'a [u8],
     prefix: &[u8],
     field: &'static str,
-    expected: &str,
+    expected: &'static str,
 ) -> Result<&'a [u8], Fault> {
     text.strip_prefix(prefix)
         .ok_or_else(|| fault(field, expected, text))

@@ -4,11 +4,13 @@ use tarn_contract::{Column, Encoding};
 use tarn_core::schema::ColumnType;
 use tarn_core::{Error, ErrorKind, Result};
 
+use crate::batch::RowPlace;
 use crate::column::ColumnData;
+use crate::reason::Reason;
 use crate::source::json::cursor::Cursor;
 use crate::source::json::error::JsonError;
 use crate::source::json::keys::{KeyError, KeyTable, Member};
-use crate::source::value::{Decoder, Reason, Scalar};
+use crate::source::value::{Decoder, Scalar};
 use tarn_core::calendar::{MICROS, MICROS_PER_DAY};
 
 /// The source name of a column that holds when the event reached the stream.
@@ -21,7 +23,7 @@ pub const LATENESS_SECONDS: &str = "$latenessSeconds";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowFault {
     /// It cannot be read at all.
-    Parse(String),
+    Parse(Reason),
     /// The value of the column with this index cannot be read.
     Value(usize, Reason),
     /// It has this key, which no column is filled from, and such objects are refused.
@@ -41,7 +43,7 @@ impl RowFault {
 impl From<JsonError> for Box<RowFault> {
     #[cold]
     fn from(error: JsonError) -> Self {
-        Box::new(RowFault::Parse(format!("not JSON: {error}")))
+        Box::new(RowFault::Parse(format!("not JSON: {error}").into()))
     }
 }
 
@@ -50,9 +52,7 @@ impl From<KeyError> for Box<RowFault> {
     fn from(error: KeyError) -> Self {
         match error {
             KeyError::Json(error) => error.into(),
-            KeyError::Duplicate(key) => Box::new(RowFault::Parse(format!(
-                "expected each key once, found \"{key}\" again"
-            ))),
+            KeyError::Duplicate(key) => Box::new(RowFault::Parse(Reason::repeated_key(&key))),
         }
     }
 }
@@ -271,12 +271,12 @@ impl RowReader {
 
     /// Says where the object was that was read last, for keys that were seen for the first time.
     #[inline]
-    pub fn place(&mut self, line: u64, offset: i64) {
+    pub fn place(&mut self, place: RowPlace) {
         if self.unplaced {
             self.unplaced = false;
             for unknown in &mut self.unknown {
                 if !unknown.values.is_empty() {
-                    unknown.place.get_or_insert((line, offset));
+                    unknown.place.get_or_insert(place);
                 }
             }
         }
@@ -381,7 +381,7 @@ pub struct UnknownKey {
     /// Some of its values, as JSON.
     pub values: Vec<Vec<u8>>,
     /// Line and offset of the object that has the first of these values.
-    pub place: Option<(u64, i64)>,
+    pub place: Option<RowPlace>,
     /// The first pattern of personal data that one of all its values holds.
     pub personal: Option<&'static str>,
 }
@@ -487,7 +487,7 @@ fn read_value(
             cursor.skip_value()?;
             return Err(RowFault::value(
                 index,
-                format!("expected {}, found {what}", decoder.expected()).into(),
+                Reason::mismatch(decoder.expected(), what),
             ));
         }
         _ => return cursor.skip_value().map(|_| ()).map_err(Box::from),
@@ -517,7 +517,7 @@ fn read_list(
             cursor.skip_value()?;
             return Err(RowFault::value(
                 index,
-                "expected a list of texts, found something else in it".into(),
+                Reason::mismatch("a list of texts", "something else in it"),
             ));
         }
         list.push_item(cursor.string()?.text(scratch));

@@ -61,11 +61,6 @@ impl ArrayReader {
         }
     }
 
-    /// The object that is being read, for its counters.
-    pub fn input(&self) -> &Input {
-        &self.input
-    }
-
     /// The next elements; None behind the last.
     ///
     /// # Errors

@@ -25,27 +25,23 @@ mod shape;
 
 use std::path::Path;
 use std::sync::Arc;
-use tarn_core::rule_id;
 
 use tarn_contract::{Column, Contract};
-use tarn_core::Result;
+use tarn_core::{Result, rule_id};
 
 use self::elements::{ArrayReader, Elements, read_document};
 use self::network::Includes;
 use self::plain::PlainReader;
 use self::post::{Columns, Post, PostFault};
 use self::shape::{Shape, shape_of};
-use crate::batch::{Batch, EmptyColumns, Reader, Rejected};
+use crate::batch::{Batch, EmptyColumns, Reader, Rejected, RowPlace, Violation};
+use crate::source::batch_builder::BatchBuilder;
 use crate::source::bytes::{self, Input};
 use crate::source::json::cursor::Cursor;
 use crate::source::json::document::Node;
 use crate::source::json::error::Fault;
-use crate::source::json_lines::{check_utf8, too_long};
-use crate::source::lines::{CHUNK_BYTES, Chunk, Chunks, LINE_LIMIT, Line, Piece};
-
-/// A batch ends at so many rejected posts, or at so many bytes of them: each has its own memory.
-const BATCH_REJECTED: usize = 8192;
-const BATCH_REJECTED_BYTES: usize = 4 << 20;
+use crate::source::line_reader::{LineReader, Lines, check_utf8};
+use crate::source::lines::{CHUNK_BYTES, LINE_LIMIT};
 
 /// Answers may hold answers (a Reddit thread is a list of listings), so many levels deep.
 const ANSWER_LEVELS: u32 = 4;
@@ -53,25 +49,15 @@ const ANSWER_LEVELS: u32 = 4;
 /// Reads social posts.
 pub struct SocialReader {
     source: Source,
-    columns: Vec<Column>,
     empty: EmptyColumns,
-    fields: Columns,
-    plain: PlainReader,
+    posts: PostReader,
 }
 
 /// How the object is laid out.
 enum Source {
-    Lines(Chunks, Option<Place>),
+    Lines(LineReader),
     Array(ArrayReader, Option<(Elements, usize)>),
     Document(Option<Input>),
-}
-
-/// How far a chunk is read.
-struct Place {
-    chunk: Chunk,
-    utf8: bool,
-    at: usize,
-    line: u64,
 }
 
 impl SocialReader {
@@ -93,26 +79,19 @@ impl SocialReader {
         let mut head = Vec::new();
         let ended = !open()?.fill(&mut head, 2 * LINE_LIMIT)?;
         let source = match layout(&head, ended) {
-            Layout::Lines => Source::Lines(Chunks::new(open()?, chunk_bytes), None),
+            Layout::Lines => Source::Lines(LineReader::new(open()?, chunk_bytes)),
             Layout::Array => Source::Array(ArrayReader::new(open()?, chunk_bytes), None),
             Layout::Document => Source::Document(Some(open()?)),
         };
         Ok(SocialReader {
             source,
-            columns: columns.to_vec(),
             empty: EmptyColumns::new(columns),
-            fields,
-            plain: PlainReader::new(),
+            posts: PostReader {
+                columns: columns.to_vec(),
+                fields,
+                plain: PlainReader::new(),
+            },
         })
-    }
-
-    /// The object that is being read, for its counters; None once a document was read.
-    pub fn input(&self) -> Option<&Input> {
-        match &self.source {
-            Source::Lines(chunks, _) => Some(chunks.input()),
-            Source::Array(array, _) => Some(array.input()),
-            Source::Document(input) => input.as_ref(),
-        }
     }
 }
 
@@ -171,85 +150,93 @@ fn layout(head: &[u8], ended: bool) -> Layout {
     }
 }
 
-/// Where a post comes from.
+/// A JSON value with posts, and where it is.
 #[derive(Clone, Copy)]
-struct From {
+struct Value<'t> {
+    /// The text of the batch.
+    text: &'t [u8],
+    begin: usize,
+    end: usize,
+    /// Its line, where the object has lines.
     line: Option<u64>,
     /// Where the batch's text begins in the object.
     offset: u64,
 }
 
-/// A batch while it is being filled.
-struct Filling<'a> {
-    batch: Batch,
-    columns: &'a [Column],
-    fields: &'a mut Columns,
-    plain: &'a mut PlainReader,
-    rejected_bytes: usize,
+impl<'t> Value<'t> {
+    fn json(&self) -> &'t [u8] {
+        &self.text[self.begin..self.end]
+    }
+
+    fn place(&self) -> RowPlace {
+        RowPlace {
+            line: self.line,
+            offset: (self.offset + self.begin as u64) as i64,
+        }
+    }
 }
 
-impl Filling<'_> {
-    /// Reads the value at `begin..end` of `text`, of which every post is a row.
+/// Reads posts into batches.
+struct PostReader {
+    columns: Vec<Column>,
+    fields: Columns,
+    plain: PlainReader,
+}
+
+impl PostReader {
+    /// Reads a value; each of its posts is a row. `post` is memory that is used again.
     #[inline]
     fn read<'t>(
         &mut self,
-        text: &'t [u8],
-        (begin, end): (usize, usize),
+        value: Value<'t>,
         utf8: bool,
-        from: From,
         post: &mut Post<'t>,
+        builder: &mut BatchBuilder,
     ) {
-        let json = &text[begin..end];
+        let json = value.json();
         if let Err(reason) = check_utf8(json, utf8) {
-            return self.refuse(PostFault::Parse(reason), (begin, end), json, from);
+            return self.reject(PostFault::Parse(reason), value, builder);
         }
         match self.plain.read(json, false, post) {
-            Ok(()) => self.accept(post, (begin, end), json, from),
-            Err(PostFault::Parse(_)) if json.trim_ascii().is_empty() => self.batch.blank += 1,
-            Err(_) => self.read_slowly(
-                text,
-                (begin, end),
-                from,
-                &Includes::default(),
-                ANSWER_LEVELS,
-            ),
+            Ok(()) => self.accept(post, value, builder),
+            Err(PostFault::Parse(_)) if json.trim_ascii().is_empty() => {
+                builder.batch.blank += 1;
+            }
+            Err(_) => self.read_slowly(value, &Includes::default(), ANSWER_LEVELS, builder),
         }
     }
 
     /// Reads a value that is not simply a plain post.
-    fn read_slowly<'a>(
+    fn read_slowly<'t>(
         &mut self,
-        text: &'a [u8],
-        (begin, end): (usize, usize),
-        from: From,
-        includes: &Includes<'_, 'a>,
+        value: Value<'t>,
+        includes: &Includes<'_, 't>,
         levels: u32,
+        builder: &mut BatchBuilder,
     ) {
-        let json = &text[begin..end];
+        let json = value.json();
         let answer = match shape::answer(json) {
             Ok(Some(answer)) if levels > 0 => answer,
             Ok(_) => {
-                let result = self.read_post(json, includes);
-                return match result {
-                    Ok(post) => self.accept(&post, (begin, end), json, from),
-                    Err(fault) => self.refuse(fault, (begin, end), json, from),
+                return match self.read_post(json, includes) {
+                    Ok(post) => self.accept(&post, value, builder),
+                    Err(fault) => self.reject(fault, value, builder),
                 };
             }
-            Err(error) => return self.refuse(error.into(), (begin, end), json, from),
+            Err(error) => return self.reject(error.into(), value, builder),
         };
         let node = match Node::read(answer.includes.map_or(b"null", |range| &json[range])) {
             Ok(node) => node,
-            Err(fault) => return self.refuse(fault.into(), (begin, end), json, from),
+            Err(fault) => return self.reject(fault.into(), value, builder),
         };
         let includes = Includes::new(&node);
         for range in answer.posts {
-            self.read_slowly(
-                text,
-                (begin + range.start, begin + range.end),
-                from,
-                &includes,
-                levels - 1,
-            );
+            let part = Value {
+                begin: value.begin + range.start,
+                end: value.begin + range.end,
+                ..value
+            };
+            self.read_slowly(part, &includes, levels - 1, builder);
         }
     }
 
@@ -270,126 +257,90 @@ impl Filling<'_> {
     }
 
     #[inline]
-    fn accept(&mut self, post: &Post<'_>, span: (usize, usize), json: &[u8], from: From) {
-        self.fields.push(post, json, &mut self.batch.columns);
-        self.batch
-            .offsets
-            .push((from.offset + span.0 as u64) as i64);
-        self.batch.lines.extend(from.line);
-        self.batch.spans.push(span);
+    fn accept(&mut self, post: &Post<'_>, value: Value<'_>, builder: &mut BatchBuilder) {
+        self.fields
+            .push(post, value.json(), &mut builder.batch.columns);
+        builder.accept(value.place(), (value.begin, value.end));
     }
 
     #[cold]
-    fn refuse(&mut self, fault: PostFault, span: (usize, usize), json: &[u8], from: From) {
-        let offset = (from.offset + span.0 as u64) as i64;
+    fn reject(&self, fault: PostFault, value: Value<'_>, builder: &mut BatchBuilder) {
         let (field, reason) = match fault {
             PostFault::Parse(reason) => (None, reason),
-            PostFault::Value(field, reason) => (self.fields.index_of(field), reason.into_owned()),
-            PostFault::OtherShape => (None, "not a post of a known shape".to_owned()),
+            PostFault::Value(field, reason) => (self.fields.index_of(field), reason),
+            PostFault::OtherShape => (None, "not a post of a known shape".into()),
         };
         let column = field
             .and_then(|index| self.columns.get(index))
             .map(|column| column.name.as_str());
         let rule = column.map_or_else(|| rule_id::PARSE.to_owned(), rule_id::type_of);
-        self.reject(Rejected::new(rule, column, reason, from.line, offset, json));
+        let violation = Violation::new(rule, column, reason);
+        builder.reject(Rejected::new(violation, value.place(), value.json()));
     }
 
-    #[cold]
-    fn reject(&mut self, rejected: Rejected) {
-        self.rejected_bytes += rejected.payload.len();
-        self.batch.rejected.push(rejected);
-    }
-
-    #[inline]
-    fn is_full(&self) -> bool {
-        self.batch.rejected.len() >= BATCH_REJECTED || self.rejected_bytes >= BATCH_REJECTED_BYTES
-    }
-
-    /// Reads lines until the batch is full or the chunk ends; true says that the chunk ended.
-    fn read_lines(&mut self, place: &mut Place) -> bool {
-        let text = Arc::clone(&place.chunk.text);
+    /// Reads lines until the batch is full or the lines end.
+    fn read_lines(&mut self, lines: &mut Lines<'_>, builder: &mut BatchBuilder) {
+        let (text, offset) = (lines.text(), lines.offset());
         let mut post = Post::default();
-        let mut ended = true;
-        while let Some(line) = Line::at(&text, place.at) {
-            if self.is_full() {
-                ended = false;
-                break;
-            }
-            let from = From {
-                line: Some(place.line),
-                offset: place.chunk.offset,
+        while let Some(line) = lines.next(builder) {
+            let (begin, end) = line.span();
+            let value = Value {
+                text,
+                begin,
+                end,
+                line: line.place.line,
+                offset,
             };
-            self.read(&text, (line.begin, line.end), place.utf8, from, &mut post);
-            place.at = line.next;
-            place.line += 1;
+            self.read(value, line.utf8, &mut post, builder);
         }
-        drop(post);
-        self.batch.text = text;
-        ended
     }
 
-    /// Reads values from the one with this number on; says at which to go on.
-    fn read_elements(&mut self, elements: &Elements, first: usize) -> usize {
+    /// Reads values from the one with this number on until the batch is full; returns the number of the
+    /// value to continue with.
+    fn read_elements(
+        &mut self,
+        elements: &Elements,
+        first: usize,
+        builder: &mut BatchBuilder,
+    ) -> usize {
         let text = Arc::clone(&elements.text);
         let utf8 = simdutf8::basic::from_utf8(&text).is_ok();
-        let from = From {
-            line: None,
-            offset: elements.offset,
-        };
         let mut post = Post::default();
         let mut number = first;
         for range in elements.ranges.iter().skip(first) {
-            if self.is_full() {
+            if builder.is_full() {
                 break;
             }
-            self.read(&text, (range.start, range.end), utf8, from, &mut post);
+            let value = Value {
+                text: &text,
+                begin: range.start,
+                end: range.end,
+                line: None,
+                offset: elements.offset,
+            };
+            self.read(value, utf8, &mut post, builder);
             number += 1;
         }
         drop(post);
-        self.batch.text = text;
+        builder.batch.text = text;
         number
     }
 }
 
 impl Reader for SocialReader {
     fn next_batch(&mut self) -> Result<Option<Batch>> {
-        let mut filling = Filling {
-            batch: self.empty.next(&self.columns),
-            columns: &self.columns,
-            fields: &mut self.fields,
-            plain: &mut self.plain,
-            rejected_bytes: 0,
-        };
+        let posts = &mut self.posts;
+        let mut builder = BatchBuilder::new(self.empty.next(&posts.columns), usize::MAX);
         match &mut self.source {
-            Source::Lines(chunks, current) => loop {
-                let mut place = match current.take() {
-                    Some(place) => place,
-                    None => match chunks.next_piece()? {
-                        Some(Piece::Lines(chunk)) => {
-                            let utf8 = simdutf8::basic::from_utf8(&chunk.text).is_ok();
-                            Place {
-                                at: 0,
-                                line: chunk.first_line,
-                                utf8,
-                                chunk,
-                            }
-                        }
-                        Some(Piece::Long(long)) => {
-                            filling.reject(too_long(long));
-                            if filling.is_full() {
-                                break;
-                            }
-                            continue;
-                        }
-                        None if filling.batch.rejected.is_empty() => return Ok(None),
-                        None => break,
-                    },
-                };
-                let ended = filling.read_lines(&mut place);
-                chunks.go_on_at(place.line);
-                *current = (!ended).then_some(place);
-                break;
-            },
+            Source::Lines(lines) => {
+                let has_rows = lines.fill(&mut builder, |lines, builder| {
+                    posts.read_lines(lines, builder);
+                    Ok(())
+                })?;
+                if !has_rows {
+                    return Ok(None);
+                }
+            }
             Source::Array(array, current) => {
                 let (elements, first) = match current.take() {
                     Some(current) => current,
@@ -398,17 +349,17 @@ impl Reader for SocialReader {
                         None => return Ok(None),
                     },
                 };
-                let next = filling.read_elements(&elements, first);
+                let next = posts.read_elements(&elements, first, &mut builder);
                 *current = (next < elements.ranges.len()).then_some((elements, next));
             }
             Source::Document(input) => {
                 let Some(input) = input.take() else {
                     return Ok(None);
                 };
-                filling.read_elements(&read_document(input)?, 0);
+                posts.read_elements(&read_document(input)?, 0, &mut builder);
             }
         }
-        let batch = filling.batch;
+        let batch = builder.batch;
         self.empty.learn(&batch);
         Ok(Some(batch))
     }

@@ -1,11 +1,14 @@
 //! Posts in the shapes of X/Twitter, Mastodon and Reddit, from their document trees.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+
 use tarn_core::calendar;
 
 use super::html;
 use super::post::{Field, Post, PostFault, Text};
 use super::shape::Shape;
+use crate::reason::Reason;
 use crate::source::json::document::Node;
 use crate::source::time;
 use crate::source::value::shortened;
@@ -268,8 +271,9 @@ fn reddit<'a>(node: &Node<'a>) -> Result<Post<'a>> {
     let comment = data.value("body").is_some();
     let kind = kind.unwrap_or(if comment { "t1" } else { "t3" });
     if kind != "t1" && kind != "t3" {
-        return Err(PostFault::Parse(format!(
-            "expected a post or comment of Reddit, found a thing of kind {kind}"
+        return Err(PostFault::Parse(Reason::mismatch(
+            "a post or comment of Reddit",
+            format!("a thing of kind {kind}"),
         )));
     }
     let post_id = match text_of(data, "name", Field::PostId)? {
@@ -362,11 +366,8 @@ fn shown(node: &Node<'_>) -> String {
 }
 
 #[cold]
-fn refused(field: Field, expected: &str, found: &Node<'_>) -> PostFault {
-    PostFault::Value(
-        field,
-        format!("expected {expected}, found {}", shown(found)).into(),
-    )
+fn refused(field: Field, expected: impl Into<Cow<'static, str>>, found: &Node<'_>) -> PostFault {
+    PostFault::Value(field, Reason::mismatch(expected, shown(found)))
 }
 
 fn text_of<'a>(node: &Node<'a>, key: &str, field: Field) -> Result<Option<Text<'a>>> {
@@ -417,14 +418,14 @@ fn time_of(
         None => Ok(None),
         Some(found @ Node::Text(text)) => match parse(text.as_bytes()) {
             Ok(micros) => Ok(Some(micros)),
-            Err(time::Fault::Form) => Err(refused(Field::CreatedAt, &expected, found)),
+            Err(time::Fault::Form) => Err(refused(Field::CreatedAt, expected, found)),
             Err(_) => Err(refused(
                 Field::CreatedAt,
                 "a day and time of the calendar",
                 found,
             )),
         },
-        Some(other) => Err(refused(Field::CreatedAt, &expected, other)),
+        Some(other) => Err(refused(Field::CreatedAt, expected, other)),
     }
 }
 

@@ -8,6 +8,7 @@
 //! texts or whole numbers.
 
 use super::post::{Field, Post, PostFault, Text};
+use crate::reason::Reason;
 use crate::source::json::cursor::Cursor;
 use crate::source::json::keys::{KeyTable, Member};
 use crate::source::time;
@@ -269,16 +270,13 @@ fn read_sentiment(cursor: &mut Cursor<'_>, post: &mut Post<'_>) -> Result<()> {
 }
 
 #[cold]
-fn refused(field: Field, expected: &str, found: &[u8]) -> PostFault {
-    PostFault::Value(
-        field,
-        format!("expected {expected}, found {}", shortened(found)).into(),
-    )
+fn refused(field: Field, expected: &'static str, found: &[u8]) -> PostFault {
+    PostFault::Value(field, Reason::mismatch(expected, shortened(found)))
 }
 
 /// The fault of a value of another type, or of no value at all.
 #[cold]
-fn other_type(cursor: &mut Cursor<'_>, field: Field, expected: &str) -> PostFault {
+fn other_type(cursor: &mut Cursor<'_>, field: Field, expected: &'static str) -> PostFault {
     match cursor.skip_value() {
         Ok(found) => refused(field, expected, found),
         Err(error) => error.into(),
@@ -287,7 +285,7 @@ fn other_type(cursor: &mut Cursor<'_>, field: Field, expected: &str) -> PostFaul
 
 /// Takes `null`, which says nothing, or refuses a value of another type.
 #[inline]
-fn nothing<T>(cursor: &mut Cursor<'_>, field: Field, expected: &str) -> Result<Option<T>> {
+fn nothing<T>(cursor: &mut Cursor<'_>, field: Field, expected: &'static str) -> Result<Option<T>> {
     if cursor.peek() == b'n' {
         cursor.null()?;
         return Ok(None);

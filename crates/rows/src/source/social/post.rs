@@ -8,10 +8,11 @@ use tarn_core::{Error, ErrorKind, Result};
 
 use super::sentiment::Sentiment;
 use crate::column::{ColumnData, Plain};
+use crate::reason::Reason;
 use crate::source::json::error::JsonError;
 use crate::source::json::keys::KeyError;
 use crate::source::json::string::Str;
-use crate::source::value::{Decoder, Reason};
+use crate::source::value::Decoder;
 
 /// A text of a post: as it stands in the JSON, or made from it.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,7 +113,7 @@ pub struct Post<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum PostFault {
     /// It cannot be read, or is no post of a known shape.
-    Parse(String),
+    Parse(Reason),
     /// A field has a value that its column cannot hold.
     Value(Field, Reason),
     /// It has keys or values that the shape at hand does not have.
@@ -122,7 +123,7 @@ pub enum PostFault {
 impl From<JsonError> for PostFault {
     #[cold]
     fn from(error: JsonError) -> Self {
-        PostFault::Parse(format!("not JSON: {error}"))
+        PostFault::Parse(format!("not JSON: {error}").into())
     }
 }
 
@@ -131,9 +132,7 @@ impl From<KeyError> for PostFault {
     fn from(error: KeyError) -> Self {
         match error {
             KeyError::Json(error) => error.into(),
-            KeyError::Duplicate(key) => {
-                PostFault::Parse(format!("expected each key once, found \"{key}\" again"))
-            }
+            KeyError::Duplicate(key) => PostFault::Parse(Reason::repeated_key(&key)),
         }
     }
 }
@@ -142,12 +141,10 @@ impl Post<'_> {
     /// Checks that the post has what every post must have.
     pub fn check(&self) -> std::result::Result<(), PostFault> {
         if self.post_id.is_none() {
-            return Err(PostFault::Parse("the post has no id".to_owned()));
+            return Err(PostFault::Parse("the post has no id".into()));
         }
         if self.created_at.is_none() {
-            return Err(PostFault::Parse(
-                "the post has no time of creation".to_owned(),
-            ));
+            return Err(PostFault::Parse("the post has no time of creation".into()));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::post::PostFault;
+use crate::reason::Reason;
 use crate::source::json::cursor::Cursor;
 use crate::source::json::document::Node;
 use crate::source::json::error::Result as JsonResult;
@@ -28,9 +29,7 @@ pub enum Shape {
 /// What is unknown about it, for people.
 pub fn shape_of(node: &Node<'_>) -> Result<Shape, PostFault> {
     let Node::Object(members) = node else {
-        return Err(PostFault::Parse(
-            "not a post: expected an object".to_owned(),
-        ));
+        return Err(PostFault::Parse("not a post: expected an object".into()));
     };
     let has = |key: &str| node.value(key).is_some();
     let is_object = |key: &str| matches!(node.get(key), Some(Node::Object(_)));
@@ -80,13 +79,14 @@ pub fn shape_of(node: &Node<'_>) -> Result<Shape, PostFault> {
     if members.len() > keys.len() {
         keys.push("…");
     }
-    Err(PostFault::Parse(format!(
-        "expected a post of X, Mastodon, Reddit or the plain shape, found {}",
-        if keys.is_empty() {
-            "no keys".to_owned()
-        } else {
-            format!("the keys {}", keys.join(", "))
-        }
+    let found = if keys.is_empty() {
+        "no keys".to_owned()
+    } else {
+        format!("the keys {}", keys.join(", "))
+    };
+    Err(PostFault::Parse(Reason::mismatch(
+        "a post of X, Mastodon, Reddit or the plain shape",
+        found,
     )))
 }
 

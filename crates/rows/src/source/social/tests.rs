@@ -479,7 +479,7 @@ fn reddit_posts_and_comments_are_read() {
     let seen = read_file("reddit_listing.json").unwrap();
     assert_eq!(seen.counts(), (2, 1, 0));
     assert_eq!(
-        seen.rejected[0].reason,
+        seen.rejected[0].reason.to_string(),
         "expected a post or comment of Reddit, found a thing of kind more"
     );
     let columns = [

@@ -45,9 +45,10 @@ pub(super) fn check(path: &Path) -> Result<()> {
     }
     if !header.starts_with(&MAGIC[..MAGIC.len().min(header.len())]) {
         let begin = "the file is no SQLite database: it does not begin with 'SQLite format 3'";
-        return Err(bad(match is_encrypted(&header, size) {
-            true => format!("{begin}; {ENCRYPTED}"),
-            false => begin.to_owned(),
+        return Err(bad(if is_encrypted(&header, size) {
+            format!("{begin}; {ENCRYPTED}")
+        } else {
+            begin.to_owned()
         }));
     }
     if header.len() < HEADER_BYTES {

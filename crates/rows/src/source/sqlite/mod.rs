@@ -234,9 +234,10 @@ impl Database {
                 return Err(bad(format!(
                     "the database has no table {table}, which contract {} reads; it has {}",
                     contract.dataset,
-                    match names.is_empty() {
-                        true => "none".to_owned(),
-                        false => names.join(", "),
+                    if names.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        names.join(", ")
                     }
                 )));
             }

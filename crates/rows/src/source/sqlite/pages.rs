@@ -300,9 +300,10 @@ fn stored(serial: u64, bytes: &[u8], real: bool) -> Option<Stored<'_>> {
         7 => {
             let value = f64::from_be_bytes(*bytes.first_chunk()?);
             // SQLite knows no NaN.
-            return Some(match value.is_nan() {
-                true => Stored::Null,
-                false => Stored::Real(value),
+            return Some(if value.is_nan() {
+                Stored::Null
+            } else {
+                Stored::Real(value)
             });
         }
         8 => 0,
@@ -315,9 +316,10 @@ fn stored(serial: u64, bytes: &[u8], real: bool) -> Option<Stored<'_>> {
             });
         }
     };
-    Some(match real {
-        true => Stored::Real(integer as f64),
-        false => Stored::Integer(integer),
+    Some(if real {
+        Stored::Real(integer as f64)
+    } else {
+        Stored::Integer(integer)
     })
 }
 

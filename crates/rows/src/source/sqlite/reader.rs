@@ -1,15 +1,14 @@
 //! A table's rows as batches of its contract's columns.
 
-use crate::batch::TableColumn;
 use serde_json::{Map, Value};
 use tarn_contract::{Contract, Encoding, SchemaDrift};
-use tarn_core::Result;
-use tarn_core::rule_id;
 use tarn_core::schema::ColumnType;
+use tarn_core::{Result, rule_id};
 
-use crate::batch::{Batch, NewColumn, Reader, Rejected};
+use crate::batch::{Batch, NewColumn, Reader, Rejected, RowPlace, TableColumn, Violation};
 use crate::column::ColumnData;
 use crate::display::payload_text;
+use crate::reason::Reason;
 use crate::source::sqlite::cursor::Stored;
 use crate::source::sqlite::rows::Rows;
 use crate::source::sqlite::{Database, quoted, source_error};
@@ -89,14 +88,17 @@ impl<'a> TableReader<'a> {
         })
     }
 
-    /// Reads the current row into the batch, or says why it is rejected: rule, column, reason.
-    fn read_row(&mut self, batch: &mut Batch) -> Result<(), (String, String, String)> {
+    /// Reads the current row into the batch, or says why it is rejected.
+    fn read_row(&mut self, batch: &mut Batch) -> Result<(), Violation> {
         if self.contract.schema_drift == SchemaDrift::Quarantine
             && let Some(new) = self.new_columns.first()
         {
-            let column = new.name.clone();
-            let reason = format!("the contract knows no column {column}");
-            return Err((rule_id::SCHEMA_DRIFT.to_owned(), column, reason));
+            let reason = format!("the contract knows no column {}", new.name);
+            return Err(Violation::new(
+                rule_id::SCHEMA_DRIFT,
+                Some(&new.name),
+                reason,
+            ));
         }
         for (index, (column, decoder)) in
             self.contract.columns.iter().zip(&self.decoders).enumerate()
@@ -112,23 +114,17 @@ impl<'a> TableReader<'a> {
                 Stored::Real(value) => Scalar::Real(value),
                 Stored::Text(bytes) if is_utf8(bytes) => Scalar::Text(bytes),
                 Stored::Text(_) => {
-                    return Err(type_fault(
-                        &column.name,
-                        "text that is not UTF-8".to_owned(),
-                    ));
+                    return Err(type_fault(&column.name, "text that is not UTF-8".into()));
                 }
                 Stored::Blob(bytes) => {
-                    let found = format!(
-                        "a blob of {} bytes; expected {}",
-                        bytes.len(),
-                        decoder.expected()
-                    );
-                    return Err(type_fault(&column.name, found));
+                    let found = format!("a blob of {} bytes", bytes.len());
+                    let reason = Reason::mismatch(decoder.expected(), found);
+                    return Err(type_fault(&column.name, reason));
                 }
             };
             decoder
                 .push(scalar, data)
-                .map_err(|reason| type_fault(&column.name, reason.into_owned()))?;
+                .map_err(|reason| type_fault(&column.name, reason))?;
         }
         Ok(())
     }
@@ -191,8 +187,8 @@ fn is_utf8(text: &[u8]) -> bool {
     text.is_ascii() || simdutf8::basic::from_utf8(text).is_ok()
 }
 
-fn type_fault(column: &str, reason: String) -> (String, String, String) {
-    (rule_id::type_of(column), column.to_owned(), reason)
+fn type_fault(column: &str, reason: Reason) -> Violation {
+    Violation::new(rule_id::type_of(column), Some(column), reason)
 }
 
 /// Whether the primary key is another name of the rowid, which SQLite keeps unique, and different numbers
@@ -238,7 +234,7 @@ impl Reader for TableReader<'_> {
             let rows = batch.rows();
             match self.read_row(&mut batch) {
                 Ok(()) => batch.offsets.push(offset),
-                Err((rule, column, reason)) => {
+                Err(violation) => {
                     batch
                         .columns
                         .iter_mut()
@@ -246,16 +242,10 @@ impl Reader for TableReader<'_> {
                     let payload = self.payload();
                     bytes += payload.len();
                     let key = self.note_key(&mut batch);
+                    let place = RowPlace { line: None, offset };
                     batch.rejected.push(Rejected {
                         key: Some(key),
-                        ..Rejected::new(
-                            rule,
-                            Some(&column),
-                            reason,
-                            None,
-                            offset,
-                            payload.as_bytes(),
-                        )
+                        ..Rejected::new(violation, place, payload.as_bytes())
                     });
                 }
             }

@@ -176,9 +176,10 @@ impl Database {
             table,
         )?;
         let is_key = |column: &Column| column.source_name.eq_ignore_ascii_case(&key.name);
-        Ok(match indexes.is_empty() {
-            true => contract.columns.iter().position(is_key),
-            false => None,
+        Ok(if indexes.is_empty() {
+            contract.columns.iter().position(is_key)
+        } else {
+            None
         })
     }
 

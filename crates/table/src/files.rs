@@ -8,10 +8,10 @@ use iceberg::spec::{
     DataContentType, DataFile, Datum, FieldSummary, Literal, ManifestContentType, ManifestEntry,
     ManifestFile, PrimitiveLiteral, Schema, Snapshot,
 };
+use tarn_core::calendar::partition_of_day;
 use tarn_core::schema::{PartitionUnit, PartitionValue, system};
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::partition;
 use crate::table::Table;
 
 /// Field id of `file_path` in position delete files (Iceberg's reserved ids).
@@ -285,10 +285,10 @@ impl<'a> Pruning<'a> {
 }
 
 fn wanted_range(days: &RangeInclusive<i32>, unit: PartitionUnit) -> Wanted<'static> {
-    // A day outside the calendar bounds nothing.
-    let first = partition::of_day(*days.start(), unit).unwrap_or(i32::MIN);
-    let last = partition::of_day(*days.end(), unit).unwrap_or(i32::MAX);
-    Wanted::Range(first, last)
+    Wanted::Range(
+        partition_of_day(*days.start(), unit),
+        partition_of_day(*days.end(), unit),
+    )
 }
 
 impl Wanted<'_> {

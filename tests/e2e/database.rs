@@ -279,7 +279,7 @@ fn a_database_that_cannot_be_trusted_fails_with_its_cause_and_changes_nothing() 
         .step_by(7)
         .for_each(|byte| *byte ^= 0x55);
     failure(&lake, &lake.file("damaged.sqlite", &damaged), "damaged");
-    assert!(to(&lake.file("text.sqlite", "no database")).contains("no SQLite database"));
+    assert!(to(&lake.file("text.sqlite", "no database")).contains("is not a SQLite database"));
     assert!(to(&lake.file("empty.sqlite", "")).contains("empty"));
 
     let wal = database(&lake, "wal.sqlite", "PRAGMA journal_mode = WAL");

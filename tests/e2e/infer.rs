@@ -410,7 +410,7 @@ fn no_personal_value_is_in_a_draft_whatever_its_column_is_called() {
     // A table without a declared key gets one that its rows bear out.
     assert!(
         texts[1].contains(
-            "# Decide: no primary key is declared; this column tells all 400 rows apart."
+            "# Decide: no primary key is declared; this column distinguishes all 400 rows."
         )
     );
     assert_eq!(columns(visits)[0]["primaryKey"], true);

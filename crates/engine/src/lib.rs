@@ -1,6 +1,6 @@
 //! Polars: what an ingest stages, upserts, rules over tables, marts and SQL. The only crate that names Polars.
 //!
-//! Everything here is synchronous and works on local files; who calls it moves objects.
+//! Everything here is synchronous and works on local files; the caller moves objects.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod columns;

@@ -31,7 +31,7 @@ fn push(column: &mut ColumnData, ty: &ColumnType, value: Option<&Value>) -> Opti
         (ColumnData::Long(column), Some(Value::String(text))) if *ty == ColumnType::Timestamp => {
             column.push(time::timestamp(text.as_bytes()).ok()?);
         }
-        // A decimal is no number of JSON.
+        // JSON numbers cannot hold every decimal.
         (ColumnData::Long(column), Some(value)) if *ty == ColumnType::Long => {
             column.push(value.as_i64()?);
         }

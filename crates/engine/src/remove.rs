@@ -53,6 +53,15 @@ impl RowsOf {
     }
 }
 
+/// The rows that a file loses.
+#[derive(Debug, Clone, Copy)]
+pub struct RemovedRows<'a> {
+    /// Rows of these kinds. A row of two kinds counts for the first.
+    pub kinds: &'a [RowsOf],
+    /// Rows at these places, from 0: they are removed first, and not counted.
+    pub positions: &'a BTreeSet<usize>,
+}
+
 /// What is left of a file without some rows.
 #[derive(Debug)]
 pub struct Rest {
@@ -62,19 +71,21 @@ pub struct Rest {
     pub removed: Vec<u64>,
 }
 
-/// The rows of a file but these, as new files in `staging`; None where it has none of these. A row that is of
-/// two kinds counts for the first. The rows at `positions`, from 0, are left out before and not counted.
+/// The other rows of a file, as new files in `staging`; None where it has none of the rows that are to be removed.
+///
+/// # Errors
+/// Where the file cannot be read or a new one cannot be written.
 pub fn without(
     fields: &[TableField],
     file: &Path,
-    rows: &[RowsOf],
-    positions: &BTreeSet<usize>,
+    rows: RemovedRows<'_>,
     partitioning: Option<&Partitioning>,
     staging: &Path,
 ) -> Result<Option<Rest>> {
     let failed = |error: PolarsError| {
         Error::internal(format!("{} cannot be rewritten", file.display())).with_source(error)
     };
+    let RemovedRows { kinds, positions } = rows;
     let mut rest = scan::table(fields, &[PathBuf::from(file)])?
         .collect()
         .map_err(failed)?;
@@ -84,7 +95,7 @@ pub fn without(
         rest = rest.filter(&kept).map_err(failed)?;
     }
     let mut removed = Vec::new();
-    for one in rows {
+    for one in kinds {
         let before = rest.height();
         let others = rest.lazy().filter(one.expression().not());
         rest = others.collect().map_err(failed)?;

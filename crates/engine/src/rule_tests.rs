@@ -20,7 +20,7 @@ use crate::table_rules::load_keys;
 use crate::table_rules::{self, Arrival, TableState, Tables, Upsert};
 use tarn_rows::check::{References, Survey};
 use tarn_rows::source::json_lines::JsonLinesReader;
-use tarn_rows::system_columns::Stamp;
+use tarn_rows::system_columns::SystemColumns;
 
 const COLUMNS: [(&str, &str, &str); 9] = [
     ("id", "integer", "bigint"),
@@ -107,7 +107,7 @@ fn ingest(
         contract,
         fields: fields(&contract.table_spec()),
         quarantine: (fields(&quarantine), quarantine.partitioning),
-        stamp: Stamp {
+        system_columns: SystemColumns {
             run_id: "run".to_owned(),
             source_uri: "uri".to_owned(),
             source_version: "v@1".to_owned(),
@@ -269,7 +269,7 @@ fn a_default_takes_the_place_of_what_is_missing_and_the_row_says_so() {
     };
     assert_eq!(shown("s"), ["a", "zz", "zz", "zz", "b"]);
     assert_eq!(shown("_imputed"), ["", "[\"s\"]", "[\"s\"]", "[\"s\"]", ""]);
-    // The profile tells what the source had.
+    // The profile shows what the source had.
     let profile = staged
         .outcome
         .profile
@@ -283,7 +283,7 @@ fn a_default_takes_the_place_of_what_is_missing_and_the_row_says_so() {
 }
 
 #[test]
-fn a_number_made_of_personal_values_is_judged_and_not_told() {
+fn a_number_made_of_personal_values_is_judged_and_not_shown() {
     const PERSON: f64 = 771_234_567_800.0;
     let personal = |rule: &str| {
         format!("customProperties: [ {{ property: protection, value: drop }} ]\n        {rule}")
@@ -310,7 +310,7 @@ fn a_number_made_of_personal_values_is_judged_and_not_told() {
     let rows = lines("t", r#""2026-01-31T06:00:00Z""#);
     let found = &judged("t", &personal(&newest), &rows, "").checks[0];
     assert_eq!((found.passed, found.value), (true, None));
-    // Counts tell no value.
+    // Counts show no value.
     let distinct = custom("kind: distinctCount", "mustBe: 2");
     let found = &judged("n", &personal(&distinct), &lines("n", "1, 5"), "").checks[0];
     assert_eq!((found.passed, found.value), (true, Some(2.0)));
@@ -433,7 +433,7 @@ fn a_table_as_it_will_be_has_the_staged_rows_in_their_places() {
         ingest(&things, rows, References::new(), &folder.path().join(name)).unwrap()
     };
     let staged = stage(after, "after");
-    // One more row is rejected, whose key nobody knows.
+    // One more row is rejected, whose key is not known.
     let keyless = stage(&format!("{after}{{\"s\":\"too long\"}}\n"), "keyless");
     assert_eq!((staged.outcome.rejected, keyless.outcome.rejected), (1, 2));
     let mut state = state(

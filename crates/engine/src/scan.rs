@@ -123,7 +123,7 @@ pub(crate) fn rows_of_file(path: &Path) -> Result<usize> {
 
 /// Calls `each` with every value, as text, of one column of one file, a slice of rows in memory at a time.
 /// Rows of the source object with the URIs `without` are left out.
-pub fn texts_of_file(
+pub(crate) fn texts_of_file(
     path: &Path,
     column: &str,
     without: &[String],

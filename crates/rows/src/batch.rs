@@ -25,14 +25,14 @@ pub struct NewColumn {
 /// Some values of a new column, as the source has them.
 #[derive(Debug, Clone)]
 pub enum NewValues {
-    /// Of a key of JSON objects.
+    /// The values of a key of JSON objects.
     Json {
         /// JSON texts.
         values: Vec<Vec<u8>>,
         /// Where the object is that has the first of them.
         place: Option<RowPlace>,
     },
-    /// Of a column of a database's table.
+    /// The values of a column of a database's table.
     Stored {
         /// The table.
         table: String,
@@ -41,7 +41,7 @@ pub enum NewValues {
         /// The first rows.
         values: Vec<Stored>,
     },
-    /// Of a column of a database's table whose values cannot be read.
+    /// A column of a database's table whose values cannot be read.
     Unreadable {
         /// The table.
         table: String,
@@ -118,10 +118,10 @@ pub struct Rejected {
     pub line: Option<u64>,
     /// Byte offset, rowid or sequence number.
     pub offset: i64,
-    /// Where its columns are in the batch's rows that were turned away; None where it could not be read.
+    /// Its place in the columns of the batch's rejected rows; None where it could not be read.
     pub row: Option<usize>,
     /// Where its primary key is in the batch's keys of rows that could not be read; None where it was
-    /// read, or where its source does not tell.
+    /// read, or where its source has no primary keys.
     pub key: Option<usize>,
     /// The row as it was received, cut to [`PAYLOAD_LIMIT`]; empty where it was read from columns.
     pub payload: Vec<u8>,
@@ -129,8 +129,8 @@ pub struct Rejected {
     pub payload_bytes: u64,
 }
 
-/// A rejected row keeps at most so many bytes; its place in the raw object tells where the rest is.
-pub const PAYLOAD_LIMIT: usize = 64 * 1024;
+/// A rejected row keeps at most this many bytes; the rest is at its place in the raw object.
+pub(crate) const PAYLOAD_LIMIT: usize = 64 * 1024;
 
 impl Rejected {
     /// A rejected row from its bytes.
@@ -160,8 +160,8 @@ impl Rejected {
 /// Rows as columns, in the order of the contract's columns, and the rows that could not be read.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// One per column of the contract, all of `offsets.len()` rows; behind them `_imputed`, once the
-    /// defaults of a contract that has some are in their places.
+    /// One per column of the contract, all of `offsets.len()` rows; after them `_imputed`, once the
+    /// contract's defaults were imputed.
     pub columns: Vec<ColumnData>,
     /// Per row: byte offset, rowid or sequence number.
     pub offsets: Vec<i64>,
@@ -173,10 +173,10 @@ pub struct Batch {
     pub text: Arc<Vec<u8>>,
     /// Rows that could not be read, and rows that were and broke a rule.
     pub rejected: Vec<Rejected>,
-    /// The columns of the latter.
-    pub turned_away: Vec<ColumnData>,
-    /// The primary keys of the former, as far as they could be read: the key's columns in its order. Only of
-    /// sources whose rows are told apart by them. Empty where there are none.
+    /// The columns of the rows that were read.
+    pub rejected_columns: Vec<ColumnData>,
+    /// The primary keys of the rows that could not be read, as far as the keys could: the key's columns in its
+    /// order. Only for sources whose rows have a primary key; else empty.
     pub unread_keys: Vec<ColumnData>,
     /// Blank lines: no rows.
     pub blank: u64,
@@ -222,11 +222,11 @@ impl Batch {
     /// A row of the batch as a rejected one: its columns are kept, and its text where the batch has it.
     /// The row itself is for [`Batch::keep_rows`] to drop.
     pub fn reject_row(&mut self, row: usize, violation: Violation) -> Rejected {
-        if self.turned_away.is_empty() {
-            self.turned_away = self.columns.iter().map(ColumnData::empty_like).collect();
+        if self.rejected_columns.is_empty() {
+            self.rejected_columns = self.columns.iter().map(ColumnData::empty_like).collect();
         }
-        let place = self.turned_away.first().map_or(0, ColumnData::len);
-        for (to, from) in self.turned_away.iter_mut().zip(&self.columns) {
+        let place = self.rejected_columns.first().map_or(0, ColumnData::len);
+        for (to, from) in self.rejected_columns.iter_mut().zip(&self.columns) {
             to.append(from, &Rows::one(row));
         }
         let payload = self.payload(row).unwrap_or_default();

@@ -26,7 +26,7 @@ pub use columns::{Typed, double, power, scale, whole};
 pub use measure::Facts;
 pub use outlier::Survey;
 pub use reference::{KEY_SCALE, KeySet, References};
-pub use value::missing_rows;
+pub(crate) use value::missing_rows;
 
 /// The rules of a contract and what they have found so far.
 pub struct Checks<'a> {
@@ -227,7 +227,7 @@ fn unprepared(rule: &Rule) -> Error {
     Error::internal(format!("what rule {} needs was not given to it", rule.id))
 }
 
-/// A result of which nothing is known yet.
+/// A result before anything is known.
 pub fn result(contract: &Contract, rule: &Rule) -> CheckResult {
     CheckResult {
         id: rule.id.clone(),
@@ -245,8 +245,8 @@ pub fn result(contract: &Contract, rule: &Rule) -> CheckResult {
     }
 }
 
-/// Whether a measured number is as it must be. Of no rows everything holds; of rows without a value to
-/// measure nothing does.
+/// Whether a measured number is as it must be. Without rows every rule holds; with rows but without a value
+/// to measure none does.
 pub fn verdict(rule: &Rule, rows: u64, value: Option<f64>) -> bool {
     match value {
         Some(value) => rule.threshold.comparison.holds(value),
@@ -324,7 +324,7 @@ fn personal_rows(data: &ColumnData, patterns: &[PersonalPattern]) -> Vec<usize> 
 }
 
 /// Counts the values of several columns together; rows with a null in one of them are left out.
-pub fn count_values(
+pub(crate) fn count_values(
     contract: &Contract,
     columns: &[usize],
     batch: &Batch,
@@ -368,7 +368,7 @@ pub fn count_values(
 /// Characters of a value in a reason.
 const SHOWN: usize = 80;
 
-/// Why a row is rejected, for people. Values of personal columns are not told.
+/// Why a row is rejected, for people. Values of personal columns are not shown.
 fn reason(contract: &Contract, rule: &Rule, batch: &Batch, row: usize) -> String {
     let Some(index) = rule.column else {
         return rule.text.clone();

@@ -107,9 +107,9 @@ impl<T: Copy + Default> Plain<T> {
         self.validity.push(false);
     }
 
-    /// Appends rows without a value up to so many rows.
+    /// Appends rows without a value up to this many rows.
     #[inline]
-    pub fn pad(&mut self, rows: usize) {
+    pub(crate) fn pad(&mut self, rows: usize) {
         if let Some(missing @ 1..) = rows.checked_sub(self.values.len()) {
             self.values.resize(rows, T::default());
             self.validity.extend_null(missing);
@@ -157,7 +157,7 @@ impl ListColumn {
     }
 
     /// A column of the same list in every row.
-    pub fn constant(list: &[&[u8]], rows: usize) -> Self {
+    pub(crate) fn constant(list: &[&[u8]], rows: usize) -> Self {
         let mut column = ListColumn::new();
         list.iter().for_each(|item| column.push_item(item));
         if let (1.., Some(more)) = (list.len(), rows.checked_sub(1)) {
@@ -169,8 +169,8 @@ impl ListColumn {
         column
     }
 
-    /// Appends rows without a list up to so many rows.
-    pub fn pad(&mut self, rows: usize) {
+    /// Appends rows without a list up to this many rows.
+    pub(crate) fn pad(&mut self, rows: usize) {
         if let Some(missing @ 1..) = rows.checked_sub(self.ends.len()) {
             self.ends.resize(rows, self.items.len() as i64);
             self.validity.extend_null(missing);
@@ -262,7 +262,7 @@ impl ColumnData {
         }
     }
 
-    /// A column for a type, without a value in any of so many rows.
+    /// A column for a type, without a value in any of this many rows.
     pub fn nulls(ty: &tarn_core::schema::ColumnType, rows: usize) -> Self {
         let mut column = ColumnData::new(ty);
         match &mut column {
@@ -346,7 +346,7 @@ impl ColumnData {
         }
     }
 
-    /// Makes room for so many more rows.
+    /// Makes room for this many more rows.
     pub fn reserve(&mut self, rows: usize) {
         match self {
             ColumnData::Text(column) => column.reserve(rows),
@@ -358,8 +358,8 @@ impl ColumnData {
         }
     }
 
-    /// Makes room for so many more bytes of texts, where each row has its own.
-    pub fn reserve_text_bytes(&mut self, bytes: usize) {
+    /// Makes room for this many more bytes of texts, where each row has its own.
+    pub(crate) fn reserve_text_bytes(&mut self, bytes: usize) {
         match self {
             ColumnData::Text(column) if !column.interned => column.texts.bytes.reserve(bytes),
             _ => {}
@@ -367,7 +367,7 @@ impl ColumnData {
     }
 
     /// Bytes of the texts.
-    pub fn text_bytes(&self) -> usize {
+    pub(crate) fn text_bytes(&self) -> usize {
         match self {
             ColumnData::Text(column) => column.texts.bytes.len(),
             _ => 0,
@@ -411,6 +411,9 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        // Each case has hundreds of rows.
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn rows_of_a_column_are_appended_as_they_are(
             rows in prop::collection::vec(prop::option::of("[a-c]{0,2}|[a-z]{8}|[a-b]{17}"), 1..200),
@@ -503,7 +506,7 @@ mod tests {
                     ColumnData::Text(column) => {
                         (0..before).for_each(|_| column.push(b"before"));
                         column.pad(rows);
-                        column.push(b"behind");
+                        column.push(b"after");
                     }
                     ColumnData::Long(column) => {
                         (0..before).for_each(|_| column.push(2));
@@ -513,7 +516,7 @@ mod tests {
                     ColumnData::List(column) => {
                         (0..before).for_each(|_| column.finish_row());
                         column.pad(rows);
-                        column.push_item(b"behind");
+                        column.push_item(b"after");
                         column.finish_row();
                     }
                     _ => {}
@@ -528,7 +531,7 @@ mod tests {
             let [ColumnData::Text(texts), ColumnData::Long(numbers), ColumnData::List(lists)] = &columns else {
                 panic!("other columns");
             };
-            prop_assert_eq!((texts.get(rows), numbers.get(rows)), (Some(b"behind".as_slice()), Some(1)));
+            prop_assert_eq!((texts.get(rows), numbers.get(rows)), (Some(b"after".as_slice()), Some(1)));
             prop_assert_eq!(lists.ends.iter().copied().max(), Some(1));
             if before > 0 {
                 prop_assert_eq!((texts.get(0), numbers.get(0)), (Some(b"before".as_slice()), Some(2)));

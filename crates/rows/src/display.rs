@@ -9,7 +9,7 @@ use tarn_core::schema::ColumnType;
 
 use crate::column::ColumnData;
 
-/// A text for a message, cut behind so many characters.
+/// A text for a message, cut after this many characters.
 pub fn shortened(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -97,7 +97,7 @@ pub fn as_json(data: &ColumnData, row: usize, ty: &ColumnType) -> Value {
 }
 
 /// A row, whose columns are as the tables keep them, as a JSON object by the names of its source.
-pub fn row_as_json(contract: &Contract, columns: &[ColumnData], row: usize) -> String {
+pub(crate) fn row_as_json(contract: &Contract, columns: &[ColumnData], row: usize) -> String {
     let object: Map<String, Value> = contract
         .columns
         .iter()

@@ -20,7 +20,7 @@ use crate::infer;
 const SAMPLE: usize = 60;
 
 /// A column that the source has and the contract lacks: what the run record says, and what the contract would
-/// say of it, None where its values are none that a column can hold.
+/// declare; None where a column cannot hold its values.
 #[derive(Debug)]
 pub(crate) struct Added {
     pub drift: Drift,
@@ -28,7 +28,7 @@ pub(crate) struct Added {
 }
 
 impl Added {
-    pub fn new(found: &NewColumn) -> Self {
+    pub(crate) fn new(found: &NewColumn) -> Self {
         let drafted = Drafted::of(found);
         Added {
             column: drafted.draft.map(|draft| Column {
@@ -73,7 +73,7 @@ impl Added {
     }
 }
 
-/// What the values of a column speak for.
+/// What the values of a column suggest.
 #[derive(Default)]
 struct Drafted {
     draft: Option<DraftColumn>,
@@ -240,7 +240,7 @@ pub fn decide(
     }
     let mut drifts: Vec<Drift> = new.iter().map(|column| column.drift.clone()).collect();
     if contract.is_personal() {
-        // What nobody has declared may be a name as well.
+        // Without a declaration it may also be a name.
         drifts.iter_mut().for_each(|drift| drift.sample = None);
     }
     drifts.extend(types.drifts(received));

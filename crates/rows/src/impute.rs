@@ -1,4 +1,4 @@
-//! What a contract says of missing values: the column's default takes their place, and the row says so.
+//! Imputes missing values as the contract says: the column's default replaces them, and the row says so.
 
 use tarn_contract::{Contract, Missing, MissingAction};
 use tarn_core::Result;
@@ -8,7 +8,7 @@ use crate::batch::Batch;
 use crate::column::{ColumnData, ListColumn, Plain, TextColumn, Validity};
 use crate::source::value::default_of;
 
-/// Puts defaults in the place of missing values.
+/// Imputes: puts defaults where values are missing.
 pub struct Imputer {
     columns: Vec<Imputed>,
 }
@@ -25,7 +25,7 @@ impl Imputer {
     /// For the columns whose contract says `missing: default`, or has a default.
     ///
     /// # Errors
-    /// `BadContract` where a default is no value of its column.
+    /// `BadContract` where a default is not a value of its column.
     pub fn new(contract: &Contract) -> Result<Self> {
         let mut columns = Vec::new();
         for (index, column) in contract.columns.iter().enumerate() {

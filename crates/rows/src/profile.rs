@@ -21,10 +21,10 @@ use crate::column::ColumnData;
 use crate::display;
 
 pub use frequencies::Joined;
-pub use frequencies::{Counted, DISTINCT_LIMIT, Frequencies};
+pub use frequencies::{Counted, Frequencies};
 pub use numbers::Numbers;
 use partitions::{Counts, Partitions, Split};
-pub use sample::{SAMPLE_LIMIT, Sample};
+pub use sample::Sample;
 
 /// Measures every column of a contract over the rows it is shown.
 pub struct Profiler<'a> {
@@ -50,7 +50,7 @@ pub struct ColumnProfiler<F> {
     pub sample: Sample,
 }
 
-/// Categories are told where a column has at most so many values.
+/// Categories are listed where a column has at most this many values.
 const CATEGORIES: usize = 100;
 
 impl<'a> Profiler<'a> {
@@ -141,7 +141,7 @@ impl Profiled<'_> {
     }
 
     /// How often each value of each column occurs, where it was asked for.
-    pub fn into_frequencies(self) -> Vec<Counted> {
+    pub(crate) fn into_frequencies(self) -> Vec<Counted> {
         self.columns
             .into_iter()
             .map(|column| column.frequencies)
@@ -195,7 +195,7 @@ impl ColumnProfiler<Counted> {
             distinct: counted.then(|| self.frequencies.distinct()),
             min: self.numbers.min().filter(|_| !personal),
             max: self.numbers.max().filter(|_| !personal),
-            // Of a single row these are its value.
+            // For a single row these are its value.
             sum: self.numbers.sum_text().filter(|_| !personal),
             mean: self.numbers.mean().filter(|_| !personal),
             standard_deviation: (self.measures.spread && !personal)

@@ -51,7 +51,7 @@ impl<'a> Protector<'a> {
     pub fn apply(&self, batch: &mut Batch) -> Result<()> {
         let columns = || self.contract.columns.iter();
         self.columns(columns(), &mut batch.columns)?;
-        self.columns(columns(), &mut batch.turned_away)?;
+        self.columns(columns(), &mut batch.rejected_columns)?;
         let key = self.contract.primary_key.iter();
         let key = key.filter_map(|&index| self.contract.columns.get(index));
         self.columns(key, &mut batch.unread_keys)?;
@@ -82,8 +82,8 @@ impl<'a> Protector<'a> {
         Ok(())
     }
 
-    /// The key's version for each row of protected columns that has a pseudonym, or of which `also`
-    /// says that the key was used; None where there is no key.
+    /// The key's version for each row of protected columns that has a pseudonym, or for which `also` says
+    /// that the key was used; None where there is no key.
     pub fn key_versions(
         &self,
         columns: &[ColumnData],
@@ -170,7 +170,7 @@ fn protected(
     })
 }
 
-/// After so many numbers it is looked whether enough of them came again.
+/// After this many numbers their repetition decides whether pseudonyms are remembered.
 const REPEAT_TRIAL: usize = 2048;
 
 /// Pseudonyms of numbers: of their decimal digits, so that a number and its text have the same one.

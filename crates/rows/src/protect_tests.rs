@@ -194,7 +194,7 @@ fn a_column_is_kept_as_its_contract_says() {
             protector.apply(&mut batch).unwrap();
             assert_eq!(shown(&batch.columns[1]), expected[1..], "{ty} {protection}");
             assert_eq!(
-                shown(&batch.turned_away[1]),
+                shown(&batch.rejected_columns[1]),
                 expected[..1],
                 "{ty} {protection}"
             );

@@ -23,7 +23,7 @@ struct Payload<'a> {
 fn payload<'a>(
     contract: &Contract,
     protector: &Protector<'_>,
-    turned_away: &[ColumnData],
+    rejected_columns: &[ColumnData],
     rejected: &'a Rejected,
 ) -> Payload<'a> {
     match (rejected.row, protector.key()) {
@@ -33,7 +33,7 @@ fn payload<'a>(
             hash: Some(key.pseudonym(&rejected.payload)),
         },
         (Some(row), key) if key.is_some() || rejected.payload.is_empty() => Payload {
-            text: Some(display::row_as_json(contract, turned_away, row).into()),
+            text: Some(display::row_as_json(contract, rejected_columns, row).into()),
             encoding: Encoding::Json,
             hash: None,
         },
@@ -49,22 +49,22 @@ fn payload<'a>(
 }
 
 /// The columns of the quarantine table but its system columns, for some rejected rows of a protected
-/// batch, and the rows' offsets. Of a row that could not be read there is its primary key, where that could
-/// be: it says which row of the table stays as it was.
+/// batch, and the rows' offsets. For a row that could not be read they hold its primary key, if that could
+/// be read: it says which row of the table stays as it was.
 pub fn columns<'a>(
     contract: &'a Contract,
     protector: &Protector<'_>,
     batch: &Batch,
     rejected: &[Rejected],
 ) -> (Vec<(&'a str, ColumnData)>, Vec<i64>) {
-    let turned_away = &batch.turned_away;
+    let rejected_columns = &batch.rejected_columns;
     let mut named: Vec<(&str, ColumnData)> = Vec::new();
     for (index, column) in contract.columns.iter().enumerate() {
         let place = contract.primary_key.iter().position(|&key| key == index);
         let unread = place.and_then(|place| batch.unread_keys.get(place));
         let mut data = ColumnData::new(&column.kept_type());
         for row in rejected {
-            match (row.row, turned_away.get(index), row.key, unread) {
+            match (row.row, rejected_columns.get(index), row.key, unread) {
                 (Some(row), Some(from), ..) => data.append(from, &Rows::one(row)),
                 (None, _, Some(key), Some(from)) => data.append(from, &Rows::one(key)),
                 _ => data.push_null(),
@@ -82,7 +82,7 @@ pub fn columns<'a>(
     }
     let payloads: Vec<Payload<'_>> = rejected
         .iter()
-        .map(|row| payload(contract, protector, turned_away, row))
+        .map(|row| payload(contract, protector, rejected_columns, row))
         .collect();
     let reasons: Vec<String> = rejected.iter().map(|row| row.reason.to_string()).collect();
     named.extend([

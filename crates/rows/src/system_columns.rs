@@ -5,9 +5,9 @@ use tarn_core::{Error, Result};
 
 use crate::column::{ColumnData, Plain, TextColumn};
 
-/// What all rows of one run and object have in common.
+/// The values of the system columns that all rows of one run and object share.
 #[derive(Debug, Clone)]
-pub struct Stamp {
+pub struct SystemColumns {
     /// The run.
     pub run_id: String,
     /// URI of the raw object.
@@ -30,7 +30,7 @@ pub fn table_columns(
     fields: &[TableField],
     named: Vec<(&str, ColumnData)>,
     offsets: &[i64],
-    stamp: &Stamp,
+    system_columns: &SystemColumns,
 ) -> Result<Vec<ColumnData>> {
     let rows = offsets.len();
     let mut named: Vec<Option<(&str, ColumnData)>> = named.into_iter().map(Some).collect();
@@ -45,12 +45,14 @@ pub fn table_columns(
             continue;
         }
         columns.push(match name {
-            system::RUN_ID => constant(&stamp.run_id, rows),
-            system::SOURCE_URI => constant(&stamp.source_uri, rows),
-            system::SOURCE_VERSION => constant(&stamp.source_version, rows),
-            system::CONTRACT_VERSION => constant(&stamp.contract_version, rows),
+            system::RUN_ID => constant(&system_columns.run_id, rows),
+            system::SOURCE_URI => constant(&system_columns.source_uri, rows),
+            system::SOURCE_VERSION => constant(&system_columns.source_version, rows),
+            system::CONTRACT_VERSION => constant(&system_columns.contract_version, rows),
             system::SOURCE_OFFSET => ColumnData::Long(Plain::of(offsets.to_vec())),
-            system::INGESTED_AT => ColumnData::Long(Plain::of(vec![stamp.ingested_at; rows])),
+            system::INGESTED_AT => {
+                ColumnData::Long(Plain::of(vec![system_columns.ingested_at; rows]))
+            }
             _ if field.field.required => {
                 return Err(Error::internal(format!(
                     "nothing fills the required column {name}"

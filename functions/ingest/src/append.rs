@@ -197,7 +197,7 @@ pub(crate) async fn read(
     let tables = Tables::open(run, std::slice::from_ref(contract)).await?;
     let (contract, fields, quarantine) = (contract.clone(), fields.to_vec(), quarantine.layout());
     let (uris, put_at) = (run.uris.clone(), run.info.last_modified.timestamp_micros());
-    let stamp = run.stamp(&contract.version);
+    let system_columns = run.system_columns(&contract.version);
     let staging = run.staging.subfolder(&contract.dataset)?;
     let (bytes, key) = (run.info.size, run.key(&contract).await?);
     let (copy, part) = (Arc::clone(&reading.copy), reading.part.clone());
@@ -218,7 +218,7 @@ pub(crate) async fn read(
             contract: &contract,
             fields,
             quarantine,
-            stamp,
+            system_columns,
             key,
             staging,
             existing: existing_of(&existing, &uris),

@@ -7,7 +7,7 @@ use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::{TableField, TableSpec, system};
 use tarn_core::{Error, ErrorKind};
 use tarn_engine::parquet::ParquetFile;
-use tarn_engine::remove::{self, RowsOf};
+use tarn_engine::remove::{self, RemovedRows, RowsOf};
 use tarn_lake::{blocking, source_version, staged_files};
 use tarn_table::{
     Base, Bound, Change, ColumnSummary, Committed, DataFileInfo, FileFilter, SourceRef, Table,
@@ -101,7 +101,11 @@ pub(crate) async fn put(run: &Run<'_>, put: Put<'_>) -> Result<Done> {
                 let (partitioning, none) = (put.spec.partitioning.clone(), BTreeSet::new());
                 let rest = blocking(move || {
                     let by = partitioning.as_ref();
-                    remove::without(&fields, copy.path(), &rows, &none, by, &staging)
+                    let rows = RemovedRows {
+                        kinds: &rows,
+                        positions: &none,
+                    };
+                    remove::without(&fields, copy.path(), rows, by, &staging)
                 })
                 .await?;
                 if let Some(rest) = &rest {

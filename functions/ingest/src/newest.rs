@@ -12,9 +12,9 @@ use tarn_core::run::Replaced;
 use tarn_core::schema::TableField;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::ingest::Staged;
-use tarn_engine::ingest::newest::{Accepted, Later, Match, Matches, Origin};
+use tarn_engine::ingest::newest::{Accepted, KeySearch, Later, Match, Matches, Origin};
 use tarn_engine::parquet::ParquetFile;
-use tarn_engine::remove::{self, RowsOf};
+use tarn_engine::remove::{self, RemovedRows, RowsOf};
 use tarn_lake::{LocalFiles, blocking, version_parts};
 use tarn_table::{DataFileInfo, FileFilter, Table, VersionRef};
 
@@ -137,11 +137,16 @@ impl Found {
                 .filter_map(|&index| contract.columns.get(index))
                 .map(|column| column.name.as_str())
                 .collect();
+            let search = KeySearch {
+                fields: &fields,
+                columns: &columns,
+                accepted: &keys,
+                own: &own,
+            };
             let mut matches = Matches::default();
             let mut found = Vec::new();
             for (info, path) in files.iter() {
-                let file = (path, info.partition);
-                let rows = matches.of_file(&fields, file, &columns, &keys, &own)?;
+                let rows = matches.of_file(&search, path, info.partition)?;
                 if !rows.is_empty() {
                     found.push(FoundFile {
                         info: info.clone(),
@@ -217,7 +222,11 @@ impl Found {
                     .map(|(_, path)| path.to_owned())
                     .unwrap_or_default();
                 let by = partitioning.as_ref();
-                remove::without(&fields, &path, &own, &positions, by, &staging)
+                let rows = RemovedRows {
+                    kinds: &own,
+                    positions: &positions,
+                };
+                remove::without(&fields, &path, rows, by, &staging)
             });
             let rest = rest.await?.map(|rest| rest.files).unwrap_or_default();
             rewritten.push(Rewritten { file: info, rest });

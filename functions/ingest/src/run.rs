@@ -12,7 +12,7 @@ use tarn_core::schema::{TableField, TableSpec};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_lake::{Lake, Staging, blocking, new_run_id, source_version};
 use tarn_rows::source::content;
-use tarn_rows::system_columns::Stamp;
+use tarn_rows::system_columns::SystemColumns;
 use tracing::Instrument;
 
 use crate::logs::Worked;
@@ -49,8 +49,8 @@ pub(crate) struct Run<'a> {
 }
 
 impl Run<'_> {
-    pub(crate) fn stamp(&self, contract_version: &str) -> Stamp {
-        Stamp {
+    pub(crate) fn system_columns(&self, contract_version: &str) -> SystemColumns {
+        SystemColumns {
             run_id: self.id.clone(),
             source_uri: self.uri.clone(),
             source_version: source_version(&self.info),

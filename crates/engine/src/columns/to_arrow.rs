@@ -13,7 +13,7 @@ fn identified(name: &str, dtype: ArrowDataType, nullable: bool, id: i32) -> Arro
 }
 
 /// The Arrow type of a column.
-pub fn data_type(ty: &ColumnType, element_id: Option<i32>) -> ArrowDataType {
+pub(crate) fn data_type(ty: &ColumnType, element_id: Option<i32>) -> ArrowDataType {
     match ty {
         ColumnType::String => ArrowDataType::LargeUtf8,
         ColumnType::Int => ArrowDataType::Int32,

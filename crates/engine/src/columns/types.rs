@@ -4,7 +4,7 @@ use polars::prelude::{DataType, TimeUnit, TimeZone};
 use tarn_core::schema::ColumnType;
 
 /// The Polars type of a column.
-pub fn data_type(ty: &ColumnType) -> DataType {
+pub(crate) fn data_type(ty: &ColumnType) -> DataType {
     match ty {
         ColumnType::String => DataType::String,
         ColumnType::Int => DataType::Int32,

@@ -1,6 +1,6 @@
 //! Finds repeated events with bounded memory.
 //!
-//! A Bloom filter says of nearly every event that it is certainly new. The few others are set aside
+//! For nearly every event a Bloom filter shows that it is certainly new. The few others are set aside
 //! and looked up exactly: in the table's files around their day, and in a log on disk of what this
 //! run has accepted. Identifiers are compared by a 128-bit hash.
 
@@ -50,7 +50,7 @@ const LARGEST_EXACT_BLOOM: u64 = 64 << 20;
 pub enum Expected {
     /// A guess.
     About(u64),
-    /// So many.
+    /// How many.
     Exactly(u64),
 }
 
@@ -81,7 +81,7 @@ impl Bloom {
         std::hint::black_box(self.blocks[self.place(hash)].0[0]);
     }
 
-    /// Inserts a key and tells whether it may have been there.
+    /// Inserts a key and returns whether it may have been there.
     #[inline]
     fn insert(&mut self, hash: u128) -> bool {
         let place = self.place(hash);
@@ -127,7 +127,7 @@ fn storage(error: std::io::Error) -> Error {
 
 const LOG_ENTRY: usize = 20;
 
-/// The filter's blocks of so many events are read before they are changed.
+/// For this many events the filter's blocks are read before they are changed.
 const EVENTS_TOUCHED: usize = 64;
 
 impl Deduplicator {

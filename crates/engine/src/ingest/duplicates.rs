@@ -13,7 +13,7 @@ use tarn_rows::batch::{Batch, Reader, Rejected, Violation};
 use tarn_rows::column::{ColumnData, Rows};
 use tarn_rows::display;
 
-/// Suspects are decided together once their texts hold so many bytes.
+/// Suspects are decided together once their texts hold this many bytes.
 const SUSPECT_BYTES: usize = 1 << 20;
 
 /// And once their columns do: rows of a database have no text, and may be repeated by the million.
@@ -21,7 +21,7 @@ const SUSPECT_COLUMN_BYTES: usize = 4 << 20;
 
 /// Takes rows out of the batches that have the same key, or the same values in columns that must be unique,
 /// as a row that was accepted before. Only an accepted row counts: one that another filter rejects hides no
-/// sound row behind it.
+/// sound row.
 pub(crate) struct Filters<'a> {
     contract: &'a Contract,
     list: Vec<Filter>,
@@ -48,7 +48,7 @@ impl<'a> Filters<'a> {
             });
         }
         let told_by = asked.first().map(|first| first.key.clone());
-        let is_told_by = |columns: &[usize]| {
+        let is_identified_by = |columns: &[usize]| {
             told_by.as_ref().is_some_and(|told| {
                 told.len() == columns.len() && columns.iter().all(|column| told.contains(column))
             })
@@ -57,9 +57,10 @@ impl<'a> Filters<'a> {
             let Check::Rows(RowCheck::Unique { columns, key }) = &rule.check else {
                 continue;
             };
-            let here = match key {
-                true => !reader.has_unique_keys() && !is_told_by(columns),
-                false => rule.rejects_rows(),
+            let here = if *key {
+                !reader.has_unique_keys() && !is_identified_by(columns)
+            } else {
+                rule.rejects_rows()
             };
             if here {
                 asked.push(Asked::object(&rule.id, columns));
@@ -102,7 +103,7 @@ impl<'a> Filters<'a> {
     }
 
     /// Decides what was set aside, and writes it.
-    pub fn finish(&mut self, sink: &mut Sink<'_>) -> Result<()> {
+    pub(crate) fn finish(&mut self, sink: &mut Sink<'_>) -> Result<()> {
         match self.resolve()? {
             Some(decided) => sink.write(decided),
             None => Ok(()),
@@ -267,7 +268,7 @@ struct Filter {
     nulls_are_equal: bool,
 }
 
-/// About so many bytes make an event, for sizing the filter.
+/// About how many bytes an event has, for sizing the filter.
 const BYTES_PER_EVENT: u64 = 200;
 
 impl Filter {
@@ -343,7 +344,7 @@ impl Filter {
             .map(|&index| contract.columns[index].name.as_str())
             .collect();
         let names = names.join(", ");
-        let values = newest::shown(contract, &self.key, &pending.columns, row);
+        let values = newest::display_values(contract, &self.key, &pending.columns, row);
         let before = match self.time {
             Some(_) => format!(
                 "with event time on {}, within {} days",

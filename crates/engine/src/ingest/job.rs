@@ -12,7 +12,7 @@ use crate::ingest::bloom::ExistingFile;
 use crate::ingest::newest::{Accepted, Later};
 use crate::parquet::ParquetFile;
 use tarn_rows::check::{References, Survey};
-use tarn_rows::system_columns::Stamp;
+use tarn_rows::system_columns::SystemColumns;
 
 /// What an ingest of one object into one dataset needs to know.
 pub struct Job<'a> {
@@ -23,7 +23,7 @@ pub struct Job<'a> {
     /// The columns and partitions of the dataset's quarantine table.
     pub quarantine: (Vec<TableField>, Option<Partitioning>),
     /// The system columns' values.
-    pub stamp: Stamp,
+    pub system_columns: SystemColumns,
     /// The key of pseudonyms, where the contract has personal columns.
     pub key: Option<PseudonymKey>,
     /// An empty folder for the files.

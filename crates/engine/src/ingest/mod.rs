@@ -52,7 +52,7 @@ pub fn run(reader: &mut dyn Reader, job: &Job<'_>) -> Result<Staged> {
         outcome: &sink.outcome,
         profiled: &profiled,
         source_columns: reader.source_columns(),
-        now: job.stamp.ingested_at,
+        now: job.system_columns.ingested_at,
         put_at: job.put_at,
     })?;
     sink.outcome.profile = profiled.columns();

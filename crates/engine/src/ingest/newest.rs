@@ -1,8 +1,8 @@
-//! Rows that are told by some of their columns, and of which the newest stays: of rows with equal values in
-//! these the one whose object was put last. A null is equal to a null.
+//! Keeps the newest of the rows that are equal in some columns: the one whose object was put last. A null is
+//! equal to a null.
 //!
 //! Within an object the first stays, which [`crate::ingest::duplicates`] sees to. Across objects the keys of the accepted
-//! rows are held against the files of the table around their days, a slice of a file at a time. Keys are
+//! rows are compared with the files of the table around their days, a slice of a file at a time. Keys are
 //! compared by a 128-bit hash.
 
 use std::collections::BTreeSet;
@@ -23,10 +23,10 @@ use tarn_rows::batch::{Batch, Violation};
 use tarn_rows::column::ColumnData;
 use tarn_rows::display;
 
-/// Rows of a file are looked at so many at a time.
+/// How many rows of a file are read at a time.
 const SLICE: usize = 128 * 1024;
 
-/// A row and an equal one are at most so many days apart.
+/// A row and an equal one are at most this many days apart.
 const DAYS: i32 = 1;
 
 /// Between two parts of a key. No UTF-8 text holds this byte, so parts cannot run into each other.
@@ -130,7 +130,7 @@ impl Later {
             };
             let reason = format!(
                 "{names} {} is in the table by {object}, which was put later",
-                shown(contract, columns, &batch.columns, row)
+                display_values(contract, columns, &batch.columns, row)
             );
             let violation = Violation::new(rule_id::DUPLICATE, Some(&names), reason);
             rejected.push(batch.reject_row(row, violation));
@@ -141,7 +141,7 @@ impl Later {
 }
 
 /// The values of a row in some columns, for people.
-pub(crate) fn shown(
+pub(crate) fn display_values(
     contract: &Contract,
     columns: &[usize],
     data: &[ColumnData],
@@ -151,21 +151,23 @@ pub(crate) fn shown(
         .iter()
         .map(|&index| {
             let column = &contract.columns[index];
-            match column.is_personal() {
-                true => "(not shown)".to_owned(),
-                false if !data[index].validity().get(row) => "null".to_owned(),
-                false => display::value(&data[index], row, &column.kept_type()),
+            if column.is_personal() {
+                "(not shown)".to_owned()
+            } else if !data[index].validity().get(row) {
+                "null".to_owned()
+            } else {
+                display::value(&data[index], row, &column.kept_type())
             }
         })
         .collect();
     values.join(", ")
 }
 
-/// What stands for the values by which a row is told.
+/// Stands for the values by which a row is identified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key(u128);
 
-/// Bytes of a key's hash, and of its day behind it.
+/// Bytes of a key's hash and of the day after it.
 const ENTRY: usize = 20;
 
 /// The day of a row that has none.
@@ -188,7 +190,7 @@ impl Accepted {
         }
     }
 
-    /// Takes note of a batch's rows, of which none has the key of another.
+    /// Takes note of a batch's rows, whose keys all differ.
     pub(crate) fn note(&mut self, contract: &Contract, columns: &[ColumnData], rows: usize) {
         if contract.newest_by.is_empty() {
             return;
@@ -290,6 +292,19 @@ pub struct Match {
     pub origin: usize,
 }
 
+/// What is searched for in the files of a table.
+#[derive(Clone, Copy)]
+pub struct KeySearch<'a> {
+    /// The table's columns.
+    pub fields: &'a [TableField],
+    /// The columns of the key.
+    pub columns: &'a [&'a str],
+    /// The keys.
+    pub accepted: &'a Accepted,
+    /// URIs of the object under ingest, whose own rows are passed over.
+    pub own: &'a [String],
+}
+
 /// The rows of the table with the keys of accepted rows.
 #[derive(Debug, Default)]
 pub struct Matches {
@@ -299,20 +314,17 @@ pub struct Matches {
 }
 
 impl Matches {
-    /// Looks through a file of the table, all of whose rows are of one partition. Rows of the object with the
-    /// URIs `own` are passed over. Only the columns of the key are read where there are none.
+    /// Searches a file of the table, all of whose rows are of one partition. Where none of them matches, only
+    /// the columns of the key are read.
     ///
     /// # Errors
     /// Where the file cannot be read.
     pub fn of_file(
         &mut self,
-        fields: &[TableField],
-        file: (&Path, PartitionValue),
-        columns: &[&str],
-        accepted: &Accepted,
-        own: &[String],
+        search: &KeySearch<'_>,
+        path: &Path,
+        partition: PartitionValue,
     ) -> Result<Vec<Match>> {
-        let (path, partition) = file;
         let failed = |error: PolarsError| unreadable(path, error);
         let rows = scan::rows_of_file(path)?;
         let mut matches = Vec::new();
@@ -321,15 +333,17 @@ impl Matches {
         while begin < rows {
             let length = SLICE.min(rows - begin);
             let slice = |columns: Vec<Expr>| -> Result<DataFrame> {
-                let all = scan::table(fields, &[PathBuf::from(path)])?.select(columns);
+                let all = scan::table(search.fields, &[PathBuf::from(path)])?.select(columns);
                 all.slice(begin as i64, length as IdxSize)
                     .collect()
                     .map_err(failed)
             };
-            let texts = columns.iter().map(|name| col(*name).cast(DataType::String));
+            let columns = search.columns.iter();
+            let texts = columns
+                .clone()
+                .map(|name| col(*name).cast(DataType::String));
             let frame = slice(texts.collect())?;
             let parts: Vec<&StringChunked> = columns
-                .iter()
                 .map(|name| frame.column(name)?.str())
                 .collect::<Result<_, PolarsError>>()
                 .map_err(failed)?;
@@ -345,8 +359,8 @@ impl Matches {
                         None => key.push(NULL),
                     }
                 }
-                let hash = xxh3_128_with_seed(&key, accepted.seed);
-                if accepted.near(hash, partition) {
+                let hash = xxh3_128_with_seed(&key, search.accepted.seed);
+                if search.accepted.near(hash, partition) {
                     found.push((row, Key(hash)));
                 }
             }
@@ -358,7 +372,7 @@ impl Matches {
                     col(system::INGESTED_AT).cast(DataType::Int64),
                 ])?;
                 let found = found.into_iter().map(|(row, key)| (row, begin + row, key));
-                self.note(&frame, found, own, &mut matches)
+                self.note(&frame, found, search.own, &mut matches)
                     .map_err(failed)?;
             }
             begin += length;

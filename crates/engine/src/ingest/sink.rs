@@ -15,7 +15,7 @@ use tarn_rows::protect::Protector;
 use tarn_rows::quarantine;
 use tarn_rows::system_columns::table_columns;
 
-/// Rejected rows are laid out for the quarantine table so many at a time: each has long texts.
+/// How many rejected rows are laid out for the quarantine table at a time: each has long texts.
 const REJECTED_ROWS: usize = 1024;
 
 /// Where the rows of a job go.
@@ -84,7 +84,12 @@ impl<'a> Sink<'a> {
         let versions = versions.filter(|_| self.job.contract.pseudonymises());
         let mut named: Vec<(&str, ColumnData)> = names.zip(batch.columns).collect();
         named.extend(versions.map(|versions| (system::KEY_VERSION, versions)));
-        let columns = table_columns(&self.job.fields, named, &batch.offsets, &self.job.stamp)?;
+        let columns = table_columns(
+            &self.job.fields,
+            named,
+            &batch.offsets,
+            &self.job.system_columns,
+        )?;
         self.accepted.write(columns, rows)
     }
 
@@ -103,7 +108,12 @@ impl<'a> Sink<'a> {
         for rejected in rejected.chunks(REJECTED_ROWS) {
             let (named, offsets) =
                 quarantine::columns(self.job.contract, &self.protector, batch, rejected);
-            let columns = table_columns(&self.job.quarantine.0, named, &offsets, &self.job.stamp)?;
+            let columns = table_columns(
+                &self.job.quarantine.0,
+                named,
+                &offsets,
+                &self.job.system_columns,
+            )?;
             self.rejected.write(columns, rejected.len())?;
         }
         Ok(())
@@ -130,7 +140,7 @@ impl<'a> Sink<'a> {
     }
 
     /// Ends the files.
-    pub fn finish(self) -> Result<Staged> {
+    pub(crate) fn finish(self) -> Result<Staged> {
         Ok(Staged {
             accepted: self.accepted.finish()?,
             rejected: self.rejected.finish()?,

@@ -23,7 +23,7 @@ pub struct Totals {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Sum {
-    /// Scaled by so many digits.
+    /// Scaled by this many digits.
     Exact(i128, u8),
     Double(f64),
 }
@@ -161,7 +161,7 @@ mod tests {
     use tarn_rows::column::Plain;
 
     #[test]
-    fn sums_are_exact_and_only_what_moved_is_told() {
+    fn sums_are_exact_and_only_what_moved_is_reported() {
         let decimals = |values: &[i64]| {
             let mut column = Plain::new();
             values.iter().for_each(|&value| column.push(value));

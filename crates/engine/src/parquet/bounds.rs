@@ -5,7 +5,7 @@ use polars_parquet::parquet::statistics::ParquetStatistics;
 
 use super::page::Number;
 
-/// Bounds of texts are cut to so many bytes.
+/// Bounds of texts are cut to this many bytes.
 const LONGEST_BOUND: usize = 64;
 
 /// The least and the greatest of some values, as far as they have an order.
@@ -13,7 +13,7 @@ pub(super) struct Bounds<T>(Option<(T, T)>);
 
 impl<T: PartialOrd + Copy> Bounds<T> {
     pub fn of(mut values: impl Iterator<Item = T>) -> Self {
-        // What has no order, NaN, is no bound and changes none.
+        // NaN has no order: it cannot be a bound, and changes none.
         let first = values.find(|value| value.partial_cmp(value).is_some());
         let mut bounds = Bounds(first.map(|first| (first, first)));
         values.for_each(|value| bounds.add(value));
@@ -35,8 +35,7 @@ impl<T: PartialOrd + Copy> Bounds<T> {
     }
 }
 
-/// The statistics of a page of numbers with so many nulls, of which `present` says whether there are any
-/// others.
+/// The statistics of a page of numbers with this many nulls; `present` says whether it has other values.
 pub(super) fn of_numbers<N: Number>(
     bounds: Bounds<N>,
     present: bool,
@@ -68,9 +67,12 @@ pub(super) fn of_booleans(bounds: Bounds<bool>, nulls: usize) -> ParquetStatisti
 
 /// The statistics of a page of texts; long bounds are cut, unless they are asked for as they are.
 pub(super) fn of_texts(bounds: Bounds<&[u8]>, exact: bool, nulls: usize) -> ParquetStatistics {
-    let bounds = bounds.0.map(|(least, greatest)| match exact {
-        true => (least.to_vec(), greatest.to_vec()),
-        false => (lower_bound(least), upper_bound(greatest)),
+    let bounds = bounds.0.map(|(least, greatest)| {
+        if exact {
+            (least.to_vec(), greatest.to_vec())
+        } else {
+            (lower_bound(least), upper_bound(greatest))
+        }
     });
     statistics(bounds, nulls)
 }
@@ -101,13 +103,13 @@ fn upper_bound(text: &[u8]) -> Vec<u8> {
     if begin.len() == text.len() {
         return text.to_vec();
     }
-    // What is no UTF-8 has no characters to raise.
+    // Bytes that are not UTF-8 have no characters to raise.
     let mut characters: Vec<char> = match str::from_utf8(begin) {
         Ok(begin) => begin.chars().collect(),
         Err(_) => return text.to_vec(),
     };
     while let Some(last) = characters.pop() {
-        // There is none behind the last of all.
+        // There is none after the last of all.
         if let Some(next) = (last..=char::MAX).nth(1) {
             characters.push(next);
             return characters.into_iter().collect::<String>().into_bytes();

@@ -185,9 +185,10 @@ impl ColumnChunk {
             page.nulls < page.rows,
             page.nulls,
         );
-        let numbers = match validity.nulls() == 0 && grows(values) {
-            true => None,
-            false => dictionary.numbers(present(values, validity).map(N::bits), N::IS_WHOLE),
+        let numbers = if validity.nulls() == 0 && grows(values) {
+            None
+        } else {
+            dictionary.numbers(present(values, validity).map(N::bits), N::IS_WHOLE)
         };
         if let Some(numbers) = numbers {
             return self.add_numbered(page, numbers, bounds, compressor);
@@ -205,7 +206,7 @@ impl ColumnChunk {
         bounds: ParquetStatistics,
         compressor: &mut PageCompressor,
     ) -> Result<()> {
-        // Of nulls alone there are only the levels: no dictionary is needed for them.
+        // With nulls alone there are only the levels, which need no dictionary.
         let encoding = match numbers.iter().max() {
             None => Encoding::Plain,
             Some(greatest) => {
@@ -255,8 +256,8 @@ impl ColumnChunk {
         Ok(())
     }
 
-    /// The pages as they stand in the file, the dictionary before the others.
-    pub fn finish(
+    /// The pages as they are in the file, the dictionary before the others.
+    pub(crate) fn finish(
         self,
         shape: &Shape,
         compressor: &mut PageCompressor,
@@ -314,7 +315,7 @@ impl Dictionary {
                     _ => 8,
                 };
                 for bits in &dictionary.bits {
-                    // Of a number of 32 bits the first four bytes.
+                    // The first four bytes of a number of 32 bits.
                     bytes.extend_from_slice(&bits.to_le_bytes()[..width]);
                 }
             }

@@ -70,7 +70,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
     ])
 }
 
-/// The whole number behind a value of a row, the same in every run.
+/// The whole number that a row's value is made from, the same in every run.
 fn number(kind: Kind, row: u64) -> i64 {
     // The output function of SplitMix64.
     let mixed = (row ^ (row >> 30)).wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -126,7 +126,7 @@ fn shape_of(field: &TableField) -> Shape {
     shapes.pop().unwrap()
 }
 
-/// The encodings of the pages of a column of one kind, of so many rows each.
+/// The encodings of the pages of a column of one kind, with this many rows each.
 fn encodings(ty: ColumnType, kind: Kind, pages: &[u64]) -> Vec<Encoding> {
     let field = field(0, ty.clone(), true);
     let shape = shape_of(&field);
@@ -191,9 +191,10 @@ fn the_encoding_of_a_page_follows_its_values() {
 fn long_texts_make_several_pages() {
     let long = |row: usize| format!("{row}{}", "x".repeat(5000)).into_bytes();
     for list in [false, true] {
-        let ty = match list {
-            true => ColumnType::StringList,
-            false => ColumnType::String,
+        let ty = if list {
+            ColumnType::StringList
+        } else {
+            ColumnType::String
         };
         let (shape, mut compressor) = (
             shape_of(&field(0, ty.clone(), false)),
@@ -256,7 +257,7 @@ fn float(value: f64) -> Vec<u8> {
     bits.to_be_bytes().to_vec()
 }
 
-/// A bound likewise.
+/// The same for a bound.
 fn bound(bytes: &[u8], shape: &Shape) -> Vec<u8> {
     let big = |value: i64| (value as u64 ^ 1 << 63).to_be_bytes().to_vec();
     match shape.leaf.physical_type {

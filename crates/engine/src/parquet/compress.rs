@@ -11,7 +11,7 @@ const LEVEL: i32 = 1;
 /// places in a file become up to two fifths smaller for it.
 const SHORTEST_MATCH: u32 = 4;
 
-/// Of a large dictionary's texts there are few for the rows that they stand for. The level is worth its
+/// A large dictionary has few texts for the rows that they stand for. The level is worth its
 /// time where a sample shows prose: random digits become half as large by any level.
 const DICTIONARY_LEVEL: i32 = 3;
 const LARGE_DICTIONARY: usize = 256 << 10;
@@ -63,7 +63,7 @@ impl PageCompressor {
     }
 
     /// The bytes of a dictionary, compressed.
-    pub fn dictionary(&mut self, bytes: &[u8]) -> Result<Vec<u8>> {
+    pub(crate) fn dictionary(&mut self, bytes: &[u8]) -> Result<Vec<u8>> {
         let sample = bytes.get(..SAMPLE).unwrap_or_default();
         if bytes.len() < LARGE_DICTIONARY || self.values(sample)?.len() * PROSE_RATIO > sample.len()
         {

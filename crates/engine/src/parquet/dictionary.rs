@@ -8,16 +8,16 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use super::bounds::Bounds;
 use tarn_rows::column::{TextColumn, Texts};
 
-/// After so many values of a row group it is looked whether any came twice.
+/// After this many values of a row group the writer checks whether any came twice.
 const TRIAL_VALUES: usize = 1024;
 
-/// After so many values they must repeat clearly.
+/// After this many values they must repeat clearly.
 const SETTLED_VALUES: usize = 32 * 1024;
 
-/// The texts of a dictionary have at most about so many bytes: a reader keeps them in memory.
+/// About how many bytes the texts of a dictionary have at most: a reader keeps them in memory.
 const LARGEST_BYTES: usize = 4 << 20;
 
-/// Texts of so many bytes and more are long: a number in their place saves much. Pseudonyms are shorter.
+/// Texts of this many bytes and more are long: a number instead of one saves much. Pseudonyms are shorter.
 const LONG_BYTES: usize = 40;
 
 /// Which part of the values may be distinct for a dictionary to pay.
@@ -107,8 +107,8 @@ impl Numbering {
         }
     }
 
-    /// Whether the first values of a row group, of which these have been numbered, repeat less than they
-    /// must for it to pay in the end: at most `hopeful` of them may be distinct.
+    /// Whether the first values of a row group, as numbered so far, repeat less than they must for a dictionary
+    /// to pay in the end: at most `hopeful` of them may be distinct.
     #[inline]
     fn hopeless(&self, numbered: usize, hopeful: usize) -> bool {
         self.values == 0 && numbered == TRIAL_VALUES && self.distinct as usize > hopeful
@@ -249,9 +249,10 @@ impl TextDictionary {
             self.close(before);
             return None;
         }
-        let worth = match self.texts.bytes.len() >= LONG_BYTES * self.texts.len() {
-            true => Worth::Long,
-            false => Worth::Short,
+        let worth = if self.texts.bytes.len() >= LONG_BYTES * self.texts.len() {
+            Worth::Long
+        } else {
+            Worth::Short
         };
         let settled = self.numbering.settle(worth, before, numbered.numbers);
         self.texts.truncate(self.numbering.distinct as usize);
@@ -288,9 +289,10 @@ impl NumberDictionary {
         let before = self.numbering.distinct;
         let mut numbers = Vec::with_capacity(values.size_hint().0);
         // Nothing but a dictionary makes fractions smaller.
-        let (worth, hopeful) = match whole {
-            true => (Worth::Whole, TRIAL_VALUES - TRIAL_VALUES / 16),
-            false => (Worth::Long, TRIAL_VALUES - 1),
+        let (worth, hopeful) = if whole {
+            (Worth::Whole, TRIAL_VALUES - TRIAL_VALUES / 16)
+        } else {
+            (Worth::Long, TRIAL_VALUES - 1)
         };
         let mut last = None;
         for value in values {

@@ -31,7 +31,7 @@ impl Shape {
 
     /// Whether bounds of texts are kept as they are: which files hold rows of a source object is answered
     /// from them.
-    pub fn has_exact_bounds(&self) -> bool {
+    pub(crate) fn has_exact_bounds(&self) -> bool {
         self.field.field.name == system::SOURCE_URI
     }
 }
@@ -44,7 +44,7 @@ pub(super) fn unencodable(error: std::io::Error) -> Error {
     Error::new(ErrorKind::Storage, "a Parquet page cannot be encoded").with_source(error)
 }
 
-/// What stands in a page: repetition and definition levels, and the values behind them.
+/// The content of a page: repetition and definition levels, and the values after them.
 pub(super) struct Body {
     pub bytes: Vec<u8>,
     /// Entries, nulls and empty lists among them.
@@ -188,7 +188,7 @@ pub(super) fn put_booleans(bytes: &mut Vec<u8>, values: impl Iterator<Item = boo
     }
 }
 
-/// Appends texts, each behind its length.
+/// Appends texts, each after its length.
 pub(super) fn put_texts<'a>(
     bytes: &mut Vec<u8>,
     texts: impl Iterator<Item = &'a [u8]>,
@@ -202,23 +202,23 @@ pub(super) fn put_texts<'a>(
     Ok(())
 }
 
-/// Writes levels behind their length in bytes, as version 1 pages have them (parquet-format,
+/// Writes levels after their length in bytes, as version 1 pages have them (parquet-format,
 /// `Encodings.md`, "Run Length Encoding / Bit-Packing Hybrid").
 fn put_levels(bytes: &mut Vec<u8>, levels: impl Iterator<Item = u32>, width: u32) -> Result<()> {
-    put_behind_length(bytes, |bytes| {
+    put_after_length(bytes, |bytes| {
         hybrid_rle::encode::<u32, _, _>(bytes, levels, width)
     })
 }
 
-/// Writes one level of one bit for so many entries, as a single run, behind its length too.
+/// Writes one level of one bit for this many entries, as a single run, also after its length.
 fn put_equal_levels(bytes: &mut Vec<u8>, entries: usize, level: u32) -> Result<()> {
-    put_behind_length(bytes, |bytes| {
+    put_after_length(bytes, |bytes| {
         u32::run_length_encode(bytes, entries, level, 1)
     })
 }
 
 /// Fills in the length of what `put` appends in four bytes before it.
-fn put_behind_length(
+fn put_after_length(
     bytes: &mut Vec<u8>,
     put: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>,
 ) -> Result<()> {

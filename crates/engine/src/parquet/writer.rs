@@ -41,18 +41,18 @@ pub struct ParquetFile {
 /// Bounds of a writer's memory.
 #[derive(Debug, Clone, Copy)]
 pub struct WriterOptions {
-    /// Part of a batch with at least so many rows becomes a page of each column at once.
+    /// A part of a batch with at least this many rows becomes a page of each column at once.
     pub page_rows: usize,
-    /// Smaller parts are collected until a partition has so many rows or bytes.
+    /// Smaller parts are collected until a partition has this many rows or bytes.
     pub collected_rows: usize,
     pub collected_bytes: usize,
-    /// A row group is written once it has so many rows or bytes: its compressed pages, and the
+    /// A row group is written once it has this many rows or bytes: its compressed pages, and the
     /// dictionaries of its columns.
     pub group_rows: usize,
     pub group_bytes: usize,
-    /// What all partitions have in memory is at most so many bytes.
+    /// All partitions together have at most this many bytes in memory.
     pub total_bytes: usize,
-    /// At most so many files are open; one more closes the one that was written to longest ago.
+    /// At most this many files are open; one more closes the file that was written to longest ago.
     pub open_files: usize,
 }
 
@@ -233,7 +233,7 @@ impl PartitionedWriter {
     }
 
     /// Ends all files and gives them back in partition order.
-    pub fn finish(mut self) -> Result<Vec<ParquetFile>> {
+    pub(crate) fn finish(mut self) -> Result<Vec<ParquetFile>> {
         for partition in self.pending.keys().copied().collect::<Vec<_>>() {
             self.flush(partition)?;
         }
@@ -284,16 +284,17 @@ impl PartitionedWriter {
         Ok(Split::Many(by_day))
     }
 
-    /// Makes a page of each column of what is collected, once that is enough. `begun` says whether some
-    /// of it has waited for more.
+    /// Makes a page of each column once enough rows are collected. `begun` says whether some of them have
+    /// waited for more.
     fn page_if_full(&mut self, partition: PartitionValue, begun: bool) -> Result<()> {
         let (options, pending) = (self.options, self.pending.entry(partition).or_default());
-        let full = |collected: &mut Collected| match begun {
-            true => {
+        let full = |collected: &mut Collected| {
+            if begun {
                 collected.rows >= options.collected_rows
                     || collected.memory() >= options.collected_bytes
+            } else {
+                collected.rows >= options.page_rows
             }
-            false => collected.rows >= options.page_rows,
         };
         match pending.collected.take_if(full) {
             Some(collected) => self.add_page(partition, collected),

@@ -5,7 +5,10 @@ use super::*;
 /// What a case expects: whether the rule holds, its value, and how many rows it rejects.
 type Expected = (bool, Option<f64>, u64);
 
-fn check(kind: &str, column: &str, keys: &str, rows: &str, others: &str, expected: Expected) {
+/// Rows of the dataset under test and of another one, as JSON lines.
+type Datasets<'a> = (&'a str, &'a str);
+
+fn check(kind: &str, column: &str, keys: &str, (rows, others): Datasets<'_>, expected: Expected) {
     let outcome = judged(column, keys, rows, others);
     let found: Vec<&CheckResult> = outcome
         .checks
@@ -166,14 +169,14 @@ fn every_kind_gives_the_verdict_the_value_and_the_rejected_rows_of_its_cases() {
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for (kind, column, keys, values, expected) in cases_of_one_column() {
         let of = if column.is_empty() { "s" } else { column };
-        check(kind, column, &keys, &lines(of, values), "", expected);
+        check(kind, column, &keys, (&lines(of, values), ""), expected);
         seen.insert(kind);
     }
     for (kind, column, keys, rows, others, expected) in cases_of_several_columns() {
-        check(kind, column, &keys, rows, others, expected);
+        check(kind, column, &keys, (rows, others), expected);
         seen.insert(kind);
     }
-    // Of the test below.
+    // The test below has its case.
     seen.insert("primaryKey");
     let missing: Vec<&str> = KINDS
         .iter()

@@ -105,7 +105,7 @@ fn refused(error: PolarsError) -> Error {
     Error::new(ErrorKind::BadRequest, "the query cannot be answered").with_source(error)
 }
 
-/// Runs a checked query over relations, of which it names each; at most `limit` rows come back.
+/// Runs a checked query over the relations that it names; at most `limit` rows come back.
 ///
 /// # Errors
 /// `BadRequest` where the query names unknown columns or functions or does not type-check.
@@ -151,7 +151,7 @@ pub(crate) fn run_frames(
     let frame = catch_unwind(AssertUnwindSafe(|| {
         let plan: LazyFrame = context.execute(&text)?;
         let plan = match limit {
-            // One row more than asked for tells whether there were more.
+            // One row more than asked for shows whether there were more.
             Some(limit) => plan.limit(u32::try_from(limit.saturating_add(1)).unwrap_or(u32::MAX)),
             None => plan,
         };

@@ -29,9 +29,9 @@ use tarn_rows::column::ColumnData;
 /// How staged rows come to those that are there.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Arrival {
-    /// They take the place of these.
+    /// They replace these.
     Append(Vec<RowsOf>),
-    /// They take the place of the rows with the same key; what is gone at the source is treated so.
+    /// They replace the rows with the same key; rows that the source no longer has are treated as the contract says.
     Upsert(Upsert),
 }
 
@@ -144,8 +144,7 @@ fn unknown(dataset: &str) -> Error {
     Error::internal(format!("the table of {dataset} was not given to its rule"))
 }
 
-/// The verdict of each rule of the contract over tables, of which `tables` holds every one that a rule
-/// names.
+/// The verdict of each rule of the contract over tables. `tables` holds every table that a rule names.
 ///
 /// # Errors
 /// `BadContract` where a query fails or gives no number; where files cannot be read.
@@ -234,14 +233,14 @@ fn judged(
             let answer = sql::run_frames(query, frames, Some(2)).map_err(|error| {
                 Error::new(
                     ErrorKind::BadContract,
-                    "the query failed; mend it in the contract",
+                    "the query failed; fix it in the contract",
                 )
                 .with_source(error)
             })?;
             result(answer.number().map_err(|error| {
                 Error::new(
                     ErrorKind::BadContract,
-                    "the query did not give one number; mend it in the contract",
+                    "the query did not give one number; fix it in the contract",
                 )
                 .with_source(error)
             })?)
@@ -293,9 +292,10 @@ fn columns(table: &TableState, names: [&str; 2]) -> Result<[Values; 2]> {
         .fields
         .iter()
         .any(|field| field.field.name == system::DELETED_AT);
-    let rows = match marked {
-        true => table.rows()?.filter(col(system::DELETED_AT).is_null()),
-        false => table.rows()?,
+    let rows = if marked {
+        table.rows()?.filter(col(system::DELETED_AT).is_null())
+    } else {
+        table.rows()?
     };
     let [a, b] = names;
     let fields = [field(a)?, field(b)?];
@@ -377,7 +377,7 @@ pub fn aborted(dataset: &str, checks: &[CheckResult]) -> Option<Error> {
                     format!("{} of {} rows break it", check.failed, check.checked)
                 }
                 // There was none, or it is made of personal ones.
-                None => "the value is not told".to_owned(),
+                None => "the value is not shown".to_owned(),
             };
             format!(
                 "{} ({}): {value}, expected {}",
@@ -393,7 +393,7 @@ pub fn aborted(dataset: &str, checks: &[CheckResult]) -> Option<Error> {
     Some(Error::new(
         ErrorKind::Quality,
         format!(
-            "{dataset}: {}; nothing was committed: mend the source, or the rule in the contract, and ingest the object again",
+            "{dataset}: {}; nothing was committed: fix the source, or the rule in the contract, and ingest the object again",
             broken.join("; ")
         ),
     ))

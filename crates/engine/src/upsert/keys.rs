@@ -15,7 +15,7 @@ use crate::columns::from_frame;
 use crate::scan;
 use tarn_rows::column::ColumnData;
 
-/// Hashes primary keys: equal keys have equal hashes within one run, and nobody can choose keys that share
+/// Hashes primary keys: equal keys have equal hashes within one run, and no one can choose keys that share
 /// one without knowing the seed.
 pub(super) struct KeyHasher {
     names: Vec<String>,
@@ -58,9 +58,10 @@ impl KeyHasher {
         let marked = fields
             .iter()
             .any(|field| field.field.name == system::DELETED_AT);
-        let gone = match marked {
-            true => col(system::DELETED_AT).is_not_null(),
-            false => lit(false),
+        let gone = if marked {
+            col(system::DELETED_AT).is_not_null()
+        } else {
+            lit(false)
         };
         const GONE: &str = "__gone";
         let mut columns: Vec<_> = self.names.iter().map(|name| col(name.as_str())).collect();

@@ -20,7 +20,7 @@ use tarn_core::{Error, Result};
 use crate::columns::from_frame;
 use crate::parquet::{ParquetFile, PartitionedWriter, WriterOptions};
 use crate::scan;
-use tarn_rows::system_columns::Stamp;
+use tarn_rows::system_columns::SystemColumns;
 
 use keys::{FileKeys, KeyHasher, Sides};
 
@@ -39,9 +39,20 @@ pub struct CurrentFile {
     pub outdated: bool,
 }
 
+/// A curated table before an upsert.
+#[derive(Debug, Clone, Copy)]
+pub struct CurrentTable<'a> {
+    /// Its contract.
+    pub contract: &'a Contract,
+    /// Its columns.
+    pub fields: &'a [TableField],
+    /// All of its live files.
+    pub files: &'a [CurrentFile],
+}
+
 /// What an upsert changes.
 #[derive(Debug, Default)]
-pub struct Merge {
+pub struct Changes {
     /// New files.
     pub add: Vec<ParquetFile>,
     /// URIs of the files they replace.
@@ -67,20 +78,20 @@ pub struct Merge {
     pub comparison: Comparison,
 }
 
-impl Merge {
-    /// Whether the contract lets one snapshot delete so many rows without being confirmed.
+impl Changes {
+    /// Whether the snapshot deletes more rows than the contract allows without a confirmation.
     pub fn deletes_too_many(&self, contract: &Contract) -> bool {
         self.living_before >= ROWS_WITHOUT_DELETION_LIMIT
             && self.deleted as f64 > contract.maximum_deleted_share * self.living_before as f64
     }
 }
 
-/// The staged rows of a source table.
+/// The staged rows of a source table, all of them.
 #[derive(Debug, Clone)]
-pub struct Incoming {
+pub struct StagedRows {
     /// Accepted rows: checked, each key once.
     pub accepted: Vec<ParquetFile>,
-    /// Rejected rows. Of those the key counts, as far as it could be read.
+    /// Rejected rows: their keys count, as far as they could be read.
     pub rejected: Vec<ParquetFile>,
     /// The columns of the rejected rows' files.
     pub rejected_fields: Vec<TableField>,
@@ -110,19 +121,21 @@ const HELD: i32 = 5;
 /// Perhaps at the source: a rejected row has no key.
 const WITHHELD: i32 = 6;
 
-/// Merges the staged rows of a source table into the table's current files. New files are written to
-/// `staging`.
+/// Upserts the staged rows of a source table into the curated table. New files are written to `staging`.
 ///
 /// # Errors
-/// `Internal` where the table would not have the rows that it should: nothing of the merge is to be used.
-pub fn merge(
-    contract: &Contract,
-    fields: &[TableField],
-    current: &[CurrentFile],
-    incoming: &Incoming,
-    stamp: &Stamp,
+/// `Internal` where the table would not have the rows that it should: none of the new files may be used.
+pub fn upsert(
+    table: &CurrentTable<'_>,
+    staged: &StagedRows,
+    system_columns: &SystemColumns,
     staging: &Path,
-) -> Result<Merge> {
+) -> Result<Changes> {
+    let &CurrentTable {
+        contract,
+        fields,
+        files: current,
+    } = table;
     let keys: Vec<String> = contract
         .primary_key
         .iter()
@@ -136,11 +149,11 @@ pub fn merge(
         whole.append(found.clone());
         before.push(found.living);
     }
-    let accepted = paths(&incoming.accepted);
+    let accepted = paths(&staged.accepted);
     let accepted = hasher.of_files(fields, accepted.iter().map(PathBuf::as_path))?;
-    let rejected = paths(&incoming.rejected);
+    let rejected = paths(&staged.rejected);
     let rejected = hasher.of_files(
-        &incoming.rejected_fields,
+        &staged.rejected_fields,
         rejected.iter().map(PathBuf::as_path),
     )?;
     let repeated = whole.repeated();
@@ -152,40 +165,39 @@ pub fn merge(
         current: whole,
         deleted_rows: contract.deleted_rows,
     };
-    let mut merge = match current.is_empty() {
+    let mut changes = if current.is_empty() {
         // The first snapshot: the staged files are the table.
-        true => Merge {
-            inserted: incoming.accepted.iter().map(|file| file.rows).sum(),
-            add: incoming.accepted.clone(),
-            ..Merge::default()
-        },
-        false => {
-            let tables = Tables::open(contract, fields, current, incoming, keys)?;
-            let tables = match repeated {
-                0 => tables,
-                _ => tables.without_repeated_rows()?,
-            };
-            tables.merge(current, repeated, sides.keyless, stamp, staging)?
+        Changes {
+            inserted: staged.accepted.iter().map(|file| file.rows).sum(),
+            add: staged.accepted.clone(),
+            ..Changes::default()
         }
+    } else {
+        let tables = Tables::open(table, staged, keys)?;
+        let tables = match repeated {
+            0 => tables,
+            _ => tables.without_repeated_rows()?,
+        };
+        tables.upsert(repeated, sides.keyless, system_columns, staging)?
     };
-    (merge.repeated, merge.living_before) = (repeated, living_before);
+    (changes.repeated, changes.living_before) = (repeated, living_before);
     let mut after: Vec<u128> = before
         .into_iter()
         .zip(current)
-        .filter(|(_, file)| !merge.remove.contains(&file.uri))
+        .filter(|(_, file)| !changes.remove.contains(&file.uri))
         .flat_map(|(living, _)| living)
         .collect();
-    let added = paths(&merge.add);
+    let added = paths(&changes.add);
     after.append(
         &mut hasher
             .of_files(fields, added.iter().map(PathBuf::as_path))?
             .living,
     );
-    merge.comparison = sides.compare(after);
-    if !merge.comparison.agrees() {
-        return Err(unreconciled(contract, &merge.comparison));
+    changes.comparison = sides.compare(after);
+    if !changes.comparison.agrees() {
+        return Err(unreconciled(contract, &changes.comparison));
     }
-    Ok(merge)
+    Ok(changes)
 }
 
 fn unreconciled(contract: &Contract, comparison: &Comparison) -> Error {
@@ -207,20 +219,20 @@ struct Tables<'a> {
     keys: Vec<String>,
     /// Whether the table marks deleted rows.
     soft: bool,
+    files: &'a [CurrentFile],
     current: LazyFrame,
     incoming: LazyFrame,
     rejected: LazyFrame,
 }
 
 impl<'a> Tables<'a> {
-    fn open(
-        contract: &'a Contract,
-        fields: &'a [TableField],
-        current: &[CurrentFile],
-        incoming: &Incoming,
-        keys: Vec<String>,
-    ) -> Result<Self> {
-        let current: Vec<PathBuf> = current.iter().map(|file| file.path.clone()).collect();
+    fn open(table: &CurrentTable<'a>, staged: &StagedRows, keys: Vec<String>) -> Result<Self> {
+        let &CurrentTable {
+            contract,
+            fields,
+            files,
+        } = table;
+        let current: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
         Ok(Tables {
             contract,
             fields,
@@ -228,9 +240,10 @@ impl<'a> Tables<'a> {
             soft: fields
                 .iter()
                 .any(|field| field.field.name == system::DELETED_AT),
+            files,
             current: scan::table(fields, &current)?,
-            incoming: scan::table(fields, &paths(&incoming.accepted))?,
-            rejected: scan::table(&incoming.rejected_fields, &paths(&incoming.rejected))?,
+            incoming: scan::table(fields, &paths(&staged.accepted))?,
+            rejected: scan::table(&staged.rejected_fields, &paths(&staged.rejected))?,
         })
     }
 
@@ -261,42 +274,42 @@ impl<'a> Tables<'a> {
         Ok(Tables { current, ..self })
     }
 
-    /// The merge; of a table with repeated rows every partition is written again, and of others that of an
-    /// outdated file.
-    fn merge(
+    /// The changes. Partitions in which nothing changed are written again if they have an outdated file, and all
+    /// of them if the table has repeated rows.
+    fn upsert(
         &self,
-        current: &[CurrentFile],
         repeated: u64,
         keyless: bool,
-        stamp: &Stamp,
+        system_columns: &SystemColumns,
         staging: &Path,
-    ) -> Result<Merge> {
+    ) -> Result<Changes> {
         let statuses = self.statuses(keyless)?;
         let found = statuses.column(STATUS).map_err(failed)?;
         let found = found.i32().map_err(failed)?;
         let count =
             |status: i32| found.iter().flatten().filter(|&one| one == status).count() as u64;
         let deletes = self.contract.deleted_rows != DeletedRows::Keep;
-        let mut merge = Merge {
+        let mut changes = Changes {
             inserted: count(INSERTED),
             updated: count(UPDATED),
             unchanged: count(UNCHANGED),
             deleted: if deletes { count(DELETED) } else { 0 },
             held: count(HELD),
             deletions_withheld: if deletes { count(WITHHELD) } else { 0 },
-            ..Merge::default()
+            ..Changes::default()
         };
-        let again: BTreeSet<PartitionValue> = current
+        let again: BTreeSet<PartitionValue> = self
+            .files
             .iter()
             .filter(|file| repeated > 0 || file.outdated)
             .map(|file| file.partition)
             .collect();
-        if merge.inserted + merge.updated + merge.deleted == 0 && again.is_empty() {
-            return Ok(merge);
+        if changes.inserted + changes.updated + changes.deleted == 0 && again.is_empty() {
+            return Ok(changes);
         }
         let mut affected = self.affected_partitions(&statuses)?;
         affected.extend(again);
-        let rows = self.rewritten_rows(&statuses, &affected, stamp)?;
+        let rows = self.rewritten_rows(&statuses, &affected, system_columns)?;
         let mut writer = PartitionedWriter::new(
             staging,
             "merged",
@@ -311,13 +324,14 @@ impl<'a> Tables<'a> {
             begin += part.height();
             writer.write(from_frame::columns(&part, self.fields)?, part.height())?;
         }
-        merge.add = writer.finish()?;
-        merge.remove = current
+        changes.add = writer.finish()?;
+        changes.remove = self
+            .files
             .iter()
             .filter(|file| affected.contains(&file.partition))
             .map(|file| file.uri.clone())
             .collect();
-        Ok(merge)
+        Ok(changes)
     }
 
     fn key_columns(&self) -> Vec<Expr> {
@@ -454,7 +468,7 @@ impl<'a> Tables<'a> {
         &self,
         statuses: &DataFrame,
         affected: &BTreeSet<PartitionValue>,
-        stamp: &Stamp,
+        system_columns: &SystemColumns,
     ) -> Result<DataFrame> {
         let with_status = |statuses: &DataFrame| {
             let mut columns = self.key_columns();
@@ -492,33 +506,7 @@ impl<'a> Tables<'a> {
                     .neq(lit(INSERTED))
                     .and(col(STATUS).neq(lit(UPDATED))),
             );
-        let kept = match self.contract.deleted_rows {
-            DeletedRows::Keep => kept,
-            DeletedRows::Remove => kept.filter(
-                col(STATUS)
-                    .neq(lit(DELETED))
-                    .and(col(STATUS).neq(lit(GONE))),
-            ),
-            DeletedRows::Soft => {
-                let instant = DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC));
-                let when_deleted = |then: Expr, name: &str| {
-                    polars::prelude::when(col(STATUS).eq(lit(DELETED)))
-                        .then(then)
-                        .otherwise(col(name))
-                        .alias(name)
-                };
-                kept.with_columns([
-                    when_deleted(
-                        lit(stamp.ingested_at).cast(instant.clone()),
-                        system::DELETED_AT,
-                    ),
-                    when_deleted(lit(stamp.ingested_at).cast(instant), system::INGESTED_AT),
-                    when_deleted(lit(stamp.run_id.as_str()), system::RUN_ID),
-                    when_deleted(lit(stamp.source_uri.as_str()), system::SOURCE_URI),
-                    when_deleted(lit(stamp.source_version.as_str()), system::SOURCE_VERSION),
-                ])
-            }
-        };
+        let kept = self.treat_deleted(kept, system_columns);
         let fresh = self
             .incoming
             .clone()
@@ -542,6 +530,43 @@ impl<'a> Tables<'a> {
         )
         .collect()
         .map_err(failed)
+    }
+
+    /// Removes or marks the rows of the table that its source no longer has, as the contract says.
+    fn treat_deleted(&self, kept: LazyFrame, system_columns: &SystemColumns) -> LazyFrame {
+        match self.contract.deleted_rows {
+            DeletedRows::Keep => kept,
+            DeletedRows::Remove => kept.filter(
+                col(STATUS)
+                    .neq(lit(DELETED))
+                    .and(col(STATUS).neq(lit(GONE))),
+            ),
+            DeletedRows::Soft => {
+                let instant = DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC));
+                let when_deleted = |then: Expr, name: &str| {
+                    polars::prelude::when(col(STATUS).eq(lit(DELETED)))
+                        .then(then)
+                        .otherwise(col(name))
+                        .alias(name)
+                };
+                kept.with_columns([
+                    when_deleted(
+                        lit(system_columns.ingested_at).cast(instant.clone()),
+                        system::DELETED_AT,
+                    ),
+                    when_deleted(
+                        lit(system_columns.ingested_at).cast(instant),
+                        system::INGESTED_AT,
+                    ),
+                    when_deleted(lit(system_columns.run_id.as_str()), system::RUN_ID),
+                    when_deleted(lit(system_columns.source_uri.as_str()), system::SOURCE_URI),
+                    when_deleted(
+                        lit(system_columns.source_version.as_str()),
+                        system::SOURCE_VERSION,
+                    ),
+                ])
+            }
+        }
     }
 }
 

@@ -36,8 +36,8 @@ fn fields(spec: &TableSpec) -> Vec<TableField> {
         .collect()
 }
 
-fn stamp(at: i64) -> Stamp {
-    Stamp {
+fn system_columns(at: i64) -> SystemColumns {
+    SystemColumns {
         run_id: format!("run {at}"),
         source_uri: "uri".to_owned(),
         source_version: "v@1".to_owned(),
@@ -47,7 +47,7 @@ fn stamp(at: i64) -> Stamp {
 }
 
 /// Rows `(id, day, n)` of SQL as they are staged.
-fn staged(contract: &Contract, rows: &str, at: i64, folder: &Path) -> Incoming {
+fn staged(contract: &Contract, rows: &str, at: i64, folder: &Path) -> StagedRows {
     std::fs::create_dir_all(folder.join("staging")).unwrap();
     let path = folder.join("shop.sqlite");
     let connection = rusqlite::Connection::open(&path).unwrap();
@@ -68,7 +68,7 @@ fn staged(contract: &Contract, rows: &str, at: i64, folder: &Path) -> Incoming {
         contract,
         fields: fields(&contract.table_spec()),
         quarantine: (fields(&quarantine), quarantine.partitioning),
-        stamp: stamp(at),
+        system_columns: system_columns(at),
         key: None,
         staging: folder.join("staging"),
         existing: Vec::new(),
@@ -79,11 +79,39 @@ fn staged(contract: &Contract, rows: &str, at: i64, folder: &Path) -> Incoming {
         later: Default::default(),
     };
     let staged = run(&mut reader, &job).unwrap();
-    Incoming {
+    StagedRows {
         accepted: staged.accepted,
         rejected: staged.rejected,
         rejected_fields: job.quarantine.0,
     }
+}
+
+/// The changes of an upsert at this time into a table of these files.
+fn upserted(
+    contract: &Contract,
+    files: &[CurrentFile],
+    staged: &StagedRows,
+    at: i64,
+    staging: &Path,
+) -> Changes {
+    std::fs::create_dir_all(staging).unwrap();
+    let fields = fields(&contract.table_spec());
+    let table = CurrentTable {
+        contract,
+        fields: &fields,
+        files,
+    };
+    upsert(&table, staged, &system_columns(at), staging).unwrap()
+}
+
+/// The files of a table after some changes.
+fn changed(files: &[ParquetFile], changes: &Changes) -> Vec<ParquetFile> {
+    files
+        .iter()
+        .filter(|file| !changes.remove.contains(&file.path.display().to_string()))
+        .chain(&changes.add)
+        .cloned()
+        .collect()
 }
 
 fn current(files: &[ParquetFile]) -> Vec<CurrentFile> {
@@ -143,29 +171,14 @@ fn a_table_whose_rows_were_multiplied_is_made_whole_by_the_next_snapshot() {
         for incoming in [&first, &second, &third] {
             files.extend(incoming.accepted.clone());
         }
-        let fields = fields(&contract.table_spec());
-        let staging = folder.path().join("merge");
-        std::fs::create_dir_all(&staging).unwrap();
         let incoming = stage(
             "('1','2026-01-05',7),('2.00','2026-01-05',2),('4','2026-03-01',8)",
             4,
         );
-        let merge = merge(
-            &contract,
-            &fields,
-            &current(&files),
-            &incoming,
-            &stamp(4),
-            &staging,
-        )
-        .unwrap();
-        assert_eq!((merge.repeated, merge.inserted), (3, 1));
-        let kept: Vec<ParquetFile> = files
-            .iter()
-            .filter(|file| !merge.remove.contains(&file.path.display().to_string()))
-            .chain(&merge.add)
-            .cloned()
-            .collect();
+        let at = folder.path().join("first");
+        let changes = upserted(&contract, &current(&files), &incoming, 4, &at);
+        assert_eq!((changes.repeated, changes.inserted), (3, 1));
+        let kept = changed(&files, &changes);
         let mut expected = vec![
             (100, 7, false),
             (200, 2, false),
@@ -174,20 +187,11 @@ fn a_table_whose_rows_were_multiplied_is_made_whole_by_the_next_snapshot() {
         ];
         expected.retain(|row| deleted != "remove" || row.0 != 300);
         assert_eq!(rows(&contract, &kept), expected, "{deleted}");
-        assert!(merge.comparison.agrees());
+        assert!(changes.comparison.agrees());
 
         // The same again changes nothing.
-        let again_at = folder.path().join("again");
-        std::fs::create_dir_all(&again_at).unwrap();
-        let again = super::merge(
-            &contract,
-            &fields,
-            &current(&kept),
-            &incoming,
-            &stamp(5),
-            &again_at,
-        )
-        .unwrap();
+        let at = folder.path().join("again");
+        let again = upserted(&contract, &current(&kept), &incoming, 5, &at);
         assert_eq!(
             (again.repeated, again.add.len(), again.remove.len()),
             (0, 0, 0)
@@ -196,23 +200,10 @@ fn a_table_whose_rows_were_multiplied_is_made_whole_by_the_next_snapshot() {
         // But for a file that is to be written again: its partition has the same rows afterwards.
         let mut outdated = current(&kept);
         outdated[0].outdated = true;
-        let renewed = super::merge(
-            &contract,
-            &fields,
-            &outdated,
-            &incoming,
-            &stamp(6),
-            &again_at,
-        )
-        .unwrap();
+        let renewed = upserted(&contract, &outdated, &incoming, 6, &at);
         assert_eq!(renewed.inserted + renewed.updated + renewed.deleted, 0);
         assert!(renewed.remove.contains(&outdated[0].uri));
-        let kept: Vec<ParquetFile> = kept
-            .iter()
-            .filter(|file| !renewed.remove.contains(&file.path.display().to_string()))
-            .chain(&renewed.add)
-            .cloned()
-            .collect();
+        let kept = changed(&kept, &renewed);
         assert_eq!(rows(&contract, &kept), expected, "{deleted}");
     }
 }

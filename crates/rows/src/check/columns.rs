@@ -11,7 +11,11 @@ use crate::column::ColumnData;
 pub type Typed<'a> = (&'a ColumnData, &'a ColumnType);
 
 /// Rows whose two values do not compare so; rows without one of them do.
-pub fn incomparable_rows(left: Typed<'_>, operator: Operator, right: Typed<'_>) -> Vec<usize> {
+pub(crate) fn incomparable_rows(
+    left: Typed<'_>,
+    operator: Operator,
+    right: Typed<'_>,
+) -> Vec<usize> {
     let shift = scale(left.1).max(scale(right.1));
     rows_with(&[left.0, right.0], |row| {
         order(left, right, shift, row).is_some_and(|ordering| !operator.holds(ordering))
@@ -29,9 +33,9 @@ fn order(left: Typed<'_>, right: Typed<'_>, shift: u8, row: usize) -> Option<Ord
     }
 }
 
-/// Rows of which the total is not the sum of `plus` less `minus`; rows without one of these values are
+/// Rows whose total is not the sum of `plus` less `minus`; rows without one of these values are
 /// not compared.
-pub fn unbalanced_rows(
+pub(crate) fn unbalanced_rows(
     total: Typed<'_>,
     plus: &[Typed<'_>],
     minus: &[Typed<'_>],

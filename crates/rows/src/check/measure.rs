@@ -20,12 +20,17 @@ pub struct Facts<'a> {
     pub source_columns: Option<Vec<String>>,
     /// When the run began, microseconds since 1970-01-01T00:00:00Z.
     pub now: i64,
-    /// When the object was put, likewise.
+    /// When the object was put, in the same unit.
     pub put_at: i64,
 }
 
 /// Counts what the profile of a column does not.
-pub fn count(measure: &ColumnMeasure, data: &ColumnData, ty: &ColumnType, tally: &mut Tally) {
+pub(super) fn count(
+    measure: &ColumnMeasure,
+    data: &ColumnData,
+    ty: &ColumnType,
+    tally: &mut Tally,
+) {
     match measure {
         ColumnMeasure::Completeness(missing) => {
             tally.rows += value::missing_rows(missing, data).len() as u64;
@@ -51,7 +56,7 @@ pub fn count(measure: &ColumnMeasure, data: &ColumnData, ty: &ColumnType, tally:
 }
 
 /// Whether a measure is a value of the column, or made of values: of a single row it is that row's.
-fn tells_values(measure: &ColumnMeasure) -> bool {
+fn reveals_values(measure: &ColumnMeasure) -> bool {
     match measure {
         ColumnMeasure::Min
         | ColumnMeasure::Max
@@ -70,7 +75,7 @@ fn tells_values(measure: &ColumnMeasure) -> bool {
 
 /// The verdict on a column. For a personal column the result does not have the value where it is made of the
 /// column's values.
-pub fn of_column(
+pub(super) fn of_column(
     contract: &Contract,
     rule: &Rule,
     measure: &ColumnMeasure,
@@ -131,7 +136,7 @@ pub fn of_column(
         .columns
         .get(index)
         .is_some_and(|column| column.is_personal());
-    let value = value.filter(|_| !(personal && tells_values(measure)));
+    let value = value.filter(|_| !(personal && reveals_values(measure)));
     CheckResult {
         checked: rows,
         failed,
@@ -142,7 +147,7 @@ pub fn of_column(
     }
 }
 
-pub fn of_object(
+pub(crate) fn of_object(
     contract: &Contract,
     rule: &Rule,
     measure: &ObjectMeasure,
@@ -156,7 +161,7 @@ pub fn of_object(
             ))
         })
     };
-    // The names of a database do not tell upper from lower case.
+    // Names in a database are the same in upper and lower case.
     let same = |a: &str, b: &str| match contract.format {
         Format::Sqlite => a.eq_ignore_ascii_case(b),
         _ => a == b,
@@ -173,14 +178,15 @@ pub fn of_object(
         ObjectMeasure::MissingColumns(columns) => lacking(columns, source()?) as f64,
         ObjectMeasure::SchemaDifferences { columns, ordered } => {
             let found = source()?;
-            let differences = match ordered {
-                true => (0..columns.len().max(found.len()))
+            let differences = if *ordered {
+                (0..columns.len().max(found.len()))
                     .filter(|&place| match (columns.get(place), found.get(place)) {
                         (Some(a), Some(b)) => !same(a, b),
                         _ => true,
                     })
-                    .count(),
-                false => lacking(columns, found) + lacking(found, columns),
+                    .count()
+            } else {
+                lacking(columns, found) + lacking(found, columns)
             };
             differences as f64
         }

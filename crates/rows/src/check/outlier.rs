@@ -18,9 +18,9 @@ pub struct Survey {
     columns: BTreeMap<usize, Sample>,
 }
 
-/// The values within these bounds are no outliers.
+/// The values within these bounds are not outliers.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fence {
+pub(crate) struct Fence {
     pub low: f64,
     pub high: f64,
 }
@@ -46,7 +46,7 @@ impl Survey {
     }
 
     /// The bounds by a method; None where the column has too few values, or all of them are equal.
-    pub fn fence(&self, column: usize, method: Outlier) -> Option<Fence> {
+    pub(crate) fn fence(&self, column: usize, method: Outlier) -> Option<Fence> {
         let sample = self.columns.get(&column)?;
         if sample.seen() < OUTLIER_LEAST {
             return None;
@@ -87,7 +87,7 @@ impl Survey {
 }
 
 /// Rows whose value is beyond the fence.
-pub fn outlying_rows(fence: Fence, data: &ColumnData, ty: &ColumnType) -> Vec<usize> {
+pub(crate) fn outlying_rows(fence: Fence, data: &ColumnData, ty: &ColumnType) -> Vec<usize> {
     let unit = Numbers::unit_of(ty);
     let beyond = |value: f64| value < fence.low || value > fence.high;
     (0..data.len())

@@ -7,7 +7,7 @@ use crate::column::{ColumnData, Plain, TextColumn};
 use crate::display;
 
 /// Rows without a value, or with a text that stands for one.
-pub fn missing_rows(missing: &Missing, data: &ColumnData) -> Vec<usize> {
+pub(crate) fn missing_rows(missing: &Missing, data: &ColumnData) -> Vec<usize> {
     let validity = data.validity();
     let nulls = || (0..data.len()).filter(|&row| !validity.get(row));
     match data {
@@ -25,7 +25,7 @@ pub fn missing_rows(missing: &Missing, data: &ColumnData) -> Vec<usize> {
 }
 
 /// Rows whose value breaks the check; a null never does.
-pub fn broken_rows(check: &ValueCheck, data: &ColumnData, ty: &ColumnType) -> Vec<usize> {
+pub(crate) fn broken_rows(check: &ValueCheck, data: &ColumnData, ty: &ColumnType) -> Vec<usize> {
     match data {
         ColumnData::Text(column) => of_text(check, column),
         ColumnData::Int(column) => match integer_breach(check) {
@@ -87,7 +87,7 @@ fn of_text(check: &ValueCheck, column: &TextColumn) -> Vec<usize> {
 
 /// Rows whose text satisfies `predicate`, which is asked once per distinct text where texts are
 /// interned.
-pub fn rows_where(column: &TextColumn, predicate: impl Fn(&[u8]) -> bool) -> Vec<usize> {
+pub(crate) fn rows_where(column: &TextColumn, predicate: impl Fn(&[u8]) -> bool) -> Vec<usize> {
     if column.interned {
         let matching: Vec<bool> = (0..column.texts.len())
             .map(|text| predicate(column.texts.get(text)))

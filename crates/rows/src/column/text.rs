@@ -39,7 +39,7 @@ impl Texts {
         &self.bytes[begin..self.ends[index] as usize]
     }
 
-    /// Makes room for so many more texts and their bytes.
+    /// Makes room for this many more texts and their bytes.
     pub fn reserve(&mut self, texts: usize, bytes: usize) {
         self.ends.reserve(texts);
         self.bytes.reserve(bytes);
@@ -52,7 +52,7 @@ impl Texts {
         self.ends.push(self.bytes.len() as i64);
     }
 
-    /// Appends a short text of so many bytes: sixteen are copied, which takes no call, and some cut off.
+    /// Appends a short text of this many bytes: sixteen are copied, which takes no call, and some are cut off.
     #[inline]
     fn push_short(&mut self, text: ShortText, length: usize) {
         let end = self.bytes.len() + length;
@@ -83,7 +83,7 @@ impl Texts {
     }
 }
 
-/// After so many rows a text column decides whether interning pays.
+/// After this many rows a text column decides whether interning pays.
 const INTERN_TRIAL_ROWS: usize = 2048;
 
 /// No key: a column has fewer texts.
@@ -124,7 +124,7 @@ impl Slot {
     }
 }
 
-/// A text of at most 16 bytes as one number: the first byte lowest, zeros behind the last. Two texts of
+/// A text of at most 16 bytes as one number: the first byte lowest, zeros after the last. Two texts of
 /// one length are equal if these are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShortText {
@@ -243,7 +243,7 @@ impl TextColumn {
     }
 
     /// A column of one text in every row.
-    pub fn constant(text: &[u8], rows: usize) -> Self {
+    pub(crate) fn constant(text: &[u8], rows: usize) -> Self {
         let mut column = TextColumn::new(true);
         if let Some(more) = rows.checked_sub(1) {
             column.push(text);
@@ -267,7 +267,7 @@ impl TextColumn {
         self.len() == 0
     }
 
-    /// Makes room for so many more rows.
+    /// Makes room for this many more rows.
     pub fn reserve(&mut self, rows: usize) {
         if self.interned {
             self.keys.reserve(rows);
@@ -286,7 +286,7 @@ impl TextColumn {
 
     /// Appends a short text, which `text` holds too and must be valid UTF-8.
     #[inline(always)]
-    pub fn push_short(&mut self, short: ShortText, text: &[u8]) {
+    pub(crate) fn push_short(&mut self, short: ShortText, text: &[u8]) {
         debug_assert_eq!(Some(short), ShortText::of(text));
         self.validity.push(true);
         if !self.interned {
@@ -323,7 +323,7 @@ impl TextColumn {
         }
     }
 
-    /// The key of a text, which is added if it is new; None where interning cannot go on or does not pay.
+    /// The key of a text, which is added if it is new; None where interning cannot continue or does not pay.
     #[inline]
     fn intern(&mut self, text: &[u8]) -> Option<u32> {
         let short = ShortText::of(text);
@@ -393,9 +393,9 @@ impl TextColumn {
         }
     }
 
-    /// Appends rows without a value up to so many rows.
+    /// Appends rows without a value up to this many rows.
     #[inline]
-    pub fn pad(&mut self, rows: usize) {
+    pub(crate) fn pad(&mut self, rows: usize) {
         if let Some(missing @ 1..) = rows.checked_sub(self.len()) {
             self.validity.extend_null(missing);
             if self.interned {
@@ -432,7 +432,7 @@ impl TextColumn {
         }
     }
 
-    /// Appends so many rows of the text with this key, while texts are interned.
+    /// Appends this many rows of the text with this key, while texts are interned.
     fn repeat(&mut self, key: u32, rows: usize) {
         self.keys.resize(self.keys.len() + rows, key);
         self.validity.extend_valid(rows);

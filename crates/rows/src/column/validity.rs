@@ -12,7 +12,7 @@ pub struct Validity {
 
 impl Validity {
     /// Rows that all have a value.
-    pub fn all_valid(len: usize) -> Self {
+    pub(crate) fn all_valid(len: usize) -> Self {
         Validity {
             len,
             ..Validity::default()

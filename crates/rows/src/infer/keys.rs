@@ -42,7 +42,7 @@ pub(super) fn candidates(contract: &Contract) -> Vec<usize> {
     }
 }
 
-/// Gives a table without a declared key one, if some of its columns tell its rows apart.
+/// Gives a table without a declared key one, if some of its columns distinguish its rows.
 pub(super) fn choose(
     draft: &mut Draft,
     contract: &Contract,
@@ -67,7 +67,7 @@ pub(super) fn choose(
         let declared = unique.contains(&contract.columns[*index].source_name);
         (is_own, declared, names::is_key(&name))
     };
-    // Of equals the first.
+    // The first of equal ones.
     let best = single
         .iter()
         .rev()
@@ -90,11 +90,11 @@ pub(super) fn choose(
             let column = &mut draft.columns[place];
             column.primary_key = true;
             let what = match chosen.len() {
-                1 => "this column tells",
-                _ => "these columns together tell",
+                1 => "this column distinguishes",
+                _ => "these columns together distinguish",
             };
             column.comment = Some(format!(
-                "Decide: no primary key is declared; {what} all {} apart.",
+                "Decide: no primary key is declared; {what} all {}.",
                 plural(rows, "row")
             ));
         }
@@ -108,7 +108,7 @@ struct Edge {
     reference: Reference,
 }
 
-/// The drafts, with what their columns speak for.
+/// The drafts, with what their columns suggest.
 pub(super) fn proposed(tables: Vec<Table>) -> Vec<Draft> {
     let mut edges = declared(&tables);
     let known: Vec<(usize, usize)> = edges.iter().map(|edge| edge.from).collect();

@@ -14,7 +14,7 @@ use crate::column::{ColumnData, TextColumn};
 use crate::profile::{Counted, Frequencies, Profiler};
 use tarn_core::privacy::{PersonalPattern, found};
 
-/// Texts that stand for no value are listed up to so many.
+/// At most how many texts that stand for a missing value are listed.
 const MISSING_LISTED: usize = 10;
 
 /// What was measured of the rows of a contract's source.
@@ -38,7 +38,7 @@ pub(super) struct MeasuredColumn {
     pub frequencies: Counted,
 }
 
-/// Measures at least so many rows, if there are. `together` names columns that may be a key.
+/// Measures at least this many rows, if there are. `together` names columns that may be a key.
 pub(super) fn measure(
     reader: &mut dyn Reader,
     contract: &Contract,

@@ -1,4 +1,4 @@
-//! Drafts contracts from what a file shows of itself, in two passes over its rows: the first tells the
+//! Drafts contracts from the content of a file, in two passes over its rows: the first finds the
 //! types, the second reads the rows through a contract of these types and measures them. A draft is a
 //! proposal: each rule comes with the evidence for it, and where the file leaves something open, with a
 //! comment for the person who finishes it.
@@ -26,19 +26,19 @@ use keys::Table;
 use measure::{Measured, measure};
 use types::Seen;
 
-pub use types::{json_column, stored_column};
+pub(crate) use types::{json_column, stored_column};
 
 /// Rows of a file, or of each table of a database, that are looked at.
 pub const ROW_LIMIT: u64 = 1_000_000;
 
-/// Lines of a file by which posts are told from events.
+/// How many lines of a file are read to distinguish posts from events.
 const HEAD_LINES: usize = 1000;
 
 /// Keys of JSON objects that become columns: objects used as maps have keys without end.
 const KEY_LIMIT: usize = 500;
 
 /// Drafts one contract per table of a database, one for any other file; their keys begin with
-/// `raw/<source>/`. Of each at most `limit` rows are looked at, or a batch more.
+/// `raw/<source>/`. At most `limit` rows of each are read, or a batch more.
 ///
 /// # Errors
 /// `BadSource` where the file is none that the lake reads.
@@ -91,13 +91,13 @@ fn is_post(object: &Map<String, Value>) -> bool {
         || has("statuses")
 }
 
-/// The draft as a contract; None where it is none as it stands.
+/// The draft as a contract; None where it is not a valid one yet.
 fn contract_of(draft: &mut Draft) -> Option<Contract> {
     let contract = parse_str(&draft.dataset, &draft.to_yaml()).ok();
     if contract.is_none() {
         draft
             .notes
-            .push("Decide: the rows were not looked at, for the draft has faults as it stands: tarn contract lint names them.".to_owned());
+            .push("Decide: the rows were not checked, because the draft has faults: tarn contract lint names them.".to_owned());
     }
     contract
 }
@@ -110,7 +110,7 @@ fn drafted(draft: &Draft, source_name: &str) -> Option<usize> {
         .position(|column| column.source_name == source_name)
 }
 
-/// Says how much was read, and what of it does not fit.
+/// Says how much was read, and which part of it does not fit.
 fn note_rows(draft: &mut Draft, measured: &Measured) {
     draft.notes.push(if measured.partial {
         format!(
@@ -281,7 +281,7 @@ fn json_lines(path: &Path, source: &str, limit: u64) -> Result<Draft> {
     let mut notes = Vec::new();
     if left_out {
         notes.push(format!(
-            "Left out: the keys behind the first {KEY_LIMIT}; the objects have more."
+            "Left out: the keys after the first {KEY_LIMIT}; the objects have more."
         ));
     }
     Ok(Draft {
@@ -294,8 +294,8 @@ fn json_lines(path: &Path, source: &str, limit: u64) -> Result<Draft> {
     })
 }
 
-/// Shows the objects of JSON lines, of at most so many lines; those of an archive object as their
-/// producers sent them.
+/// Reads the objects of at most this many JSON lines; those of an archive object as their producers sent
+/// them.
 fn json_objects(path: &Path, limit: u64, mut each: impl FnMut(Map<String, Value>)) -> Result<()> {
     let mut show = |line: &[u8]| {
         if let Ok(Value::Object(object)) = serde_json::from_slice(line) {

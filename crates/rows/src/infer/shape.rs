@@ -1,6 +1,6 @@
 //! The shape that all texts of a column have in common, as a regular expression: `^SKU-[0-9]{4}$`.
 
-/// Longer texts are no codes.
+/// Longer texts are not codes.
 const LONGEST: usize = 40;
 
 /// What stands at a place of every text.
@@ -78,7 +78,7 @@ pub(super) enum Shape {
 
 impl Shape {
     /// Takes a text into account.
-    pub fn add(&mut self, text: &[u8]) {
+    pub(super) fn add(&mut self, text: &[u8]) {
         match self {
             Shape::None => {}
             Shape::Unknown if (2..=LONGEST).contains(&text.len()) && text.is_ascii() => {
@@ -99,9 +99,9 @@ impl Shape {
         }
     }
 
-    /// The regular expression, where the texts are codes. Of many distinct ones a place where all have
-    /// the same letter keeps it; of few only codes such as `DE` and `EUR` are told.
-    pub fn pattern(&self, distinct: u64) -> Option<String> {
+    /// The regular expression, where the texts are codes. With many distinct codes, a place where all
+    /// have the same letter keeps it; with few, only codes such as `DE` and `EUR` are recognised.
+    pub(super) fn pattern(&self, distinct: u64) -> Option<String> {
         let Shape::Known(classes) = self else {
             return None;
         };

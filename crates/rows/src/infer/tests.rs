@@ -68,7 +68,7 @@ fn references_go_by_name_and_by_every_value() {
     assert!(orders.columns[0].primary_key);
     let yaml = &drafts[1].1;
     assert!(
-        yaml.contains("this column tells all 60 rows apart"),
+        yaml.contains("this column distinguishes all 60 rows"),
         "{yaml}"
     );
     assert!(yaml.contains("# By name and values: all 7 distinct values are in customers.id."));
@@ -163,7 +163,7 @@ fn keys_without_end_are_left_out() {
     let (draft, yaml) = &drafts_of(&path, ROW_LIMIT)[0];
     assert_eq!(draft.columns.len(), KEY_LIMIT);
     assert!(
-        yaml.contains("# Left out: the keys behind the first 500"),
+        yaml.contains("# Left out: the keys after the first 500"),
         "{yaml}"
     );
 }

@@ -11,10 +11,10 @@ use tarn_core::text::count;
 use crate::batch::TableColumn;
 use crate::source::time;
 
-/// A type is proposed that so many of 100 values have; the others would be rejected rows.
+/// A type is proposed if at least this many of 100 values have it; the others would be rejected rows.
 const FITTING: u64 = 95;
 
-/// After so many texts, those that look like nothing but text are no longer looked into.
+/// After this many texts, those that look like plain text are no longer examined.
 const ENOUGH_TEXTS: u64 = 1000;
 
 /// Seconds since 1970 of the years 2001 to 2096: what an epoch time most likely is.
@@ -22,7 +22,7 @@ const PLAUSIBLE_SECONDS: std::ops::Range<i64> = 1_000_000_000..4_000_000_000;
 
 /// What the values of a column are; nulls are left out.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub(super) struct Seen {
     integers: u64,
     reals: u64,
     booleans: u64,
@@ -32,15 +32,15 @@ pub struct Seen {
     texts: u64,
     least: Option<i64>,
     greatest: Option<i64>,
-    /// Of the texts.
+    /// The shape of the texts.
     dates: u64,
     timestamps: u64,
     decimals: u64,
-    /// Digits behind the point of the decimals.
+    /// Digits after the point of the decimals.
     scale: u8,
 }
 
-/// Digits behind the point of a plain decimal number.
+/// Digits after the point of a plain decimal number.
 fn scale_of(text: &[u8]) -> Option<u8> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     let point = digits.iter().position(|&byte| byte == b'.');
@@ -77,7 +77,7 @@ impl Seen {
     }
 
     /// Takes a value of a database into account.
-    pub fn add_stored(&mut self, value: ValueRef<'_>) {
+    pub(crate) fn add_stored(&mut self, value: ValueRef<'_>) {
         match value {
             ValueRef::Null => {}
             ValueRef::Integer(value) => self.add_integer(value),
@@ -88,7 +88,7 @@ impl Seen {
     }
 
     /// Takes a value of a JSON object into account.
-    pub fn add_json(&mut self, value: &Value) {
+    pub(crate) fn add_json(&mut self, value: &Value) {
         match value {
             Value::Null => {}
             Value::Bool(_) => self.booleans += 1,
@@ -125,7 +125,7 @@ impl Seen {
         let rest = self.present() - fitting;
         if rest > 0 {
             let note = format!(
-                "Decide: {} of {} values are no {}; their rows would be rejected.",
+                "Decide: {} of {} values are not {}; their rows would be rejected.",
                 count(rest),
                 count(self.present()),
                 draft.ty
@@ -137,7 +137,7 @@ impl Seen {
         }
     }
 
-    /// What integers of this name are, where they are no plain numbers.
+    /// What integers of this name are, unless they are plain numbers.
     fn special_integer(&self, name: &str) -> Option<DraftColumn> {
         let lower = name.to_lowercase();
         for (ending, digits) in [("_cents", 2), ("_micros", 6)] {
@@ -185,7 +185,7 @@ impl Seen {
     }
 
     /// The column of a database that these values make; None for one of blobs, which no table holds.
-    pub fn stored(&self, declared: &TableColumn) -> Option<DraftColumn> {
+    pub(super) fn stored(&self, declared: &TableColumn) -> Option<DraftColumn> {
         let present = self.present();
         if declared.declared.eq_ignore_ascii_case("BLOB") || 2 * self.blobs > present {
             return None;
@@ -231,7 +231,7 @@ impl Seen {
                 );
             } else if zero_one && declared.key == 0 && self.least != self.greatest {
                 draft.comment = Some(
-                    "Decide: if 0 and 1 are no and yes, use boolean with encoding zeroOne"
+                    "Decide: if 0 and 1 mean no and yes, use boolean with encoding zeroOne"
                         .to_owned(),
                 );
             }
@@ -246,7 +246,7 @@ impl Seen {
     }
 
     /// The column of JSON objects that these values make.
-    pub fn json(&self, name: &str) -> DraftColumn {
+    pub(super) fn json(&self, name: &str) -> DraftColumn {
         let of = |ty, fitting| {
             let mut draft = DraftColumn::new(name, ty, Encoding::Natural);
             self.note_rest(&mut draft, fitting);
@@ -282,7 +282,7 @@ impl Seen {
         }
         let mut draft = DraftColumn::new(name, ColumnType::String, Encoding::Natural);
         draft.comment = Some(
-            "Decide: the values are objects or of several types; rows that are no text are rejected"
+            "Decide: the values are objects or of several types; rows that are not text are rejected"
                 .to_owned(),
         );
         draft
@@ -291,7 +291,7 @@ impl Seen {
 
 /// The column of a database's table by some of its values; None for one of blobs.
 /// The column of a database's table by some of its values; None of blobs.
-pub fn stored_column(declared: &TableColumn, values: &[&Stored]) -> Option<DraftColumn> {
+pub(crate) fn stored_column(declared: &TableColumn, values: &[&Stored]) -> Option<DraftColumn> {
     let mut seen = Seen::default();
     for value in values {
         seen.add_stored(ValueRef::from(*value));
@@ -300,7 +300,7 @@ pub fn stored_column(declared: &TableColumn, values: &[&Stored]) -> Option<Draft
 }
 
 /// The column of JSON objects by some of its values.
-pub fn json_column(name: &str, values: &[&Value]) -> DraftColumn {
+pub(crate) fn json_column(name: &str, values: &[&Value]) -> DraftColumn {
     let mut seen = Seen::default();
     for value in values {
         seen.add_json(value);
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn the_type_of_a_database_column_is_told_by_its_values() {
+    fn the_type_of_a_database_column_is_known_from_its_values() {
         use Encoding::{EpochSeconds, MinorUnits, Natural, Real, ZeroOne};
         let text = |text: &str| Stored::Text(text.to_owned());
         let int = Stored::Integer;
@@ -402,12 +402,12 @@ mod tests {
         let comment = draft.and_then(|draft| draft.comment);
         assert_eq!(
             comment.as_deref(),
-            Some("Decide: 1 of 100 values are no decimal(18,2); their rows would be rejected.")
+            Some("Decide: 1 of 100 values are not decimal(18,2); their rows would be rejected.")
         );
     }
 
     #[test]
-    fn the_type_of_a_json_key_is_told_by_its_values() {
+    fn the_type_of_a_json_key_is_known_from_its_values() {
         for (name, values, expected) in [
             ("a", json!([true, false]), ColumnType::Boolean),
             ("a", json!([1, 2]), ColumnType::Long),

@@ -12,12 +12,12 @@ use super::overflow::Overflow;
 use super::spectrum::Spectrum;
 use crate::column::{ColumnData, ListColumn, Rows, TextColumn};
 
-/// So many distinct values are held in memory (about 7 MiB), the others on disk, 20 bytes each time one
+/// How many distinct values are held in memory (about 7 MiB); the others are on disk, 20 bytes each time one
 /// occurs. Those in memory are a sample: their hashes begin with enough zero bits (adaptive sampling,
 /// Flajolet 1990).
-pub const DISTINCT_LIMIT: usize = 1 << 17;
+pub(crate) const DISTINCT_LIMIT: usize = 1 << 17;
 
-/// Values are known by name while there are at most so many.
+/// Values are known by name while there are at most this many.
 const NAMED: usize = 128;
 
 /// Nobody can choose values that share a hash without knowing it. The same for all columns, whose values
@@ -30,7 +30,7 @@ fn hash_of(bytes: &[u8]) -> u128 {
     xxh3_128_with_seed(bytes, *SEED)
 }
 
-/// The hash of a value that is put together from parts.
+/// The hash of a value that is composed of parts.
 pub struct Joined(Xxh3);
 
 impl Default for Joined {
@@ -50,6 +50,8 @@ impl Joined {
 #[derive(Debug)]
 pub struct Frequencies {
     folder: PathBuf,
+    /// Distinct values in memory, at most.
+    limit: usize,
     counts: HashMap<[u64; 2], u64>,
     spilled: Option<Spilled>,
     total: u64,
@@ -58,7 +60,7 @@ pub struct Frequencies {
     names: Option<ColumnData>,
 }
 
-/// The values that are not in memory: all but those whose hashes have so many leading zeros, which is
+/// The values that are not in memory: all but those whose hashes have `level` leading zeros, which is
 /// one in 2^level.
 #[derive(Debug)]
 struct Spilled {
@@ -67,10 +69,11 @@ struct Spilled {
 }
 
 impl Frequencies {
-    /// Of no values so far. What memory does not hold goes to a file in `folder`.
+    /// The frequencies of no values yet. What memory does not hold goes to a file in `folder`.
     pub fn new(folder: &Path) -> Self {
         Frequencies {
             folder: folder.to_owned(),
+            limit: DISTINCT_LIMIT,
             counts: HashMap::new(),
             spilled: None,
             total: 0,
@@ -131,11 +134,11 @@ impl Frequencies {
         })
     }
 
-    /// Takes one value into account that is put together from several columns.
+    /// Takes one value into account that is composed of several columns.
     ///
     /// # Errors
     /// `Storage` where the disk takes no more.
-    pub fn add_joined(&mut self, value: &Joined) -> Result<()> {
+    pub(crate) fn add_joined(&mut self, value: &Joined) -> Result<()> {
         let none = ColumnData::List(ListColumn::new());
         self.insert(value.0.digest128(), 1, &none, 0)
     }
@@ -158,7 +161,7 @@ impl Frequencies {
             names.append(data, &Rows::one(row));
             self.named.push(halves(hash));
         }
-        while self.counts.len() > DISTINCT_LIMIT {
+        while self.counts.len() > self.limit {
             self.spill()?;
         }
         Ok(())
@@ -225,7 +228,7 @@ fn whole([high, low]: [u64; 2]) -> u128 {
 pub struct Counted {
     total: u64,
     spectrum: Spectrum,
-    /// The values with hashes of so many leading zeros: all of them at level 0.
+    /// The values whose hashes have `level` leading zeros: all of them at level 0.
     sample: HashMap<[u64; 2], u64>,
     level: u32,
     named: Vec<[u64; 2]>,
@@ -250,7 +253,7 @@ impl Counted {
 
     /// How many of the distinct values another column has, and of how many: of all, or where either
     /// has more than are in memory, of a sample of those.
-    pub fn found_in(&self, other: &Counted) -> (u64, u64) {
+    pub(crate) fn found_in(&self, other: &Counted) -> (u64, u64) {
         let level = self.level.max(other.level);
         let looked_for = self
             .sample
@@ -272,7 +275,7 @@ impl Counted {
             let share = count as f64 / total;
             -(values as f64) * share * share.log2()
         });
-        // Of a single value it would be minus zero.
+        // With a single value it would be minus zero.
         of_each.sum::<f64>() + 0.0
     }
 
@@ -295,6 +298,9 @@ mod tests {
     use super::*;
     use crate::column::Plain;
 
+    /// Far less than what is in memory otherwise, so that little is a lot.
+    const LIMIT: usize = 4000;
+
     fn longs(values: impl Iterator<Item = i64>) -> ColumnData {
         let mut column = Plain::new();
         values.for_each(|value| column.push(value));
@@ -304,6 +310,7 @@ mod tests {
     fn counted(batches: impl IntoIterator<Item = ColumnData>) -> Counted {
         let folder = tempfile::tempdir().unwrap();
         let mut found = Frequencies::new(folder.path());
+        found.limit = LIMIT;
         for batch in batches {
             found.add(&batch).unwrap();
         }
@@ -312,7 +319,7 @@ mod tests {
 
     /// The numbers below `end`, each through the function, in batches.
     fn batches(end: i64, value: impl Fn(i64) -> i64) -> impl Iterator<Item = ColumnData> {
-        let size = 65_536;
+        let size = 2048;
         (0..end)
             .step_by(size)
             .map(move |begin| longs((begin..end.min(begin + size as i64)).map(&value)))
@@ -337,7 +344,7 @@ mod tests {
         let child = counted([longs((0..500).chain(0..500))]);
         assert_eq!(child.found_in(&parent), (500, 500));
         assert_eq!(parent.found_in(&child), (500, 1000));
-        let many = counted([longs(0..4 * DISTINCT_LIMIT as i64)]);
+        let many = counted([longs(0..4 * LIMIT as i64)]);
         let (found, looked_for) = parent.found_in(&many);
         assert_eq!(found, looked_for);
         assert!(looked_for > 50, "{looked_for}");
@@ -345,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_unique_column_of_any_size_repeats_nothing() {
-        let limit = DISTINCT_LIMIT as i64;
+        let limit = LIMIT as i64;
         for end in [
             0,
             1,
@@ -367,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_single_repeated_value_among_many_is_counted_wherever_it_is() {
-        let many = 12 * DISTINCT_LIMIT as i64;
+        let many = 12 * LIMIT as i64;
         for (at, of) in [
             (many - 1, 0),
             (many - 1, many - 2),
@@ -383,7 +390,7 @@ mod tests {
     #[test]
     fn frequent_values_among_many_are_counted() {
         // Every other row has one of ten values, the others have their own.
-        let rows = 9 * DISTINCT_LIMIT as i64;
+        let rows = 9 * LIMIT as i64;
         let found = counted(batches(rows, |n| if n % 2 == 0 { n % 20 } else { n + 100 }));
         let own = rows / 2;
         assert_eq!(found.distinct() as i64, own + 10);
@@ -392,6 +399,17 @@ mod tests {
         let share = (rows - own) / 10.0 / rows;
         let expected = -10.0 * share * share.log2() + own / rows * rows.log2();
         assert!((found.entropy() - expected).abs() < 1e-4);
+    }
+
+    #[test]
+    fn as_many_values_as_memory_holds_and_more_are_counted() {
+        for end in [DISTINCT_LIMIT, DISTINCT_LIMIT + 1] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut found = Frequencies::new(folder.path());
+            found.add(&longs(0..end as i64)).unwrap();
+            assert_eq!(found.spilled.is_some(), end > DISTINCT_LIMIT);
+            assert_eq!(found.finish().unwrap().distinct(), end as u64);
+        }
     }
 
     proptest! {
@@ -404,10 +422,10 @@ mod tests {
             seed in any::<u64>(),
             rows in prop_oneof![
                 0..2000_usize,
-                DISTINCT_LIMIT - 500..DISTINCT_LIMIT + 500,
-                DISTINCT_LIMIT..5 * DISTINCT_LIMIT,
+                LIMIT - 500..LIMIT + 500,
+                LIMIT..5 * LIMIT,
             ],
-            kinds in prop_oneof![Just(u64::MAX), 1..4 * DISTINCT_LIMIT as u64],
+            kinds in prop_oneof![Just(u64::MAX), 1..4 * LIMIT as u64],
         ) {
             let mut state = seed;
             let values: Vec<i64> = (0..rows)
@@ -424,7 +442,7 @@ mod tests {
             for value in &values {
                 *model.entry(*value).or_default() += 1;
             }
-            let found = counted(values.chunks(10_000).map(|some| longs(some.iter().copied())));
+            let found = counted(values.chunks(1000).map(|some| longs(some.iter().copied())));
             prop_assert_eq!(found.total(), rows as u64);
             prop_assert_eq!(found.distinct(), model.len() as u64);
             prop_assert_eq!(found.repeated(), (rows - model.len()) as u64);

@@ -164,7 +164,7 @@ impl Numbers {
     }
 
     /// What a value of the type is divided by to be as people write it.
-    pub fn unit_of(ty: &ColumnType) -> f64 {
+    pub(crate) fn unit_of(ty: &ColumnType) -> f64 {
         match ty {
             ColumnType::Decimal { scale, .. } => unit(*scale),
             _ => 1.0,
@@ -186,7 +186,7 @@ impl Numbers {
     }
 
     /// The sum as plain decimal text; None for columns that hold no numbers and where there is no value.
-    pub fn sum_text(&self) -> Option<String> {
+    pub(crate) fn sum_text(&self) -> Option<String> {
         if self.count == 0 || !self.adds {
             return None;
         }
@@ -203,13 +203,13 @@ impl Numbers {
     }
 
     /// The standard deviation of the sample, from two values on.
-    pub fn standard_deviation(&self) -> Option<f64> {
+    pub(crate) fn standard_deviation(&self) -> Option<f64> {
         (self.spread.count > 1.0 && self.adds)
             .then(|| (self.spread.squares / (self.spread.count - 1.0)).sqrt())
     }
 }
 
 /// What a scaled integer is divided by.
-pub fn unit(scale: u8) -> f64 {
+pub(super) fn unit(scale: u8) -> f64 {
     10_f64.powi(i32::from(scale))
 }

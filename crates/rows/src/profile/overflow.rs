@@ -19,7 +19,7 @@ const ENTRY: usize = 20;
 const BLOCK_ENTRIES: usize = 204;
 const BLOCK: usize = BLOCK_ENTRIES * ENTRY;
 
-/// Hashes of values with their counts, in one nameless file that is gone with its process.
+/// Hashes of values with their counts, in one nameless file that disappears with its process.
 #[derive(Debug)]
 pub(super) struct Overflow {
     file: File,
@@ -45,7 +45,7 @@ fn storage(error: std::io::Error) -> Error {
 
 impl Overflow {
     /// An empty one, in a folder.
-    pub fn new(folder: &Path) -> Result<Self> {
+    pub(super) fn new(folder: &Path) -> Result<Self> {
         Ok(Overflow {
             file: tempfile::tempfile_in(folder).map_err(storage)?,
             parts: (0..PARTS).map(|_| Part::default()).collect(),
@@ -53,8 +53,8 @@ impl Overflow {
         })
     }
 
-    /// Takes so many occurrences of a value into account.
-    pub fn push(&mut self, hash: u128, mut count: u64) -> Result<()> {
+    /// Takes this many occurrences of a value into account.
+    pub(super) fn push(&mut self, hash: u128, mut count: u64) -> Result<()> {
         while count > 0 {
             let some = u32::try_from(count).unwrap_or(u32::MAX);
             count -= u64::from(some);
@@ -72,7 +72,7 @@ impl Overflow {
     }
 
     /// Adds each distinct value to a spectrum.
-    pub fn read(mut self, spectrum: &mut Spectrum) -> Result<()> {
+    pub(super) fn read(mut self, spectrum: &mut Spectrum) -> Result<()> {
         let mut block = [0; BLOCK];
         let mut entries: Vec<([u64; 2], u64)> = Vec::new();
         for part in std::mem::take(&mut self.parts) {

@@ -9,7 +9,7 @@ use tarn_core::schema::{ColumnType, PartitionUnit};
 
 use crate::column::{ColumnData, Plain};
 
-/// Partitions that are told apart while rows are read; later ones are counted together.
+/// How many partitions are counted separately while rows are read; later ones are counted together.
 const HELD: usize = 1024;
 
 /// The counts of a column.
@@ -21,7 +21,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    pub fn add(&mut self, other: Counts) {
+    pub(super) fn add(&mut self, other: Counts) {
         self.nulls += other.nulls;
         self.blanks += other.blanks;
         self.sentinels += other.sentinels;
@@ -50,7 +50,7 @@ pub(super) struct Partitions {
 
 impl Partitions {
     /// None where the contract's table has no partitions.
-    pub fn new(contract: &Contract) -> Option<Self> {
+    pub(super) fn new(contract: &Contract) -> Option<Self> {
         let partitioning = contract.partitioning.as_ref()?;
         let column = contract
             .columns
@@ -92,7 +92,7 @@ impl Partitions {
     }
 
     /// Counts the rows of a batch, and says where they belong.
-    pub fn split(&mut self, columns: &[ColumnData]) -> Split {
+    pub(super) fn split(&mut self, columns: &[ColumnData]) -> Split {
         match &columns[self.column] {
             ColumnData::Int(column) => self.split_by(column, i64::from),
             ColumnData::Long(column) => self.split_by(column, |value| value),
@@ -133,7 +133,7 @@ impl Partitions {
     }
 
     /// The counts of a column in the partition at a place.
-    pub fn counts(&mut self, place: usize, column: usize) -> &mut Counts {
+    pub(super) fn counts(&mut self, place: usize, column: usize) -> &mut Counts {
         &mut self.found[place].1[column]
     }
 
@@ -152,7 +152,7 @@ impl Partitions {
     }
 
     /// The partitions with the most rows, and the others together.
-    pub fn finish(&self, contract: &Contract) -> PartitionProfiles {
+    pub(super) fn finish(&self, contract: &Contract) -> PartitionProfiles {
         let mut kept: Vec<(Option<i32>, usize)> = self
             .places
             .iter()

@@ -1,14 +1,14 @@
-//! Quantiles: of all values while they are few, of a uniform sample of them beyond that.
+//! Quantiles: of all values while there are few, of a uniform sample beyond that.
 
 use tarn_core::schema::ColumnType;
 
 use super::numbers::Numbers;
 use crate::column::ColumnData;
 
-/// Quantiles are exact up to so many values (2 MiB). Of more, a uniform sample of this size is kept
+/// Quantiles are exact up to this many values (2 MiB). From more, a uniform sample of this size is kept
 /// (reservoir sampling, Vitter 1985): the share of values below an estimated quantile is off by
 /// 0.1 per cent (one standard deviation).
-pub const SAMPLE_LIMIT: usize = 1 << 18;
+pub(crate) const SAMPLE_LIMIT: usize = 1 << 18;
 
 /// A bounded set of a column's values.
 #[derive(Debug, Clone, Default)]
@@ -39,7 +39,7 @@ impl Sample {
             self.values.push(value);
             return;
         }
-        // The n-th value takes the place of another with probability limit / n. The same values in the
+        // The n-th value replaces another with probability limit / n. The same values in the
         // same order give the same sample: a report can be made again.
         let place = (u128::from(self.next_random()) * u128::from(self.seen)) >> 64;
         if let Some(slot) = usize::try_from(place)
@@ -76,7 +76,7 @@ impl Sample {
     }
 
     /// The median of the values' distances from `centre`.
-    pub fn median_distance(&self, centre: f64) -> Option<f64> {
+    pub(crate) fn median_distance(&self, centre: f64) -> Option<f64> {
         let mut distances: Vec<f64> = self
             .values
             .iter()
@@ -86,7 +86,7 @@ impl Sample {
     }
 
     /// The mean of the values' distances from `centre`.
-    pub fn mean_distance(&self, centre: f64) -> Option<f64> {
+    pub(crate) fn mean_distance(&self, centre: f64) -> Option<f64> {
         let sum: f64 = self.values.iter().map(|value| (value - centre).abs()).sum();
         (!self.values.is_empty()).then(|| sum / self.values.len() as f64)
     }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 pub(super) struct Spectrum(pub(super) BTreeMap<u64, u64>);
 
 impl Spectrum {
-    /// Adds a value that occurs so many times.
-    pub fn add(&mut self, count: u64) {
+    /// Adds a value that occurs this many times.
+    pub(super) fn add(&mut self, count: u64) {
         *self.0.entry(count).or_default() += 1;
     }
 }

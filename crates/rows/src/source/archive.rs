@@ -22,7 +22,7 @@ use crate::source::json::keys::{KeyError, KeyTable, Member};
 use crate::source::time;
 
 /// The version of the envelope that is written here, and the only one that is read.
-pub const ENVELOPE_VERSION: i64 = 1;
+pub(crate) const ENVELOPE_VERSION: i64 = 1;
 
 /// How every header begins.
 const HEADER: &[u8] = b"{\"tarn_archive\":";
@@ -64,7 +64,7 @@ pub fn encode(stream: &str, shard: &str, records: &[Record<'_>]) -> Result<Vec<u
         let arrival = arrival.ok_or_else(|| {
             let number = record.sequence_number;
             Error::internal(format!(
-                "record {number} arrived at {}, which is no time",
+                "record {number} arrived at {}, which is not a time of the years 1 to 9999",
                 record.arrival_time
             ))
         })?;
@@ -98,7 +98,7 @@ pub fn begins(head: &[u8]) -> bool {
 ///
 /// # Errors
 /// `BadSource` for a header of another version, or a broken one.
-pub fn is_header(line: &[u8]) -> Result<bool> {
+pub(crate) fn is_header(line: &[u8]) -> Result<bool> {
     if !line.starts_with(HEADER) {
         return Ok(false);
     }
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_told_from_an_event_and_another_version_is_refused() {
+    fn a_header_is_recognised_and_another_version_is_refused() {
         assert!(!is_header(br#"{"event_id":"1"}"#).unwrap());
         assert!(is_header(br#"{"tarn_archive":1,"stream":"a","shard":"b"}"#).unwrap());
         for line in [

@@ -1,4 +1,4 @@
-//! The bytes of a source object: plain or gzip, told apart by content and never by name.
+//! The bytes of a source object: plain or gzip, recognised by content and never by name.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -18,7 +18,7 @@ const BLOCK_BYTES: usize = 256 * 1024;
 /// Decompressed bytes that are read over at once.
 const SKIPPED_BYTES: u64 = 1 << 20;
 
-/// So many decompressed bytes are looked at to tell what the content is.
+/// How many decompressed bytes are read to recognise the content.
 const HEAD_BYTES: usize = 4096;
 
 /// The two bytes that begin every gzip member (RFC 1952, section 2.3.1).
@@ -36,7 +36,7 @@ pub struct Input {
     block_at: usize,
     /// Where `block` begins in the object.
     block_offset: u64,
-    /// Decompressed bytes that were looked at to tell the content, and not given out yet.
+    /// Decompressed bytes that were read to recognise the content, and not given out yet.
     head: Vec<u8>,
     head_at: usize,
     gzip: Option<Gzip>,
@@ -125,22 +125,24 @@ impl Input {
     }
 
     /// Whether the object is compressed.
-    pub fn is_gzip(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_gzip(&self) -> bool {
         self.gzip.is_some()
     }
 
     /// Bytes of the object read so far, as it is stored.
-    pub fn stored_bytes(&self) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn stored_bytes(&self) -> u64 {
         self.stored
     }
 
     /// Decompressed bytes given out so far.
-    pub fn text_bytes(&self) -> u64 {
+    pub(crate) fn text_bytes(&self) -> u64 {
         self.produced
     }
 
-    /// From here on digests of the content are made as it is read, at the usual lengths and at these. It is
-    /// for an object of which nothing was read yet.
+    /// From here on digests of the content are made as it is read, at the usual lengths and at these. Nothing of the
+    /// object may have been read yet.
     pub fn measure(&mut self, lengths: &BTreeSet<u64>) {
         self.measuring = Some(Measuring::new(lengths));
     }
@@ -150,7 +152,7 @@ impl Input {
         self.measuring.take().map(Measuring::finish)
     }
 
-    /// Reads over so many bytes of an object of which nothing was read yet.
+    /// Skips this many bytes of an object. Nothing of it may have been read yet.
     ///
     /// # Errors
     /// `BadSource` where the object ends before, and those of [`Input::fill`].
@@ -178,7 +180,7 @@ impl Input {
     }
 
     /// Lines that were read over, and where the last of them ends.
-    pub fn whole_lines(&self) -> (u64, u64) {
+    pub(crate) fn whole_lines(&self) -> (u64, u64) {
         self.skipped
     }
 
@@ -188,7 +190,7 @@ impl Input {
     /// # Errors
     /// `BadSource` for gzip that is truncated, corrupt or followed by something else, with the byte
     /// where it happened; `Storage` where reading fails.
-    pub fn fill(&mut self, buffer: &mut Vec<u8>, length: usize) -> Result<bool> {
+    pub(crate) fn fill(&mut self, buffer: &mut Vec<u8>, length: usize) -> Result<bool> {
         let before = buffer.len();
         buffer.reserve(length.saturating_sub(before));
         if buffer.len() < length && self.head_at < self.head.len() {
@@ -295,7 +297,7 @@ impl Input {
 
 impl Read for Input {
     /// As [`Input::fill`]; an error of the lake is the inner error of the `io::Error` and comes back
-    /// out of it with [`read_error`].
+    /// out of it by a downcast.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = if self.head_at < self.head.len() {
             (&self.head[self.head_at..]).read(out)?
@@ -319,8 +321,9 @@ impl Read for Input {
     }
 }
 
-/// The lake's error behind an `io::Error` that [`Input`] gave as a reader.
-pub fn read_error(error: io::Error) -> Error {
+/// The lake's error inside an `io::Error` that [`Input`] gave as a reader.
+#[cfg(test)]
+fn read_error(error: io::Error) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => error,
         Err(error) => storage(error),
@@ -360,7 +363,7 @@ fn read_full(source: &mut dyn Read, out: &mut [u8]) -> io::Result<usize> {
     Ok(length)
 }
 
-/// What the first bytes of a file show that is no text, and what to do about it.
+/// What the first bytes of a file that is not text show, and what to do about it.
 fn not_text(head: &[u8]) -> Option<(&'static str, &'static str)> {
     const UNPACK: &str = "unpack it and upload the files inside";
     const GZIP: &str = "decompress it, or compress it with gzip, and upload it again";
@@ -405,7 +408,7 @@ fn not_text(head: &[u8]) -> Option<(&'static str, &'static str)> {
         // Only what comes out of gzip is looked at for this: the object was compressed twice.
         return Some(("gzip data again", "compress it once only"));
     }
-    // POSIX tar (ustar) has its mark behind the first file's name and attributes.
+    // POSIX tar (ustar) has its mark after the first file's name and attributes.
     if head.get(257..262) == Some(b"ustar") {
         return Some(("a tar archive", UNPACK));
     }

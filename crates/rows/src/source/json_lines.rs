@@ -5,12 +5,12 @@
 //!   null, which the checks then allow or not.
 //! - Keys that no column is filled from are checked as JSON and skipped; what is found of them are the
 //!   new columns of the reader, and where the contract says so their lines are rejected. A key that comes twice in the line's own object refuses the
-//!   line, since nobody can say which of the two counts; inside values that are skipped, repeated
-//!   keys are nobody's concern.
-//! - A line that is no object, no JSON, or no UTF-8 is rejected under the rule `parse`, and one with
-//!   a value that its column cannot hold under `<column>.type`. Blank lines are counted. A byte-order
+//!   line, since it is not known which of the two counts; inside values that are skipped, repeated
+//!   keys are ignored.
+//! - A line that is not an object, not JSON, or not UTF-8 is rejected under the rule `parse`, and one with
+//!   a value that its column cannot hold under `<column>.type`. Blank lines are skipped and counted. A byte-order
 //!   mark at the start of the object is skipped, and lines may end in CR LF.
-//! - Of an archive object (see [`archive`]) each record's lines are events. Their offset and line
+//! - In an archive object (see [`archive`]) each record's lines are events. Their offset and line
 //!   are those of the record in the decompressed archive object, so that events of one record share
 //!   them; their payload is what the producer sent. A record that holds nothing is a blank line.
 

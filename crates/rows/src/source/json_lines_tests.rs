@@ -226,7 +226,7 @@ fn lines_that_are_no_utf8_are_rejected_alone() {
 #[test]
 fn a_key_that_comes_twice_rejects_the_line() {
     let seen = read_file("duplicate_keys.ndjson").unwrap();
-    // Repeated keys inside a value that no column takes are nobody's concern.
+    // Repeated keys inside a value that no column takes are ignored.
     assert_eq!(seen.counts(), (2, 2, 0));
     assert_eq!(
         seen.reasons(),
@@ -265,7 +265,7 @@ fn values_out_of_range_are_rejected_with_their_column() {
             (
                 3,
                 "bid.type",
-                "expected at most 4 digits behind the point, found 1.63481"
+                "expected at most 4 digits after the point, found 1.63481"
             ),
             (
                 4,
@@ -338,7 +338,7 @@ fn missing_values_are_nulls() {
 }
 
 #[test]
-fn unknown_keys_are_checked_skipped_and_told_with_type_sample_and_place() {
+fn unknown_keys_are_checked_skipped_and_reported_with_type_sample_and_place() {
     let seen = read_file("unknown_keys.ndjson").unwrap();
     assert_eq!(seen.counts(), (3, 1, 0));
     assert_eq!(

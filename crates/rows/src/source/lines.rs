@@ -11,21 +11,21 @@ use crate::batch::PAYLOAD_LIMIT;
 use crate::source::bytes::Input;
 
 /// The size of a chunk where nothing else is asked for.
-pub const CHUNK_BYTES: usize = 6 << 20;
+pub(crate) const CHUNK_BYTES: usize = 6 << 20;
 
 /// A longer line (its `\n` not counted) is not kept in memory; it comes as a [`LongLine`].
-pub const LINE_LIMIT: usize = 1 << 20;
+pub(crate) const LINE_LIMIT: usize = 1 << 20;
 
-/// Chunks that were given out are kept for reuse once nobody else holds them, at most so many: one is
+/// How many chunks that were given out are kept, to be used again once they are no longer held: one is
 /// filled while the other is read.
 const KEPT_BUFFERS: usize = 1;
 
 /// UTF-8 byte-order mark; skipped at the very start of an object.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Whole lines as they stand in the object. Only the last line of the object may lack its newline.
+/// Whole lines as they are in the object. Only the last line of the object may lack its newline.
 #[derive(Debug, Clone)]
-pub struct Chunk {
+pub(crate) struct Chunk {
     /// The lines with their ends.
     pub text: Arc<Vec<u8>>,
     /// Where `text` begins in the decompressed object, in bytes.
@@ -36,7 +36,7 @@ pub struct Chunk {
 
 /// A line of more than [`LINE_LIMIT`] bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LongLine {
+pub(crate) struct LongLine {
     /// Where it begins in the decompressed object, in bytes.
     pub offset: u64,
     /// Its number, counted from 1.
@@ -49,7 +49,7 @@ pub struct LongLine {
 
 /// What an object's lines come in.
 #[derive(Debug, Clone)]
-pub enum Piece {
+pub(crate) enum Piece {
     /// Lines of a bearable length.
     Lines(Chunk),
     /// One line that is too long.
@@ -58,19 +58,19 @@ pub enum Piece {
 
 /// A line of a chunk: `text[begin..end]` without its end (`\n` or `\r\n`); the next one begins at `next`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line {
+pub(crate) struct Line {
     /// First byte.
     pub begin: usize,
-    /// Behind its last byte.
+    /// After its last byte.
     pub end: usize,
-    /// Behind its line end.
+    /// After its line end.
     pub next: usize,
 }
 
 impl Line {
     /// The line of `text` that begins at `begin`; None at the end. A `\r` that no `\n` follows is data.
     #[inline]
-    pub fn at(text: &[u8], begin: usize) -> Option<Line> {
+    pub(crate) fn at(text: &[u8], begin: usize) -> Option<Line> {
         let rest = text.get(begin..).filter(|rest| !rest.is_empty())?;
         Some(match memchr(b'\n', rest) {
             Some(length) => {
@@ -92,7 +92,7 @@ impl Line {
 }
 
 /// Reads an [`Input`] as chunks of whole lines.
-pub struct Chunks {
+pub(crate) struct Chunks {
     input: Input,
     chunk_bytes: usize,
     /// Bytes that were read and not given out; begins with a line, or inside `long`.
@@ -115,7 +115,7 @@ struct Skipped {
 
 /// What the bytes read so far begin with.
 enum Next {
-    /// So many bytes of whole lines.
+    /// How many bytes of whole lines.
     Lines(usize),
     /// A line that is too long.
     Long,
@@ -126,7 +126,7 @@ enum Next {
 impl Chunks {
     /// Chunks of about `chunk_bytes`; a smaller one ends the object or precedes a long line, and a
     /// larger one holds one line that is larger than that. The first begins where `input` is.
-    pub fn new(input: Input, chunk_bytes: usize) -> Self {
+    pub(crate) fn new(input: Input, chunk_bytes: usize) -> Self {
         let offset = input.text_bytes();
         Chunks {
             chunk_bytes: chunk_bytes.max(BOM.len()),
@@ -141,27 +141,22 @@ impl Chunks {
         }
     }
 
-    /// The object that is being read, for its counters.
-    pub fn input(&self) -> &Input {
-        &self.input
-    }
-
     /// What was measured of the object, which was read to its end.
-    pub fn measured(&mut self) -> Option<Measure> {
+    pub(crate) fn measured(&mut self) -> Option<Measure> {
         self.input.measured()
     }
 
-    /// Says which number the line behind the last chunk has: who reads its lines has counted them, and
-    /// no byte is looked at for that alone.
-    pub fn go_on_at(&mut self, line: u64) {
+    /// Sets the number of the line after the last chunk: whoever read its lines has counted them, so that no
+    /// byte is read for that alone.
+    pub(crate) fn go_on_at(&mut self, line: u64) {
         self.line = line;
     }
 
-    /// The next lines; None at the end. [`Chunks::go_on_at`] comes before, behind a chunk.
+    /// The next lines; None at the end. After a chunk, call [`Chunks::go_on_at`] first.
     ///
     /// # Errors
     /// Those of [`Input::fill`]. What was given out before an error must not be kept.
-    pub fn next_piece(&mut self) -> Result<Option<Piece>> {
+    pub(crate) fn next_piece(&mut self) -> Result<Option<Piece>> {
         let mut wanted = self.chunk_bytes;
         loop {
             if self.long.is_some() {
@@ -298,7 +293,7 @@ pub mod tests {
     use proptest::prelude::*;
 
     /// One gzip member.
-    pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(bytes).unwrap();
         encoder.finish().unwrap()

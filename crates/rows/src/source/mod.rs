@@ -1,21 +1,21 @@
 //! Readers of the sources: each turns an object into batches of the contract's columns.
 
-pub mod access_log;
+mod access_log;
 pub mod archive;
 mod batch_builder;
 pub mod bytes;
 pub mod content;
-pub mod json;
+pub(crate) mod json;
 pub mod json_lines;
 mod line_reader;
-pub mod lines;
+pub(crate) mod lines;
 mod measuring;
-pub mod number;
+pub(crate) mod number;
 pub mod sniff;
-pub mod social;
+mod social;
 pub mod sqlite;
 pub mod time;
-pub mod value;
+pub(crate) mod value;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -62,7 +62,7 @@ pub struct Part {
 ///
 /// # Errors
 /// As of [`open`]; `BadSource` where the object ends before the part begins, `Internal` for a contract
-/// whose objects are no logs.
+/// whose objects are not logs.
 pub fn open_part(
     contract: &Contract,
     path: &Path,

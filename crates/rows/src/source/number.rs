@@ -4,7 +4,7 @@
 const MANTISSA_DIGITS: usize = 19;
 
 /// Powers of ten that a `u64` holds.
-pub const POWERS_OF_TEN: [u64; 20] = {
+pub(crate) const POWERS_OF_TEN: [u64; 20] = {
     let mut powers = [1u64; 20];
     let mut exponent = 1;
     while exponent < 20 {
@@ -17,7 +17,7 @@ pub const POWERS_OF_TEN: [u64; 20] = {
 /// A number by the grammar of RFC 8259, section 6, with nothing lost: its text, and where it has
 /// 19 significant digits or fewer also its exact value `±mantissa × 10^exponent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Number<'a> {
+pub(crate) struct Number<'a> {
     /// The number as it is written.
     pub text: &'a [u8],
     /// Whether it begins with a minus sign.
@@ -47,7 +47,7 @@ fn digits(bytes: &[u8], mut at: usize, mut value: u64) -> (usize, u64) {
     const HIGH: u64 = 0xF0F0_F0F0_F0F0_F0F0;
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
-        // Bytes that are no digits, the lowest of them surely: a carry only disturbs those above.
+        // Bytes that are not digits, the lowest of them surely: a carry only disturbs those above.
         let others =
             ((word & HIGH) ^ THREES) | ((word.wrapping_add(0x0606_0606_0606_0606) & HIGH) ^ THREES);
         if others == 0 {
@@ -77,7 +77,7 @@ impl<'a> Number<'a> {
     /// Reads the number at the start of `bytes`. The error is the place of the first byte that
     /// does not fit the grammar.
     #[inline(always)]
-    pub fn read(bytes: &'a [u8]) -> Result<Number<'a>, usize> {
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Number<'a>, usize> {
         let negative = bytes.first() == Some(&b'-');
         let begin = usize::from(negative);
         let (whole_end, mut mantissa) = digits(bytes, begin, 0);
@@ -123,7 +123,7 @@ impl<'a> Number<'a> {
     }
 
     /// A text that is one number from its first byte to its last.
-    pub fn parse(text: &'a [u8]) -> Option<Number<'a>> {
+    pub(crate) fn parse(text: &'a [u8]) -> Option<Number<'a>> {
         Number::read(text)
             .ok()
             .filter(|number| number.text.len() == text.len())
@@ -163,7 +163,7 @@ impl<'a> Number<'a> {
     /// The number times `10^scale` as a whole number; None where digits would be lost or it is
     /// more than an `i64` holds.
     #[inline]
-    pub fn scaled(&self, scale: u8) -> Option<i64> {
+    pub(crate) fn scaled(&self, scale: u8) -> Option<i64> {
         if !self.exact {
             return None;
         }
@@ -181,7 +181,7 @@ impl<'a> Number<'a> {
 
     /// The number times `10^scale`, rounded to a whole number, ties to even; None where it is more
     /// than an `i64` holds or has too many digits to be exact.
-    pub fn rounded(&self, scale: u8) -> Option<i64> {
+    pub(crate) fn rounded(&self, scale: u8) -> Option<i64> {
         if !self.exact {
             return None;
         }
@@ -204,7 +204,7 @@ impl<'a> Number<'a> {
 
     /// The nearest 64-bit floating point number; infinite where the number is out of range.
     #[inline]
-    pub fn as_f64(&self) -> f64 {
+    pub(crate) fn as_f64(&self) -> f64 {
         // Both parts and the quotient of two exact numbers are rounded once: exact by IEEE 754.
         const EXACT: [f64; 23] = [
             1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -234,7 +234,7 @@ impl<'a> Number<'a> {
     }
 
     /// Whether it is written as a whole number: no point, no exponent.
-    pub fn is_digits(&self) -> bool {
+    pub(crate) fn is_digits(&self) -> bool {
         self.text
             .iter()
             .skip(usize::from(self.negative))
@@ -254,24 +254,24 @@ impl<'a> Number<'a> {
 /// The whole number at the start of `bytes` and its length, where it has at most 18 digits, no
 /// fraction and no exponent: what most numbers are. None for anything else.
 #[inline(always)]
-pub fn small_whole(bytes: &[u8]) -> Option<(i64, usize)> {
+pub(crate) fn small_whole(bytes: &[u8]) -> Option<(i64, usize)> {
     let (number, length) = small_decimal(bytes)?;
     (number.fraction == 0).then_some((number.mantissa, length))
 }
 
 /// A number of few digits: `mantissa / 10^fraction`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SmallDecimal {
+pub(crate) struct SmallDecimal {
     /// All digits as a whole number.
     pub mantissa: i64,
-    /// How many of them stand behind the point; 0 where there is none.
+    /// How many of them are after the point; 0 where there is none.
     pub fraction: u8,
 }
 
 /// The number at the start of `bytes` and its length, where it has at most 18 digits and no exponent.
 /// None for anything else.
 #[inline(always)]
-pub fn small_decimal(bytes: &[u8]) -> Option<(SmallDecimal, usize)> {
+pub(crate) fn small_decimal(bytes: &[u8]) -> Option<(SmallDecimal, usize)> {
     let negative = bytes.first() == Some(&b'-');
     let begin = usize::from(negative);
     let (mut end, mut value) = digits(bytes, begin, 0);
@@ -300,7 +300,7 @@ pub fn small_decimal(bytes: &[u8]) -> Option<(SmallDecimal, usize)> {
     Some((number, end))
 }
 
-/// The exponent behind `e`, saturated far outside any range, and where it ends.
+/// The exponent after `e`, saturated far outside any range, and where it ends.
 #[cold]
 fn read_exponent(bytes: &[u8], mut at: usize) -> Result<(usize, i32), usize> {
     let negative = bytes.get(at) == Some(&b'-');
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_behind_the_point_are_kept_or_refused() {
+    fn digits_after_the_point_are_kept_or_refused() {
         assert_eq!(scaled("12.34", 2), Some(1234));
         assert_eq!(scaled("12.3400", 2), Some(1234));
         assert_eq!(scaled("12.345", 2), None);
@@ -410,23 +410,23 @@ mod tests {
         }
 
         #[test]
-        fn whole_numbers_survive(value in any::<i64>(), cut in 0u32..19, behind in "[,}. e0]{0,9}") {
+        fn whole_numbers_survive(value in any::<i64>(), cut in 0u32..19, after in "[,}. e0]{0,9}") {
             prop_assert_eq!(scaled(&value.to_string(), 0), Some(value));
             let value = value / 10i64.pow(cut);
-            let text = format!("{value}{behind}");
+            let text = format!("{value}{after}");
             if let Some((seen, length)) = small_whole(text.as_bytes()) {
                 let number = Number::read(text.as_bytes()).unwrap();
                 prop_assert_eq!((number.scaled(0), number.text.len()), (Some(seen), length));
             } else {
-                prop_assert!(value.abs() >= 10i64.pow(18) || behind.starts_with(['.', 'e', '0']));
+                prop_assert!(value.abs() >= 10i64.pow(18) || after.starts_with(['.', 'e', '0']));
             }
         }
 
         #[test]
         fn small_decimals_are_the_numbers_that_they_stand_for(
-            text in "-?[0-9]{1,20}(\\.[0-9]{0,20})?([eE][0-9]{1,2})?", behind in "[,}\\] a]{0,9}",
+            text in "-?[0-9]{1,20}(\\.[0-9]{0,20})?([eE][0-9]{1,2})?", after in "[,}\\] a]{0,9}",
         ) {
-            let written = format!("{text}{behind}");
+            let written = format!("{text}{after}");
             let number = Number::parse(text.as_bytes());
             let digits = text.bytes().filter(u8::is_ascii_digit).count();
             match (small_decimal(written.as_bytes()), number) {
@@ -436,7 +436,7 @@ mod tests {
                     prop_assert!(small.mantissa == 0 || (small.mantissa < 0) == number.negative);
                     prop_assert_eq!(-i32::from(small.fraction), number.exponent);
                 }
-                (Some(_), None) => prop_assert!(false, "{} is no number", text),
+                (Some(_), None) => prop_assert!(false, "{} is not a number", text),
                 (None, Some(_)) => prop_assert!(digits > 18 || text.contains(['e', 'E'])),
                 (None, None) => {}
             }

@@ -60,7 +60,7 @@ fn is_named_like_a_database(path: &Path) -> bool {
 }
 
 /// The first bytes of the text of a plain or gzip file, without a byte-order mark.
-pub fn text_head(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn text_head(path: &Path) -> Result<Vec<u8>> {
     let mut head = Vec::new();
     bytes::open(path)?.fill(&mut head, HEAD_BYTES)?;
     if head.starts_with(b"\xef\xbb\xbf") {
@@ -70,7 +70,7 @@ pub fn text_head(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// The first lines that are not blank; the last of a long text may be cut, so it is left out.
-pub fn head_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn head_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     let whole = if head.len() < HEAD_BYTES {
         head.len()
     } else {

@@ -71,7 +71,7 @@ pub fn date(text: &[u8]) -> Result<i32, Fault> {
 
 /// An instant in microseconds since 1970-01-01T00:00:00Z, by ISO 8601 and RFC 3339: `YYYY-MM-DD`,
 /// then perhaps `T` or a space and `HH:MM`, `:SS`, a fraction, and `Z` or an offset `±HH`, `±HHMM`,
-/// `±HH:MM`. Without an offset it is UTC. Digits of the fraction behind the sixth are dropped.
+/// `±HH:MM`. Without an offset it is UTC. Digits of the fraction after the sixth are dropped.
 #[inline]
 pub fn timestamp(text: &[u8]) -> Result<i64, Fault> {
     let days = leading_date(text)?;
@@ -149,7 +149,7 @@ pub(crate) fn month_number(name: &[u8]) -> Option<u32> {
 }
 
 /// An instant as the X/Twitter API v1.1 writes it: `Fri Sep 07 16:35:24 +0000 2012`.
-pub fn twitter_timestamp(text: &[u8]) -> Result<i64, Fault> {
+pub(crate) fn twitter_timestamp(text: &[u8]) -> Result<i64, Fault> {
     let month = text.get(4..7).and_then(month_number).ok_or(Fault::Form)?;
     let date = number::<2>(text, 8)?;
     let (hour, minute, second) = (

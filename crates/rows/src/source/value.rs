@@ -3,9 +3,9 @@
 //!
 //! Nothing is guessed and nothing is lost: a value that the column cannot hold exactly is refused
 //! with a reason, except where the contract asks for rounding ([`Encoding::Real`]) and for fractions
-//! of seconds behind the microseconds, which are dropped.
+//! of seconds beyond microseconds, which are dropped.
 //!
-//! - A whole number may be written `12`, `12.0` or `1.2e1`; a text is no number, but for a bigint
+//! - A whole number may be written `12`, `12.0` or `1.2e1`; a text is not a number, except for a bigint
 //!   column named `id` or `…_id`: writers in JavaScript quote those, because their own numbers end
 //!   at 2⁵³.
 //! - A string column takes a whole number by its digits: ids are written either way.
@@ -27,7 +27,7 @@ use crate::source::time::{self, Fault};
 
 /// A value as a source has it.
 #[derive(Debug, Clone, Copy)]
-pub enum Scalar<'a> {
+pub(crate) enum Scalar<'a> {
     /// True or false.
     Boolean(bool),
     /// A 64-bit integer, from a database.
@@ -53,7 +53,7 @@ enum Fixed {
 
 /// How the values of one column are read; made once per column.
 #[derive(Debug, Clone)]
-pub struct Decoder {
+pub(crate) struct Decoder {
     kind: Kind,
     default: Option<Fixed>,
 }
@@ -70,7 +70,7 @@ enum Kind {
     ZeroOne,
     Date,
     Timestamp,
-    /// An instant as a number of units of which so many digits make a microsecond.
+    /// An instant as a number of units; this many digits of a unit's fraction make a microsecond.
     Epoch {
         digits: u8,
     },
@@ -96,8 +96,8 @@ enum Kind {
 /// The default of a column as one row of it; None where it has none.
 ///
 /// # Errors
-/// `BadContract` where it is no value of the column.
-pub fn default_of(column: &Column) -> tarn_core::Result<Option<ColumnData>> {
+/// `BadContract` where it is not a value of the column.
+pub(crate) fn default_of(column: &Column) -> tarn_core::Result<Option<ColumnData>> {
     if column.default.is_none() {
         return Ok(None);
     }
@@ -110,8 +110,8 @@ impl Decoder {
     /// The decoder of a column.
     ///
     /// # Errors
-    /// `BadContract` where the encoding does not belong to the type, or the default is no value of it.
-    pub fn new(column: &Column) -> tarn_core::Result<Decoder> {
+    /// `BadContract` where the encoding does not belong to the type, or the default is not a value of it.
+    pub(crate) fn new(column: &Column) -> tarn_core::Result<Decoder> {
         let wrong = |what: String| {
             Error::new(
                 ErrorKind::BadContract,
@@ -143,13 +143,15 @@ impl Decoder {
                     Encoding::Real => Kind::Real { scale, limit },
                     _ => {
                         return Err(wrong(format!(
-                            "{encoding:?} is no encoding of {}",
+                            "{encoding:?} is not an encoding of {}",
                             column.ty
                         )));
                     }
                 }
             }
-            (ty, encoding) => return Err(wrong(format!("{encoding:?} is no encoding of {ty}"))),
+            (ty, encoding) => {
+                return Err(wrong(format!("{encoding:?} is not an encoding of {ty}")));
+            }
         };
         let mut decoder = Decoder {
             kind,
@@ -163,19 +165,19 @@ impl Decoder {
         Ok(decoder)
     }
 
-    /// Whether the column is one of lists, which are no scalars.
-    pub fn is_list(&self) -> bool {
+    /// Whether the column is one of lists, which are not scalars.
+    pub(crate) fn is_list(&self) -> bool {
         self.kind == Kind::List
     }
 
     /// Whether a text is taken as it is, so that there is nothing to decode.
     #[inline]
-    pub fn is_text(&self) -> bool {
+    pub(crate) fn is_text(&self) -> bool {
         self.kind == Kind::Text
     }
 
-    /// What the column takes, for messages about something that is no single value.
-    pub fn expected(&self) -> &'static str {
+    /// What the column takes, for messages about something that is not a single value.
+    pub(crate) fn expected(&self) -> &'static str {
         match self.kind {
             Kind::Text => "a text",
             Kind::Int | Kind::Long { .. } | Kind::Minor { .. } => "a whole number",
@@ -194,7 +196,7 @@ impl Decoder {
     /// # Errors
     /// The reason why the column cannot hold the value; nothing was appended.
     #[inline]
-    pub fn push(&self, value: Scalar<'_>, data: &mut ColumnData) -> Result<(), Reason> {
+    pub(crate) fn push(&self, value: Scalar<'_>, data: &mut ColumnData) -> Result<(), Reason> {
         match (self.kind, data) {
             (Kind::Text, ColumnData::Text(data)) => match value {
                 Scalar::Text(text) => data.push(text),
@@ -256,7 +258,7 @@ impl Decoder {
 
     /// Appends a whole number; see [`Decoder::push_small`].
     #[inline(always)]
-    pub fn push_integer(&self, value: i64, data: &mut ColumnData) -> bool {
+    pub(crate) fn push_integer(&self, value: i64, data: &mut ColumnData) -> bool {
         let number = SmallDecimal {
             mantissa: value,
             fraction: 0,
@@ -267,7 +269,7 @@ impl Decoder {
     /// Appends a number to the column that the decoder was made for, in the common cases. False where it
     /// is for [`Decoder::push`] to judge, and nothing was appended.
     #[inline(always)]
-    pub fn push_small(&self, number: SmallDecimal, data: &mut ColumnData) -> bool {
+    pub(crate) fn push_small(&self, number: SmallDecimal, data: &mut ColumnData) -> bool {
         let SmallDecimal {
             mantissa: value,
             fraction,
@@ -295,10 +297,9 @@ impl Decoder {
         }
     }
 
-    /// Appends what stands for a value that the source does not have: a null. What becomes of it is for
-    /// the contract to say.
+    /// Appends a null for a value that the source does not have. The contract decides what happens to it.
     #[inline]
-    pub fn push_missing(&self, data: &mut ColumnData) {
+    pub(crate) fn push_missing(&self, data: &mut ColumnData) {
         data.push_null();
     }
 
@@ -442,7 +443,7 @@ fn decimal(value: Scalar<'_>, scale: u8) -> Result<i64, Reason> {
     number.scaled(scale).ok_or_else(|| {
         // Twenty significant digits or more are too many, wherever the point is.
         if number.rounded(scale).is_some() {
-            mismatch(format!("at most {scale} digits behind the point"), value)
+            mismatch(format!("at most {scale} digits after the point"), value)
         } else {
             out_of_range("a decimal", value)
         }
@@ -464,7 +465,7 @@ fn minor_units(value: Scalar<'_>, unit: u8, scale: u8) -> Result<i64, Reason> {
         Some(power) if units % power == 0 => Ok(units / power),
         None if units == 0 => Ok(0),
         _ => Err(mismatch(
-            format!("units of 10^-{unit} with at most {scale} digits behind the point"),
+            format!("units of 10^-{unit} with at most {scale} digits after the point"),
             value,
         )),
     }
@@ -506,7 +507,7 @@ fn within(limit: u64, scaled: i64, value: Scalar<'_>) -> Result<i64, Reason> {
     }
 }
 
-/// So many characters of a value are shown in a reason.
+/// How many characters of a value are shown in a reason.
 const SHOWN: usize = 40;
 
 /// A value as a reason shows it.
@@ -521,7 +522,7 @@ fn found(value: Scalar<'_>) -> String {
 }
 
 /// The beginning of a text, on one line.
-pub fn shortened(text: &[u8]) -> String {
+pub(crate) fn shortened(text: &[u8]) -> String {
     let head = text.get(..4 * SHOWN).unwrap_or(text);
     let head = String::from_utf8_lossy(head);
     let mut short: String = head

@@ -67,7 +67,7 @@ fn decimals_are_exact_or_refused() {
     );
     assert_eq!(
         money(text("1.005")).unwrap_err(),
-        "expected at most 2 digits behind the point, found the text \"1.005\""
+        "expected at most 2 digits after the point, found the text \"1.005\""
     );
     assert_eq!(
         money(number("1e30")).unwrap_err(),
@@ -101,7 +101,7 @@ fn minor_units_are_rescaled_exactly_or_refused() {
     assert_eq!(units(2, 6, number("4590000")), Ok(459));
     assert_eq!(
         units(2, 6, number("4587")).unwrap_err(),
-        "expected units of 10^-6 with at most 2 digits behind the point, found 4587"
+        "expected units of 10^-6 with at most 2 digits after the point, found 4587"
     );
     assert_eq!(units(4, 2, Scalar::Integer(199)), Ok(19_900));
     assert!(

@@ -14,11 +14,11 @@ use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::ingest::{self, Job};
 use tarn_engine::inspect::totals::{self, Totals};
 use tarn_engine::parquet::is_of_version_0_1_0;
-use tarn_engine::upsert::{self, CurrentFile, Incoming, Merge};
+use tarn_engine::upsert::{self, Changes, CurrentFile, CurrentTable, StagedRows};
 use tarn_lake::{LocalFiles, blocking};
 use tarn_rows::check::Survey;
 use tarn_rows::source::sqlite::Database;
-use tarn_rows::system_columns::Stamp;
+use tarn_rows::system_columns::SystemColumns;
 use tarn_table::{Table, VersionRef};
 
 use super::order;
@@ -41,7 +41,7 @@ pub(crate) struct Staged {
 /// What becomes of one table.
 pub(crate) struct Planned {
     pub table: Staged,
-    pub merge: Merge,
+    pub merge: Changes,
     /// The snapshot of the table that the merge was made from.
     pub base: Option<i64>,
     /// Rows and sums of the table as it is and as it would be, where nothing is going to be committed.
@@ -197,7 +197,7 @@ struct ToRead {
 struct Reading {
     table: ToRead,
     quarantine: (Vec<TableField>, Option<Partitioning>),
-    stamp: Stamp,
+    system_columns: SystemColumns,
     key: Option<PseudonymKey>,
     staging: PathBuf,
     bytes: u64,
@@ -221,7 +221,7 @@ async fn stage(
         let contract = &table.contract;
         readings.push(Reading {
             quarantine: table.quarantine.layout(),
-            stamp: run.stamp(&contract.version),
+            system_columns: run.system_columns(&contract.version),
             key: run.key(contract).await?,
             staging: run.staging.subfolder(&contract.dataset)?,
             bytes: run.info.size,
@@ -264,7 +264,7 @@ fn read(database: &Database, reading: Reading, rules: &mut Tables) -> Result<Sta
         contract: &contract,
         fields,
         quarantine: reading.quarantine,
-        stamp: reading.stamp,
+        system_columns: reading.system_columns,
         key: reading.key,
         staging: reading.staging,
         existing: Vec::new(),
@@ -318,12 +318,12 @@ pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
         })
         .collect();
     let (contract, fields) = (table.contract.clone(), table.fields.clone());
-    let incoming = Incoming {
+    let staged = StagedRows {
         accepted: table.staged.accepted.clone(),
         rejected: table.staged.rejected.clone(),
         rejected_fields: table.quarantine.layout().0,
     };
-    let stamp = run.stamp(&contract.version);
+    let system_columns = run.system_columns(&contract.version);
     let staging = run
         .staging
         .subfolder(&format!("{}-merge", contract.dataset))?;
@@ -335,7 +335,12 @@ pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
         for file in files.iter_mut().filter(|_| again) {
             file.outdated = is_of_version_0_1_0(&file.path)?;
         }
-        let merge = upsert::merge(&contract, &fields, &files, &incoming, &stamp, &staging)?;
+        let before = CurrentTable {
+            contract: &contract,
+            fields: &fields,
+            files: &files,
+        };
+        let merge = upsert::upsert(&before, &staged, &system_columns, &staging)?;
         let totals = match counts {
             true => Some(totals_of(&fields, &files, &merge)?),
             false => None,
@@ -356,7 +361,7 @@ pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
 fn totals_of(
     fields: &[TableField],
     files: &[CurrentFile],
-    merge: &Merge,
+    merge: &Changes,
 ) -> Result<(Totals, Totals)> {
     let before: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
     let kept = files

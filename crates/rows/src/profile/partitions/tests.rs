@@ -124,10 +124,10 @@ fn missing_values_are_counted_where_their_rows_belong() {
 }
 
 #[test]
-fn of_many_partitions_those_with_the_most_rows_are_told_and_the_others_summed_up() {
+fn of_many_partitions_those_with_the_most_rows_are_listed_and_the_others_summed_up() {
     let rows: Vec<(Option<i64>, Option<&str>)> = (0..2000)
         .map(|day| (Some(day), None))
-        // The last days have more rows than the others, but come too late to be told apart.
+        // The last days have more rows than the others, but come too late to be counted separately.
         .chain((0..40).flat_map(|day| [(Some(day), Some("a")); 3]))
         .chain([(Some(1999), Some("a")); 9])
         .collect();

@@ -6,12 +6,9 @@ use hashbrown::HashMap;
 
 use crate::column::TextColumn;
 
-/// The list that decides, with its version: the crate whose patterns are matched.
-pub const BOT_LIST: &str = "isbot 0.1.3";
-
-/// The memo of answers is emptied when it holds so many agents …
+/// The remembered answers are dropped when they are for this many agents …
 const MEMO_ENTRIES: usize = 50_000;
-/// … or so many bytes of them. A longer agent is not remembered.
+/// … or for this many bytes of them. A longer agent is not remembered.
 const MEMO_BYTES: usize = 4 << 20;
 const MEMO_AGENT_BYTES: usize = 2048;
 
@@ -20,14 +17,14 @@ static LIST: LazyLock<isbot::Bots> = LazyLock::new(isbot::Bots::default);
 
 /// Asks the list and remembers its answers across batches, in bounded memory.
 #[derive(Default)]
-pub struct Bots {
+pub(super) struct Bots {
     memo: HashMap<Box<[u8]>, bool>,
     bytes: usize,
 }
 
 impl Bots {
     /// Whether an agent is a bot.
-    pub fn is_bot(&mut self, agent: &[u8]) -> bool {
+    pub(crate) fn is_bot(&mut self, agent: &[u8]) -> bool {
         if let Some(&known) = self.memo.get(agent) {
             return known;
         }
@@ -44,7 +41,7 @@ impl Bots {
     }
 
     /// The answer for each row of a column of agents, None where there is no agent.
-    pub fn of_column(&mut self, agents: &TextColumn, mut each: impl FnMut(Option<bool>)) {
+    pub(super) fn of_column(&mut self, agents: &TextColumn, mut each: impl FnMut(Option<bool>)) {
         if agents.interned {
             let answers: Vec<bool> = (0..agents.texts.len())
                 .map(|index| self.is_bot(agents.texts.get(index)))
@@ -70,6 +67,9 @@ mod tests {
 
     use super::*;
 
+    /// The list that decides, with its version: the crate whose patterns are matched.
+    const BOT_LIST: &str = "isbot 0.1.3";
+
     #[test]
     fn the_named_version_is_the_one_that_is_built() {
         let lock = std::fs::read_to_string("../../Cargo.lock").unwrap();
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn bots_and_browsers_are_told_apart() {
+    fn bots_and_browsers_are_distinguished() {
         let mut bots = Bots::default();
         for agent in [
             "Mozilla/5.0 (compatible; Googlebot/2.1)",

@@ -41,7 +41,7 @@ impl<T: Copy + Default> PlainSlot<T> {
         }
     }
 
-    /// The column of so many rows.
+    /// The column of this many rows.
     fn finish(mut self, rows: usize) -> Plain<T> {
         self.column.pad(rows);
         self.column
@@ -50,7 +50,7 @@ impl<T: Copy + Default> PlainSlot<T> {
 
 /// One slot per field of a line, for the fields that the contract has.
 #[derive(Default)]
-pub struct Columns {
+pub(super) struct Columns {
     event_time: Option<PlainSlot<i64>>,
     utc_offset_minutes: Option<PlainSlot<i32>>,
     client_ip: Option<TextSlot>,
@@ -75,7 +75,7 @@ pub struct Columns {
 }
 
 /// The name of the field that a column is filled from.
-pub fn field_of(column: &Column) -> &str {
+pub(crate) fn field_of(column: &Column) -> &str {
     &column.source_name
 }
 
@@ -83,8 +83,8 @@ pub fn field_of(column: &Column) -> &str {
 ///
 /// # Errors
 /// `BadContract` for a column that an access log does not have, has with another type or in another
-/// encoding, or is asked for twice, and for a default that is no value of its column.
-pub fn check(columns: &[Column]) -> Result<()> {
+/// encoding, or is asked for twice, and for a default that is not a value of its column.
+pub(super) fn check(columns: &[Column]) -> Result<()> {
     for (index, column) in columns.iter().enumerate() {
         let name = field_of(column);
         let Some(natural) = ACCESS_LOG.iter().find(|natural| natural.name == name) else {
@@ -175,7 +175,7 @@ where
 
 impl Columns {
     /// Empty columns with room for `rows`, for columns that [`check`] accepted.
-    pub fn new(columns: &[Column], rows: usize) -> Self {
+    pub(super) fn new(columns: &[Column], rows: usize) -> Self {
         let mut new = Columns {
             event_time: plain(columns, rows, "event_time"),
             utc_offset_minutes: plain(columns, rows, "utc_offset_minutes"),
@@ -207,7 +207,7 @@ impl Columns {
 
     /// Appends a row.
     #[inline]
-    pub fn push(&mut self, row: &Row<'_>) {
+    pub(super) fn push(&mut self, row: &Row<'_>) {
         macro_rules! push {
             ($($slot:ident: $value:expr),* $(,)?) => {
                 $(if let Some(slot) = &mut self.$slot {
@@ -243,7 +243,7 @@ impl Columns {
     }
 
     /// The filled columns in the order of `columns`, for which these were made.
-    pub fn finish(mut self, columns: &[Column], bots: Option<&mut Bots>) -> Vec<ColumnData> {
+    pub(super) fn finish(mut self, columns: &[Column], bots: Option<&mut Bots>) -> Vec<ColumnData> {
         if let Some(agents) = &mut self.user_agent {
             agents.column.pad(self.rows);
         }

@@ -1,4 +1,4 @@
-//! Each file of `events/access_log/` with what becomes of its lines.
+//! Each file of `events/access_log/` with the result of its lines.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::PathBuf;
@@ -44,17 +44,17 @@ const READABLE: &[(&str, usize, u64, Rejects<'_>)] = &[
         5,
         0,
         &[
-            (5, "event_time", "behind the user"),
+            (5, "event_time", "after the user"),
             (6, "event_time", "found `203.0.113.9 GET /iis.aspx"),
             (
                 7,
                 "user_agent",
-                "the quoted user agent behind the referer, found nothing",
+                "the quoted user agent after the referer, found nothing",
             ),
             (
                 8,
                 "user_agent",
-                "the end of the line behind the user agent, found ` 0.123`",
+                "the end of the line after the user agent, found ` 0.123`",
             ),
         ],
     ),
@@ -72,7 +72,7 @@ const READABLE: &[(&str, usize, u64, Rejects<'_>)] = &[
         3,
         0,
         &[
-            (4, "user_agent", "the end of the line behind the user agent"),
+            (4, "user_agent", "the end of the line after the user agent"),
             (5, "user_agent", "a closing quote"),
         ],
     ),

@@ -1,17 +1,17 @@
-//! Access logs of web servers: common, combined and vhost-combined, each line told apart by itself.
+//! Access logs of web servers: common, combined and vhost-combined, each line recognised by itself.
 //!
 //! What a line may look like, beyond the formats:
-//! - `-` is no value (null), except in the request, where it is a request that is no HTTP.
+//! - `-` means that there is no value (null), except in the request, where it is a request that is not HTTP.
 //! - A request that is not `METHOD SP target SP PROTOCOL` (binary garbage, `-`, nothing, HTTP/0.9)
 //!   is a row with `method`, `path`, `query` and `protocol` null and the request in `raw_request`, with
 //!   its escapes as the log has them. A target may hold spaces.
-//! - `path` is the target up to the first `?`, `query` what is behind it; an empty query is empty text.
-//! - Escapes in the target, the referer and the user agent are decoded; bytes in quotes that are no
-//!   UTF-8 stand as `\xhh`. Outside quotes such bytes, and control characters, reject the line.
+//! - `path` is the target up to the first `?`, `query` the rest after it; an empty query is empty text.
+//! - Escapes in the target, the referer and the user agent are decoded; bytes in quotes that are not
+//!   UTF-8 become `\xhh`. Outside quotes such bytes, and control characters, reject the line.
 //! - The user may hold spaces. Four fields in front of the time are virtual host, client, identity and
 //!   user where the second can be a client, otherwise client, identity and a user with spaces.
 //! - `is_bot` is null where the user agent is.
-//! - Anything but white space behind the last field rejects the line, as an unescaped quote inside a
+//! - Anything but white space after the last field rejects the line, as an unescaped quote inside a
 //!   field does: a reading that guesses would put text into the wrong column.
 
 mod bots;
@@ -33,8 +33,6 @@ use tarn_contract::{Column, Contract};
 use tarn_core::content::Measure;
 use tarn_core::{Result, rule_id};
 
-pub use bots::BOT_LIST;
-
 use self::bots::Bots;
 use self::columns::{Columns, field_of};
 use self::fault::Fault;
@@ -47,7 +45,7 @@ use crate::source::lines::CHUNK_BYTES;
 
 /// How much an [`AccessLogReader`] takes at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AccessLogOptions {
+pub(super) struct AccessLogOptions {
     /// Bytes of text per batch, about.
     pub chunk_bytes: usize,
     /// Rows per batch, at most.
@@ -64,7 +62,7 @@ impl Default for AccessLogOptions {
 }
 
 /// Reads an access log.
-pub struct AccessLogReader {
+pub(super) struct AccessLogReader {
     lines: LineReader,
     contract: Vec<Column>,
     batch_rows: usize,
@@ -79,7 +77,11 @@ impl AccessLogReader {
     ///
     /// # Errors
     /// `BadContract` for a column that cannot be filled from an access log.
-    pub fn new(input: Input, contract: &Contract, options: AccessLogOptions) -> Result<Self> {
+    pub(super) fn new(
+        input: Input,
+        contract: &Contract,
+        options: AccessLogOptions,
+    ) -> Result<Self> {
         Self::of_columns(input, &contract.columns, options)
     }
 

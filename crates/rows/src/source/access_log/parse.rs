@@ -1,8 +1,8 @@
 //! One line of an access log to its fields.
 //!
 //! The formats are Apache's (`mod_log_config`): common `%h %l %u %t "%r" %>s %b`, combined with
-//! ` "%{Referer}i" "%{User-agent}i"` behind it, and vhost-combined with `%v:%p ` in front of it.
-//! nginx's predefined `combined` is the same. Each line is told apart by itself.
+//! ` "%{Referer}i" "%{User-agent}i"` after it, and vhost-combined with `%v:%p ` before it.
+//! nginx's predefined `combined` is the same. Each line is recognised by itself.
 
 use memchr::{memchr, memchr_iter, memchr2};
 
@@ -13,7 +13,7 @@ use super::time::{TIME_BYTES, TimeCache};
 
 /// The fields of a line; None where the log has `-` or the format has no such field.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Row<'a> {
+pub(super) struct Row<'a> {
     /// Microseconds since 1970-01-01T00:00:00Z.
     pub event_time: i64,
     /// Minutes east of UTC.
@@ -37,7 +37,7 @@ pub struct Row<'a> {
 /// What is kept from line to line: buffers for decoded fields, and guesses that make the common
 /// case cheap and change no result.
 #[derive(Default)]
-pub struct Memory {
+pub(super) struct Memory {
     time: TimeCache,
     request: RequestBuffers,
     referer: Vec<u8>,
@@ -52,7 +52,7 @@ struct RequestBuffers {
     whole: Vec<u8>,
 }
 
-/// A quoted field as it stands between its quotes.
+/// A quoted field as it is between its quotes.
 #[derive(Clone, Copy)]
 struct Quoted<'a> {
     raw: &'a [u8],
@@ -64,7 +64,7 @@ struct Quoted<'a> {
 ///
 /// # Errors
 /// A [`Fault`] for the first field, from the left, that is not as the formats say.
-pub fn parse_line<'a>(
+pub(crate) fn parse_line<'a>(
     line: &'a [u8],
     utf8: bool,
     memory: &'a mut Memory,
@@ -77,7 +77,7 @@ pub fn parse_line<'a>(
     let time = time.ok_or_else(|| {
         fault(
             "event_time",
-            "`[day/Month/year:hour:minute:second zone]` behind the user",
+            "`[day/Month/year:hour:minute:second zone]` after the user",
             tail(head, 2),
         )
     })?;
@@ -87,7 +87,7 @@ pub fn parse_line<'a>(
         &line[time + TIME_BYTES..],
         b" \"",
         "raw_request",
-        "a space and the quoted request behind the time",
+        "a space and the quoted request after the time",
     )?;
     let (request, rest) = quoted(rest, "raw_request", "the request")?;
 
@@ -95,42 +95,37 @@ pub fn parse_line<'a>(
         rest,
         b" ",
         "status",
-        "a space and the status behind the request",
+        "a space and the status after the request",
     )?;
     let (status, rest) = read_status(rest)?;
     row.status = status;
 
-    let rest = expect(
-        rest,
-        b" ",
-        "bytes",
-        "a space and the size behind the status",
-    )?;
+    let rest = expect(rest, b" ", "bytes", "a space and the size after the status")?;
     let (bytes, rest) = read_bytes(rest)?;
     row.bytes = bytes;
 
     let (mut referer, mut agent, mut rest) = (None, None, rest);
-    if let Some(behind) = rest.strip_prefix(b" \"") {
-        let (field, behind) = quoted(behind, "referer", "the referer")?;
-        let behind = expect(
-            behind,
+    if let Some(after) = rest.strip_prefix(b" \"") {
+        let (field, after) = quoted(after, "referer", "the referer")?;
+        let after = expect(
+            after,
             b" \"",
             "user_agent",
-            "a space and the quoted user agent behind the referer",
+            "a space and the quoted user agent after the referer",
         )?;
-        let (field2, behind) = quoted(behind, "user_agent", "the user agent")?;
-        (referer, agent, rest) = (Some(field), Some(field2), behind);
+        let (field2, after) = quoted(after, "user_agent", "the user agent")?;
+        (referer, agent, rest) = (Some(field), Some(field2), after);
     }
     if !rest.iter().all(u8::is_ascii_whitespace) {
         return Err(match agent {
             Some(_) => fault(
                 "user_agent",
-                "the end of the line behind the user agent",
+                "the end of the line after the user agent",
                 rest,
             ),
             None => fault(
                 "bytes",
-                "the end of the line, or the quoted referer and user agent, behind the size",
+                "the end of the line, or the quoted referer and user agent, after the size",
                 rest,
             ),
         });
@@ -142,7 +137,7 @@ pub fn parse_line<'a>(
     Ok(row)
 }
 
-/// Where the `[` of the time is: behind a space, with the slashes of a date behind it. User names
+/// Where the `[` of the time is: after a space and before the slashes of a date. User names
 /// may have brackets in them.
 #[inline]
 fn find_time(line: &[u8]) -> Option<usize> {
@@ -165,18 +160,18 @@ fn find_time(line: &[u8]) -> Option<usize> {
 /// Client, identity and user, and in front of them the virtual host where there are four fields.
 #[inline]
 fn read_head<'a>(head: &'a [u8], utf8: bool, row: &mut Row<'a>) -> Result<(), Fault> {
-    let (first, behind_first) = field(head);
-    let (second, behind_second) = field(behind_first);
-    let four = memchr(b' ', behind_second).is_some();
+    let (first, after_first) = field(head);
+    let (second, after_second) = field(after_first);
+    let four = memchr(b' ', after_second).is_some();
     // A user name may hold spaces, so four fields alone do not make a virtual host: the second one
     // must be able to be a client (`-` is the usual identity), or the first one must not.
     let vhost = four
         && ((second != b"-" && client_is_valid(second))
             || (first != b"-" && !client_is_valid(first)));
     let (client, rest) = if vhost {
-        (second, behind_second)
+        (second, after_second)
     } else {
-        (first, behind_first)
+        (first, after_first)
     };
     if vhost {
         let (host, port) = split_port(first);
@@ -185,7 +180,7 @@ fn read_head<'a>(head: &'a [u8], utf8: bool, row: &mut Row<'a>) -> Result<(), Fa
             Some(port) => Some(read_port(port).ok_or_else(|| {
                 fault(
                     "server_port",
-                    "a port from 1 to 65535 behind the virtual host",
+                    "a port from 1 to 65535 after the virtual host",
                     port,
                 )
             })?),
@@ -224,7 +219,7 @@ fn read_head<'a>(head: &'a [u8], utf8: bool, row: &mut Row<'a>) -> Result<(), Fa
     Ok(())
 }
 
-/// The text up to the first space, and what is behind that space.
+/// The text up to the first space, and the text after that space.
 #[inline]
 fn field(text: &[u8]) -> (&[u8], &[u8]) {
     // Short as these fields are, a plain loop beats a call.
@@ -278,7 +273,7 @@ fn read_bytes(text: &[u8]) -> Result<(Option<i64>, &[u8]), Fault> {
     Ok((Some(value), &text[length..]))
 }
 
-/// A quoted field whose opening quote was read, and what is behind its closing quote.
+/// A quoted field whose opening quote was read, and the text after its closing quote.
 #[inline]
 fn quoted<'a>(
     text: &'a [u8],
@@ -300,7 +295,7 @@ fn quoted<'a>(
         escaped = true;
         at += 2;
     }
-    Err(fault(name, format!("a closing quote behind {what}"), text))
+    Err(fault(name, format!("a closing quote after {what}"), text))
 }
 
 /// The text of a quoted field, None for `-`.
@@ -319,7 +314,7 @@ fn text<'a>(field: Quoted<'a>, utf8: bool, scratch: &'a mut Vec<u8>) -> Option<&
 /// Splits the request where it is `METHOD SP target SP PROTOCOL`; keeps it as it is where it is not.
 ///
 /// A target may hold spaces, which some servers let pass: the method ends at the first space and the
-/// protocol begins behind the last.
+/// protocol begins after the last.
 #[inline]
 fn read_request<'a>(
     request: Quoted<'a>,
@@ -340,14 +335,14 @@ fn read_request<'a>(
     };
     row.method = Some(method);
     row.protocol = Some(protocol);
-    let (before, behind) = match memchr(b'?', target) {
+    let (before, after) = match memchr(b'?', target) {
         Some(mark) => (&target[..mark], Some(&target[mark + 1..])),
         None => (target, None),
     };
     let as_is = utf8 && !request.escaped;
     let RequestBuffers { path, query, .. } = buffers;
     row.path = Some(if as_is { before } else { decode(before, path) });
-    row.query = behind.map(|behind| if as_is { behind } else { decode(behind, query) });
+    row.query = after.map(|after| if as_is { after } else { decode(after, query) });
 }
 
 #[inline]
@@ -408,7 +403,7 @@ fn expect<'a>(
         .ok_or_else(|| fault(field, expected, text))
 }
 
-/// The text behind the first `fields` fields, for messages.
+/// The text after the first `fields` fields, for messages.
 fn tail(mut text: &[u8], fields: usize) -> &[u8] {
     for _ in 0..fields {
         text = field(text).1;

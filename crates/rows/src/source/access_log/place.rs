@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 /// Whether a text can be a client: an IPv4 or IPv6 address (RFC 4291, with an optional zone of
 /// RFC 6874 such as `%eth0`), or a host name.
 #[inline]
-pub fn client_is_valid(text: &[u8]) -> bool {
+pub(crate) fn client_is_valid(text: &[u8]) -> bool {
     if memchr::memchr(b':', text).is_some() {
         is_ipv6(text)
     } else {
@@ -14,7 +14,7 @@ pub fn client_is_valid(text: &[u8]) -> bool {
 }
 
 /// Whether a text can be a server's name: as [`client_is_valid`], and an IPv6 address in brackets.
-pub fn host_is_valid(text: &[u8]) -> bool {
+pub(crate) fn host_is_valid(text: &[u8]) -> bool {
     match text {
         [b'[', address @ .., b']'] => is_ipv6(address),
         _ => client_is_valid(text),
@@ -22,7 +22,7 @@ pub fn host_is_valid(text: &[u8]) -> bool {
 }
 
 /// Splits `host:port`. An IPv6 address without brackets has no port.
-pub fn split_port(text: &[u8]) -> (&[u8], Option<&[u8]>) {
+pub(crate) fn split_port(text: &[u8]) -> (&[u8], Option<&[u8]>) {
     match text.iter().rposition(|&byte| byte == b':') {
         Some(colon) if !text[..colon].contains(&b':') || text[..colon].ends_with(b"]") => {
             (&text[..colon], Some(&text[colon + 1..]))

@@ -33,6 +33,9 @@ fn escaped(text: &str) -> String {
 }
 
 proptest! {
+    // Each case has a dozen lines, read three times.
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn a_line_that_was_written_from_fields_is_read_back_to_them(
         vhost in prop::option::of(("[a-z]{1,8}\\.example", prop::option::of(1u16..))),

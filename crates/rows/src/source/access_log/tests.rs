@@ -29,7 +29,7 @@ pub fn column(name: &str, ty: ColumnType) -> Column {
 }
 
 /// Every column that an access log has.
-pub fn all_columns() -> Vec<Column> {
+pub(crate) fn all_columns() -> Vec<Column> {
     ACCESS_LOG
         .iter()
         .map(|natural| column(natural.name, natural.ty.clone()))
@@ -62,7 +62,11 @@ fn value(column: &ColumnData, row: usize) -> Option<String> {
 }
 
 /// Reads all of an input.
-pub fn read_input(input: Input, columns: &[Column], options: AccessLogOptions) -> Result<Seen> {
+pub(crate) fn read_input(
+    input: Input,
+    columns: &[Column],
+    options: AccessLogOptions,
+) -> Result<Seen> {
     let mut reader = AccessLogReader::of_columns(input, columns, options)?;
     let mut seen = Seen::default();
     while let Some(batch) = reader.next_batch()? {
@@ -92,7 +96,7 @@ pub fn read_input(input: Input, columns: &[Column], options: AccessLogOptions) -
 }
 
 /// Reads bytes for every column.
-pub fn read_by(bytes: &[u8], options: AccessLogOptions) -> Seen {
+pub(crate) fn read_by(bytes: &[u8], options: AccessLogOptions) -> Seen {
     read_input(
         Input::new(Box::new(Cursor::new(bytes.to_vec()))).unwrap(),
         &all_columns(),
@@ -232,7 +236,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     (
         "garbage line 17",
         "event_time",
-        "expected `[day/Month/year:hour:minute:second zone]` behind the user, found `17`",
+        "expected `[day/Month/year:hour:minute:second zone]` after the user, found `17`",
     ),
     (
         "1.2.3.400 - - T \"GET / HTTP/1.1\" 200 1",
@@ -257,7 +261,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     (
         "h - - T",
         "raw_request",
-        "a space and the quoted request behind the time, found nothing",
+        "a space and the quoted request after the time, found nothing",
     ),
     (
         "h - - T GET / HTTP/1.1 200 1",
@@ -267,7 +271,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     (
         "h - - T \"GET / HTTP/1.1 200 1",
         "raw_request",
-        "a closing quote behind the request",
+        "a closing quote after the request",
     ),
     (
         "h - - T \"GET / HTTP/1.1\"",
@@ -297,22 +301,22 @@ const FAULTS: &[(&str, &str, &str)] = &[
     (
         "h - - T \"GET / HTTP/1.1\" 200 1 \"-",
         "referer",
-        "a closing quote behind the referer",
+        "a closing quote after the referer",
     ),
     (
         "h - - T \"GET / HTTP/1.1\" 200 1 \"-\"",
         "user_agent",
-        "the quoted user agent behind the referer",
+        "the quoted user agent after the referer",
     ),
     (
         "h - - T \"GET / HTTP/1.1\" 200 1 \"-\" \"x",
         "user_agent",
-        "a closing quote behind the user agent",
+        "a closing quote after the user agent",
     ),
     (
         "h - - T \"GET / HTTP/1.1\" 200 1 \"-\" \"x\" 9",
         "user_agent",
-        "the end of the line behind the user agent",
+        "the end of the line after the user agent",
     ),
 ];
 
@@ -393,7 +397,7 @@ fn a_contract_may_take_some_columns_in_any_order_under_other_names_and_with_defa
                 ("is_bot", "true"),
                 ("user_agent", "curl/8")
             ],
-            // The default is no agent that was received.
+            // The default was not received as an agent.
             vec![
                 ("bytes", "5"),
                 ("http_status", "404"),

@@ -5,9 +5,9 @@ use memchr::memchr;
 /// The text of a quoted field. `raw` is what stands between the quotes.
 ///
 /// `\"`, `\\`, `\n`, `\r`, `\t`, `\b`, `\v` and `\xhh` (`ap_escape_logitem` of Apache; nginx writes
-/// `\xHH`) are decoded; any other backslash stays. Bytes that are no UTF-8 after that, whether they
-/// were written as they are or as `\xhh`, stand as `\xhh` in the text: nothing of them is lost.
-pub fn decode<'a>(raw: &[u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
+/// `\xHH`) are decoded; any other backslash stays. Bytes that are not UTF-8 after that, whether they
+/// were written as they are or as `\xhh`, become `\xhh` in the text: none of them is lost.
+pub(crate) fn decode<'a>(raw: &[u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
     scratch.clear();
     unescape(raw, scratch);
     if std::str::from_utf8(scratch).is_err() {
@@ -16,8 +16,8 @@ pub fn decode<'a>(raw: &[u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
     scratch
 }
 
-/// The text with every byte that is no UTF-8 as `\xhh`, and nothing else changed.
-pub fn escape_invalid(text: &[u8]) -> Vec<u8> {
+/// The text with every byte that is not UTF-8 as `\xhh`, and nothing else changed.
+pub(crate) fn escape_invalid(text: &[u8]) -> Vec<u8> {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut out = Vec::with_capacity(text.len() + 16);
     for chunk in text.utf8_chunks() {

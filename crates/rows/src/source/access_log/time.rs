@@ -6,14 +6,14 @@ use super::fault::{Fault, fault};
 use crate::source::time::month_number;
 
 /// Bytes of a time with its brackets: every part has a fixed width.
-pub const TIME_BYTES: usize = 28;
+pub(crate) const TIME_BYTES: usize = 28;
 
 /// No place on earth is further from UTC than 14 hours; a little more is let through.
 const MAX_OFFSET_MINUTES: i32 = 15 * 60 + 59;
 
 /// Reads times. Log lines come in bursts, so the last time is kept with its result.
 #[derive(Default)]
-pub struct TimeCache {
+pub(super) struct TimeCache {
     last: [u8; TIME_BYTES],
     parsed: (i64, i32),
 }
@@ -28,7 +28,7 @@ impl TimeCache {
     /// # Errors
     /// A fault that says which part is wrong.
     #[inline]
-    pub fn parse(&mut self, text: &[u8]) -> Result<(i64, i32), Fault> {
+    pub(super) fn parse(&mut self, text: &[u8]) -> Result<(i64, i32), Fault> {
         let Some(time) = text.first_chunk::<TIME_BYTES>() else {
             return Err(malformed(text));
         };

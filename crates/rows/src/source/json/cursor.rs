@@ -14,32 +14,32 @@ use crate::source::number::{Number, SmallDecimal, small_decimal, small_whole};
 
 /// A place in a JSON text.
 #[derive(Debug, Clone)]
-pub struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
     /// A cursor at the start of `bytes`, which the caller has found to be UTF-8.
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Cursor { bytes, at: 0 }
     }
 
     /// The place of the next byte, counted from 0.
     #[inline]
-    pub fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.at
     }
 
     /// The bytes that are left.
     #[inline]
-    pub fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
     /// An error at the next byte.
     #[cold]
-    pub fn error(&self, fault: Fault) -> JsonError {
+    pub(crate) fn error(&self, fault: Fault) -> JsonError {
         let fault = if self.at >= self.bytes.len() {
             Fault::UnexpectedEnd
         } else {
@@ -48,10 +48,10 @@ impl<'a> Cursor<'a> {
         JsonError { fault, at: self.at }
     }
 
-    /// Skips space, tab, line feed and carriage return, and shows the byte behind them without
+    /// Skips space, tab, line feed and carriage return, and returns the byte after them without
     /// taking it: 0 at the end, which begins no value.
     #[inline]
-    pub fn peek(&mut self) -> u8 {
+    pub(crate) fn peek(&mut self) -> u8 {
         loop {
             match self.bytes.get(self.at) {
                 Some(&byte) if byte > b' ' => return byte,
@@ -63,7 +63,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes `expected` if it is what comes next, with no white space skipped.
     #[inline]
-    pub fn take(&mut self, expected: &[u8]) -> bool {
+    pub(crate) fn take(&mut self, expected: &[u8]) -> bool {
         let found = self.rest().starts_with(expected);
         if found {
             self.at += expected.len();
@@ -71,10 +71,10 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// The bytes behind what stands before a key: the comma where `first` is false. None where there is
-    /// no comma.
+    /// The bytes after what comes before a key: the comma where `first` is false. None where there is no
+    /// comma.
     #[inline(always)]
-    pub(super) fn behind_comma(&self, first: bool) -> Option<&'a [u8]> {
+    pub(super) fn after_comma(&self, first: bool) -> Option<&'a [u8]> {
         let rest = self.rest();
         if first {
             return Some(rest);
@@ -105,20 +105,20 @@ impl<'a> Cursor<'a> {
 
     /// Takes the `{` of an object.
     #[inline]
-    pub fn enter_object(&mut self) -> Result<()> {
+    pub(crate) fn enter_object(&mut self) -> Result<()> {
         self.expect(b'{', "an object")
     }
 
     /// Takes the `[` of an array.
     #[inline]
-    pub fn enter_array(&mut self) -> Result<()> {
+    pub(crate) fn enter_array(&mut self) -> Result<()> {
         self.expect(b'[', "an array")
     }
 
     /// Moves to the next key of an object, over the comma where `first` is false. False, with the
     /// `}` taken, at the object's end.
     #[inline]
-    pub fn next_member(&mut self, first: bool) -> Result<bool> {
+    pub(crate) fn next_member(&mut self, first: bool) -> Result<bool> {
         let byte = self.peek();
         if byte == b'}' {
             self.at += 1;
@@ -145,7 +145,7 @@ impl<'a> Cursor<'a> {
     /// Moves to the next element of an array, over the comma where `first` is false. False, with
     /// the `]` taken, at the array's end.
     #[inline]
-    pub fn next_element(&mut self, first: bool) -> Result<bool> {
+    pub(crate) fn next_element(&mut self, first: bool) -> Result<bool> {
         let byte = self.peek();
         if byte == b']' {
             self.at += 1;
@@ -165,7 +165,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes a key and its colon.
     #[inline]
-    pub fn key(&mut self) -> Result<Str<'a>> {
+    pub(crate) fn key(&mut self) -> Result<Str<'a>> {
         let key = self.string()?;
         self.expect(b':', "':'")?;
         Ok(key)
@@ -174,7 +174,7 @@ impl<'a> Cursor<'a> {
     /// Takes a string without escapes if one comes next, with no white space before it; takes nothing
     /// otherwise. Most strings are such, and two words are returned in registers.
     #[inline(always)]
-    pub fn plain_string(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn plain_string(&mut self) -> Option<&'a [u8]> {
         let text = self.rest().strip_prefix(b"\"")?;
         self.plain_string_from(text, 0)
     }
@@ -182,7 +182,7 @@ impl<'a> Cursor<'a> {
     /// As [`Cursor::plain_string`], and the text as a number where it has less than 16 bytes and 16 are
     /// left: those are looked at together, since most texts are short and differ in length.
     #[inline(always)]
-    pub fn plain_text(&mut self) -> Option<(&'a [u8], Option<ShortText>)> {
+    pub(crate) fn plain_text(&mut self) -> Option<(&'a [u8], Option<ShortText>)> {
         let text = self.rest().strip_prefix(b"\"")?;
         let Some(head) = text.first_chunk::<16>() else {
             return Some((self.plain_string_from(text, 0)?, None));
@@ -200,18 +200,18 @@ impl<'a> Cursor<'a> {
         Some((text.get(..length)?, ShortText::first(head, length)))
     }
 
-    /// Takes the string whose bytes begin with `text`, of which the first `length` are plain.
+    /// Takes the string whose bytes begin with `text`; the first `length` of them are plain.
     #[inline(always)]
     fn plain_string_from(&mut self, text: &'a [u8], mut length: usize) -> Option<&'a [u8]> {
         let mut rest = text.get(length..)?;
-        while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
+        while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
             let marks = marks(u64::from_le_bytes(*chunk));
             if marks != 0 {
                 length += (marks.trailing_zeros() / 8) as usize;
                 break;
             }
             length += 8;
-            rest = behind;
+            rest = after;
         }
         // The mark that was found, or one of fewer than eight bytes that are left.
         loop {
@@ -227,7 +227,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes a string.
     #[inline]
-    pub fn string(&mut self) -> Result<Str<'a>> {
+    pub(crate) fn string(&mut self) -> Result<Str<'a>> {
         match self.plain_string() {
             Some(raw) => Ok(Str {
                 raw,
@@ -315,7 +315,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes a number.
     #[inline]
-    pub fn number(&mut self) -> Result<Number<'a>> {
+    pub(crate) fn number(&mut self) -> Result<Number<'a>> {
         self.peek();
         match Number::read(self.rest()) {
             Ok(number) => {
@@ -331,7 +331,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes a whole number of at most 18 digits if one comes next; takes nothing otherwise.
     #[inline(always)]
-    pub fn small_whole(&mut self) -> Option<(i64, &'a [u8])> {
+    pub(crate) fn small_whole(&mut self) -> Option<(i64, &'a [u8])> {
         self.peek();
         let rest = self.rest();
         let (value, length) = small_whole(rest)?;
@@ -342,7 +342,7 @@ impl<'a> Cursor<'a> {
     /// Takes a number without exponent of at most 18 digits if one comes next, with no white space
     /// before it; takes nothing otherwise.
     #[inline(always)]
-    pub fn small_decimal(&mut self) -> Option<SmallDecimal> {
+    pub(crate) fn small_decimal(&mut self) -> Option<SmallDecimal> {
         let (value, length) = small_decimal(self.rest())?;
         self.at += length;
         Some(value)
@@ -350,7 +350,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes `true` or `false`.
     #[inline]
-    pub fn boolean(&mut self) -> Result<bool> {
+    pub(crate) fn boolean(&mut self) -> Result<bool> {
         if self.peek() == b't' {
             self.literal(b"true").map(|()| true)
         } else {
@@ -360,7 +360,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes `null`.
     #[inline]
-    pub fn null(&mut self) -> Result<()> {
+    pub(crate) fn null(&mut self) -> Result<()> {
         self.peek();
         self.literal(b"null")
     }
@@ -382,7 +382,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes any value, checks it, and returns its bytes. Levels are kept in the bits of a number:
     /// depth costs no stack.
-    pub fn skip_value(&mut self) -> Result<&'a [u8]> {
+    pub(crate) fn skip_value(&mut self) -> Result<&'a [u8]> {
         self.peek();
         let begin = self.at;
         let mut depth = 0;
@@ -445,7 +445,7 @@ impl<'a> Cursor<'a> {
 
     /// Checks that only white space is left.
     #[inline]
-    pub fn finish(&mut self) -> Result<()> {
+    pub(crate) fn finish(&mut self) -> Result<()> {
         self.peek();
         if self.at < self.bytes.len() {
             Err(self.error(Fault::Expected("nothing more")))

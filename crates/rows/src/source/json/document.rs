@@ -11,7 +11,7 @@ use crate::source::number::Number;
 
 /// A value, as far as possible borrowed from the text it was read from.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Node<'a> {
+pub(crate) enum Node<'a> {
     /// `null`
     Null,
     /// `true` or `false`
@@ -34,7 +34,7 @@ impl<'a> Node<'a> {
     ///
     /// # Errors
     /// What is wrong with it: no JSON, too deep, or a key that an object has twice.
-    pub fn read(text: &'a [u8]) -> Result<Node<'a>, KeyError> {
+    pub(crate) fn read(text: &'a [u8]) -> Result<Node<'a>, KeyError> {
         // This checks everything and bounds the depth of the recursion below.
         let mut cursor = Cursor::new(text);
         cursor.skip_value()?;
@@ -42,8 +42,8 @@ impl<'a> Node<'a> {
         build(&mut Cursor::new(text))
     }
 
-    /// The member of an object with this key; None also where this is no object.
-    pub fn get(&self, key: &str) -> Option<&Node<'a>> {
+    /// The member of an object with this key; None also where this is not an object.
+    pub(crate) fn get(&self, key: &str) -> Option<&Node<'a>> {
         match self {
             Node::Object(members) => members
                 .iter()
@@ -54,20 +54,20 @@ impl<'a> Node<'a> {
     }
 
     /// The member with this key, unless it is null.
-    pub fn value(&self, key: &str) -> Option<&Node<'a>> {
+    pub(crate) fn value(&self, key: &str) -> Option<&Node<'a>> {
         self.get(key).filter(|value| !matches!(value, Node::Null))
     }
 
     /// The text of a string.
-    pub fn as_text(&self) -> Option<&Cow<'a, str>> {
+    pub(crate) fn as_text(&self) -> Option<&Cow<'a, str>> {
         match self {
             Node::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    /// The elements of an array; none where this is no array.
-    pub fn elements(&self) -> &[Node<'a>] {
+    /// The elements of an array; none where this is not an array.
+    pub(crate) fn elements(&self) -> &[Node<'a>] {
         match self {
             Node::List(elements) => elements,
             _ => &[],

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A value may hold others so many levels deep; deeper ones are refused.
-pub const DEPTH_LIMIT: u32 = 128;
+/// How many levels deep a value may hold others; deeper ones are refused.
+pub(crate) const DEPTH_LIMIT: u32 = 128;
 
 /// What is wrong with a JSON text, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,4 +49,4 @@ impl fmt::Display for JsonError {
 }
 
 /// The result of reading JSON.
-pub type Result<T, E = JsonError> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = JsonError> = std::result::Result<T, E>;

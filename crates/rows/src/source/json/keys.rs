@@ -5,13 +5,13 @@ use hashbrown::HashMap;
 use super::cursor::Cursor;
 use super::error::{JsonError, Result};
 
-/// So many keys that nobody asked for are remembered by name; the rest are only compared with
+/// How many keys that no column is filled from are remembered by name; the rest are only compared with
 /// their neighbours.
 const UNKNOWN_LIMIT: usize = 256;
 
 /// What the next member of an object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Member {
+pub(crate) enum Member {
     /// The key with this index: below the number of known keys for a known one.
     Key(usize),
     /// A key beyond those that are remembered.
@@ -91,12 +91,12 @@ impl Literal {
         }
     }
 
-    /// Takes the literal if it is what comes next, behind a comma where it is not the `first` key of its
+    /// Takes the literal if it is what comes next, after a comma where it is not the `first` key of its
     /// object and perhaps a space. Each step is a branch, which the processor foresees, and no sum of
     /// what was found: it would have to wait for that.
     #[inline(always)]
     fn take(&self, cursor: &mut Cursor<'_>, first: bool) -> bool {
-        let Some(rest) = cursor.behind_comma(first) else {
+        let Some(rest) = cursor.after_comma(first) else {
             return false;
         };
         let comma = usize::from(!first);
@@ -118,7 +118,7 @@ impl Literal {
 /// whole `"key":` at once; where that fails it looks the key up. It also finds keys that come twice
 /// in one object.
 #[derive(Debug, Clone)]
-pub struct KeyTable {
+pub(crate) struct KeyTable {
     keys: Vec<Key>,
     known: usize,
     by_name: HashMap<Box<[u8]>, usize>,
@@ -135,7 +135,7 @@ const NONE: usize = usize::MAX;
 
 impl KeyTable {
     /// A table of known keys, in their most likely order.
-    pub fn new<'k>(known: impl IntoIterator<Item = &'k str>) -> Self {
+    pub(crate) fn new<'k>(known: impl IntoIterator<Item = &'k str>) -> Self {
         let mut table = KeyTable {
             keys: Vec::new(),
             known: 0,
@@ -170,11 +170,11 @@ impl KeyTable {
 
     /// Begins another object.
     #[inline]
-    pub fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.previous = NONE;
         self.object = self.object.wrapping_add(1);
         if self.object == 0 {
-            // After four billion objects the marks begin anew.
+            // After four billion objects the marks start again.
             self.keys.iter_mut().for_each(|key| key.seen = 0);
             self.object = 1;
         }
@@ -185,7 +185,7 @@ impl KeyTable {
 
     /// Takes the next key and its colon, or the object's end.
     #[inline(always)]
-    pub fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<Member, KeyError> {
+    pub(crate) fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<Member, KeyError> {
         let guess = match self.keys.get(self.previous) {
             Some(key) => key.next,
             None => self.first,
@@ -242,19 +242,19 @@ impl KeyTable {
 
     /// Whether the key with this index was in the object that was read last.
     #[inline]
-    pub fn seen(&self, index: usize) -> bool {
+    pub(crate) fn seen(&self, index: usize) -> bool {
         self.keys
             .get(index)
             .is_some_and(|key| key.seen == self.object)
     }
 
     /// Number of keys that were asked for; indexes from here on are of unknown ones.
-    pub fn known(&self) -> usize {
+    pub(crate) fn known(&self) -> usize {
         self.known
     }
 
     /// The key with this index.
-    pub fn name(&self, index: usize) -> &str {
+    pub(crate) fn name(&self, index: usize) -> &str {
         self.keys.get(index).map_or("", |key| &key.name)
     }
 }
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn many_unknown_keys_are_still_told_apart() {
+    fn many_unknown_keys_are_still_distinguished() {
         let mut table = KeyTable::new(["a"]);
         let members: Vec<String> = (0..2000)
             .map(|index| format!("\"k{index}\":{index}"))

@@ -3,9 +3,9 @@
 use serde_json::Value;
 use tarn_core::privacy::personal_in_text;
 
-/// What of the texts in a JSON value looks personal. Numbers are left to the name of their key: some of
+/// What in the texts of a JSON value looks personal. Numbers are left to the name of their key: some of
 /// those with as many digits as a card number have the right check digit by chance.
-pub fn in_value(value: &[u8]) -> Option<&'static str> {
+pub(crate) fn in_value(value: &[u8]) -> Option<&'static str> {
     match value.first()? {
         b'"' | b'[' | b'{' if value.contains(&b'\\') => {
             // Escapes hide what they stand for.

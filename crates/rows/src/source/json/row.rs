@@ -14,12 +14,12 @@ use crate::source::value::{Decoder, Scalar};
 use tarn_core::calendar::{MICROS, MICROS_PER_DAY};
 
 /// The source name of a column that holds when the event reached the stream.
-pub const ARRIVAL_TIME: &str = "$arrivalTime";
+pub(crate) const ARRIVAL_TIME: &str = "$arrivalTime";
 
 /// The source name of a column that holds how many whole seconds after its event time an event arrived.
-pub const LATENESS_SECONDS: &str = "$latenessSeconds";
+pub(crate) const LATENESS_SECONDS: &str = "$latenessSeconds";
 
-/// Why an object is no row.
+/// Why an object is not a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowFault {
     /// It cannot be read at all.
@@ -58,7 +58,7 @@ impl From<KeyError> for Box<RowFault> {
 }
 
 /// Fills columns from objects: each column from the key that is its source name.
-pub struct RowReader {
+pub(crate) struct RowReader {
     keys: KeyTable,
     /// Per known key: what is filled from it.
     fields: Vec<Field>,
@@ -69,7 +69,7 @@ pub struct RowReader {
     unknown: Vec<UnknownKey>,
     /// Whether an object had a key beyond those that are remembered.
     unnamed: bool,
-    /// Whether an object with a key that no column is filled from is no row.
+    /// Whether an object with a key that no column is filled from is not a row.
     refuse_unknown: bool,
     watch_unknown: bool,
     /// Whether the first value of an unknown key was kept and its place is not known yet.
@@ -108,7 +108,7 @@ impl RowReader {
     ///
     /// # Errors
     /// `BadContract` where a column cannot be filled from JSON.
-    pub fn new(columns: &[Column], event_time: Option<&str>) -> Result<Self> {
+    pub(crate) fn new(columns: &[Column], event_time: Option<&str>) -> Result<Self> {
         let index_of = |source: &str| {
             columns
                 .iter()
@@ -168,10 +168,10 @@ impl RowReader {
     }
 
     /// Appends one row to `columns`, which hold `rows` rows; leaves them as they were where the
-    /// object is no row. `object` must be UTF-8; `arrival` is in microseconds. The columns of the arrival
+    /// object is not a row. `object` must be UTF-8; `arrival` is in microseconds. The columns of the arrival
     /// are complete after [`RowReader::finish`].
     #[inline]
-    pub fn read(
+    pub(crate) fn read(
         &mut self,
         object: &[u8],
         arrival: Option<i64>,
@@ -248,7 +248,7 @@ impl RowReader {
         if self.watch_unknown && unknown.personal.is_none() {
             unknown.personal = super::personal::in_value(value);
         }
-        // A null says nothing of a column, and a long value is no sample.
+        // A null says nothing about a column, and a long value does not serve as a sample.
         if unknown.values.len() < UNKNOWN_VALUES
             && value.len() <= UNKNOWN_VALUE_BYTES
             && value != b"null"
@@ -258,20 +258,20 @@ impl RowReader {
         self.unplaced |= unknown.place.is_none() && !unknown.values.is_empty();
     }
 
-    /// From now on an object with a key that no column is filled from is no row.
-    pub fn refuse_unknown(&mut self) {
+    /// From now on an object with a key that no column is filled from is not a row.
+    pub(crate) fn refuse_unknown(&mut self) {
         self.refuse_unknown = true;
     }
 
     /// From now on every value of a key that no column is filled from is looked at: it may become a
     /// column.
-    pub fn watch_unknown(&mut self) {
+    pub(crate) fn watch_unknown(&mut self) {
         self.watch_unknown = true;
     }
 
     /// Says where the object was that was read last, for keys that were seen for the first time.
     #[inline]
-    pub fn place(&mut self, place: RowPlace) {
+    pub(crate) fn place(&mut self, place: RowPlace) {
         if self.unplaced {
             self.unplaced = false;
             for unknown in &mut self.unknown {
@@ -338,9 +338,9 @@ impl RowReader {
         }
     }
 
-    /// Ends a batch of so many rows: those that did not say when they arrived have no arrival time and
+    /// Ends a batch of this many rows: those that did not say when they arrived have no arrival time and
     /// no lateness.
-    pub fn finish(&self, columns: &mut [ColumnData], rows: usize) {
+    pub(crate) fn finish(&self, columns: &mut [ColumnData], rows: usize) {
         for index in [self.arrival, self.lateness].into_iter().flatten() {
             if let Some(ColumnData::Long(data)) = columns.get_mut(index) {
                 data.pad(rows);
@@ -350,7 +350,7 @@ impl RowReader {
 
     /// Every key that some object had: those that columns are filled from, then the others. Keys beyond
     /// the first few hundred go together under the name `…`.
-    pub fn seen_keys(&self) -> Vec<String> {
+    pub(crate) fn seen_keys(&self) -> Vec<String> {
         let known = (0..self.fields.len())
             .filter(|&key| self.complete || self.present[key])
             .map(|key| self.keys.name(key).to_owned());
@@ -360,8 +360,8 @@ impl RowReader {
             .collect()
     }
 
-    /// Keys that no column is filled from, of the first few hundred of them.
-    pub fn unknown_keys(&self) -> impl Iterator<Item = (&str, &UnknownKey)> {
+    /// Keys that no column is filled from: the first few hundred of them.
+    pub(crate) fn unknown_keys(&self) -> impl Iterator<Item = (&str, &UnknownKey)> {
         let named = self.unknown.iter().enumerate();
         named
             .filter(|(_, unknown)| unknown.count > 0)
@@ -369,13 +369,13 @@ impl RowReader {
     }
 }
 
-/// So many values of a key that no column is filled from are kept, to guess its type by.
+/// How many values of a key that no column is filled from are kept: its type is proposed from them.
 const UNKNOWN_VALUES: usize = 100;
 const UNKNOWN_VALUE_BYTES: usize = 256;
 
 /// A key that no column is filled from.
 #[derive(Debug, Clone, Default)]
-pub struct UnknownKey {
+pub(crate) struct UnknownKey {
     /// Objects that have it.
     pub count: u64,
     /// Some of its values, as JSON.

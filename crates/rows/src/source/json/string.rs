@@ -4,7 +4,7 @@ use super::error::Fault;
 
 /// A string as it is written between its quotes. Its escapes have been checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Str<'a> {
+pub(crate) struct Str<'a> {
     /// The bytes between the quotes.
     pub raw: &'a [u8],
     /// Whether there are escapes in them.
@@ -14,7 +14,7 @@ pub struct Str<'a> {
 impl<'a> Str<'a> {
     /// The text; `scratch` holds it where it had to be unescaped.
     #[inline]
-    pub fn text<'s>(&self, scratch: &'s mut Vec<u8>) -> &'s [u8]
+    pub(crate) fn text<'s>(&self, scratch: &'s mut Vec<u8>) -> &'s [u8]
     where
         'a: 's,
     {
@@ -27,7 +27,7 @@ impl<'a> Str<'a> {
     }
 
     /// Appends the text.
-    pub fn unescape_into(&self, text: &mut Vec<u8>) {
+    pub(crate) fn unescape_into(&self, text: &mut Vec<u8>) {
         let mut rest = self.raw;
         while let Some(backslash) = next_backslash(rest) {
             let (plain, escape) = rest.split_at(backslash);

@@ -10,12 +10,12 @@ use crate::source::json::cursor::Cursor;
 use crate::source::json::error::{Fault, JsonError};
 
 /// A longer element of an array, or a longer document, is not read: it would have to be held whole.
-pub const ELEMENT_LIMIT: usize = 16 << 20;
+pub(crate) const ELEMENT_LIMIT: usize = 16 << 20;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Text with the places of the values in it.
-pub struct Elements {
+pub(super) struct Elements {
     /// The text.
     pub text: Arc<Vec<u8>>,
     /// Where it begins in the decompressed object.
@@ -25,7 +25,7 @@ pub struct Elements {
 }
 
 /// Reads an object that is one array, a part of its elements at a time.
-pub struct ArrayReader {
+pub(super) struct ArrayReader {
     input: Input,
     chunk_bytes: usize,
     buffer: Vec<u8>,
@@ -38,19 +38,19 @@ pub struct ArrayReader {
 enum State {
     /// Before the `[`.
     Start,
-    /// Behind the `[`.
+    /// After the `[`.
     First,
-    /// Behind an element.
+    /// After an element.
     Behind,
-    /// Behind a comma.
+    /// After a comma.
     Next,
-    /// Behind the `]`.
+    /// After the `]`.
     Closed,
 }
 
 impl ArrayReader {
     /// A reader of about `chunk_bytes` at a time.
-    pub fn new(input: Input, chunk_bytes: usize) -> Self {
+    pub(super) fn new(input: Input, chunk_bytes: usize) -> Self {
         ArrayReader {
             input,
             chunk_bytes,
@@ -61,12 +61,12 @@ impl ArrayReader {
         }
     }
 
-    /// The next elements; None behind the last.
+    /// The next elements; None after the last.
     ///
     /// # Errors
-    /// `BadSource` for a syntax error, with its byte, for something behind the array, and for an
+    /// `BadSource` for a syntax error, with its byte, for something after the array, and for an
     /// element beyond [`ELEMENT_LIMIT`]; also those of [`Input::fill`].
-    pub fn next(&mut self) -> Result<Option<Elements>> {
+    pub(super) fn next(&mut self) -> Result<Option<Elements>> {
         let mut wanted = self.chunk_bytes.max(BOM.len());
         loop {
             if !self.ended {
@@ -127,7 +127,7 @@ impl ArrayReader {
                         .skip_value()
                         .map(|_| used + before..used + cursor.position());
                     match result {
-                        // A number that touches the end may go on behind it.
+                        // A number that touches the end may continue after it.
                         Ok(range) if range.end == self.buffer.len() && !self.ended => {
                             return Ok(used);
                         }
@@ -149,7 +149,7 @@ impl ArrayReader {
                 (State::Start, _) => return Err(self.bad(begin, Fault::Expected("'['"))),
                 (State::Behind, _) => return Err(self.bad(begin, Fault::Expected("',' or ']'"))),
                 (State::Closed, _) => {
-                    return Err(self.bad(begin, Fault::Expected("nothing behind the array")));
+                    return Err(self.bad(begin, Fault::Expected("nothing after the array")));
                 }
             }
         }
@@ -179,7 +179,7 @@ fn bad_json(error: JsonError) -> Error {
     Error::new(
         ErrorKind::BadSource,
         format!(
-            "not a JSON array or document: {error}; nothing of it was taken: mend it and upload it again"
+            "not a JSON array or document: {error}; nothing of it was taken: fix it and upload it again"
         ),
     )
 }
@@ -188,7 +188,7 @@ fn bad_json(error: JsonError) -> Error {
 ///
 /// # Errors
 /// `BadSource` for a syntax error, with its byte, and for a document beyond [`ELEMENT_LIMIT`].
-pub fn read_document(mut input: Input) -> Result<Elements> {
+pub(crate) fn read_document(mut input: Input) -> Result<Elements> {
     let mut text = Vec::new();
     if input.fill(&mut text, ELEMENT_LIMIT + 1)? {
         return Err(Error::new(

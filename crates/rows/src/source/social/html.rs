@@ -1,8 +1,8 @@
 //! HTML as Mastodon writes posts in it, as plain text.
 
 /// The text of an HTML fragment: tags are left out, paragraphs and breaks become line breaks, and
-/// character references become their characters. What is no tag and no known reference stays.
-pub fn to_text(html: &str) -> String {
+/// character references become their characters. Anything that is neither a tag nor a known reference stays.
+pub(crate) fn to_text(html: &str) -> String {
     let mut text = String::with_capacity(html.len());
     let mut rest = html;
     while let Some(at) = rest.find(['<', '&']) {
@@ -80,7 +80,7 @@ fn reference(html: &str) -> Option<(char, usize)> {
 }
 
 /// The text between the first tag and the next, as X writes the program a post was written with.
-pub fn link_text(html: &str) -> &str {
+pub(crate) fn link_text(html: &str) -> &str {
     let inner = match html.split_once('>') {
         Some((open, inner)) if open.starts_with('<') => inner,
         _ => return html,

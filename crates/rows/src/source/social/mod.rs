@@ -1,12 +1,12 @@
-//! Social posts: JSON lines, one array, or one document, plain or gzip, told apart by content.
+//! Social posts: JSON lines, one array, or one document, plain or gzip, recognised by content.
 //!
-//! - **Lines** are read one by one; a line that is no post is rejected and the others are read.
+//! - **Lines** are read one by one; a line that is not a post is rejected and the others are read.
 //! - **An array** is read element by element, however long it is. A syntax error in it fails the
-//!   run and names the byte, and nothing of the object is taken: behind such an error nobody knows
-//!   where the next element begins. An element that is JSON and no post is rejected alone.
+//!   run and names the byte, and nothing of the object is taken: after such an error it is not known
+//!   where the next element begins. An element that is JSON but not a post is rejected alone.
 //! - **A document** over several lines, such as an API's answer, is treated as an array of one.
 //!
-//! The shape of each post is told by its content: the plain shape ([`plain`]), X/Twitter v1.1 and v2,
+//! The shape of each post is recognised by its content: the plain shape ([`plain`]), X/Twitter v1.1 and v2,
 //! Mastodon, Reddit ([`network`]). Answers of their APIs are taken apart into their posts, each of
 //! which is a row ([`shape::answer`]); comments inside a comment's `replies` stay in its raw JSON.
 //! Where a shape has more than the columns hold, which every network's has, `raw_json` is the post as
@@ -43,11 +43,11 @@ use crate::source::json::error::Fault;
 use crate::source::line_reader::{LineReader, Lines, check_utf8};
 use crate::source::lines::{CHUNK_BYTES, LINE_LIMIT};
 
-/// Answers may hold answers (a Reddit thread is a list of listings), so many levels deep.
+/// How many levels deep answers may hold answers (a Reddit thread is a list of listings).
 const ANSWER_LEVELS: u32 = 4;
 
 /// Reads social posts.
-pub struct SocialReader {
+pub(super) struct SocialReader {
     source: Source,
     empty: EmptyColumns,
     posts: PostReader,
@@ -66,7 +66,7 @@ impl SocialReader {
     ///
     /// # Errors
     /// `BadContract` for a column that posts do not have; those of [`bytes::open`].
-    pub fn open(path: &Path, contract: &Contract) -> Result<Self> {
+    pub(super) fn open(path: &Path, contract: &Contract) -> Result<Self> {
         Self::of_columns(|| bytes::open(path), &contract.columns, CHUNK_BYTES)
     }
 
@@ -106,7 +106,7 @@ enum Layout {
 /// How an object that begins with `head` is laid out; `ended` says that there is no more of it.
 ///
 /// An object is a document, and not lines, where its first line is the beginning of a JSON value and
-/// its second is no value of its own.
+/// its second is not a value of its own.
 fn layout(head: &[u8], ended: bool) -> Layout {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let mut cursor = Cursor::new(head);

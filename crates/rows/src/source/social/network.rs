@@ -17,14 +17,14 @@ type Result<T, E = PostFault> = std::result::Result<T, E>;
 
 /// What posts of X API v2 refer to: authors and places, by their ids.
 #[derive(Default)]
-pub struct Includes<'n, 'a> {
+pub(super) struct Includes<'n, 'a> {
     users: HashMap<&'n str, &'n Node<'a>>,
     places: HashMap<&'n str, &'n Node<'a>>,
 }
 
 impl<'n, 'a> Includes<'n, 'a> {
     /// The authors and places of an answer's `includes`.
-    pub fn new(includes: &'n Node<'a>) -> Self {
+    pub(super) fn new(includes: &'n Node<'a>) -> Self {
         let by_id = |key: &str| {
             let nodes = includes.get(key).map(Node::elements).unwrap_or_default();
             nodes
@@ -40,7 +40,11 @@ impl<'n, 'a> Includes<'n, 'a> {
 }
 
 /// Reads a post of a network's shape.
-pub fn read<'a>(shape: Shape, node: &Node<'a>, includes: &Includes<'_, 'a>) -> Result<Post<'a>> {
+pub(super) fn read<'a>(
+    shape: Shape,
+    node: &Node<'a>,
+    includes: &Includes<'_, 'a>,
+) -> Result<Post<'a>> {
     let mut post = match shape {
         Shape::TwitterV1 => twitter_v1(node)?,
         Shape::TwitterV2 => twitter_v2(node, includes)?,
@@ -323,7 +327,7 @@ fn reddit<'a>(node: &Node<'a>) -> Result<Post<'a>> {
     })
 }
 
-/// The names behind `u/` in a text, as Reddit links them: 3 to 20 letters, digits, `_` and `-`.
+/// The names after `u/` in a text, as Reddit links them: 3 to 20 letters, digits, `_` and `-`.
 fn user_names<'a>(text: &str) -> Vec<Text<'a>> {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     let bytes = text.as_bytes();

@@ -68,7 +68,7 @@ const NETWORK_KEYS: [&str; 22] = [
 ];
 
 /// Reads posts; remembers in which order their keys come.
-pub struct PlainReader {
+pub(super) struct PlainReader {
     top: KeyTable,
     user: KeyTable,
     metrics: KeyTable,
@@ -82,7 +82,7 @@ type Result<T, E = PostFault> = std::result::Result<T, E>;
 
 impl PlainReader {
     /// A reader that has seen nothing yet.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         PlainReader {
             top: KeyTable::new(TOP),
             user: KeyTable::new(USER),
@@ -95,7 +95,12 @@ impl PlainReader {
 
     /// Reads a post into `post`, which is overwritten. With `settled` the shape is known to be this
     /// one; without, a key of another shape ends the reading with `OtherShape`.
-    pub fn read<'a>(&mut self, json: &'a [u8], settled: bool, post: &mut Post<'a>) -> Result<()> {
+    pub(super) fn read<'a>(
+        &mut self,
+        json: &'a [u8],
+        settled: bool,
+        post: &mut Post<'a>,
+    ) -> Result<()> {
         // The lists' memory is used again from post to post.
         let emptied = |list: &mut Option<Vec<Text<'a>>>| {
             let mut list = list.take().unwrap_or_default();

@@ -14,18 +14,18 @@ use crate::source::json::keys::KeyError;
 use crate::source::json::string::Str;
 use crate::source::value::Decoder;
 
-/// A text of a post: as it stands in the JSON, or made from it.
+/// A text of a post: as it is in the JSON, or made from it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Text<'a> {
-    /// As it stands between its quotes, or the digits of a number.
+pub(super) enum Text<'a> {
+    /// As it is between its quotes, or the digits of a number.
     Raw(Str<'a>),
-    /// Unescaped or put together.
+    /// Unescaped or composed.
     Made(String),
 }
 
 impl<'a> Text<'a> {
     /// Digits or another text without escapes.
-    pub fn plain(raw: &'a [u8]) -> Self {
+    pub(super) fn plain(raw: &'a [u8]) -> Self {
         Text::Raw(Str {
             raw,
             escaped: false,
@@ -33,7 +33,7 @@ impl<'a> Text<'a> {
     }
 
     /// The text's bytes, UTF-8; `scratch` may hold them.
-    pub fn bytes<'s>(&'s self, scratch: &'s mut Vec<u8>) -> &'s [u8] {
+    pub(super) fn bytes<'s>(&'s self, scratch: &'s mut Vec<u8>) -> &'s [u8] {
         match self {
             Text::Raw(string) => string.text(scratch),
             Text::Made(text) => text.as_bytes(),
@@ -52,7 +52,7 @@ impl<'a> From<Cow<'a, str>> for Text<'a> {
 
 /// What a post says; None is what it does not say.
 #[derive(Debug, Clone, Default)]
-pub struct Post<'a> {
+pub(super) struct Post<'a> {
     /// `x`, `mastodon`, `reddit` or `other`.
     pub platform: &'static str,
     /// The host of its server, in lower case, where its platform has many of them.
@@ -109,10 +109,10 @@ pub struct Post<'a> {
     pub has_more: bool,
 }
 
-/// Why something is no post.
+/// Why something is not a post.
 #[derive(Debug, Clone, PartialEq)]
-pub enum PostFault {
-    /// It cannot be read, or is no post of a known shape.
+pub(super) enum PostFault {
+    /// It cannot be read, or is not a post of a known shape.
     Parse(Reason),
     /// A field has a value that its column cannot hold.
     Value(Field, Reason),
@@ -139,7 +139,7 @@ impl From<KeyError> for PostFault {
 
 impl Post<'_> {
     /// Checks that the post has what every post must have.
-    pub fn check(&self) -> std::result::Result<(), PostFault> {
+    pub(super) fn check(&self) -> std::result::Result<(), PostFault> {
         if self.post_id.is_none() {
             return Err(PostFault::Parse("the post has no id".into()));
         }
@@ -196,7 +196,7 @@ fields! {
 }
 
 /// Where a post's fields go.
-pub struct Columns {
+pub(super) struct Columns {
     fields: Vec<(Field, Decoder)>,
     /// Where the contract asks for sentiment.
     sentiment: Option<Sentiment>,
@@ -208,7 +208,7 @@ impl Columns {
     ///
     /// # Errors
     /// `BadContract` for a column that posts do not have, or have with another type.
-    pub fn new(columns: &[Column]) -> Result<Self> {
+    pub(super) fn new(columns: &[Column]) -> Result<Self> {
         let mut fields = Vec::with_capacity(columns.len());
         for column in columns {
             let wrong = |what: String| {
@@ -247,12 +247,12 @@ impl Columns {
     }
 
     /// The index of the column that a field goes to.
-    pub fn index_of(&self, field: Field) -> Option<usize> {
+    pub(crate) fn index_of(&self, field: Field) -> Option<usize> {
         self.fields.iter().position(|(other, _)| *other == field)
     }
 
     /// Appends a post that was checked; `raw` is its JSON as received.
-    pub fn push(&mut self, post: &Post<'_>, raw: &[u8], columns: &mut [ColumnData]) {
+    pub(super) fn push(&mut self, post: &Post<'_>, raw: &[u8], columns: &mut [ColumnData]) {
         let scratch = &mut self.scratch;
         let (sentiment, source) = match (post.sentiment, &self.sentiment) {
             (Some(score), _) => (Some(score), Some("provided")),

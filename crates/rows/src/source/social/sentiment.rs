@@ -6,18 +6,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use vader_sentimental::SentimentIntensityAnalyzer;
 
-/// So many bytes of a text are scored, which is more than nearly every post has: the library's time
+/// How many bytes of a text are scored, which is more than nearly every post has: the library's time
 /// grows with the square of the number of words.
 const SCORED_BYTES: usize = 4096;
 
 /// Scores texts; made once per reader.
-pub struct Sentiment {
+pub(super) struct Sentiment {
     analyzer: SentimentIntensityAnalyzer<'static>,
 }
 
 impl Sentiment {
     /// Loads the word list.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Sentiment {
             analyzer: SentimentIntensityAnalyzer::new(),
         }
@@ -25,7 +25,7 @@ impl Sentiment {
 
     /// The compound score, from -1 (negative) to 1 (positive), to four digits as VADER publishes it.
     /// None for a text without words, and where the library fails on a text, which must not stop a run.
-    pub fn score(&self, text: &str) -> Option<f64> {
+    pub(crate) fn score(&self, text: &str) -> Option<f64> {
         if text.trim().is_empty() {
             return None;
         }

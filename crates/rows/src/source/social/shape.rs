@@ -10,7 +10,7 @@ use crate::source::json::error::Result as JsonResult;
 
 /// Whose post it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub(super) enum Shape {
     /// X/Twitter API v1.1: a status.
     TwitterV1,
     /// X/Twitter API v2: a tweet.
@@ -27,7 +27,7 @@ pub enum Shape {
 ///
 /// # Errors
 /// What is unknown about it, for people.
-pub fn shape_of(node: &Node<'_>) -> Result<Shape, PostFault> {
+pub(super) fn shape_of(node: &Node<'_>) -> Result<Shape, PostFault> {
     let Node::Object(members) = node else {
         return Err(PostFault::Parse("not a post: expected an object".into()));
     };
@@ -92,7 +92,7 @@ pub fn shape_of(node: &Node<'_>) -> Result<Shape, PostFault> {
 
 /// Where the posts of an API's answer are in its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub(super) struct Answer {
     /// Each post.
     pub posts: Vec<Range<usize>>,
     /// The `includes` of X API v2: authors and places that posts refer to.
@@ -104,7 +104,7 @@ pub struct Answer {
 ///
 /// # Errors
 /// Where it is not JSON.
-pub fn answer(json: &[u8]) -> JsonResult<Option<Answer>> {
+pub(super) fn answer(json: &[u8]) -> JsonResult<Option<Answer>> {
     let mut cursor = Cursor::new(json);
     if cursor.peek() != b'{' {
         return Ok(None);
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_are_told_apart_by_their_own_keys() {
+    fn shapes_are_recognised_by_their_own_keys() {
         let shape = |json: &str| shape_of(&Node::read(json.as_bytes()).unwrap());
         assert_eq!(
             shape(r#"{"id":1,"id_str":"1","user":{},"text":""}"#),

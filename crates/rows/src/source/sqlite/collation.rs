@@ -2,8 +2,8 @@
 //!
 //! SQLite asks for a collation as soon as it plans a query over a table that has a column or an index of
 //! it, whether the query compares or not. Those of the lake do not: they read tables from their begin to
-//! their end, in the order in which they are stored. So a stand-in is given for every unknown name, and
-//! were it ever to compare, which a generated column may ask for, the query fails.
+//! their end, in the order in which they are stored. So a stand-in is given for every unknown name. If it
+//! ever has to compare, which a generated column may ask for, the query fails.
 
 use std::ffi::{c_char, c_int, c_void};
 
@@ -29,7 +29,7 @@ unsafe extern "C" fn needed(
 ) {
     // SAFETY: SQLite hands over its open connection and a name that ends with a zero byte. The function
     // that is registered is given the connection, with which its registration ends. Where it is refused,
-    // SQLite goes on to say that there is no such collation.
+    // SQLite then says that there is no such collation.
     unsafe {
         ffi::sqlite3_create_collation_v2(
             database,
@@ -42,7 +42,7 @@ unsafe extern "C" fn needed(
     }
 }
 
-/// Ends the query that compares by a collation that nobody here knows.
+/// Ends a query that compares by a collation that is not known here.
 unsafe extern "C" fn compare(
     database: *mut c_void,
     _length: c_int,

@@ -61,7 +61,7 @@ impl<'a> Cursor<'a> {
 
     /// Goes to the next row; false at the end.
     pub(super) fn step(&mut self) -> Result<bool> {
-        // SQLite begins again when a statement is stepped behind its end.
+        // SQLite begins again when a statement is stepped beyond its end.
         if self.ended {
             return Ok(false);
         }
@@ -123,7 +123,7 @@ impl Drop for Cursor<'_> {
 /// `pointer` is null or points to `length` bytes that live as long as the result is used.
 unsafe fn bytes_at<'a>(pointer: *const u8, length: c_int) -> &'a [u8] {
     match usize::try_from(length) {
-        // SAFETY: as the caller promises.
+        // SAFETY: as the caller guarantees.
         Ok(length @ 1..) if !pointer.is_null() => unsafe { slice::from_raw_parts(pointer, length) },
         _ => &[],
     }

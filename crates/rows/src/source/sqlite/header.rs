@@ -1,4 +1,4 @@
-//! What the first bytes of a database say of it
+//! What the first bytes of a database say about it
 //! (<https://www.sqlite.org/fileformat.html#the_database_header>).
 
 use std::fs::File;
@@ -10,16 +10,16 @@ use tarn_core::{Error, ErrorKind, Result};
 use super::bad;
 
 /// How every database begins.
-pub const MAGIC: &[u8] = b"SQLite format 3\0";
+pub(crate) const MAGIC: &[u8] = b"SQLite format 3\0";
 const HEADER_BYTES: usize = 100;
 
-/// Bytes by which content is judged that is no database's.
+/// How many bytes are read to judge content that is not a database's.
 const HEAD_BYTES: usize = 4096;
 
 const ENCRYPTED: &str =
     "it looks encrypted (by SQLCipher or the like); decrypt it before the upload";
 
-/// Checks what the header says of the file.
+/// Checks what the header says about the file.
 pub(super) fn check(path: &Path) -> Result<()> {
     let unreadable = |error| {
         Error::new(
@@ -44,7 +44,7 @@ pub(super) fn check(path: &Path) -> Result<()> {
         ));
     }
     if !header.starts_with(&MAGIC[..MAGIC.len().min(header.len())]) {
-        let begin = "the file is no SQLite database: it does not begin with 'SQLite format 3'";
+        let begin = "the file is not a SQLite database: it does not begin with 'SQLite format 3'";
         return Err(bad(if is_encrypted(&header, size) {
             format!("{begin}; {ENCRYPTED}")
         } else {
@@ -59,7 +59,7 @@ pub(super) fn check(path: &Path) -> Result<()> {
     // Some ciphers leave the begin of the header as it is, up to byte 24 or 32.
     if is_noise(&header[32..HEADER_BYTES]) {
         return Err(bad(format!(
-            "the file begins like a SQLite database, and goes on like none; {ENCRYPTED}"
+            "the file begins like a SQLite database, but its header is not valid; {ENCRYPTED}"
         )));
     }
     if header[18] == 2 || header[19] == 2 {
@@ -88,11 +88,11 @@ pub(super) fn check(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a file that is no database is one that was encrypted, judged by its content alone.
+/// Whether a file that is not a database is an encrypted one, judged by its content alone.
 ///
 /// # Errors
 /// Those of reading it.
-pub fn looks_encrypted(path: &Path) -> std::io::Result<bool> {
+pub(crate) fn looks_encrypted(path: &Path) -> std::io::Result<bool> {
     let file = File::open(path)?;
     let size = file.metadata()?.len();
     let mut head = Vec::with_capacity(HEAD_BYTES);
@@ -100,8 +100,8 @@ pub fn looks_encrypted(path: &Path) -> std::io::Result<bool> {
     Ok(is_encrypted(&head, size))
 }
 
-/// Whole pages of bytes of which each is as frequent as any other. What was compressed looks so too, and
-/// says at its begin what it is.
+/// Whole pages in which each byte is as frequent as any other. Compressed content looks the same, but its
+/// beginning says what it is.
 fn is_encrypted(head: &[u8], size: u64) -> bool {
     const OTHERS: [&[u8]; 8] = [
         b"\x1f\x8b",
@@ -132,7 +132,7 @@ fn entropy(bytes: &[u8]) -> f64 {
         .sum()
 }
 
-/// Whether the bytes of a header behind the first 32 are none that SQLite has written: it knows four
+/// Whether the bytes of a header after the first 32 cannot have been written by SQLite: it knows four
 /// formats of the schema and three encodings, and writes zeros where nothing is said yet.
 fn is_noise(behind: &[u8]) -> bool {
     let at = |begin: usize| behind.get(begin - 32..begin - 28).unwrap_or_default();
@@ -151,7 +151,7 @@ mod tests {
 
     use super::*;
 
-    /// Bytes of which each is as frequent as any other (SplitMix64).
+    /// Bytes, each as frequent as any other (SplitMix64).
     fn noise(seed: u64, length: usize) -> Vec<u8> {
         let mut state = seed;
         let mut next = || {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn encrypted_files_are_told_from_other_files() {
+    fn encrypted_files_are_distinguished_from_other_files() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sqlite");
         rusqlite::Connection::open(&path)

@@ -27,7 +27,7 @@ use tarn_core::privacy::personal_in_text;
 
 use crate::batch::{NewColumn, NewValues};
 
-pub use header::{MAGIC, looks_encrypted};
+pub(crate) use header::{MAGIC, looks_encrypted};
 pub use reader::TableReader;
 pub use schema::ForeignKey;
 use schema::{Kind, ODD};
@@ -54,7 +54,7 @@ fn source_error(error: rusqlite::Error) -> Error {
         Some(ErrorCode::DatabaseCorrupt) => {
             "the database is damaged; check it with PRAGMA integrity_check and upload a sound copy"
         }
-        Some(ErrorCode::NotADatabase) => "the file is no SQLite database, or it is encrypted",
+        Some(ErrorCode::NotADatabase) => "the file is not a SQLite database, or it is encrypted",
         Some(ErrorCode::SystemIoFailure) => {
             "the database cannot be read to its end; is it complete?"
         }
@@ -161,9 +161,14 @@ impl Database {
         Ok(values)
     }
 
-    /// Why the first rows of a table cannot tell a column; None where they can. A column that is computed
+    /// Why the first rows of a table cannot show a column; None where they can. A column that is computed
     /// when it is read may need a function that only its application has, or fail on a value.
-    pub fn why_unreadable(&self, table: &str, column: &TableColumn, rows: u64) -> Option<Error> {
+    pub(crate) fn why_unreadable(
+        &self,
+        table: &str,
+        column: &TableColumn,
+        rows: u64,
+    ) -> Option<Error> {
         if column.name.contains(ODD) {
             return Some(bad("its name is not UTF-8"));
         }

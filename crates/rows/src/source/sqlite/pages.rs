@@ -3,7 +3,7 @@
 //!
 //! What is not certain is left to SQLite: only plain tables with a rowid in a UTF-8 database are read
 //! here, and only while every page and record is exactly as the format says. At the first doubt the
-//! reader of this module stops, and its caller goes on with a [`super::cursor::Cursor`] behind the rows
+//! reader of this module stops, and its caller continues with a [`super::cursor::Cursor`] after the rows
 //! that it has. Pages are read through SQLite's own file and under the lock of its transaction.
 
 use std::ffi::{c_int, c_void};
@@ -48,11 +48,11 @@ pub(super) struct Pages<'a> {
     cells: usize,
     next_cell: usize,
     rowid: i64,
-    /// Where the row's record is: in the leaf, or in `spilled` where it goes on in other pages.
+    /// Where the row's record is: in the leaf, or in `spilled` where it continues in other pages.
     record: (usize, usize),
     is_spilled: bool,
     spilled: Vec<u8>,
-    /// Serial type and place of each column of the record, of which there are `filled`.
+    /// Serial type and place of each column of the record; it has `filled` of them.
     slots: Vec<(u64, usize)>,
     filled: usize,
     /// For each column asked for, its place in the table and whether it is real; None for the rowid.
@@ -62,7 +62,7 @@ pub(super) struct Pages<'a> {
 }
 
 impl<'a> Pages<'a> {
-    /// A reader of the columns `wanted`, in their order, behind them the rowid; None where the table or
+    /// A reader of the columns `wanted`, in their order, and after them the rowid; None where the table or
     /// the database is not of the simple kind. `rowid_column` is another name of the rowid.
     pub(super) fn open(
         connection: &'a Connection,
@@ -430,7 +430,7 @@ impl<'a> PageFile<'a> {
         if code != ffi::SQLITE_OK || file.is_null() || !found.read_at(0, &mut header) {
             return Ok(None);
         }
-        // With auto-vacuum SQLite takes short cuts to pages behind the first of a long row.
+        // With auto-vacuum SQLite takes short cuts to pages after the first of a long row.
         if header[52..56] != [0; 4] {
             return Ok(None);
         }
@@ -465,7 +465,7 @@ impl<'a> PageFile<'a> {
         self.read_at(offset, buffer).then_some(()).ok_or(Doubt)
     }
 
-    /// Appends what a chain of overflow pages holds of a record of so many bytes.
+    /// Appends what a chain of overflow pages holds of a record of this many bytes.
     fn append(&self, record: &mut Vec<u8>, length: usize, mut page: u32) -> Sure<()> {
         let mut buffer = vec![0; self.page_bytes];
         while record.len() < length {

@@ -35,6 +35,10 @@ impl Dice {
     }
 }
 
+/// About how many bytes a column of the table has, and how many bytes of rows are read at most.
+const TABLE_BYTES: u64 = 400_000;
+const READ_BYTES: usize = 4 << 20;
+
 /// A database of one table `t` of several columns of any types, written and changed at random.
 fn write(path: &Path, seed: u64) -> Connection {
     let mut dice = Dice(seed);
@@ -49,9 +53,9 @@ fn write(path: &Path, seed: u64) -> Connection {
              CREATE TABLE t (id INTEGER PRIMARY KEY, a REAL, b TEXT, c DOUBLE PRECISION, d, e FLOATING POINT)"
         ))
         .unwrap();
-    let rows = [3, 40, 400][dice.below(3) as usize];
-    // Some rows go on in other pages, most do not.
+    // Some rows continue in other pages, most do not.
     let longest = [12, 60, 4 * page as u64][dice.below(3) as usize];
+    let rows = [3, 40, 400][dice.below(3) as usize].min(TABLE_BYTES / longest);
     let insert = |dice: &mut Dice, columns: &str, count: usize| {
         let places = vec!["?"; count].join(", ");
         let sql = format!("INSERT OR REPLACE INTO t ({columns}) VALUES ({places})");
@@ -111,8 +115,9 @@ fn all(rows: rusqlite::Result<Rows<'_>>) -> Read {
         Ok(rows) => rows,
         Err(error) => return vec![Err(error.to_string())],
     };
-    // Pages that are each other's children make rows without end, of SQLite too.
-    while found.len() < 1000 {
+    // Pages that are each other's children make rows without end, in SQLite too.
+    let mut read = 0;
+    while found.len() < 1000 && read < READ_BYTES {
         match rows.step() {
             Ok(true) => {
                 let mut hash = Xxh3::new();
@@ -124,6 +129,7 @@ fn all(rows: rusqlite::Result<Rows<'_>>) -> Read {
                         Stored::Text(bytes) => (3, bytes),
                         Stored::Blob(bytes) => (4, bytes),
                     };
+                    read += bytes.len();
                     hash.update(&[kind]);
                     hash.update(&bytes.len().to_le_bytes());
                     hash.update(bytes);
@@ -142,7 +148,7 @@ fn all(rows: rusqlite::Result<Rows<'_>>) -> Read {
 
 type Read = Vec<Result<u64, String>>;
 
-/// Each from a connection of its own: of a damaged page SQLite says another thing the second time.
+/// Each from a connection of its own: for a damaged page SQLite gives another error the second time.
 fn both(path: &Path) -> Option<(Read, Read)> {
     let (first, second) = (read_only(path).ok()?, read_only(path).ok()?);
     let rowid = first.query_row(
@@ -185,7 +191,7 @@ proptest! {
                     0 => bytes[at] ^= 1 << dice.below(8),
                     1 => bytes[at] = dice.below(256) as u8,
                     2 => {
-                        // A whole page in the place of another.
+                        // A whole page instead of another.
                         let page = 512;
                         let (from, to) = (at / page * page, 100 + dice.below(bytes.len() as u64 - 100) as usize / page * page);
                         let end = (to + page).min(bytes.len());

@@ -14,7 +14,7 @@ use crate::source::sqlite::rows::Rows;
 use crate::source::sqlite::{Database, quoted, source_error};
 use crate::source::value::{Decoder, Scalar};
 
-/// A batch ends after so many rows or so many bytes of text.
+/// A batch ends after this many rows or this many bytes of text.
 const BATCH_ROWS: usize = 64 * 1024;
 const BATCH_BYTES: usize = 16 << 20;
 

@@ -30,7 +30,7 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// The rows of a query that asks for all rows of a table: for the columns `wanted`, and behind them
+    /// The rows of a query that asks for all rows of a table: for the columns `wanted`, and after them
     /// for the rowid where `rowid_column`, another name of it, is not given.
     pub(super) fn of_table(
         connection: &'a Connection,
@@ -46,7 +46,7 @@ impl<'a> Rows<'a> {
                 sql,
                 seen: 0,
             }),
-            // Where not even that can be told, the query says why.
+            // Where not even that is known, the query says why.
             Ok(None) | Err(_) => Rows::of_query(connection, sql),
         }
     }

@@ -1,4 +1,4 @@
-//! What a database says of its tables.
+//! What a database says about its tables.
 
 use crate::batch::TableColumn;
 use rusqlite::Row;
@@ -44,14 +44,14 @@ fn integer_key(columns: &[TableColumn]) -> Option<&TableColumn> {
     }
 }
 
-/// A text of the schema. Some applications have written others than UTF-8: nobody can name those in a
+/// A text of the schema. Some applications have written text that is not UTF-8: it cannot be named in a
 /// contract, and the rest of the database is sound.
 fn text(row: &Row<'_>, index: usize) -> rusqlite::Result<String> {
     let value = row.get_ref(index)?;
     Ok(String::from_utf8_lossy(value.as_bytes_or_null()?.unwrap_or_default()).into_owned())
 }
 
-/// What stands in the place of bytes that are no UTF-8.
+/// What replaces bytes that are not UTF-8.
 pub(super) const ODD: char = char::REPLACEMENT_CHARACTER;
 
 impl Database {
@@ -151,7 +151,7 @@ impl Database {
     }
 
     /// The columns of a table that the database keeps unique, each by itself.
-    pub fn unique_columns(&self, table: &str) -> Result<Vec<String>> {
+    pub(crate) fn unique_columns(&self, table: &str) -> Result<Vec<String>> {
         self.names(
             "SELECT min(info.name) FROM pragma_index_list(?1) AS list, pragma_index_info(list.name) AS info \
              WHERE list.\"unique\" = 1 AND list.partial = 0 GROUP BY list.name HAVING count(*) = 1",
@@ -184,7 +184,7 @@ impl Database {
     }
 
     /// The foreign keys of one column that a table declares.
-    pub fn foreign_keys(&self, table: &str) -> Result<Vec<ForeignKey>> {
+    pub(crate) fn foreign_keys(&self, table: &str) -> Result<Vec<ForeignKey>> {
         let mut statement = self
             .connection
             .prepare(
@@ -265,7 +265,7 @@ fn next_token(sql: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// Whether a module keeps tables whose names end so, behind the name of the virtual table and `_`.
+/// Whether a module keeps tables with this ending after the name of the virtual table and `_`.
 fn is_shadow(module: &str, ending: &str) -> bool {
     let endings: &[&str] = match module.to_ascii_lowercase().as_str() {
         "fts1" => &["content", "term"],

@@ -243,7 +243,7 @@ fn generated_columns_are_read_like_any_other() {
     );
     let draft = &crate::infer::drafts(&path, "shop", 1000).unwrap()[0];
     assert_eq!(draft.columns.len(), columns.len());
-    // A contract of a part of them is told of the others.
+    // A contract of a part of them is notified of the others.
     let part = contract("t", &[("line_id", "integer")]);
     let (_, reader) = database.table(&part).unwrap();
     let new: Vec<(String, Option<String>)> = reader

@@ -1,4 +1,4 @@
-//! What is no post, no JSON or too much of it.
+//! Objects that are not posts, not JSON or too much of it.
 
 use super::*;
 

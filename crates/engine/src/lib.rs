@@ -16,3 +16,6 @@ mod scan;
 pub mod sql;
 pub mod table_rules;
 pub mod upsert;
+
+// For its features alone, which `polars` does not pass on.
+use polars_lazy as _;

@@ -1,256 +1,15 @@
 //! What rules measure, against DuckDB and Python: over the tables of the demo and over random rows.
 
+mod list;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value, json};
 
+use self::list::{Column, Rule, column, custom, measured, rules_of};
 use crate::lake::{Lake, lines, root};
-
-/// A rule as the contract has it and as the other side is asked for it.
-struct Rule {
-    /// None for a rule of the table.
-    column: Option<String>,
-    yaml: String,
-    asked: Value,
-}
-
-/// A column: its name, ODCS type, physical type and DuckDB type.
-type Column = (String, &'static str, String, String);
-
-fn column(name: &str, physical: &str) -> Column {
-    let (logical, duck) = match physical {
-        "string" => ("string", "VARCHAR".to_owned()),
-        "bigint" => ("integer", "BIGINT".to_owned()),
-        "double" => ("number", "DOUBLE".to_owned()),
-        "boolean" => ("boolean", "BOOLEAN".to_owned()),
-        "timestamptz" => ("timestamp", "TIMESTAMP".to_owned()),
-        decimal => ("number", decimal.to_uppercase()),
-    };
-    (name.to_owned(), logical, physical.to_owned(), duck)
-}
-
-fn measured(
-    rules: &mut Vec<Rule>,
-    column: Option<&str>,
-    yaml: String,
-    kind: &str,
-    mut asked: Value,
-) {
-    asked["id"] = json!(format!("r{}", rules.len()));
-    asked["kind"] = json!(kind);
-    if let Some(column) = column {
-        asked["column"] = json!(column);
-    }
-    rules.push(Rule {
-        column: column.map(str::to_owned),
-        yaml: format!("{{ id: r{}, severity: warn, {yaml} }}", rules.len()),
-        asked,
-    });
-}
-
-fn custom(arguments: &str) -> String {
-    format!("type: custom, engine: tarn, implementation: {{ {arguments} }}, mustBe: 0")
-}
-
-/// Every rule that goes with the columns.
-fn rules_of(columns: &[Column], samples: &[Map<String, Value>]) -> Vec<Rule> {
-    let mut rules = Vec::new();
-    for (name, _, physical, _) in columns {
-        let on = Some(name.as_str());
-        let add = |rules: &mut Vec<Rule>, yaml: String, kind: &str, asked: Value| {
-            measured(rules, on, yaml, kind, asked);
-        };
-        add(
-            &mut rules,
-            "metric: nullValues, mustBe: 0".into(),
-            "nullValues",
-            json!({}),
-        );
-        add(
-            &mut rules,
-            custom("kind: completeness"),
-            "completeness",
-            json!({}),
-        );
-        add(
-            &mut rules,
-            "metric: duplicateValues, mustBe: 0".into(),
-            "duplicateValues",
-            json!({}),
-        );
-        for kind in ["distinctCount", "uniquenessRatio", "entropy"] {
-            add(
-                &mut rules,
-                custom(&format!("kind: {kind}")),
-                kind,
-                json!({}),
-            );
-        }
-        // Some values that occur.
-        let mut values: Vec<String> = samples
-            .iter()
-            .filter_map(|row| match row.get(name)? {
-                Value::Null => None,
-                Value::String(text) => Some(text.clone()),
-                other => Some(other.to_string()),
-            })
-            .filter(|text| {
-                text.chars()
-                    .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
-            })
-            .take(3)
-            .collect();
-        values.dedup();
-        let quoted: Vec<String> = values.iter().map(|value| format!("\"{value}\"")).collect();
-        if !values.is_empty() && !matches!(physical.as_str(), "double" | "timestamptz") {
-            let list = quoted.join(", ");
-            add(
-                &mut rules,
-                format!("metric: invalidValues, arguments: {{ validValues: [{list}] }}, mustBe: 0"),
-                "validValues",
-                json!({"values": values}),
-            );
-            add(
-                &mut rules,
-                custom(&format!("kind: forbiddenValues, values: [{list}]")),
-                "forbiddenValues",
-                json!({"values": values}),
-            );
-            add(
-                &mut rules,
-                custom(&format!(
-                    "kind: distribution, shares: {{ {}: 0.25 }}",
-                    quoted[0]
-                )),
-                "distribution",
-                json!({"shares": {&values[0]: 0.25}}),
-            );
-        }
-        match physical.as_str() {
-            "string" => {
-                add(
-                    &mut rules,
-                    "metric: missingValues, arguments: { missingValues: [null, \"\", \"-\"] }, mustBe: 0".into(),
-                    "missingValues",
-                    json!({"values": ["", "-"]}),
-                );
-                add(
-                    &mut rules,
-                    custom("kind: blankValues"),
-                    "blankValues",
-                    json!({}),
-                );
-                add(
-                    &mut rules,
-                    custom("kind: dataType, type: integer"),
-                    "dataType",
-                    json!({}),
-                );
-                add(
-                    &mut rules,
-                    "metric: invalidValues, arguments: { pattern: \"^[A-Za-z]{2,}\" }, mustBe: 0"
-                        .into(),
-                    "pattern",
-                    json!({"pattern": "^[A-Za-z]{2,}"}),
-                );
-                add(
-                    &mut rules,
-                    custom("kind: personalData, find: [email, card, ip]"),
-                    "personalData",
-                    json!({"find": ["email", "card", "ip"]}),
-                );
-            }
-            "bigint" | "double" => numeric(&mut rules, name),
-            decimal if decimal.starts_with("decimal") => numeric(&mut rules, name),
-            _ => {}
-        }
-    }
-    let numbers: Vec<&str> = columns
-        .iter()
-        .filter(|(_, _, physical, _)| physical == "bigint" || physical.starts_with("decimal"))
-        .map(|(name, ..)| name.as_str())
-        .collect();
-    if let [first, second, ..] = numbers.as_slice() {
-        for operator in ["<", ">=", "=", "!="] {
-            measured(
-                &mut rules,
-                Some(first),
-                custom(&format!(
-                    "kind: comparison, operator: \"{operator}\", column: {second}"
-                )),
-                "comparison",
-                json!({"operator": operator, "other": second}),
-            );
-        }
-        measured(
-            &mut rules,
-            Some(first),
-            custom(&format!("kind: rowSum, plus: [{second}]")),
-            "rowSum",
-            json!({"plus": [second]}),
-        );
-        measured(
-            &mut rules,
-            None,
-            format!(
-                "metric: duplicateValues, arguments: {{ properties: [{first}, {second}] }}, mustBe: 0"
-            ),
-            "duplicateValues",
-            json!({"columns": [first, second]}),
-        );
-        measured(
-            &mut rules,
-            None,
-            format!(
-                "type: sql, query: \"SELECT COUNT(*) FROM ${{object}} WHERE {first} > {second}\", mustBe: 0"
-            ),
-            "sql",
-            json!({"query": format!("SELECT count(*) FROM t WHERE {first} > {second}")}),
-        );
-    }
-    measured(
-        &mut rules,
-        None,
-        "metric: rowCount, mustBe: 0".into(),
-        "rowCount",
-        json!({}),
-    );
-    measured(
-        &mut rules,
-        None,
-        custom("kind: columnCount"),
-        "columnCount",
-        json!({}),
-    );
-    rules
-}
-
-fn numeric(rules: &mut Vec<Rule>, name: &str) {
-    let on = Some(name);
-    for kind in ["min", "max", "mean", "standardDeviation", "sum", "median"] {
-        measured(rules, on, custom(&format!("kind: {kind}")), kind, json!({}));
-    }
-    for p in [0.05, 0.9] {
-        measured(
-            rules,
-            on,
-            custom(&format!("kind: quantile, p: {p}")),
-            "quantile",
-            json!({"p": p}),
-        );
-    }
-    for (method, limit) in [("mad", 3.5), ("iqr", 1.5), ("medianMultiple", 2.0)] {
-        measured(
-            rules,
-            on,
-            custom(&format!("kind: outlier, method: {method}, limit: {limit}")),
-            "outlier",
-            json!({"method": method, "limit": limit}),
-        );
-    }
-}
 
 /// A contract for rows of `<dataset>`, with these rules.
 fn contract(dataset: &str, columns: &[Column], rules: &[Rule]) -> String {
@@ -322,6 +81,78 @@ fn close(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0)
 }
 
+/// Ingests a file by its key in the raw zone; the run record.
+fn put(lake: &Lake, dataset: &str, path: &Path) -> Value {
+    let object = lake.path().join(format!("raw/test/{dataset}/rows.ndjson"));
+    std::fs::create_dir_all(object.parent().unwrap()).unwrap();
+    std::fs::copy(path, &object).unwrap();
+    let output = lake
+        .command()
+        .args(["--json", "ingest"])
+        .arg(&object)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut records = lines(&text);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(records.len(), 1, "{errors}");
+    records.remove(0)
+}
+
+/// Compares the measure of each rule; how many.
+fn compare_measures(trial: &Trial, outcome: &Value, answer: &Value) -> usize {
+    let found: Map<String, Value> = outcome["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| {
+            (
+                check["id"].as_str().unwrap().to_owned(),
+                check["value"].clone(),
+            )
+        })
+        .collect();
+    for rule in &trial.rules {
+        let id = rule.asked["id"].as_str().unwrap();
+        let (own, other) = (&found[id], &answer["values"][id]);
+        let same = match (own.as_f64(), other.as_f64()) {
+            (Some(own), Some(other)) => close(own, other),
+            (own, other) => own == other,
+        };
+        assert!(
+            same,
+            "{}: {}: {own}, and by DuckDB {other}",
+            trial.dataset, rule.asked
+        );
+    }
+    trial.rules.len()
+}
+
+/// Compares the numbers of each column's profile; how many.
+fn compare_profiles(trial: &Trial, outcome: &Value, answer: &Value) -> usize {
+    let mut compared = 0;
+    for profile in outcome["profile"].as_array().unwrap() {
+        let other = &answer["profile"][profile["column"].as_str().unwrap()];
+        for (name, other) in other.as_object().unwrap() {
+            let own = match &profile[name] {
+                Value::String(text) => text.parse::<f64>().ok(),
+                own => own.as_f64(),
+            };
+            let same = match (own, other.as_f64()) {
+                (Some(own), Some(other)) => close(own, other),
+                (own, other) => own == other,
+            };
+            assert!(
+                same,
+                "{}: {name} of {profile}, and by DuckDB {other}",
+                trial.dataset
+            );
+            compared += 1;
+        }
+    }
+    compared
+}
+
 /// Ingests each trial and compares every measure and the profile with the other side's.
 fn compare(lake: &mut Lake, trials: &[Trial]) {
     let contracts = lake.scratch().join("contracts");
@@ -361,77 +192,15 @@ fn compare(lake: &mut Lake, trials: &[Trial]) {
     let answers = judge(&json!(requests));
     let mut compared = 0;
     for ((trial, (rows, others)), answer) in trials.iter().zip(&files).zip(&answers) {
-        let put = |dataset: &str, path: &Path| -> Value {
-            let object = lake.path().join(format!("raw/test/{dataset}/rows.ndjson"));
-            std::fs::create_dir_all(object.parent().unwrap()).unwrap();
-            std::fs::copy(path, &object).unwrap();
-            let output = lake
-                .command()
-                .args(["--json", "ingest"])
-                .arg(&object)
-                .output()
-                .unwrap();
-            let text = String::from_utf8(output.stdout).unwrap();
-            let mut records = lines(&text);
-            assert_eq!(
-                records.len(),
-                1,
-                "{}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-            records.remove(0)
-        };
         if let Some(others) = others {
-            put(&format!("{}_others", trial.dataset), others);
+            put(lake, &format!("{}_others", trial.dataset), others);
         }
-        let record = put(trial.dataset, rows);
+        let record = put(lake, trial.dataset, rows);
         assert_eq!(record["status"], "succeeded", "{record}");
         let outcome = &record["datasets"][0];
         assert_eq!(outcome["rejected"], 0, "{outcome}");
-        let found: Map<String, Value> = outcome["checks"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|check| {
-                (
-                    check["id"].as_str().unwrap().to_owned(),
-                    check["value"].clone(),
-                )
-            })
-            .collect();
-        for rule in &trial.rules {
-            let id = rule.asked["id"].as_str().unwrap();
-            let (own, other) = (&found[id], &answer["values"][id]);
-            let same = match (own.as_f64(), other.as_f64()) {
-                (Some(own), Some(other)) => close(own, other),
-                (own, other) => own == other,
-            };
-            assert!(
-                same,
-                "{}: {}: {own}, and by DuckDB {other}",
-                trial.dataset, rule.asked
-            );
-            compared += 1;
-        }
-        for profile in outcome["profile"].as_array().unwrap() {
-            let other = &answer["profile"][profile["column"].as_str().unwrap()];
-            for (name, other) in other.as_object().unwrap() {
-                let own = match &profile[name] {
-                    Value::String(text) => text.parse::<f64>().ok(),
-                    own => own.as_f64(),
-                };
-                let same = match (own, other.as_f64()) {
-                    (Some(own), Some(other)) => close(own, other),
-                    (own, other) => own == other,
-                };
-                assert!(
-                    same,
-                    "{}: {name} of {profile}, and by DuckDB {other}",
-                    trial.dataset
-                );
-                compared += 1;
-            }
-        }
+        compared += compare_measures(trial, outcome, answer);
+        compared += compare_profiles(trial, outcome, answer);
     }
     assert!(compared > 100, "{compared} numbers compared");
 }
@@ -491,55 +260,89 @@ impl Dice {
     }
 }
 
+const TEXTS: [&str; 14] = [
+    "",
+    " ",
+    "a",
+    "-",
+    "N/A",
+    "unknown",
+    "été",
+    "12",
+    "-7",
+    "ana@example.com",
+    "from 203.0.113.9",
+    "4111 1111 1111 1111",
+    "Zebra",
+    "b-c.d",
+];
+
+/// Rows as JSON lines; each value but the number is missing now and then.
+fn random_rows(dice: &mut Dice, count: u64) -> String {
+    let mut rows = String::new();
+    for id in 0..count {
+        let mut row = Map::new();
+        row.insert("id".into(), json!(id));
+        let mut put = |dice: &mut Dice, name: &str, value: Value| {
+            if dice.roll(10) > 0 {
+                row.insert(name.to_owned(), value);
+            }
+        };
+        let text = TEXTS[dice.roll(14) as usize];
+        put(dice, "s", json!(text));
+        let whole = dice.roll(400) as i64 - 100;
+        put(dice, "n", json!(whole));
+        let spread = dice.roll(1_000_000) as i64;
+        put(dice, "k", json!(spread));
+        let cents = dice.roll(100_000);
+        put(
+            dice,
+            "m",
+            json!(format!("{}.{:02}", cents / 100, cents % 100)),
+        );
+        let double = dice.roll(1 << 40) as f64 / 1e6 - 1000.0;
+        put(dice, "d", json!(double));
+        rows += &format!("{}\n", Value::Object(row));
+    }
+    rows
+}
+
+/// Rules of the random rows that name another dataset.
+fn rules_between_datasets(rules: &mut Vec<Rule>, other: &str) {
+    measured(
+        rules,
+        Some("n"),
+        custom(&format!("kind: reference, to: {other}.key")),
+        "reference",
+        json!({"to": "key"}),
+    );
+    measured(
+        rules,
+        Some("m"),
+        custom(&format!(
+            "kind: groupSum, of: {other}.amount, by: parent, key: id"
+        )),
+        "groupSum",
+        json!({"of": "amount", "by": "parent", "key": "id"}),
+    );
+    measured(
+        rules,
+        None,
+        custom(&format!("kind: rowCountMatch, dataset: {other}")),
+        "rowCountMatch",
+        json!({}),
+    );
+}
+
 #[test]
 #[ignore = "needs duckdb: cargo xtask test runs it"]
 fn every_measure_over_random_rows_is_what_duckdb_and_python_find() {
-    const TEXTS: [&str; 14] = [
-        "",
-        " ",
-        "a",
-        "-",
-        "N/A",
-        "unknown",
-        "été",
-        "12",
-        "-7",
-        "ana@example.com",
-        "from 203.0.113.9",
-        "4111 1111 1111 1111",
-        "Zebra",
-        "b-c.d",
-    ];
     const NAMES: [&str; 4] = ["random_a", "random_b", "random_c", "random_d"];
     let mut dice = Dice(7);
     let mut trials = Vec::new();
     for dataset in NAMES {
         let count = [0, 7, 500, 20_000][trials.len()];
-        let mut rows = String::new();
-        for id in 0..count {
-            let mut row = Map::new();
-            row.insert("id".into(), json!(id));
-            let mut put = |dice: &mut Dice, name: &str, value: Value| {
-                if dice.roll(10) > 0 {
-                    row.insert(name.to_owned(), value);
-                }
-            };
-            let text = TEXTS[dice.roll(14) as usize];
-            put(&mut dice, "s", json!(text));
-            let whole = dice.roll(400) as i64 - 100;
-            put(&mut dice, "n", json!(whole));
-            let spread = dice.roll(1_000_000) as i64;
-            put(&mut dice, "k", json!(spread));
-            let cents = dice.roll(100_000);
-            put(
-                &mut dice,
-                "m",
-                json!(format!("{}.{:02}", cents / 100, cents % 100)),
-            );
-            let double = dice.roll(1 << 40) as f64 / 1e6 - 1000.0;
-            put(&mut dice, "d", json!(double));
-            rows += &format!("{}\n", Value::Object(row));
-        }
+        let rows = random_rows(&mut dice, count);
         let others: String = (0..300)
             .map(|_| {
                 let cents = dice.roll(10_000);
@@ -559,30 +362,7 @@ fn every_measure_over_random_rows_is_what_duckdb_and_python_find() {
         .map(|(name, ty)| column(name, ty))
         .collect();
         let mut rules = rules_of(&columns, &objects(&rows));
-        let name = format!("{dataset}_others");
-        measured(
-            &mut rules,
-            Some("n"),
-            custom(&format!("kind: reference, to: {name}.key")),
-            "reference",
-            json!({"to": "key"}),
-        );
-        measured(
-            &mut rules,
-            Some("m"),
-            custom(&format!(
-                "kind: groupSum, of: {name}.amount, by: parent, key: id"
-            )),
-            "groupSum",
-            json!({"of": "amount", "by": "parent", "key": "id"}),
-        );
-        measured(
-            &mut rules,
-            None,
-            custom(&format!("kind: rowCountMatch, dataset: {name}")),
-            "rowCountMatch",
-            json!({}),
-        );
+        rules_between_datasets(&mut rules, &format!("{dataset}_others"));
         let other_columns = [
             ("key", "bigint"),
             ("parent", "bigint"),

@@ -132,8 +132,8 @@ fn keys_that_are_equal_once_they_are_typed_are_one_row() {
     }
 }
 
-#[test]
-fn a_row_that_breaks_a_rule_is_held_at_its_last_good_version_and_not_deleted() {
+/// Two tables whose rows must follow rules; items refer to customers.
+fn lake_with_rules() -> Lake {
     let lake = lake();
     let country = format!(
         "name: country, {TEXT}, required: true, logicalTypeOptions: {{ pattern: \"^[A-Z]{{2}}$\" }}"
@@ -156,6 +156,12 @@ fn a_row_that_breaks_a_rule_is_held_at_its_last_good_version_and_not_deleted() {
         &[REMOVE],
         &[&key("item_id", 1, NUMBER), &customer, &quantity],
     );
+    lake
+}
+
+#[test]
+fn a_row_that_breaks_a_rule_is_held_at_its_last_good_version_and_not_deleted() {
+    let lake = lake_with_rules();
     let shop = |name: &str, customers: &str, items: &str| {
         let sql = format!(
             "CREATE TABLE customers(customer_id INTEGER PRIMARY KEY, country TEXT);

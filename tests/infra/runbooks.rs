@@ -90,13 +90,21 @@ fn alarm_seconds(name: &str) -> f64 {
     alarm(name, "/period") * alarm(name, "/evaluation_periods")
 }
 
+fn minutes_of_visibility(queue: &str) -> f64 {
+    let seconds = same(both(queue, "/visibility_timeout_seconds"));
+    (seconds / 60.0).ceil()
+}
+
+fn attempts(queue: &str) -> f64 {
+    same(in_document(queue, "/redrive_policy", "maxReceiveCount"))
+}
+
 /// What each runbook says, with the numbers of the plans.
 fn sentences() -> Vec<(&'static str, String)> {
-    let receives = |queue| same(in_document(queue, "/redrive_policy", "maxReceiveCount"));
-    let visibility = |queue| {
-        let seconds = same(both(queue, "/visibility_timeout_seconds"));
-        (seconds / 60.0).ceil()
-    };
+    [sentences_on_failures(), sentences_on_alarms()].concat()
+}
+
+fn sentences_on_failures() -> Vec<(&'static str, String)> {
     let dead = "ingest_queue.module.dead_letter.aws_sqs_queue.this";
     let dead_days = same(both(dead, "/message_retention_seconds")) / 86_400.0;
     let rule_hours = same(both(
@@ -127,12 +135,12 @@ fn sentences() -> Vec<(&'static str, String)> {
             "dead-letters",
             format!(
                 "{} failed ingests, or {rule_hours} hours without a delivery",
-                receives(INGEST_QUEUE)
+                attempts(INGEST_QUEUE)
             ),
         ),
         (
             "dead-letters",
-            format!("{} failed runs", receives(MARTS_QUEUE)),
+            format!("{} failed runs", attempts(MARTS_QUEUE)),
         ),
         ("dead-letters", format!("(kept for {run_days} days)")),
         ("dead-letters", days_in(log_days())),
@@ -140,13 +148,18 @@ fn sentences() -> Vec<(&'static str, String)> {
             "failed-run",
             format!(
                 "delivers the object {} times in all",
-                receives(INGEST_QUEUE)
+                attempts(INGEST_QUEUE)
             ),
         ),
         (
             "failed-run",
-            format!("every {} minutes", visibility(INGEST_QUEUE)),
+            format!("every {} minutes", minutes_of_visibility(INGEST_QUEUE)),
         ),
+    ]
+}
+
+fn sentences_on_alarms() -> Vec<(&'static str, String)> {
+    vec![
         (
             "queue-age",
             format!(
@@ -159,13 +172,13 @@ fn sentences() -> Vec<(&'static str, String)> {
             "queue-age",
             format!(
                 "({} minutes for `ingest`, {} for `marts`)",
-                visibility(INGEST_QUEUE),
-                visibility(MARTS_QUEUE)
+                minutes_of_visibility(INGEST_QUEUE),
+                minutes_of_visibility(MARTS_QUEUE)
             ),
         ),
         (
             "queue-age",
-            format!("{} attempts of one bad object", receives(INGEST_QUEUE)),
+            format!("{} attempts of one bad object", attempts(INGEST_QUEUE)),
         ),
         (
             "function-errors",

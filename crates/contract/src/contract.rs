@@ -161,8 +161,8 @@ pub struct Contract {
     pub partitioning: Option<Partitioning>,
     /// Rules, in the order in which a row is held against them.
     pub rules: Vec<Rule>,
-    /// What is promised of time and volume.
-    pub promises: Vec<ServiceLevel>,
+    /// The service levels that the contract asks for.
+    pub service_levels: Vec<ServiceLevel>,
     /// What is watched for anomalies, beside the usual.
     pub monitors: Vec<Monitor>,
     /// Columns that name rows of other datasets.

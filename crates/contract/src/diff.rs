@@ -287,7 +287,7 @@ fn direction(edit: &Edit<'_>, old: &Tree, new: &Tree) -> Direction {
             let column = (old.at(&path[..4]), new.at(&path[..4]));
             of_column(edit, field, column)
         }
-        ["slaProperties", _, ..] => of_promise(edit, &path, old, new),
+        ["slaProperties", _, ..] => of_service_level(edit, &path, old, new),
         ["name"] => Direction::Both,
         ["customProperties", name, ..] => of_custom(name),
         _ => Direction::Neither,
@@ -440,7 +440,7 @@ fn of_rule(
     }
 }
 
-/// A rule that is in words, or that only warns, promises nothing.
+/// A rule that is in words, or that only warns, guarantees nothing.
 fn is_guarantee(rule: &Tree) -> bool {
     rule.text("type") != Some("text")
         && !matches!(rule.text("severity"), Some("warn" | "warning" | "info"))
@@ -540,8 +540,8 @@ fn counted(rule: &Tree, more: bool) -> Direction {
     }
 }
 
-/// Promises of the service: how fresh, how long kept.
-fn of_promise(edit: &Edit<'_>, path: &[&str], old: &Tree, new: &Tree) -> Direction {
+/// Service levels: how fresh the data is, how long it is kept.
+fn of_service_level(edit: &Edit<'_>, path: &[&str], old: &Tree, new: &Tree) -> Direction {
     let (Some(name), element) = (path.get(1), &path[..path.len().min(2)]) else {
         return Direction::Neither;
     };
@@ -550,7 +550,7 @@ fn of_promise(edit: &Edit<'_>, path: &[&str], old: &Tree, new: &Tree) -> Directi
         _ if path.len() == 2 && edit.is_addition() => Direction::Tightens,
         _ if path.len() == 2 && edit.is_removal() => Direction::Loosens,
         (Some(old), Some(new), Some(&"value")) if old.text("unit") == new.text("unit") => {
-            let of = |promise: &Tree| promise.text("value").and_then(number);
+            let of = |level: &Tree| level.text("value").and_then(number);
             match (of(old), of(new)) {
                 (Some(old), Some(new)) if (new < old) == longer_is_stronger => Direction::Loosens,
                 (Some(_), Some(_)) => Direction::Tightens,

@@ -1,5 +1,7 @@
 //! What is watched for anomalies.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -94,97 +96,11 @@ impl Monitor {
     /// # Errors
     /// The name of the wrong entry, what is wrong with it, and what to write.
     pub fn parse(mapping: &Map<String, Value>) -> Result<Self, Fault> {
-        let known = |name: &str| KEYS.contains(&name);
-        if let Some(name) = mapping.keys().find(|name| !known(name)) {
-            return Err(Fault::new(
-                name,
-                format!("unknown entry '{name}'"),
-                format!("the entries are {}", KEYS.join(", ")),
-            ));
-        }
-        let text = |name: &str| match mapping.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(other) => Err(Fault::new(
-                name,
-                format!("{name} must be a text, not {other}"),
-                "put it in quotes",
-            )),
-        };
-        let number = |name: &str, default: f64, least: f64, most: f64| match mapping.get(name) {
-            None => Ok(default),
-            Some(value) => value
-                .as_f64()
-                .filter(|value| (least..=most).contains(value))
-                .ok_or_else(|| {
-                    Fault::new(
-                        name,
-                        format!("{name} must be a number from {least} to {most}, not {value}"),
-                        format!("write for example {name}: {default}"),
-                    )
-                }),
-        };
-        let name = text("metric")?.ok_or_else(|| {
-            Fault::new("metric", "the metric is missing", "write metric: row_count")
-        })?;
-        let metric = Metric::parse(name).ok_or_else(|| {
-            Fault::new(
-                "metric",
-                format!("unknown metric '{name}'"),
-                "use row_count, rejected_share, arrival_seconds_of_day, latency_seconds, \
-                 completeness:<column>, distinct:<column>, mean:<column>, sum:<column>, \
-                 quantile:<p>:<column> or share:<column>=<value>",
-            )
-        })?;
-        const EVER: f64 = f64::MAX;
-        let reach = |default| number("deviations", default, 0.1, 100.0);
-        let most = || {
-            number("most", f64::NAN, 0.0, EVER).and_then(|most| {
-                if most.is_nan() {
-                    return Err(Fault::new(
-                        "most",
-                        "the method needs to know the greatest change",
-                        "write most: 0.2",
-                    ));
-                }
-                Ok(most)
-            })
-        };
-        let method = match text("method")?.unwrap_or("mad") {
-            "absoluteChange" => Method::AbsoluteChange { most: most()? },
-            "relativeChange" => Method::RelativeChange { most: most()? },
-            "onlineNormal" => Method::OnlineNormal {
-                deviations: reach(STANDARD_DEVIATIONS)?,
-            },
-            "mad" => Method::Mad {
-                deviations: reach(DEVIATIONS)?,
-            },
-            "iqr" => Method::Iqr {
-                factor: number("factor", 1.5, 0.1, 100.0)?,
-            },
-            "seasonalMad" => Method::SeasonalMad {
-                deviations: reach(DEVIATIONS)?,
-            },
-            "holtWinters" => {
-                let usual = Smoothing::default();
-                Method::HoltWinters {
-                    deviations: reach(STANDARD_DEVIATIONS)?,
-                    smoothing: Smoothing {
-                        level: number("level", usual.level, 0.0, 1.0)?,
-                        trend: number("trend", usual.trend, 0.0, 1.0)?,
-                        season: number("season", usual.season, 0.0, 1.0)?,
-                    },
-                }
-            }
-            other => {
-                return Err(Fault::new(
-                    "method",
-                    format!("unknown method '{other}'"),
-                    "use absoluteChange, relativeChange, onlineNormal, mad, iqr, seasonalMad or holtWinters",
-                ));
-            }
-        };
-        let direction = match text("direction")?.unwrap_or("both") {
+        let entries = Entries(mapping);
+        entries.unknown()?;
+        let metric = entries.metric()?;
+        let method = entries.method()?;
+        let direction = match entries.text("direction")?.unwrap_or("both") {
             "up" => Direction::Up,
             "down" => Direction::Down,
             "both" => Direction::Both,
@@ -196,48 +112,13 @@ impl Monitor {
                 ));
             }
         };
-        let per = match text("per")?.unwrap_or("day") {
-            "day" => Per::Day,
-            "run" => Per::Run,
-            other => {
-                return Err(Fault::new(
-                    "per",
-                    format!("unknown per '{other}'"),
-                    "use day or run",
-                ));
-            }
-        };
-        let seasonal = matches!(
-            method,
-            Method::SeasonalMad { .. } | Method::HoltWinters { .. }
-        );
-        if seasonal && per == Per::Run {
-            return Err(Fault::new(
-                "per",
-                format!("{} compares days", method.name()),
-                "write per: day",
-            ));
-        }
-        let segment_by = text("segmentBy")?;
+        let per = entries.per(method)?;
+        let segment_by = entries.text("segmentBy")?;
         if segment_by.is_some() && metric != Metric::RowCount {
             return Err(Fault::new(
                 "segmentBy",
                 "only row_count is measured by segment",
                 "remove segmentBy, or write metric: row_count",
-            ));
-        }
-        let least = method.least_history() as f64;
-        let history = number(
-            "minimumHistory",
-            method.usual_history() as f64,
-            least,
-            1000.0,
-        )?;
-        if history.fract() != 0.0 {
-            return Err(Fault::new(
-                "minimumHistory",
-                "minimumHistory must be a whole number",
-                format!("write minimumHistory: {}", method.usual_history()),
             ));
         }
         Ok(Monitor {
@@ -247,10 +128,10 @@ impl Monitor {
             detector: Detector {
                 method,
                 direction,
-                minimum_history: history as usize,
+                minimum_history: entries.minimum_history(method)?,
                 least_width: LeastWidth {
-                    absolute: number("leastAbsolute", 0.0, 0.0, EVER)?,
-                    relative: number("leastRelative", 0.0, 0.0, EVER)?,
+                    absolute: entries.number("leastAbsolute", 0.0, 0.0..=f64::MAX)?,
+                    relative: entries.number("leastRelative", 0.0, 0.0..=f64::MAX)?,
                 },
                 weekday_too: false,
             },
@@ -275,6 +156,157 @@ const KEYS: [&str; 14] = [
     "leastAbsolute",
     "leastRelative",
 ];
+
+/// The entries of an `anomaly` mapping, read one by one.
+struct Entries<'a>(&'a Map<String, Value>);
+
+impl Entries<'_> {
+    fn unknown(&self) -> Result<(), Fault> {
+        match self.0.keys().find(|name| !KEYS.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => Err(Fault::new(
+                name,
+                format!("unknown entry '{name}'"),
+                format!("the entries are {}", KEYS.join(", ")),
+            )),
+        }
+    }
+
+    fn text(&self, name: &str) -> Result<Option<&str>, Fault> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(other) => Err(Fault::new(
+                name,
+                format!("{name} must be a text, not {other}"),
+                "put it in quotes",
+            )),
+        }
+    }
+
+    fn number(&self, name: &str, default: f64, allowed: RangeInclusive<f64>) -> Result<f64, Fault> {
+        let Some(value) = self.0.get(name) else {
+            return Ok(default);
+        };
+        value
+            .as_f64()
+            .filter(|value| allowed.contains(value))
+            .ok_or_else(|| {
+                let (least, most) = allowed.into_inner();
+                Fault::new(
+                    name,
+                    format!("{name} must be a number from {least} to {most}, not {value}"),
+                    format!("write for example {name}: {default}"),
+                )
+            })
+    }
+
+    fn metric(&self) -> Result<Metric, Fault> {
+        let name = self.text("metric")?.ok_or_else(|| {
+            Fault::new("metric", "the metric is missing", "write metric: row_count")
+        })?;
+        Metric::parse(name).ok_or_else(|| {
+            Fault::new(
+                "metric",
+                format!("unknown metric '{name}'"),
+                "use row_count, rejected_share, arrival_seconds_of_day, latency_seconds, \
+                 completeness:<column>, distinct:<column>, mean:<column>, sum:<column>, \
+                 quantile:<p>:<column> or share:<column>=<value>",
+            )
+        })
+    }
+
+    fn method(&self) -> Result<Method, Fault> {
+        let deviations = |usual| self.number("deviations", usual, 0.1..=100.0);
+        Ok(match self.text("method")?.unwrap_or("mad") {
+            "absoluteChange" => Method::AbsoluteChange { most: self.most()? },
+            "relativeChange" => Method::RelativeChange { most: self.most()? },
+            "onlineNormal" => Method::OnlineNormal {
+                deviations: deviations(STANDARD_DEVIATIONS)?,
+            },
+            "mad" => Method::Mad {
+                deviations: deviations(DEVIATIONS)?,
+            },
+            "iqr" => Method::Iqr {
+                factor: self.number("factor", 1.5, 0.1..=100.0)?,
+            },
+            "seasonalMad" => Method::SeasonalMad {
+                deviations: deviations(DEVIATIONS)?,
+            },
+            "holtWinters" => {
+                let usual = Smoothing::default();
+                Method::HoltWinters {
+                    deviations: deviations(STANDARD_DEVIATIONS)?,
+                    smoothing: Smoothing {
+                        level: self.number("level", usual.level, 0.0..=1.0)?,
+                        trend: self.number("trend", usual.trend, 0.0..=1.0)?,
+                        season: self.number("season", usual.season, 0.0..=1.0)?,
+                    },
+                }
+            }
+            other => {
+                return Err(Fault::new(
+                    "method",
+                    format!("unknown method '{other}'"),
+                    "use absoluteChange, relativeChange, onlineNormal, mad, iqr, seasonalMad or holtWinters",
+                ));
+            }
+        })
+    }
+
+    /// The greatest change that is expected, which has no default.
+    fn most(&self) -> Result<f64, Fault> {
+        let most = self.number("most", f64::NAN, 0.0..=f64::MAX)?;
+        if most.is_nan() {
+            return Err(Fault::new(
+                "most",
+                "the method needs the greatest change that is expected",
+                "write most: 0.2",
+            ));
+        }
+        Ok(most)
+    }
+
+    fn per(&self, method: Method) -> Result<Per, Fault> {
+        let per = match self.text("per")?.unwrap_or("day") {
+            "day" => Per::Day,
+            "run" => Per::Run,
+            other => {
+                return Err(Fault::new(
+                    "per",
+                    format!("unknown per '{other}'"),
+                    "use day or run",
+                ));
+            }
+        };
+        let seasonal = matches!(
+            method,
+            Method::SeasonalMad { .. } | Method::HoltWinters { .. }
+        );
+        if seasonal && per == Per::Run {
+            return Err(Fault::new(
+                "per",
+                format!("{} compares days", method.name()),
+                "write per: day",
+            ));
+        }
+        Ok(per)
+    }
+
+    fn minimum_history(&self, method: Method) -> Result<usize, Fault> {
+        let usual = method.usual_history();
+        let least = method.least_history() as f64;
+        let history = self.number("minimumHistory", usual as f64, least..=1000.0)?;
+        if history.fract() != 0.0 {
+            return Err(Fault::new(
+                "minimumHistory",
+                "minimumHistory must be a whole number",
+                format!("write minimumHistory: {usual}"),
+            ));
+        }
+        Ok(history as usize)
+    }
+}
 
 /// What is wrong with a monitor of a contract.
 #[derive(Debug, Clone, PartialEq, Eq)]

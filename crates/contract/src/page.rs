@@ -147,6 +147,29 @@ fn marts(text: &mut String, contract: &Contract, readers: &[Reader]) {
     }
 }
 
+/// What the page says about a dataset whose objects are database snapshots.
+fn facts_of_snapshots(contract: &Contract) -> Vec<(&'static str, String)> {
+    let deleted = match contract.deleted_rows {
+        DeletedRows::Keep => "kept as they were last",
+        DeletedRows::Soft => "kept, with the time in `_deleted_at`",
+        DeletedRows::Remove => "removed; older versions of the table have them",
+    };
+    let mut facts = vec![("rows that the source deletes", deleted.to_owned())];
+    if contract.deleted_rows != DeletedRows::Keep {
+        facts.push((
+            "deletions to be confirmed",
+            format!(
+                "more than {} % of a table of {ROWS_WITHOUT_DELETION_LIMIT} rows or more in one snapshot",
+                (contract.maximum_deleted_share * 1e6).round() / 1e4
+            ),
+        ));
+    }
+    if let Some(time) = &contract.snapshot_time {
+        facts.push(("time of a snapshot", snapshot_time(time)));
+    }
+    facts
+}
+
 fn facts(contract: &Contract) -> Vec<(&'static str, String)> {
     let names = |columns: &[usize]| {
         let names = columns
@@ -184,24 +207,7 @@ fn facts(contract: &Contract) -> Vec<(&'static str, String)> {
         facts.push(("partitions", of));
     }
     if contract.format == Format::Sqlite {
-        let deleted = match contract.deleted_rows {
-            DeletedRows::Keep => "kept as they were last",
-            DeletedRows::Soft => "kept, with the time in `_deleted_at`",
-            DeletedRows::Remove => "removed; older versions of the table have them",
-        };
-        facts.push(("rows that the source deletes", deleted.to_owned()));
-        if contract.deleted_rows != DeletedRows::Keep {
-            facts.push((
-                "deletions to be confirmed",
-                format!(
-                    "more than {} % of a table of {ROWS_WITHOUT_DELETION_LIMIT} rows or more in one snapshot",
-                    (contract.maximum_deleted_share * 1e6).round() / 1e4
-                ),
-            ));
-        }
-        if let Some(time) = &contract.snapshot_time {
-            facts.push(("time of a snapshot", snapshot_time(time)));
-        }
+        facts.extend(facts_of_snapshots(contract));
     }
     if let Some(deduplication) = &contract.deduplication {
         facts.push((
@@ -231,13 +237,13 @@ fn facts(contract: &Contract) -> Vec<(&'static str, String)> {
             ),
         ));
     }
-    let promised: Vec<String> = contract
-        .promises
+    let levels: Vec<String> = contract
+        .service_levels
         .iter()
-        .map(|promise| promise.words())
+        .map(|level| level.words())
         .collect();
-    if !promised.is_empty() {
-        facts.push(("promised", cell(&promised.join("; "))));
+    if !levels.is_empty() {
+        facts.push(("service levels", cell(&levels.join("; "))));
     }
     facts
 }
@@ -489,7 +495,7 @@ schema:
             "| rejected rows | `quality.quarantine_orders` |",
             "| key | `id` |",
             "| rows that the source deletes | kept, with the time in `_deleted_at` |",
-            "| promised | in the table at most 2 h after arrival |",
+            "| service levels | in the table at most 2 h after arrival |",
             "| `email` | string | yes | Of the customer. Personal: **a pseudonym**. | restricted |  |",
             "| `total` | decimal(12,2) | yes | What is paid. | – | `total_cents`, whole numbers of 10<sup>-2</sup> |",
             "| `total.minimum` | total is at least 0 | `reject` |",

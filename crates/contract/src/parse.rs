@@ -5,12 +5,12 @@ mod column;
 mod context;
 mod custom;
 mod monitor;
-mod promise;
 mod protection;
 mod quality;
 mod references;
 mod relationship;
 mod rule;
+mod service_level;
 mod table;
 mod types;
 mod value;
@@ -315,6 +315,59 @@ fn read(file: &str, text: &str) -> Outcome {
 }
 
 /// The contract; None only where a fault was noted.
+fn dataset_name<'a>(object: &Map<'a>, faults: &mut Faults) -> Option<Spanned<&'a str>> {
+    let name = object.needed("name", "name the dataset in lower_snake_case", faults)?;
+    column::name_fault(name.value, "dataset", name.at, faults);
+    Some(name)
+}
+
+fn properties(object: &Map<'_>, format: Option<Format>, faults: &mut Faults) -> Vec<Property> {
+    let nodes = object.list("properties", faults);
+    if nodes.is_empty() {
+        faults.add(
+            object.at,
+            "the schema object has no properties",
+            "list the columns under `properties`",
+        );
+    }
+    nodes
+        .iter()
+        .filter_map(|node| column::read(node, format, faults))
+        .collect()
+}
+
+/// Indexes of the columns by which repeated rows are recognised.
+fn repeats_by(
+    properties: &[Property],
+    deduplication: Option<&crate::Deduplication>,
+    newest_by: &[usize],
+) -> Vec<usize> {
+    match deduplication {
+        Some(rule) => properties
+            .iter()
+            .position(|property| property.name.value == rule.column)
+            .into_iter()
+            .collect(),
+        None => newest_by.to_vec(),
+    }
+}
+
+fn late_after_seconds(
+    custom: &Custom<'_>,
+    format: Option<Format>,
+    faults: &mut Faults,
+) -> Option<u64> {
+    let late = custom.whole("lateAfterSeconds", 1, 31_536_000, faults)?;
+    if format.is_some_and(|format| format != Format::JsonLines) {
+        faults.add(
+            late.at,
+            "lateAfterSeconds is only for events",
+            "remove it, or use sourceFormat jsonLines",
+        );
+    }
+    Some(late.value)
+}
+
 fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<Contract> {
     let map = Map::of(root, "the contract", faults)?;
     map.only(CONTRACT_KEYS, faults);
@@ -332,74 +385,33 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
 
     let object = object?;
     Custom::read(&object, custom::NONE, faults);
-    let dataset = object.needed("name", "name the dataset in lower_snake_case", faults);
-    if let Some(name) = &dataset {
-        column::name_fault(name.value, "dataset", name.at, faults);
-    }
+    let dataset = dataset_name(&object, faults);
     outcome.dataset = dataset.clone().map(|name| Spanned {
         value: name.value.to_owned(),
         at: name.at,
     });
     let physical_name = object.text("physicalName", faults);
 
-    let nodes = object.list("properties", faults);
-    if nodes.is_empty() {
-        faults.add(
-            object.at,
-            "the schema object has no properties",
-            "list the columns under `properties`",
-        );
-    }
-    let properties: Vec<Property> = nodes
-        .iter()
-        .filter_map(|node| column::read(node, source.format, faults))
-        .collect();
+    let properties = properties(&object, source.format, faults);
     let table = Table::read(&properties, source.format, object.at, faults);
     let deduplication = deduplication(&custom, &properties, source.format, faults);
     let newest_by = newest_by(&custom, &properties, source.format, faults);
-    let late_after = custom.whole("lateAfterSeconds", 1, 31_536_000, faults);
-    if let (Some(late), Some(format)) = (&late_after, source.format)
-        && format != Format::JsonLines
-    {
-        faults.add(
-            late.at,
-            "lateAfterSeconds is only for events",
-            "remove it, or use sourceFormat jsonLines",
-        );
-    }
+    let late_after_seconds = late_after_seconds(&custom, source.format, faults);
     event_time_faults(&custom, &properties, faults);
     snapshot_time_faults(&source, &properties, faults);
     let context = Context {
         dataset: dataset.as_ref().map_or("", |dataset| dataset.value),
         format: source.format,
-        columns: properties
-            .iter()
-            .map(|property| {
-                let column = property.column.as_ref();
-                Known {
-                    name: &property.name.value,
-                    source_name: column.map_or("", |column| &column.source_name),
-                    ty: column.map(|column| &column.ty),
-                    protection: column.and_then(|column| column.protection),
-                }
-            })
-            .collect(),
+        columns: properties.iter().map(Known::of).collect(),
         primary_key: &table.primary_key,
-        told_by: match &deduplication {
-            Some(rule) => properties
-                .iter()
-                .position(|property| property.name.value == rule.column)
-                .into_iter()
-                .collect(),
-            None => newest_by.clone(),
-        },
+        repeats_by: repeats_by(&properties, deduplication.as_ref(), &newest_by),
         owner: owner.as_deref(),
     };
     let read = rule::read(&object, &properties, context, faults);
     let (rules, monitors) = (read.list, read.monitors);
     outcome.foreign = read.foreign;
 
-    let promises = promise::of_contract(&map, &custom, faults);
+    let service_levels = service_level::of_contract(&map, &custom, faults);
     let relationships = relationship::of_contract(&object, &properties);
     let text = |map: &Map<'_>, key: &str| {
         let text = map.get(key)?.string()?.trim();
@@ -425,7 +437,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         schema_drift: source.schema_drift,
         deduplication,
         newest_by,
-        late_after_seconds: late_after.map(|late| late.value),
+        late_after_seconds,
         columns: properties
             .into_iter()
             .map(|property| property.column)
@@ -434,7 +446,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         primary_key: table.primary_key,
         partitioning: table.partitioning,
         rules,
-        promises,
+        service_levels,
         monitors,
         relationships,
         owner,

@@ -1,21 +1,50 @@
-//! Service levels of a contract, of time and volume. Nothing coming at all can break them.
+//! Service levels that a contract asks for: times and volumes. They are missed even if no data arrives
+//! at all.
+
+use serde::{Deserialize, Serialize};
 
 use tarn_core::text::{count, duration};
 
-/// What is promised.
+/// What a service level is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceLevelKind {
+    /// The age of the newest accepted rows.
+    Freshness,
+    /// The time from the put of an object to its rows in the table.
+    Latency,
+    /// The time between arrivals of rows.
+    Frequency,
+    /// The rows that are received per UTC day.
+    RowsPerDay,
+}
+
+impl ServiceLevelKind {
+    /// The name in reports, `rows_per_day` for example.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ServiceLevelKind::Freshness => "freshness",
+            ServiceLevelKind::Latency => "latency",
+            ServiceLevelKind::Frequency => "frequency",
+            ServiceLevelKind::RowsPerDay => "rows_per_day",
+        }
+    }
+}
+
+/// What a contract asks for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ServiceLevel {
-    /// The newest accepted rows are at most so many seconds old.
+    /// The newest accepted rows are at most this old.
     Freshness {
         /// Seconds.
         seconds: f64,
     },
-    /// From the put of an object to its rows in the table, at most so many seconds.
+    /// From the put of an object to its rows in the table, at most this long.
     Latency {
         /// Seconds.
         seconds: f64,
     },
-    /// Rows come at least every so many seconds.
+    /// Rows arrive at least this often.
     Frequency {
         /// Seconds.
         seconds: f64,
@@ -30,17 +59,17 @@ pub enum ServiceLevel {
 }
 
 impl ServiceLevel {
-    /// The name in reports.
-    pub fn name(&self) -> &'static str {
+    /// What it is about.
+    pub fn kind(&self) -> ServiceLevelKind {
         match self {
-            ServiceLevel::Freshness { .. } => "freshness",
-            ServiceLevel::Latency { .. } => "latency",
-            ServiceLevel::Frequency { .. } => "frequency",
-            ServiceLevel::RowsPerDay { .. } => "rows_per_day",
+            ServiceLevel::Freshness { .. } => ServiceLevelKind::Freshness,
+            ServiceLevel::Latency { .. } => ServiceLevelKind::Latency,
+            ServiceLevel::Frequency { .. } => ServiceLevelKind::Frequency,
+            ServiceLevel::RowsPerDay { .. } => ServiceLevelKind::RowsPerDay,
         }
     }
 
-    /// The promise for people.
+    /// The service level for people.
     pub fn words(&self) -> String {
         match self {
             ServiceLevel::Freshness { seconds } => {

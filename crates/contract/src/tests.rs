@@ -238,6 +238,14 @@ fn a_contract_without_mistakes_says_what_was_written() {
         (amount.encoding, amount.default.as_deref()),
         (Encoding::MinorUnits(2), Some("0.00"))
     );
+    assert_eq!(amount.missing.action, MissingAction::Default);
+}
+
+#[test]
+fn the_rules_of_a_contract_say_what_was_written() {
+    let contract = parse_str("sales.odcs.yaml", GOOD)
+        .map_err(|faults| shown(&faults))
+        .unwrap();
     let rule = |id: &str| {
         let found = contract.rules.iter().find(|rule| rule.id == id);
         found.unwrap_or_else(|| panic!("no rule {id}"))
@@ -284,7 +292,6 @@ fn a_contract_without_mistakes_says_what_was_written() {
         .collect();
     assert_eq!(keys.len(), 1);
     assert_eq!(keys[0].id, "duplicate");
-    assert_eq!(amount.missing.action, MissingAction::Default);
 }
 
 #[test]
@@ -523,7 +530,7 @@ proptest! {
 }
 
 #[test]
-fn promises_are_read_and_wrong_ones_refused() {
+fn service_levels_are_read_and_wrong_ones_refused() {
     use crate::service_level::ServiceLevel;
     let own = std::fs::read_to_string("../../contracts/orders.odcs.yaml").unwrap();
     let (head, rest) = own.split_once("slaProperties:\n").unwrap();
@@ -538,7 +545,7 @@ fn promises_are_read_and_wrong_ones_refused() {
     let sla = |entry: &str| with(&format!("slaProperties:\n  - {entry}\n"));
     let read = sla("{ property: freshness, value: 1.5, unit: h }").unwrap();
     assert_eq!(
-        read.promises,
+        read.service_levels,
         [
             ServiceLevel::Freshness { seconds: 5_400.0 },
             ServiceLevel::RowsPerDay {
@@ -550,14 +557,14 @@ fn promises_are_read_and_wrong_ones_refused() {
     assert_eq!(
         sla("{ property: retention, value: 3, unit: y }")
             .unwrap()
-            .promises
+            .service_levels
             .len(),
         1
     );
     for (entry, fault) in [
         (
             "{ property: freshnes, value: 1, unit: h }",
-            "unknown promise",
+            "unknown service level",
         ),
         ("{ property: latency, value: 1 }", "lacks 'unit'"),
         ("{ property: latency, unit: h }", "no value"),

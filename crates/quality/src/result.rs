@@ -291,7 +291,28 @@ pub fn rows_of(run: &RunRecord, contracts: &Contracts) -> Vec<ResultRow> {
 }
 
 fn rules(outcome: &DatasetOutcome, row: impl Fn(String) -> ResultRow) -> Vec<ResultRow> {
-    let mut rows: Vec<ResultRow> = outcome
+    let mut rows = rules_with_results(outcome, &row);
+    let implied = implied_rules(outcome, &row);
+    let missing = implied
+        .into_iter()
+        .filter(|implied| rows.iter().all(|row| row.name != implied.name))
+        .collect::<Vec<_>>();
+    rows.extend(missing);
+    rows.extend(
+        outcome
+            .drift
+            .iter()
+            .map(|drift| drift_rule(outcome, drift, &row)),
+    );
+    rows.extend(rules_of_snapshots(outcome, &row));
+    rows
+}
+
+fn rules_with_results(
+    outcome: &DatasetOutcome,
+    row: &impl Fn(String) -> ResultRow,
+) -> Vec<ResultRow> {
+    outcome
         .checks
         .iter()
         .map(|check| {
@@ -311,9 +332,12 @@ fn rules(outcome: &DatasetOutcome, row: impl Fn(String) -> ResultRow) -> Vec<Res
                 ..row
             }
         })
-        .collect();
-    // Rules that have no verdict of their own: they hold wherever no row broke them, and are named
-    // where one did. That rows can be read is always asked.
+        .collect()
+}
+
+/// Rules that the run record has no result of: they hold if no row broke them, and are named if one did.
+/// That every row can be read is always one of them.
+fn implied_rules(outcome: &DatasetOutcome, row: &impl Fn(String) -> ResultRow) -> Vec<ResultRow> {
     let mut broken: BTreeMap<&str, u64> = BTreeMap::from([(rule_id::PARSE, 0)]);
     broken.extend(
         outcome
@@ -321,13 +345,11 @@ fn rules(outcome: &DatasetOutcome, row: impl Fn(String) -> ResultRow) -> Vec<Res
             .iter()
             .map(|(rule, count)| (rule.as_str(), *count)),
     );
+    let mut rows = Vec::new();
     for (rule, count) in broken {
         let Some((text, dimension)) = implied(rule) else {
             continue;
         };
-        if rows.iter().any(|row| row.name == rule) {
-            continue;
-        }
         rows.push(ResultRow {
             rule_kind: Some(rule.rsplit('.').next().unwrap_or(rule).to_owned()),
             text,
@@ -340,70 +362,84 @@ fn rules(outcome: &DatasetOutcome, row: impl Fn(String) -> ResultRow) -> Vec<Res
             ..row(rule.to_owned())
         });
     }
-    for drift in &outcome.drift {
-        // A value of a column that nobody has classified yet may be personal.
-        let shown = Drift {
-            sample: None,
-            place: None,
-            ..drift.clone()
-        };
-        rows.push(ResultRow {
-            rule_kind: Some(DRIFT.to_owned()),
-            text: shown.to_string(),
-            column_name: Some(drift.column.clone()),
-            dimension: Some("conformity".to_owned()),
-            severity: Some("warn".to_owned()),
-            checked: outcome.received,
-            // Values that do not fit are counted by the rule about the column's type.
-            failed: 0,
-            passed: false,
-            ..row(format!("{}.{DRIFT}", drift.column))
-        });
+    rows
+}
+
+fn drift_rule(
+    outcome: &DatasetOutcome,
+    drift: &Drift,
+    row: &impl Fn(String) -> ResultRow,
+) -> ResultRow {
+    // A value of a column that no one has classified yet may be personal.
+    let shown = Drift {
+        sample: None,
+        place: None,
+        ..drift.clone()
+    };
+    ResultRow {
+        rule_kind: Some(DRIFT.to_owned()),
+        text: shown.to_string(),
+        column_name: Some(drift.column.clone()),
+        dimension: Some("conformity".to_owned()),
+        severity: Some("warn".to_owned()),
+        checked: outcome.received,
+        // Values that do not fit are counted by the rule about the column's type.
+        failed: 0,
+        passed: false,
+        ..row(format!("{}.{DRIFT}", drift.column))
     }
-    if let Some(found) = &outcome.reconciliation {
-        let difference = found.source_rows.abs_diff(found.read_rows);
+}
+
+/// What a database snapshot and its table must agree in; none for other objects.
+fn rules_of_snapshots(
+    outcome: &DatasetOutcome,
+    row: &impl Fn(String) -> ResultRow,
+) -> Vec<ResultRow> {
+    let Some(found) = &outcome.reconciliation else {
+        return Vec::new();
+    };
+    let difference = found.source_rows.abs_diff(found.read_rows);
+    let mut rows = vec![ResultRow {
+        rule_kind: Some("reconciliation".to_owned()),
+        text: "every row of the source was read, and is in the table".to_owned(),
+        dimension: Some("consistency".to_owned()),
+        severity: Some("abort".to_owned()),
+        checked: found.source_rows,
+        failed: difference,
+        passed: found.matches,
+        value: Some(found.table_rows as f64),
+        expected: Some(match found.expected_rows {
+            Some(expected) => format!("{expected} rows with the expected keys"),
+            None => format!("{} rows", found.source_rows),
+        }),
+        ..row("reconciliation".to_owned())
+    }];
+    // What a snapshot has and its table does not.
+    for (name, text, failed) in [
+        (
+            "heldRows",
+            "no row of the table stays at an older version because its newest one was rejected",
+            outcome.held,
+        ),
+        (
+            "withheldDeletions",
+            "no row of the table stays although the source seems to have lost it, because a rejected row \
+             has no key",
+            outcome.deletions_withheld,
+        ),
+    ] {
         rows.push(ResultRow {
-            rule_kind: Some("reconciliation".to_owned()),
-            text: "every row of the source was read, and is in the table".to_owned(),
-            dimension: Some("consistency".to_owned()),
-            severity: Some("abort".to_owned()),
-            checked: found.source_rows,
-            failed: difference,
-            passed: found.matches,
-            value: Some(found.table_rows as f64),
-            expected: Some(match found.expected_rows {
-                Some(expected) => format!("{expected} rows with the expected keys"),
-                None => format!("{} rows", found.source_rows),
-            }),
-            ..row("reconciliation".to_owned())
+            rule_kind: Some(name.to_owned()),
+            text: text.to_owned(),
+            dimension: Some("timeliness".to_owned()),
+            severity: Some("warn".to_owned()),
+            checked: found.table_rows,
+            failed,
+            passed: failed == 0,
+            value: Some(failed as f64),
+            expected: Some("0".to_owned()),
+            ..row(name.to_owned())
         });
-        // What a snapshot brings and its table does not follow.
-        for (name, text, failed) in [
-            (
-                "heldRows",
-                "no row of the table stays at an older version because its newest one was rejected",
-                outcome.held,
-            ),
-            (
-                "withheldDeletions",
-                "no row of the table stays although the source seems to have lost it, because a rejected row \
-                 has no key",
-                outcome.deletions_withheld,
-            ),
-        ] {
-            rows.push(ResultRow {
-                rule_kind: Some(name.to_owned()),
-                text: text.to_owned(),
-                dimension: Some("timeliness".to_owned()),
-                severity: Some("warn".to_owned()),
-                checked: found.table_rows,
-                failed,
-                passed: failed == 0,
-                value: Some(failed as f64),
-                expected: Some("0".to_owned()),
-                ..row(name.to_owned())
-            });
-        }
     }
     rows
 }

@@ -1,31 +1,33 @@
-//! Promises of a contract about time and volume, which can be broken by nothing coming at all.
+//! The state of the service levels that contracts ask for. They are missed even if no data arrives at all.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use tarn_contract::metric::Metric;
-use tarn_contract::service_level::ServiceLevel;
+use tarn_contract::service_level::{ServiceLevel, ServiceLevelKind};
 use tarn_core::text::{duration, number};
 
 use super::result::{Kind, ResultRow, effective};
 
-/// How a promise stands.
+/// The state of a service level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceLevelState {
     /// The dataset.
     pub dataset: String,
-    /// `freshness`, `latency`, `frequency` or `rows_per_day`.
-    pub promise: String,
+    /// What it is about.
+    #[serde(rename = "promise")]
+    pub kind: ServiceLevelKind,
     /// For people.
     pub text: String,
-    /// The least that was promised, in seconds or rows.
+    /// The least that the contract asks for, in seconds or rows.
     pub low: Option<f64>,
     /// The most.
     pub high: Option<f64>,
     /// What was found, in seconds or rows; None where there is nothing to measure yet.
     pub measured: Option<f64>,
-    /// Whether it is kept; None where there is nothing to measure yet.
-    pub kept: Option<bool>,
+    /// Whether it is met; None where there is nothing to measure yet.
+    #[serde(rename = "kept")]
+    pub met: Option<bool>,
     /// For a volume: the day that was looked at (UTC).
     pub day: Option<NaiveDate>,
 }
@@ -35,7 +37,7 @@ impl ServiceLevelState {
     pub fn found(&self) -> String {
         match self.measured {
             None => "nothing to measure yet".to_owned(),
-            Some(rows) if self.promise == "rows_per_day" => match self.day {
+            Some(rows) if self.kind == ServiceLevelKind::RowsPerDay => match self.day {
                 Some(day) => format!("{} rows on {day}", number(rows)),
                 None => format!("{} rows", number(rows)),
             },
@@ -87,69 +89,91 @@ impl Seen {
     }
 }
 
-/// How the promises of a dataset stand at a time. A volume is that of `day` where it has ended, else
-/// that of the day before. Before a dataset's first rows its age is counted from when it was first
-/// watched, or, where the ledger does not know that, from `since`: when the first thing was known at all.
-pub fn states(
-    dataset: &str,
-    promises: &[ServiceLevel],
-    rows: &[&ResultRow],
-    (seen, since): (Seen, Option<DateTime<Utc>>),
-    day: NaiveDate,
-    as_of: DateTime<Utc>,
-) -> Vec<ServiceLevelState> {
-    let age = seen
-        .last_success(rows, dataset, as_of)
-        .or(seen.at(as_of).watched)
-        .or(since)
-        .map(|at| (as_of - at).as_seconds_f64().max(0.0));
-    let latest = rows
-        .iter()
-        .filter(|row| {
-            row.kind == Kind::Metric
-                && row.dataset == dataset
-                && row.name == Metric::LatencySeconds.to_string()
-                && row.day == day
-        })
-        .filter_map(|row| row.value)
-        .fold(None, |most: Option<f64>, value| {
-            Some(most.map_or(value, |most| most.max(value)))
-        });
-    let ended = if day < as_of.date_naive() {
-        day
-    } else {
-        as_of.date_naive() - TimeDelta::days(1)
-    };
-    promises
-        .iter()
-        .map(|promise| {
-            let (low, high, measured, day) = match promise {
-                ServiceLevel::Freshness { seconds } | ServiceLevel::Frequency { seconds } => {
-                    (None, Some(*seconds), age, None)
+/// What the lake knows about a dataset when its service levels are measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The dataset.
+    pub dataset: &'a str,
+    /// Result rows, also of other datasets.
+    pub rows: &'a [&'a ResultRow],
+    /// What the ledger knows.
+    pub seen: Seen,
+    /// When the lake first knew anything (UTC): the age of a dataset without rows counts from here if the
+    /// ledger does not know since when the dataset is watched.
+    pub since: Option<DateTime<Utc>>,
+}
+
+impl Known<'_> {
+    /// The state of each service level at `as_of` (UTC). A volume is that of `day` (UTC) if the day has
+    /// ended, otherwise that of the day before `as_of`.
+    pub fn states(
+        &self,
+        levels: &[ServiceLevel],
+        day: NaiveDate,
+        as_of: DateTime<Utc>,
+    ) -> Vec<ServiceLevelState> {
+        let age = self.age(as_of);
+        let latency = self.latency(day);
+        let ended = if day < as_of.date_naive() {
+            day
+        } else {
+            as_of.date_naive() - TimeDelta::days(1)
+        };
+        levels
+            .iter()
+            .map(|level| {
+                let (low, high, measured, day) = match level {
+                    ServiceLevel::Freshness { seconds } | ServiceLevel::Frequency { seconds } => {
+                        (None, Some(*seconds), age, None)
+                    }
+                    ServiceLevel::Latency { seconds } => (None, Some(*seconds), latency, None),
+                    ServiceLevel::RowsPerDay { low, high } => (
+                        low.map(|low| low as f64),
+                        high.map(|high| high as f64),
+                        volume(self.rows, self.dataset, ended),
+                        Some(ended),
+                    ),
+                };
+                ServiceLevelState {
+                    dataset: self.dataset.to_owned(),
+                    kind: level.kind(),
+                    text: level.words(),
+                    low,
+                    high,
+                    measured,
+                    met: measured.map(|measured| {
+                        low.is_none_or(|low| measured >= low)
+                            && high.is_none_or(|high| measured <= high)
+                    }),
+                    day,
                 }
-                ServiceLevel::Latency { seconds } => (None, Some(*seconds), latest, None),
-                ServiceLevel::RowsPerDay { low, high } => (
-                    low.map(|low| low as f64),
-                    high.map(|high| high as f64),
-                    volume(rows, dataset, ended),
-                    Some(ended),
-                ),
-            };
-            ServiceLevelState {
-                dataset: dataset.to_owned(),
-                promise: promise.name().to_owned(),
-                text: promise.words(),
-                low,
-                high,
-                measured,
-                kept: measured.map(|measured| {
-                    low.is_none_or(|low| measured >= low)
-                        && high.is_none_or(|high| measured <= high)
-                }),
-                day,
-            }
-        })
-        .collect()
+            })
+            .collect()
+    }
+
+    /// Seconds since accepted rows last came, or since the dataset is watched.
+    fn age(&self, as_of: DateTime<Utc>) -> Option<f64> {
+        self.seen
+            .last_success(self.rows, self.dataset, as_of)
+            .or(self.seen.at(as_of).watched)
+            .or(self.since)
+            .map(|at| (as_of - at).as_seconds_f64().max(0.0))
+    }
+
+    /// The longest latency of a run of the day, in seconds.
+    fn latency(&self, day: NaiveDate) -> Option<f64> {
+        let metric = Metric::LatencySeconds.to_string();
+        self.rows
+            .iter()
+            .filter(|row| {
+                row.kind == Kind::Metric
+                    && row.dataset == self.dataset
+                    && row.name == metric
+                    && row.day == day
+            })
+            .filter_map(|row| row.value)
+            .reduce(f64::max)
+    }
 }
 
 /// The rows received on a day; None before the dataset's first.
@@ -190,10 +214,19 @@ mod tests {
         super::super::result::rows_of(&run, &contracts).swap_remove(0)
     }
 
+    fn known<'a>(rows: &'a [&'a ResultRow], seen: Seen, since: Option<DateTime<Utc>>) -> Known<'a> {
+        Known {
+            dataset: "events",
+            rows,
+            seen,
+            since,
+        }
+    }
+
     #[test]
-    fn promises_are_broken_by_nothing_coming_at_all() {
+    fn service_levels_are_missed_if_no_data_arrives_at_all() {
         let hour = 3_600.0;
-        let promises = [
+        let levels = [
             ServiceLevel::Freshness {
                 seconds: 2.0 * hour,
             },
@@ -211,63 +244,48 @@ mod tests {
             run("1970-01-01", 600, 50, 50),
         ];
         let rows: Vec<&ResultRow> = rows.iter().collect();
-        let kept = |hours: i64| -> Vec<Option<bool>> {
+        let met = |hours: i64| -> Vec<Option<bool>> {
             let as_of = DateTime::UNIX_EPOCH + TimeDelta::hours(hours);
-            let nothing = (Seen::default(), None);
-            states(
-                "events",
-                &promises,
-                &rows,
-                nothing,
-                as_of.date_naive(),
-                as_of,
-            )
-            .into_iter()
-            .map(|state| state.kept)
-            .collect()
+            let known = known(&rows, Seen::default(), None);
+            let states = known.states(&levels, as_of.date_naive(), as_of);
+            states.into_iter().map(|state| state.met).collect()
         };
         // On the first day there is no day before.
-        assert_eq!(kept(2), [Some(true), Some(true), None]);
-        assert_eq!(kept(4), [Some(false), Some(true), None]);
-        assert_eq!(kept(26), [Some(false), Some(false), Some(true)]);
+        assert_eq!(met(2), [Some(true), Some(true), None]);
+        assert_eq!(met(4), [Some(false), Some(true), None]);
+        assert_eq!(met(26), [Some(false), Some(false), Some(true)]);
         // A day without rows.
-        assert_eq!(kept(50), [Some(false), Some(false), Some(false)]);
-        let nothing = states(
-            "events",
-            &promises,
-            &[],
-            (Seen::default(), None),
-            NaiveDate::MIN,
-            DateTime::UNIX_EPOCH,
-        );
-        assert!(nothing.iter().all(|state| state.kept.is_none()));
+        assert_eq!(met(50), [Some(false), Some(false), Some(false)]);
+        let known = known(&[], Seen::default(), None);
+        let nothing = known.states(&levels, NaiveDate::MIN, DateTime::UNIX_EPOCH);
+        assert!(nothing.iter().all(|state| state.met.is_none()));
     }
 
     #[test]
-    fn a_dataset_without_rows_breaks_its_promise_once_it_was_watched_for_so_long() {
+    fn a_dataset_without_rows_misses_its_service_level_after_that_time() {
         let at = |hours: i64| DateTime::UNIX_EPOCH + TimeDelta::hours(hours);
-        let promises = [ServiceLevel::Freshness { seconds: 7_200.0 }];
-        let kept = |seen: Seen, since: Option<DateTime<Utc>>, hours: i64| {
+        let levels = [ServiceLevel::Freshness { seconds: 7_200.0 }];
+        let met = |seen: Seen, since: Option<DateTime<Utc>>, hours: i64| {
             let as_of = at(hours);
             let day = as_of.date_naive();
-            states("events", &promises, &[], (seen, since), day, as_of)[0].kept
+            known(&[], seen, since).states(&levels, day, as_of)[0].met
         };
         let watched = Seen {
             watched: Some(at(10)),
             ..Seen::default()
         };
-        assert_eq!(kept(watched, None, 12), Some(true));
-        assert_eq!(kept(watched, None, 13), Some(false));
+        assert_eq!(met(watched, None, 12), Some(true));
+        assert_eq!(met(watched, None, 13), Some(false));
         // The lake is older than the dataset's contract.
-        assert_eq!(kept(watched, Some(at(0)), 12), Some(true));
+        assert_eq!(met(watched, Some(at(0)), 12), Some(true));
         // A report of a day before knows nothing of it.
-        assert_eq!(kept(watched, None, 9), None);
+        assert_eq!(met(watched, None, 9), None);
         // Rows came, and the result rows of that time are gone.
         let committed = Seen {
             committed: Some(at(20)),
             ..watched
         };
-        assert_eq!(kept(committed, None, 22), Some(true));
-        assert_eq!(kept(committed, None, 23), Some(false));
+        assert_eq!(met(committed, None, 22), Some(true));
+        assert_eq!(met(committed, None, 23), Some(false));
     }
 }

@@ -13,19 +13,27 @@ use tarn_core::feedback::{Feedback, Judgement};
 use super::anomaly::{Nature, Observation, Range, Verdict, judge as judge_value};
 use super::history::{Histories, Point, SeriesKey};
 
-/// Where an anomaly stands.
+/// What people made of an anomaly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Nobody has judged it.
+    /// No one has judged it yet.
     Open,
     /// Something was wrong.
     Confirmed,
-    /// Nothing was.
+    /// Nothing was wrong.
     Dismissed,
 }
 
 impl Status {
+    fn of(feedback: Option<&Feedback>) -> Self {
+        match feedback.map(|feedback| feedback.judgement) {
+            None => Status::Open,
+            Some(Judgement::Confirmed) => Status::Confirmed,
+            Some(Judgement::Dismissed) => Status::Dismissed,
+        }
+    }
+
     /// `open`, `confirmed` or `dismissed`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -45,10 +53,10 @@ pub struct HistoryPoint {
     pub value: f64,
 }
 
-/// A value that its history does not let one expect.
+/// A value that is not expected after its history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Anomaly {
-    /// `<dataset>/<metric>/<day or run>`, with the segment in brackets behind the metric.
+    /// `<dataset>/<metric>/<day or run>`, with the segment in brackets after the metric.
     pub id: String,
     /// The dataset.
     pub dataset: String,
@@ -56,7 +64,7 @@ pub struct Anomaly {
     pub metric: String,
     /// `column=value`; None for all rows.
     pub segment: Option<String>,
-    /// Whether the value is of a day or of a run.
+    /// Whether the value belongs to a day or to a run.
     pub per: Per,
     /// Its day (UTC).
     pub day: NaiveDate,
@@ -74,9 +82,9 @@ pub struct Anomaly {
     pub method: String,
     /// Values that it was found from.
     pub history_size: u64,
-    /// Where it stands.
+    /// What people made of it.
     pub status: Status,
-    /// What people said of it.
+    /// What people said about it.
     pub note: Option<String>,
     /// The last values before it.
     pub history: Vec<HistoryPoint>,
@@ -89,14 +97,23 @@ pub struct Watched {
     pub anomalies: Vec<Anomaly>,
     /// Values that are as expected.
     pub expected: u64,
-    /// Values of which nothing can be said for want of history.
+    /// Values that cannot be judged, because there is not enough history.
     pub not_enough_history: u64,
+}
+
+impl Watched {
+    /// Adds what was found elsewhere.
+    pub(crate) fn add(&mut self, other: Watched) {
+        self.anomalies.extend(other.anomalies);
+        self.expected += other.expected;
+        self.not_enough_history += other.not_enough_history;
+    }
 }
 
 /// Values of the history that an anomaly shows.
 const SHOWN: usize = 28;
 
-/// A dataset comes daily where so many of its days had rows.
+/// A dataset comes daily if at least this share of its days had rows.
 const DAILY: f64 = 0.8;
 
 /// What is known when values are judged.
@@ -107,7 +124,7 @@ pub struct Evidence<'a> {
     pub by_run: &'a Histories,
     /// What people said, by anomaly.
     pub feedback: &'a BTreeMap<&'a str, &'a Feedback>,
-    /// Now: a day that has not ended is judged upwards alone.
+    /// Now (UTC). The row count of a day that has not ended is judged only for being too high.
     pub as_of: DateTime<Utc>,
 }
 
@@ -127,12 +144,12 @@ pub fn watch(
         for (key, points) in histories {
             if watches(monitor, dataset, key) {
                 let filled = filled(monitor, key, points, last.min(evidence.as_of.date_naive()));
-                judge(monitor, key, &filled, evidence, (first, last), &mut watched);
+                watched.add(judge(monitor, key, &filled, evidence, (first, last)));
             }
         }
     }
     watched.anomalies.sort_by(|a, b| a.id.cmp(&b.id));
-    // A contract may watch by two methods what is one value.
+    // A contract may watch one value by two methods.
     watched.anomalies.dedup_by(|a, b| a.id == b.id);
     watched
 }
@@ -200,30 +217,20 @@ fn nature(monitor: &Monitor) -> Nature {
     }
 }
 
+/// Judges the points of one series on the days from `first` to `last`.
 fn judge(
     monitor: &Monitor,
     key: &SeriesKey,
     points: &[Filled],
     evidence: &Evidence<'_>,
     (first, last): (NaiveDate, NaiveDate),
-    watched: &mut Watched,
-) {
+) -> Watched {
+    let mut watched = Watched::default();
     let today = evidence.as_of.date_naive();
-    let id_of = |point: &Point| {
-        let segment = key
-            .segment
-            .as_ref()
-            .map_or_else(String::new, |segment| format!("[{segment}]"));
-        let at = match monitor.per {
-            Per::Day => point.day.to_string(),
-            Per::Run => point.run_id.clone(),
-        };
-        format!("{}/{}{segment}/{at}", key.dataset, key.metric)
-    };
     let mut history: Vec<Observation> = Vec::new();
     for (point, missing) in points {
-        let id = id_of(point);
-        let said = evidence.feedback.get(id.as_str());
+        let id = id(monitor, key, point);
+        let feedback = evidence.feedback.get(id.as_str()).copied();
         let now = point.observation();
         let unfinished = monitor.per == Per::Day && point.day >= today;
         if (first..=last).contains(&point.day) && !(unfinished && *missing) {
@@ -249,28 +256,43 @@ fn judge(
                         above,
                         method: detector.method.name().to_owned(),
                         history_size: history.len() as u64,
-                        status: match said.map(|said| said.judgement) {
-                            None => Status::Open,
-                            Some(Judgement::Confirmed) => Status::Confirmed,
-                            Some(Judgement::Dismissed) => Status::Dismissed,
-                        },
-                        note: said.and_then(|said| said.note.clone()),
-                        history: history[history.len().saturating_sub(SHOWN)..]
-                            .iter()
-                            .map(|seen| HistoryPoint {
-                                day: seen.day,
-                                value: seen.value,
-                            })
-                            .collect(),
+                        status: Status::of(feedback),
+                        note: feedback.and_then(|feedback| feedback.note.clone()),
+                        history: shown(&history),
                     });
                 }
                 Verdict::Expected(_) | Verdict::Anomaly { .. } => watched.expected += 1,
             }
         }
-        if said.is_none_or(|said| said.judgement != Judgement::Confirmed) {
+        if feedback.is_none_or(|feedback| feedback.judgement != Judgement::Confirmed) {
             history.push(now);
         }
     }
+    watched
+}
+
+/// The identifier of an anomaly at a point.
+fn id(monitor: &Monitor, key: &SeriesKey, point: &Point) -> String {
+    let segment = key
+        .segment
+        .as_ref()
+        .map_or_else(String::new, |segment| format!("[{segment}]"));
+    let at = match monitor.per {
+        Per::Day => point.day.to_string(),
+        Per::Run => point.run_id.clone(),
+    };
+    format!("{}/{}{segment}/{at}", key.dataset, key.metric)
+}
+
+/// The end of a history, which an anomaly shows.
+fn shown(history: &[Observation]) -> Vec<HistoryPoint> {
+    history[history.len().saturating_sub(SHOWN)..]
+        .iter()
+        .map(|seen| HistoryPoint {
+            day: seen.day,
+            value: seen.value,
+        })
+        .collect()
 }
 
 /// The monitor's detector for a value of that day.

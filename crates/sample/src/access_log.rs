@@ -63,6 +63,13 @@ const PROBES: [(&str, u16); 5] = [
 /// Lines that nobody can read, about this many per 100,000.
 const BROKEN_PER_100_000: u64 = 70;
 
+/// A request line, and how the server answered.
+struct Exchange<'a> {
+    request: &'a str,
+    status: u16,
+    referer: &'a str,
+}
+
 /// A visitor of one visit.
 struct Visitor {
     address: String,
@@ -205,7 +212,12 @@ impl Day<'_> {
         }
     }
 
-    fn push(&mut self, ts: i64, visitor: &Visitor, request: &str, status: u16, referer: &str) {
+    fn push(&mut self, ts: i64, visitor: &Visitor, exchange: Exchange<'_>) {
+        let Exchange {
+            request,
+            status,
+            referer,
+        } = exchange;
         let bytes = match status {
             304 => "-".to_owned(),
             301 | 302 => "0".to_owned(),
@@ -235,18 +247,22 @@ impl Day<'_> {
         self.push(
             ts,
             visitor,
-            &format!("GET {target} {protocol}"),
-            status,
-            referer,
+            Exchange {
+                request: &format!("GET {target} {protocol}"),
+                status,
+                referer,
+            },
         );
         if self.dice.chance(120) {
             let asset = ["app.3f9c1d.js", "theme.77ab02.css", "hero.webp"][self.dice.index(3)];
             self.push(
                 ts,
                 visitor,
-                &format!("GET /static/{asset} {protocol}"),
-                200,
-                &format!("{SITE}{target}"),
+                Exchange {
+                    request: &format!("GET /static/{asset} {protocol}"),
+                    status: 200,
+                    referer: &format!("{SITE}{target}"),
+                },
             );
         }
     }
@@ -303,9 +319,11 @@ impl Day<'_> {
             self.push(
                 ts,
                 &visitor,
-                &format!("GET {product} HTTP/2.0"),
-                200,
-                &referer,
+                Exchange {
+                    request: &format!("GET {product} HTTP/2.0"),
+                    status: 200,
+                    referer: &referer,
+                },
             );
             ago -= step;
             let path = product.split('?').next().unwrap_or_default();
@@ -315,9 +333,11 @@ impl Day<'_> {
             self.push(
                 ts,
                 &visitor,
-                &format!("POST /cart/add?product_id={id} HTTP/2.0"),
-                302,
-                &referer,
+                Exchange {
+                    request: &format!("POST /cart/add?product_id={id} HTTP/2.0"),
+                    status: 302,
+                    referer: &referer,
+                },
             );
             ago -= step;
         }
@@ -325,24 +345,30 @@ impl Day<'_> {
         self.push(
             ts,
             &visitor,
-            "GET /checkout HTTP/2.0",
-            200,
-            &format!("{SITE}/cart"),
+            Exchange {
+                request: "GET /checkout HTTP/2.0",
+                status: 200,
+                referer: &format!("{SITE}/cart"),
+            },
         );
         self.push(
             order.ts,
             &visitor,
-            "POST /checkout HTTP/2.0",
-            302,
-            &format!("{SITE}/checkout"),
+            Exchange {
+                request: "POST /checkout HTTP/2.0",
+                status: 302,
+                referer: &format!("{SITE}/checkout"),
+            },
         );
         let thanks = format!("GET /order/confirmation?order_id={} HTTP/2.0", order.id);
         self.push(
             order.ts,
             &visitor,
-            &thanks,
-            200,
-            &format!("{SITE}/checkout"),
+            Exchange {
+                request: &thanks,
+                status: 200,
+                referer: &format!("{SITE}/checkout"),
+            },
         );
     }
 
@@ -358,7 +384,15 @@ impl Day<'_> {
             agent,
             user: "-".to_owned(),
         };
-        self.push(order.ts, &visitor, "POST /api/v2/orders HTTP/2.0", 201, "-");
+        self.push(
+            order.ts,
+            &visitor,
+            Exchange {
+                request: "POST /api/v2/orders HTTP/2.0",
+                status: 201,
+                referer: "-",
+            },
+        );
     }
 
     /// A visit that ends without an order.
@@ -434,6 +468,14 @@ impl Day<'_> {
         };
         let ts = self.midnight + self.dice.between(0, super::DAY - 1);
         let (request, status) = *self.dice.pick(&PROBES);
-        self.push(ts, &visitor, request, status, "-");
+        self.push(
+            ts,
+            &visitor,
+            Exchange {
+                request,
+                status,
+                referer: "-",
+            },
+        );
     }
 }

@@ -264,14 +264,13 @@ fn events_of_day(dice: &mut Dice, shop: &Shop, midnight: i64, target: u64) -> Ve
     let mut events = Vec::new();
     for order in shop.orders_of_day(midnight) {
         if let Some(campaign) = order.campaign {
-            events_of_order(
+            events.extend(events_of_order(
                 dice,
                 shop,
                 order,
                 &CAMPAIGNS[campaign],
                 midnight,
-                &mut events,
-            );
+            ));
         }
     }
     let weights = CAMPAIGNS.map(|campaign| campaign.weight);
@@ -362,19 +361,18 @@ fn events_of_order(
     order: &Order,
     campaign: &'static Campaign,
     midnight: i64,
-    events: &mut Vec<Event>,
-) {
+) -> [Event; 3] {
     let customer = &shop.customers[order.customer];
     let viewer = viewer(dice, campaign, customer.id, customer.country.code);
     let ordered = order.ts * 1_000 + dice.between(0, 999);
     let first = midnight * 1_000;
     let clicked = (ordered - dice.between(60_000, 1_500_000)).max(first);
     let seen = (clicked - dice.between(900, 40_000)).max(first);
-    events.push(event(dice, What::Impression, seen, campaign, viewer));
-    events.push(event(dice, What::Click, clicked, campaign, viewer));
-    let conversion = event(dice, What::Conversion, ordered, campaign, viewer);
-    events.push(Event {
+    let impression = event(dice, What::Impression, seen, campaign, viewer);
+    let click = event(dice, What::Click, clicked, campaign, viewer);
+    let conversion = Event {
         order: Some((order.id, order.total_cents() * 10_000)),
-        ..conversion
-    });
+        ..event(dice, What::Conversion, ordered, campaign, viewer)
+    };
+    [impression, click, conversion]
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use chrono::DateTime;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, Statement, Transaction, params};
 use tarn_core::{Error, ErrorKind, Result};
 
 use super::campaigns::CAMPAIGNS;
+use super::orders::Order;
 use super::output::{part_of, write_error};
 use super::shop::Shop;
 use super::{DAY, Generated, Kind, Plan, Progress};
@@ -216,7 +217,7 @@ impl Snapshot<'_> {
         let (mut rows, mut defects) = (0, 0);
         for order in self.shop.orders.iter().filter(|order| order.ts < self.time) {
             let customer = &self.shop.customers[order.customer];
-            let currency = customer.country.currency;
+            let currency = self.currency(order);
             let limbo = ORDERS_IN_LIMBO.contains(&order.id);
             insert_order.execute(params![
                 order.id,
@@ -250,47 +251,65 @@ impl Snapshot<'_> {
                 ])?;
                 rows += 1;
             }
-            for payment in order
-                .payments
-                .iter()
-                .filter(|payment| payment.paid_at < self.time)
-            {
-                let fault = PAYMENTS_WITHOUT_NUMBER
-                    .iter()
-                    .find(|(id, _)| *id == payment.id);
-                insert_payment.execute(params![
-                    payment.id,
-                    order.id,
-                    text_time(payment.paid_at),
-                    payment.method,
-                    payment.status_at(self.time - 1),
-                    fault.map_or_else(
-                        || decimal(order.total_cents()),
-                        |(_, text)| (*text).to_owned()
-                    ),
-                    currency,
-                ])?;
-                rows += 1;
-                defects += u64::from(fault.is_some());
-            }
-            if let Some(refund) = order
-                .refund
-                .as_ref()
-                .filter(|refund| refund.refunded_at < self.time)
-            {
-                // Hundredths are not exact in binary; the nearest number is what such a column holds.
-                let amount = refund.cents as f64 / 100.0;
-                insert_refund.execute(params![
-                    refund.id,
-                    order.id,
-                    text_time(refund.refunded_at),
-                    amount,
-                    currency,
-                    refund.reason
-                ])?;
-                rows += 1;
-            }
+            let (paid, without_number) = self.payments(&mut insert_payment, order)?;
+            rows += paid + self.refund(&mut insert_refund, order)?;
+            defects += without_number;
         }
         Ok((rows, defects))
+    }
+
+    /// Inserts the payments of an order; how many, and how many of them have an amount that is not a number.
+    fn payments(&self, insert: &mut Statement<'_>, order: &Order) -> rusqlite::Result<(u64, u64)> {
+        let (mut rows, mut defects) = (0, 0);
+        for payment in order
+            .payments
+            .iter()
+            .filter(|payment| payment.paid_at < self.time)
+        {
+            let fault = PAYMENTS_WITHOUT_NUMBER
+                .iter()
+                .find(|(id, _)| *id == payment.id);
+            insert.execute(params![
+                payment.id,
+                order.id,
+                text_time(payment.paid_at),
+                payment.method,
+                payment.status_at(self.time - 1),
+                fault.map_or_else(
+                    || decimal(order.total_cents()),
+                    |(_, text)| (*text).to_owned()
+                ),
+                self.currency(order),
+            ])?;
+            rows += 1;
+            defects += u64::from(fault.is_some());
+        }
+        Ok((rows, defects))
+    }
+
+    /// Inserts the refund of an order, if there is one by then; how many.
+    fn refund(&self, insert: &mut Statement<'_>, order: &Order) -> rusqlite::Result<u64> {
+        if let Some(refund) = order
+            .refund
+            .as_ref()
+            .filter(|refund| refund.refunded_at < self.time)
+        {
+            // Hundredths are not exact in binary; the nearest number is what such a column holds.
+            let amount = refund.cents as f64 / 100.0;
+            insert.execute(params![
+                refund.id,
+                order.id,
+                text_time(refund.refunded_at),
+                amount,
+                self.currency(order),
+                refund.reason
+            ])?;
+            return Ok(1);
+        }
+        Ok(0)
+    }
+
+    fn currency(&self, order: &Order) -> &'static str {
+        self.shop.customers[order.customer].country.currency
     }
 }

@@ -137,8 +137,11 @@ fn measures(lake: &Lake, material: &Material, now: DateTime<Utc>) -> Vec<Measure
                 found.and_then(|one| one.score)
             });
             let broken = reports.first().map_or(0, |today| {
-                let of_it = today.promises.iter().filter(|one| one.dataset == *name);
-                of_it.filter(|one| one.kept == Some(false)).count()
+                let of_it = today
+                    .service_levels
+                    .iter()
+                    .filter(|one| one.dataset == *name);
+                of_it.filter(|one| one.met == Some(false)).count()
             });
             let open = reports.iter().take(2).flat_map(|report| &report.anomalies);
             let open = open.filter(|one| one.dataset == *name && one.status == Judged::Open);

@@ -9,7 +9,7 @@ use tarn_core::{Result, layout};
 use tarn_lake::Lake;
 use tarn_quality::report::{RuleReport, broken_rules};
 use tarn_quality::result::ResultRow;
-use tarn_quality::service_level::{self, ServiceLevelState};
+use tarn_quality::service_level::{Known, ServiceLevelState};
 use tarn_quality::watch::{Anomaly, Status as Judged};
 
 use crate::freshness;
@@ -123,16 +123,15 @@ pub async fn status(lake: &Lake, now: DateTime<Utc>, list_objects: bool) -> Resu
                 last_success,
                 age_seconds: last_success.map(|at| (now - at).as_seconds_f64().max(0.0)),
                 failing_rules: broken_rules(&rows, name),
-                broken_promises: service_level::states(
-                    name,
-                    &contract.promises,
-                    &rows,
-                    (seen, since),
-                    today,
-                    now,
-                )
+                broken_promises: Known {
+                    dataset: name,
+                    rows: &rows,
+                    seen,
+                    since,
+                }
+                .states(&contract.service_levels, today, now)
                 .into_iter()
-                .filter(|state| state.kept == Some(false))
+                .filter(|state| state.met == Some(false))
                 .collect(),
                 open_anomalies: watched
                     .anomalies

@@ -454,30 +454,28 @@ pub fn personas(plan: &Plan) -> Vec<String> {
     faults
 }
 
-/// The environment variables of each function: what the binary asks for, and no secret.
-pub fn environment(plan: &Plan) -> Vec<String> {
-    let buckets = |zones: &[&str]| -> Vec<String> {
-        zones
-            .iter()
-            .map(|zone| format!("TARN_{zone}_BUCKET"))
-            .collect()
-    };
-    let databases = |zones: &[&str]| -> Vec<String> {
-        zones
-            .iter()
-            .map(|zone| format!("TARN_{zone}_DATABASE"))
-            .collect()
-    };
-    let some = |names: &[&str]| -> Vec<String> {
-        names.iter().map(|name| format!("TARN_{name}")).collect()
-    };
-    let expected: BTreeMap<&str, Vec<String>> = BTreeMap::from([
+fn variables_of(zones: &[&str], what: &str) -> Vec<String> {
+    zones
+        .iter()
+        .map(|zone| format!("TARN_{zone}_{what}"))
+        .collect()
+}
+
+fn others(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| format!("TARN_{name}")).collect()
+}
+
+/// The environment variables that each function asks for.
+fn expected_variables() -> BTreeMap<&'static str, Vec<String>> {
+    let buckets = |zones: &[&str]| variables_of(zones, "BUCKET");
+    let databases = |zones: &[&str]| variables_of(zones, "DATABASE");
+    BTreeMap::from([
         (
             "ingest",
             [
                 buckets(&["RAW", "CURATED", "QUARANTINE"]),
                 databases(&["CURATED", "QUALITY"]),
-                some(&[
+                others(&[
                     "LEDGER_TABLE",
                     "RUN_DAYS",
                     "INGEST_QUEUE_URL",
@@ -489,14 +487,14 @@ pub fn environment(plan: &Plan) -> Vec<String> {
         ),
         (
             "archive",
-            [buckets(&["RAW"]), some(&["STREAM", "STREAM_DATASET"])].concat(),
+            [buckets(&["RAW"]), others(&["STREAM", "STREAM_DATASET"])].concat(),
         ),
         (
             "marts",
             [
                 buckets(&["CURATED", "ANALYTICS"]),
                 databases(&["CURATED", "ANALYTICS"]),
-                some(&["LEDGER_TABLE", "RUN_DAYS", "MARTS_QUEUE_URL"]),
+                others(&["LEDGER_TABLE", "RUN_DAYS", "MARTS_QUEUE_URL"]),
             ]
             .concat(),
         ),
@@ -505,7 +503,7 @@ pub fn environment(plan: &Plan) -> Vec<String> {
             [
                 buckets(&["QUARANTINE", "RESULTS"]),
                 databases(&["QUALITY"]),
-                some(&["LEDGER_TABLE", "RUN_DAYS"]),
+                others(&["LEDGER_TABLE", "RUN_DAYS"]),
             ]
             .concat(),
         ),
@@ -514,8 +512,8 @@ pub fn environment(plan: &Plan) -> Vec<String> {
             [
                 buckets(&["CURATED", "ANALYTICS", "QUARANTINE"]),
                 databases(&["CURATED", "ANALYTICS", "QUALITY"]),
-                some(&["LEDGER_TABLE", "RUN_DAYS"]),
-                some(&["KEEP_DAYS", "KEEP_VERSIONS", "ORPHAN_DAYS"]),
+                others(&["LEDGER_TABLE", "RUN_DAYS"]),
+                others(&["KEEP_DAYS", "KEEP_VERSIONS", "ORPHAN_DAYS"]),
             ]
             .concat(),
         ),
@@ -524,11 +522,16 @@ pub fn environment(plan: &Plan) -> Vec<String> {
             [
                 buckets(&["RAW", "CURATED", "ANALYTICS", "QUARANTINE", "RESULTS"]),
                 databases(&["CURATED", "ANALYTICS", "QUALITY"]),
-                some(&["LEDGER_TABLE", "RUN_DAYS"]),
+                others(&["LEDGER_TABLE", "RUN_DAYS"]),
             ]
             .concat(),
         ),
-    ]);
+    ])
+}
+
+/// The environment variables of each function: what the binary asks for, and no secret.
+pub fn environment(plan: &Plan) -> Vec<String> {
+    let expected = expected_variables();
     let mut faults = Vec::new();
     for function in plan.of_kind("aws_lambda_function") {
         let name = function.text("/handler");
@@ -544,7 +547,7 @@ pub fn environment(plan: &Plan) -> Vec<String> {
         let mut found: BTreeSet<String> = of(function.values).into_iter().collect();
         found.extend(of(function.unknown));
         let mut wanted = expected.get(name).cloned().unwrap_or_default();
-        wanted.extend(some(&["LOG", "METRICS_NAMESPACE"]));
+        wanted.extend(others(&["LOG", "METRICS_NAMESPACE"]));
         let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
         faults.extend(differs(name, found, &wanted));
     }

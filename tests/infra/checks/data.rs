@@ -34,10 +34,40 @@ fn bucket_arn(plan: &Plan, zone: &str) -> String {
     format!("arn:aws:s3:::{}-{zone}-{}", plan.prefix(), plan.account)
 }
 
-/// Whether a bucket's policy denies to everybody what a condition describes.
-fn denies(plan: &Plan, zone: &str, operator: &str, key: &str, value: &str, action: &str) -> bool {
+/// A condition of a statement of a policy.
+struct Condition {
+    operator: &'static str,
+    key: &'static str,
+    value: &'static str,
+}
+
+const PLAIN_HTTP: Condition = Condition {
+    operator: "Bool",
+    key: "aws:SecureTransport",
+    value: "false",
+};
+
+const OLD_TLS: Condition = Condition {
+    operator: "NumericLessThan",
+    key: "s3:TlsVersion",
+    value: "1.2",
+};
+
+const OTHER_ENCRYPTION: Condition = Condition {
+    operator: "StringNotEquals",
+    key: "s3:x-amz-server-side-encryption",
+    value: "aws:kms",
+};
+
+/// Whether a bucket's policy denies an action to everybody under a condition.
+fn denies(plan: &Plan, zone: &str, action: &str, condition: &Condition) -> bool {
     let bucket = bucket_arn(plan, zone);
     let objects = format!("{bucket}/*");
+    let Condition {
+        operator,
+        key,
+        value,
+    } = *condition;
     statements(plan).iter().any(|statement| {
         statement.kind == "aws_s3_bucket_policy"
             && statement.json["Effect"] == "Deny"
@@ -51,39 +81,24 @@ fn denies(plan: &Plan, zone: &str, operator: &str, key: &str, value: &str, actio
     })
 }
 
-pub fn bucket_tls(plan: &Plan) -> Vec<String> {
+/// The zones whose bucket's policy does not deny it.
+fn not_denied(plan: &Plan, action: &str, condition: &Condition) -> Vec<String> {
     ZONES
         .into_iter()
-        .filter(|zone| {
-            !denies(plan, zone, "Bool", "aws:SecureTransport", "false", "s3:*")
-                || !denies(
-                    plan,
-                    zone,
-                    "NumericLessThan",
-                    "s3:TlsVersion",
-                    "1.2",
-                    "s3:*",
-                )
-        })
+        .filter(|zone| !denies(plan, zone, action, condition))
         .map(str::to_owned)
         .collect()
 }
 
-pub fn bucket_no_weaker(plan: &Plan) -> Vec<String> {
-    ZONES
-        .into_iter()
-        .filter(|zone| {
-            !denies(
-                plan,
-                zone,
-                "StringNotEquals",
-                "s3:x-amz-server-side-encryption",
-                "aws:kms",
-                "s3:PutObject",
-            )
-        })
-        .map(str::to_owned)
+pub fn bucket_tls(plan: &Plan) -> Vec<String> {
+    [PLAIN_HTTP, OLD_TLS]
+        .iter()
+        .flat_map(|condition| not_denied(plan, "s3:*", condition))
         .collect()
+}
+
+pub fn bucket_no_weaker(plan: &Plan) -> Vec<String> {
+    not_denied(plan, "s3:PutObject", &OTHER_ENCRYPTION)
 }
 
 fn is_key(arn: &str, plan: &Plan, name: &str) -> bool {

@@ -9,6 +9,14 @@ const QUEUE_READER: &str = "module.lake.module.ingest_queue.aws_lambda_event_sou
 const INGEST_QUEUE: &str = "module.lake.module.ingest_queue.aws_sqs_queue.this";
 
 pub fn all() -> Vec<Defect> {
+    [queues(), readers_of_queues(), stream()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Queues, and events that are on their way to one.
+fn queues() -> Vec<Defect> {
     vec![
         (
             "plain HTTP to a queue",
@@ -57,6 +65,12 @@ pub fn all() -> Vec<Defect> {
                 Value::Null,
             ),
         ),
+    ]
+}
+
+/// Functions that read queues.
+fn readers_of_queues() -> Vec<Defect> {
+    vec![
         (
             "one bad message that fails its batch",
             "queues are read with partial failures",
@@ -81,6 +95,12 @@ pub fn all() -> Vec<Defect> {
                 json!(3600),
             ),
         ),
+    ]
+}
+
+/// The function that reads the stream.
+fn stream() -> Vec<Defect> {
+    vec![
         (
             "records given up after some minutes",
             "records of the stream are tried until they are old, and then told",

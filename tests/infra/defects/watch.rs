@@ -5,6 +5,19 @@ use serde_json::json;
 use super::{Defect, add, function, remove, set};
 
 pub fn all() -> Vec<Defect> {
+    [
+        queues_and_functions(),
+        data(),
+        notifications_and_logs(),
+        api(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Alarms on queues and functions.
+fn queues_and_functions() -> Vec<Defect> {
     vec![
         (
             "dead letters without an alarm",
@@ -61,6 +74,12 @@ pub fn all() -> Vec<Defect> {
                 json!("notBreaching"),
             ),
         ),
+    ]
+}
+
+/// Alarms on data, and the metrics that they watch.
+fn data() -> Vec<Defect> {
+    vec![
         (
             "a reader that falls behind",
             "the stream's reader has an alarm",
@@ -114,6 +133,12 @@ pub fn all() -> Vec<Defect> {
                 json!(100),
             ),
         ),
+    ]
+}
+
+/// Who is notified, and what is logged.
+fn notifications_and_logs() -> Vec<Defect> {
+    vec![
         (
             "an alarm that nobody hears",
             "alarms are heard",
@@ -168,6 +193,12 @@ pub fn all() -> Vec<Defect> {
                 json!("debug"),
             ),
         ),
+    ]
+}
+
+/// The query API.
+fn api() -> Vec<Defect> {
+    vec![
         (
             "an open query route",
             "no route is open but health",

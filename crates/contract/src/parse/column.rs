@@ -91,33 +91,9 @@ pub(super) fn read(
     if let (Some(supplied), Some(ty)) = (&supplied, &ty) {
         supplied_fault(supplied, ty, format, faults);
     }
-    if let Some(physical) = map
-        .text("physicalName", faults)
-        .filter(|physical| physical.value != name.value)
-    {
-        faults.add(
-            physical.at,
-            format!(
-                "physicalName '{}' differs from the column's name",
-                physical.value
-            ),
-            "remove it; a name at the source belongs in the customProperty sourceName",
-        );
-    }
+    physical_name_fault(&map, name.value, faults);
     let encoding = ty.as_ref().map(|ty| encoding(&custom, ty, faults));
-    let default = custom.scalar("default", faults);
-    if let (Some(default), Some(ty)) = (&default, &ty)
-        && let Err(help) = value::check(ty, default.value)
-    {
-        faults.add(
-            default.at,
-            format!(
-                "default '{}' is no value of the column's type {ty}",
-                default.value
-            ),
-            help,
-        );
-    }
+    let default = default(&custom, ty.as_ref(), faults);
     if let (Some(format), Some(ty)) = (format, &ty) {
         format_faults(&name, ty, format, &custom, faults);
     }
@@ -126,17 +102,7 @@ pub(super) fn read(
     let unique = map
         .flag("unique", faults)
         .then(|| map.get("unique").map_or(map.at, |node| node.at));
-    let classification = map.text("classification", faults);
-    if let Some(unknown) = classification
-        .as_ref()
-        .filter(|class| !CLASSIFICATIONS.contains(&class.value))
-    {
-        faults.add(
-            unknown.at,
-            format!("unknown classification '{}'", unknown.value),
-            format!("use one of {}", CLASSIFICATIONS.join(", ")),
-        );
-    }
+    let classification = classification(&map, faults);
     let protection = protection::read(&map, &custom, ty.as_ref(), required, faults);
     let description = map
         .text("description", faults)
@@ -177,6 +143,56 @@ pub(super) fn read(
         node: Rc::clone(node),
         supplied,
     })
+}
+
+fn physical_name_fault(map: &Map<'_>, name: &str, faults: &mut Faults) {
+    if let Some(physical) = map
+        .text("physicalName", faults)
+        .filter(|physical| physical.value != name)
+    {
+        faults.add(
+            physical.at,
+            format!(
+                "physicalName '{}' differs from the column's name",
+                physical.value
+            ),
+            "remove it; a name at the source belongs in the customProperty sourceName",
+        );
+    }
+}
+
+/// The text that replaces a missing value, which must fit the type.
+fn default<'a>(
+    custom: &Custom<'a>,
+    ty: Option<&ColumnType>,
+    faults: &mut Faults,
+) -> Option<Spanned<&'a str>> {
+    let default = custom.scalar("default", faults)?;
+    if let Some(ty) = ty
+        && let Err(help) = value::check(ty, default.value)
+    {
+        faults.add(
+            default.at,
+            format!(
+                "default '{}' is not a value of the column's type {ty}",
+                default.value
+            ),
+            help,
+        );
+    }
+    Some(default)
+}
+
+fn classification<'a>(map: &Map<'a>, faults: &mut Faults) -> Option<Spanned<&'a str>> {
+    let classification = map.text("classification", faults)?;
+    if !CLASSIFICATIONS.contains(&classification.value) {
+        faults.add(
+            classification.at,
+            format!("unknown classification '{}'", classification.value),
+            format!("use one of {}", CLASSIFICATIONS.join(", ")),
+        );
+    }
+    Some(classification)
 }
 
 /// Refuses names that SQL would need quotes for, and those of the system columns.

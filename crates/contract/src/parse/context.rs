@@ -1,6 +1,6 @@
 //! The columns, keys and other datasets that the rules of a contract may name.
 
-use super::column::texts;
+use super::column::{Property, texts};
 use super::yaml::{Faults, Node, Spanned};
 use crate::diagnostic::nearest;
 use crate::{ColumnRef, Format};
@@ -24,8 +24,20 @@ pub(super) struct Known<'a> {
     pub source_name: &'a str,
     /// None where the type is at fault.
     pub ty: Option<&'a ColumnType>,
-    /// What becomes of its values before they are kept; None where they are not personal.
+    /// How its values are protected before Tarn keeps them; None where they are not personal.
     pub protection: Option<Protection>,
+}
+
+impl<'a> Known<'a> {
+    pub fn of(property: &'a Property) -> Self {
+        let column = property.column.as_ref();
+        Known {
+            name: &property.name.value,
+            source_name: column.map_or("", |column| &column.source_name),
+            ty: column.map(|column| &column.ty),
+            protection: column.and_then(|column| column.protection),
+        }
+    }
 }
 
 /// What is known of the contract when its rules are read.
@@ -35,8 +47,9 @@ pub(super) struct Context<'a> {
     pub columns: Vec<Known<'a>>,
     /// Indexes of the primary key's columns.
     pub primary_key: &'a [usize],
-    /// Indexes of the columns that tell events, or other rows that are added, apart; empty where none do.
-    pub told_by: Vec<usize>,
+    /// Indexes of the columns by which repeated events, or other rows that are added, are recognised;
+    /// empty where there are none.
+    pub repeats_by: Vec<usize>,
     pub owner: Option<&'a str>,
 }
 
@@ -90,6 +103,6 @@ impl<'a> Context<'a> {
                 && key.len() == columns.len()
                 && columns.iter().all(|column| key.contains(column))
         };
-        same(self.primary_key) || same(&self.told_by)
+        same(self.primary_key) || same(&self.repeats_by)
     }
 }

@@ -41,6 +41,40 @@ pub(super) fn read(
     faults: &mut Faults,
 ) -> Option<Monitor> {
     let rule = Map::of(rule, "the quality rule", faults)?;
+    rule_faults(&rule, faults);
+    let anomaly = Map::of(mapping, "anomaly", faults)?;
+    let Json::Object(values) = json(mapping) else {
+        return None;
+    };
+    let monitor = match Monitor::parse(&values) {
+        Ok(monitor) => monitor,
+        Err(fault) => {
+            let at = anomaly
+                .entries
+                .iter()
+                .find(|entry| entry.key == fault.entry)
+                .map_or(anomaly.at, |entry| entry.value.at);
+            faults.add(at, fault.message, fault.help);
+            return None;
+        }
+    };
+    columns(&monitor, &anomaly, context, faults)?;
+    let same = |other: &&Monitor| {
+        (&other.metric, &other.segment_by, other.per)
+            == (&monitor.metric, &monitor.segment_by, monitor.per)
+    };
+    if known.iter().any(|other| same(&other)) {
+        faults.add(
+            rule.at,
+            format!("{} is watched twice", monitor.metric),
+            "remove one of the two",
+        );
+    }
+    Some(monitor)
+}
+
+/// The rule around a monitor has a type and an engine, and no threshold.
+fn rule_faults(rule: &Map<'_>, faults: &mut Faults) {
     let is = |name: &str, wanted: &str| {
         rule.get(name)
             .and_then(Node::string)
@@ -64,22 +98,15 @@ pub(super) fn read(
             "remove it",
         );
     }
-    let anomaly = Map::of(mapping, "anomaly", faults)?;
-    let Json::Object(values) = json(mapping) else {
-        return None;
-    };
-    let monitor = match Monitor::parse(&values) {
-        Ok(monitor) => monitor,
-        Err(fault) => {
-            let at = anomaly
-                .entries
-                .iter()
-                .find(|entry| entry.key == fault.entry)
-                .map_or(anomaly.at, |entry| entry.value.at);
-            faults.add(at, fault.message, fault.help);
-            return None;
-        }
-    };
+}
+
+/// Checks the columns that a monitor names; None where the table lacks one.
+fn columns(
+    monitor: &Monitor,
+    anomaly: &Map<'_>,
+    context: &Context<'_>,
+    faults: &mut Faults,
+) -> Option<()> {
     let mut named = Vec::new();
     if let (Some(column), Some(node)) = (monitor.metric.column(), anomaly.get("metric")) {
         named.push((column, node.at));
@@ -114,16 +141,5 @@ pub(super) fn read(
             );
         }
     }
-    let same = |other: &&Monitor| {
-        (&other.metric, &other.segment_by, other.per)
-            == (&monitor.metric, &monitor.segment_by, monitor.per)
-    };
-    if known.iter().any(|other| same(&other)) {
-        faults.add(
-            rule.at,
-            format!("{} is watched twice", monitor.metric),
-            "remove one of the two",
-        );
-    }
-    Some(monitor)
+    Some(())
 }

@@ -122,37 +122,7 @@ fn physical_type(text: &Spanned<&str>, faults: &mut Faults) -> Option<ColumnType
         _ => {}
     }
     if spelling.starts_with("decimal") || spelling.starts_with("numeric") {
-        let sizes = spelling
-            .strip_prefix("decimal(")
-            .and_then(|rest| rest.strip_suffix(')'))
-            .and_then(|rest| rest.split_once(','))
-            .and_then(|(precision, scale)| {
-                Some((precision.parse::<u8>().ok()?, scale.parse::<u8>().ok()?))
-            });
-        return match sizes {
-            Some((precision @ 1..=18, scale)) if scale <= precision => {
-                Some(ColumnType::Decimal { precision, scale })
-            }
-            Some(_) => {
-                faults.add(
-                    text.at,
-                    format!("physicalType '{}' is out of range", text.value),
-                    "a decimal has 1 to 18 digits in all, and no more of them behind the point",
-                );
-                None
-            }
-            None => {
-                faults.add(
-                    text.at,
-                    format!(
-                        "physicalType '{}' lacks its precision and scale",
-                        text.value
-                    ),
-                    "write decimal(12,2): 12 digits in all, 2 of them behind the point",
-                );
-                None
-            }
-        };
+        return decimal(&spelling, text, faults);
     }
     let meant = match spelling
         .trim_end_matches(|c: char| !c.is_ascii_alphabetic())
@@ -177,6 +147,41 @@ fn physical_type(text: &Spanned<&str>, faults: &mut Faults) -> Option<ColumnType
         help,
     );
     None
+}
+
+/// `decimal(precision,scale)` from its spelling without spaces, in lower case.
+fn decimal(spelling: &str, text: &Spanned<&str>, faults: &mut Faults) -> Option<ColumnType> {
+    let sizes = spelling
+        .strip_prefix("decimal(")
+        .and_then(|rest| rest.strip_suffix(')'))
+        .and_then(|rest| rest.split_once(','))
+        .and_then(|(precision, scale)| {
+            Some((precision.parse::<u8>().ok()?, scale.parse::<u8>().ok()?))
+        });
+    match sizes {
+        Some((precision @ 1..=18, scale)) if scale <= precision => {
+            Some(ColumnType::Decimal { precision, scale })
+        }
+        Some(_) => {
+            faults.add(
+                text.at,
+                format!("physicalType '{}' is out of range", text.value),
+                "a decimal has 1 to 18 digits in all, and not more than that after the decimal point",
+            );
+            None
+        }
+        None => {
+            faults.add(
+                text.at,
+                format!(
+                    "physicalType '{}' lacks its precision and scale",
+                    text.value
+                ),
+                "write decimal(12,2): 12 digits in all, 2 of them after the decimal point",
+            );
+            None
+        }
+    }
 }
 
 /// How the source writes the value; what does not fit the type is a fault.
@@ -213,8 +218,8 @@ pub(super) fn encoding(custom: &Custom<'_>, ty: &ColumnType, faults: &mut Faults
                 {
                     faults.add(
                         text.at,
-                        format!("minorUnits:{exponent} has more digits behind the point than the column's {ty}"),
-                        format!("give the column a scale of at least {exponent}, or say the unit that the source counts in"),
+                        format!("minorUnits:{exponent} has more digits after the decimal point than the column's {ty}"),
+                        format!("give the column a scale of at least {exponent}, or name the unit that the source counts in"),
                     );
                 }
                 (

@@ -201,6 +201,52 @@ enum Open {
     },
 }
 
+impl Open {
+    /// The finished node, with the number of its anchor; 0 is none.
+    fn close(self) -> (Rc<Node>, usize) {
+        let (at, anchor, value) = match self {
+            Open::List { at, anchor, items } => (at, anchor, Value::List(items)),
+            Open::Map {
+                at,
+                anchor,
+                entries,
+                ..
+            } => (at, anchor, Value::Map(entries)),
+        };
+        (Rc::new(Node { at, value }), anchor)
+    }
+
+    /// Adds an item of a list, or the next key or value of a map.
+    fn add(&mut self, node: Rc<Node>, faults: &mut Faults) {
+        let (entries, key) = match self {
+            Open::List { items, .. } => return items.push(node),
+            Open::Map { entries, key, .. } => (entries, key),
+        };
+        match (key.take(), &node.value) {
+            (Some((name, at)), _) => {
+                if entries.iter().any(|entry| entry.key == name) {
+                    faults.add(
+                        at,
+                        format!("the key '{name}' is given twice"),
+                        "remove one of the two",
+                    );
+                } else {
+                    entries.push(Entry {
+                        key: name,
+                        at,
+                        value: node,
+                    });
+                }
+            }
+            (None, Value::Scalar { text, .. }) => *key = Some((text.clone(), node.at)),
+            (None, Value::List(_) | Value::Map(_)) => {
+                faults.add(node.at, "a key must be a name", "write `name: value`");
+                *key = Some((String::new(), node.at));
+            }
+        }
+    }
+}
+
 /// Reads the one document of `text`; None with faults noted where it is no YAML. Aliases stand for
 /// the node of their anchor. The parser bounds the nesting to 255.
 pub(super) fn parse(text: &str, faults: &mut Faults) -> Option<Rc<Node>> {
@@ -253,44 +299,20 @@ pub(super) fn parse(text: &str, faults: &mut Faults) -> Option<Rc<Node>> {
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => match open.pop() {
-                Some(Open::List { at, anchor, items }) => (
-                    Rc::new(Node {
-                        at,
-                        value: Value::List(items),
-                    }),
-                    anchor,
-                ),
-                Some(Open::Map {
-                    at,
-                    anchor,
-                    entries,
-                    ..
-                }) => (
-                    Rc::new(Node {
-                        at,
-                        value: Value::Map(entries),
-                    }),
-                    anchor,
-                ),
+                Some(open) => open.close(),
                 None => continue,
             },
             Event::Alias(id) => match anchors.get(&id) {
                 Some(node) => (Rc::clone(node), 0),
                 None => {
-                    faults.add(
-                        at,
-                        "this alias stands inside the value it names",
-                        "write the value out",
-                    );
+                    let message = "this alias is inside the value that it names";
+                    faults.add(at, message, "write the value out");
                     return None;
                 }
             },
             Event::DocumentStart(..) if root.is_some() => {
-                faults.add(
-                    at,
-                    "the file holds more than one YAML document",
-                    "keep one contract per file",
-                );
+                let help = "keep one contract per file";
+                faults.add(at, "the file has more than one YAML document", help);
                 return None;
             }
             _ => continue,
@@ -300,31 +322,7 @@ pub(super) fn parse(text: &str, faults: &mut Faults) -> Option<Rc<Node>> {
         }
         match open.last_mut() {
             None => root = Some(node),
-            Some(Open::List { items, .. }) => items.push(node),
-            Some(Open::Map { entries, key, .. }) => match key.take() {
-                Some((name, at)) => {
-                    if entries.iter().any(|entry| entry.key == name) {
-                        faults.add(
-                            at,
-                            format!("the key '{name}' is given twice"),
-                            "remove one of the two",
-                        );
-                    } else {
-                        entries.push(Entry {
-                            key: name,
-                            at,
-                            value: node,
-                        });
-                    }
-                }
-                None => match &node.value {
-                    Value::Scalar { text, .. } => *key = Some((text.clone(), node.at)),
-                    Value::List(_) | Value::Map(_) => {
-                        faults.add(node.at, "a key must be a name", "write `name: value`");
-                        *key = Some((String::new(), node.at));
-                    }
-                },
-            },
+            Some(parent) => parent.add(node, faults),
         }
     }
     root

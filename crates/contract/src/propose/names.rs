@@ -11,6 +11,70 @@ pub enum Identifies {
     Indirectly,
 }
 
+/// Endings of names of columns that point to a person by themselves.
+const DIRECT: [&str; 46] = [
+    "email",
+    "e_mail",
+    "mail",
+    "email_address",
+    "phone",
+    "phone_number",
+    "telephone",
+    "mobile",
+    "cell",
+    "fax",
+    "address",
+    "street",
+    "address_line",
+    "address_line1",
+    "address_line2",
+    "first_name",
+    "last_name",
+    "firstname",
+    "lastname",
+    "full_name",
+    "fullname",
+    "surname",
+    "given_name",
+    "family_name",
+    "middle_name",
+    "nickname",
+    "contact_name",
+    "customer_name",
+    "user_name",
+    "username",
+    "author_name",
+    "screen_name",
+    "handle",
+    "login",
+    "remote_user",
+    "author",
+    "operator",
+    "cashier",
+    "clerk",
+    "iban",
+    "card_number",
+    "passport",
+    "passport_number",
+    "ssn",
+    "tax_number",
+    "created_by",
+];
+
+/// Endings of names of columns that point to a person together with other data.
+const INDIRECT: [&str; 10] = [
+    "user_id",
+    "author_id",
+    "visitor_id",
+    "session_id",
+    "session",
+    "device_id",
+    "cookie",
+    "cookie_id",
+    "postal_code",
+    "zip_code",
+];
+
 /// Whether two names end in the same words: `billing_email` in `email`, but not `gmail` in `mail`.
 fn ends_in(name: &str, words: &str) -> bool {
     name.strip_suffix(words)
@@ -44,72 +108,12 @@ pub fn personal(name: &str, table: &str) -> Option<(Identifies, Protection)> {
     ) {
         return Some((Directly, Generalise));
     }
-    const DIRECT: [&str; 46] = [
-        "email",
-        "e_mail",
-        "mail",
-        "email_address",
-        "phone",
-        "phone_number",
-        "telephone",
-        "mobile",
-        "cell",
-        "fax",
-        "address",
-        "street",
-        "address_line",
-        "address_line1",
-        "address_line2",
-        "first_name",
-        "last_name",
-        "firstname",
-        "lastname",
-        "full_name",
-        "fullname",
-        "surname",
-        "given_name",
-        "family_name",
-        "middle_name",
-        "nickname",
-        "contact_name",
-        "customer_name",
-        "user_name",
-        "username",
-        "author_name",
-        "screen_name",
-        "handle",
-        "login",
-        "remote_user",
-        "author",
-        "operator",
-        "cashier",
-        "clerk",
-        "iban",
-        "card_number",
-        "passport",
-        "passport_number",
-        "ssn",
-        "tax_number",
-        "created_by",
-    ];
     if any(name, &DIRECT) {
         return Some((Directly, Pseudonymise));
     }
     if any(name, &["name", "person"]) && is_of_people(table) {
         return Some((Directly, Pseudonymise));
     }
-    const INDIRECT: [&str; 10] = [
-        "user_id",
-        "author_id",
-        "visitor_id",
-        "session_id",
-        "session",
-        "device_id",
-        "cookie",
-        "cookie_id",
-        "postal_code",
-        "zip_code",
-    ];
     if any(name, &INDIRECT) {
         return Some((Indirectly, Pseudonymise));
     }

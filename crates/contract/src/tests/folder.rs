@@ -75,12 +75,16 @@ fn a_folder_that_is_missing_or_without_contracts_is_a_fault() {
     );
 }
 
+fn shop() -> Contracts {
+    // Cargo runs tests in the folder of their package.
+    load_dir(Path::new("../../contracts"))
+        .map_err(|faults| shown(&faults))
+        .unwrap()
+}
+
 #[test]
 fn the_contracts_of_the_shop_load_and_say_what_the_shop_is() {
-    // Cargo runs tests in the folder of their package.
-    let contracts = load_dir(Path::new("../../contracts"))
-        .map_err(|faults| shown(&faults))
-        .unwrap();
+    let contracts = shop();
     let names: Vec<&str> = contracts
         .iter()
         .map(|contract| contract.dataset.as_str())
@@ -135,6 +139,11 @@ fn the_contracts_of_the_shop_load_and_say_what_the_shop_is() {
             assert_eq!(columns, natural, "{}", contract.dataset);
         }
     }
+}
+
+#[test]
+fn keys_of_the_shop_are_claimed_by_its_contracts() {
+    let contracts = shop();
     let names_of = |key: &str| -> Vec<&str> {
         contracts
             .claiming(key)
@@ -159,7 +168,11 @@ fn the_contracts_of_the_shop_load_and_say_what_the_shop_is() {
         ["web_requests"]
     );
     assert_eq!(names_of("raw/unknown/files/x"), [""; 0]);
+}
 
+#[test]
+fn the_contracts_of_the_shop_have_its_columns_deletions_and_windows() {
+    let contracts = shop();
     let orders = contracts.get("orders").unwrap();
     assert_eq!(
         orders.partitioning.as_ref().unwrap().unit,

@@ -308,6 +308,13 @@ pub async fn odd_keys_are_kept_literally_and_uris_lead_back(store: Arc<dyn Objec
     )
 }
 
+async fn fetched_file_has(store: &dyn Objects, key: &str, expected: &[u8]) -> Verdict {
+    let copy = done(store.fetch(key).await, "fetch")?;
+    let content =
+        std::fs::read(copy.path()).map_err(|error| format!("read of the fetched file: {error}"))?;
+    same(content.as_slice(), expected, "content of the fetched file")
+}
+
 /// A file is put like bytes, stays with its owner, and is fetched as a file.
 pub async fn files_go_in_and_come_out(store: Arc<dyn Objects>) -> Verdict {
     let folder = folder();
@@ -369,14 +376,7 @@ pub async fn files_go_in_and_come_out(store: Arc<dyn Objects>) -> Verdict {
     std::fs::remove_file(&local.path).map_err(|error| format!("removal of the file: {error}"))?;
     for name in ["copy", "shared"] {
         let key = format!("{folder}/{name}");
-        let copy = done(store.fetch(&key).await, "fetch")?;
-        let content = std::fs::read(copy.path())
-            .map_err(|error| format!("read of the fetched file: {error}"))?;
-        same(
-            content.as_slice(),
-            b"content of a file",
-            "content of the fetched file",
-        )?;
+        fetched_file_has(store.as_ref(), &key, b"content of a file").await?;
         done(store.delete(&key).await, "delete")?;
     }
     let missing = store

@@ -3,6 +3,7 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use super::*;
+use Direction::{Both, Down, Up};
 use tarn_contract::detector::{LeastWidth, Smoothing};
 
 fn day(number: i64) -> NaiveDate {
@@ -51,117 +52,124 @@ const WEEKS: [f64; 28] = [
     119., 109., 131., 39., 29., 101., 109., 122., 111., 129., 41., 30.,
 ];
 
+const HISTORY: [f64; 8] = [10., 12., 11., 9., 10., 13., 11., 10.];
+
+const HOLT_WINTERS: Method = Method::HoltWinters {
+    deviations: 3.0,
+    smoothing: Smoothing {
+        level: 0.3,
+        trend: 0.05,
+        season: 0.2,
+    },
+};
+
+/// Method, direction, history, value, expected range, and by how much it is missed (None: expected).
+type Case = (
+    Method,
+    Direction,
+    &'static [f64],
+    f64,
+    Option<(f64, f64)>,
+    Option<f64>,
+);
+
+/// The ranges are NumPy's for the same history.
+const CASES: [Case; 12] = [
+    (
+        Method::AbsoluteChange { most: 3.0 },
+        Both,
+        &[5., 10.],
+        13.0,
+        Some((7., 13.)),
+        None,
+    ),
+    (
+        Method::AbsoluteChange { most: 3.0 },
+        Both,
+        &[5., 10.],
+        13.5,
+        Some((7., 13.)),
+        Some(0.5),
+    ),
+    (
+        Method::RelativeChange { most: 0.2 },
+        Both,
+        &[5., 10.],
+        7.0,
+        Some((8., 12.)),
+        Some(1.0),
+    ),
+    (
+        Method::RelativeChange { most: 0.2 },
+        Up,
+        &[5., 10.],
+        7.0,
+        Some((8., 12.)),
+        None,
+    ),
+    (
+        Method::RelativeChange { most: 0.2 },
+        Down,
+        &[5., -10.],
+        -13.0,
+        Some((-12., -8.)),
+        Some(1.0),
+    ),
+    (
+        Method::OnlineNormal { deviations: 3.0 },
+        Both,
+        &HISTORY,
+        15.0,
+        Some((6.904_780_3, 14.595_219_7)),
+        Some(0.404_780_3),
+    ),
+    (
+        Method::OnlineNormal { deviations: 3.0 },
+        Both,
+        &HISTORY,
+        14.0,
+        Some((6.904_780_3, 14.595_219_7)),
+        None,
+    ),
+    (
+        Method::Mad { deviations: 3.5 },
+        Both,
+        &HISTORY,
+        16.0,
+        Some((7.5707487, 13.4292513)),
+        Some(2.5707487),
+    ),
+    (
+        Method::Iqr { factor: 1.5 },
+        Both,
+        &HISTORY,
+        8.0,
+        Some((8.125, 13.125)),
+        Some(0.125),
+    ),
+    (
+        Method::SeasonalMad { deviations: 3.5 },
+        Both,
+        &WEEKS,
+        45.0,
+        Some((93.4272461, 107.5727539)),
+        Some(48.4272461),
+    ),
+    (
+        Method::SeasonalMad { deviations: 3.5 },
+        Both,
+        &WEEKS,
+        100.0,
+        Some((93.4272461, 107.5727539)),
+        None,
+    ),
+    (HOLT_WINTERS, Both, &WEEKS, 100.0, None, None),
+];
+
 #[test]
 fn every_method_finds_its_range_and_says_by_how_much_it_was_missed() {
-    use Direction::{Both, Down, Up};
-    const HISTORY: [f64; 8] = [10., 12., 11., 9., 10., 13., 11., 10.];
-    let holt_winters = Method::HoltWinters {
-        deviations: 3.0,
-        smoothing: Smoothing::default(),
-    };
-    // Method, direction, history, value, expected range, by how much it is missed (None: expected).
-    // Ranges are NumPy's of the same history.
-    type Case<'a> = (
-        Method,
-        Direction,
-        &'a [f64],
-        f64,
-        Option<(f64, f64)>,
-        Option<f64>,
-    );
-    let cases: &[Case<'_>] = &[
-        (
-            Method::AbsoluteChange { most: 3.0 },
-            Both,
-            &[5., 10.],
-            13.0,
-            Some((7., 13.)),
-            None,
-        ),
-        (
-            Method::AbsoluteChange { most: 3.0 },
-            Both,
-            &[5., 10.],
-            13.5,
-            Some((7., 13.)),
-            Some(0.5),
-        ),
-        (
-            Method::RelativeChange { most: 0.2 },
-            Both,
-            &[5., 10.],
-            7.0,
-            Some((8., 12.)),
-            Some(1.0),
-        ),
-        (
-            Method::RelativeChange { most: 0.2 },
-            Up,
-            &[5., 10.],
-            7.0,
-            Some((8., 12.)),
-            None,
-        ),
-        (
-            Method::RelativeChange { most: 0.2 },
-            Down,
-            &[5., -10.],
-            -13.0,
-            Some((-12., -8.)),
-            Some(1.0),
-        ),
-        (
-            Method::OnlineNormal { deviations: 3.0 },
-            Both,
-            &HISTORY,
-            15.0,
-            Some((6.904_780_3, 14.595_219_7)),
-            Some(0.404_780_3),
-        ),
-        (
-            Method::OnlineNormal { deviations: 3.0 },
-            Both,
-            &HISTORY,
-            14.0,
-            Some((6.904_780_3, 14.595_219_7)),
-            None,
-        ),
-        (
-            Method::Mad { deviations: 3.5 },
-            Both,
-            &HISTORY,
-            16.0,
-            Some((7.5707487, 13.4292513)),
-            Some(2.5707487),
-        ),
-        (
-            Method::Iqr { factor: 1.5 },
-            Both,
-            &HISTORY,
-            8.0,
-            Some((8.125, 13.125)),
-            Some(0.125),
-        ),
-        (
-            Method::SeasonalMad { deviations: 3.5 },
-            Both,
-            &WEEKS,
-            45.0,
-            Some((93.4272461, 107.5727539)),
-            Some(48.4272461),
-        ),
-        (
-            Method::SeasonalMad { deviations: 3.5 },
-            Both,
-            &WEEKS,
-            100.0,
-            Some((93.4272461, 107.5727539)),
-            None,
-        ),
-        (holt_winters, Both, &WEEKS, 100.0, None, None),
-    ];
-    for (method, direction, history, value, range, missed) in cases {
-        let verdict = judge(*method, *direction, history, *value);
+    for (method, direction, history, value, range, missed) in CASES {
+        let verdict = judge(method, direction, history, value);
         let (found, missed_by) = match verdict {
             Verdict::Expected(range) => (range, None),
             Verdict::Anomaly {
@@ -172,17 +180,17 @@ fn every_method_finds_its_range_and_says_by_how_much_it_was_missed() {
         let close = |a: f64, b: f64| (a - b).abs() < 1e-6;
         if let Some((low, high)) = range {
             assert!(
-                close(found.low, *low) && close(found.high, *high),
+                close(found.low, low) && close(found.high, high),
                 "{method:?}: {found:?}"
             );
         }
         match (missed_by, missed) {
             (None, None) => {}
-            (Some(a), Some(b)) if close(a, *b) => {}
+            (Some(a), Some(b)) if close(a, b) => {}
             _ => panic!("{method:?} of {value}: {verdict:?}, not {missed:?}"),
         }
     }
-    assert!(judge(holt_winters, Both, &WEEKS, 40.0).is_anomaly());
+    assert!(judge(HOLT_WINTERS, Direction::Both, &WEEKS, 40.0).is_anomaly());
 }
 
 #[test]

@@ -13,12 +13,12 @@ use super::{
 use crate::history;
 use crate::result::{Kind, ResultRow, Sample, effective};
 use crate::score::scores;
-use crate::service_level::{self, ServiceLevelState};
+use crate::service_level::{Known, ServiceLevelState};
 use crate::watch::{Evidence, Watched, watch};
 use tarn_contract::Contracts;
 use tarn_contract::metric::Metric;
 use tarn_contract::monitor::Monitor;
-use tarn_core::feedback::{self};
+use tarn_core::feedback;
 
 /// Days of a trend.
 const TREND_DAYS: usize = 14;
@@ -48,6 +48,49 @@ pub fn run(input: &Input<'_>, run_id: &str) -> Option<Report> {
     ))
 }
 
+/// The result rows that a report is made from.
+struct Selection<'a> {
+    /// All that were known at the report's time.
+    known: Vec<&'a ResultRow>,
+    /// Those of them that a later run of the same object has not replaced: histories are of these.
+    effective: Vec<&'a ResultRow>,
+    /// Those of them that the report is about.
+    own: Vec<&'a ResultRow>,
+    /// The report's UTC day.
+    day: NaiveDate,
+}
+
+impl<'a> Selection<'a> {
+    fn of(input: &Input<'a>, day: NaiveDate, within: &dyn Fn(&ResultRow) -> bool) -> Self {
+        let known: Vec<&ResultRow> = input
+            .rows
+            .iter()
+            .filter(|row| row.ended_at <= input.as_of)
+            .collect();
+        let effective = effective(&known);
+        let own = effective
+            .iter()
+            .copied()
+            .filter(|row| row.day == day && within(row))
+            .collect();
+        Selection {
+            known,
+            effective,
+            own,
+            day,
+        }
+    }
+
+    fn program_versions(&self) -> Vec<String> {
+        let rules = self.own.iter().filter(|row| row.kind == Kind::Rule);
+        rules
+            .filter_map(|row| row.program_version.clone())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
+    }
+}
+
 /// `within` says which rows of the day the report is about; histories are of all.
 fn report(
     input: &Input<'_>,
@@ -56,48 +99,36 @@ fn report(
     day: NaiveDate,
     within: &dyn Fn(&ResultRow) -> bool,
 ) -> Report {
-    let known: Vec<&ResultRow> = input
-        .rows
-        .iter()
-        .filter(|row| row.ended_at <= input.as_of)
-        .collect();
-    let rows = effective(&known);
-    let of_day: Vec<&ResultRow> = rows
-        .iter()
-        .copied()
-        .filter(|row| row.day == day && within(row))
-        .collect();
-    let failed_runs = failed_runs(&known, day, within);
-    let mut names: BTreeSet<&str> = of_day.iter().map(|row| row.dataset.as_str()).collect();
+    let rows = Selection::of(input, day, within);
+    let failed_runs = failed_runs(&rows.known, day, within);
+    let mut names: BTreeSet<&str> = rows.own.iter().map(|row| row.dataset.as_str()).collect();
     names.extend(failed_runs.iter().map(|run| run.dataset.as_str()));
     let judged: Vec<&str> = if scope == Scope::Day {
         input
             .contracts
             .iter()
             .map(|contract| contract.dataset.as_str())
-            .chain(known.iter().map(|row| row.dataset.as_str()))
+            .chain(rows.known.iter().map(|row| row.dataset.as_str()))
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect()
     } else {
         names.iter().copied().collect()
     };
-    let watched = watched(input, &rows, &judged, (day, day));
-    let promises = promises(input, &known, &judged, day);
+    let watched = watched(input, &rows.effective, &judged, (day, day));
+    let service_levels = service_levels(input, &rows.known, &judged, day);
     names.extend(watched.anomalies.iter().map(|one| one.dataset.as_str()));
     names.extend(
-        promises
+        service_levels
             .iter()
             .filter(|state| state.measured.is_some())
             .map(|state| state.dataset.as_str()),
     );
     let datasets: Vec<DatasetReport> = names
         .iter()
-        .map(|name| dataset(input, name, &known, &rows, &of_day, day))
+        .map(|name| dataset(input, name, &rows))
         .collect();
-    let rules = of_day.iter().filter(|row| row.kind == Kind::Rule);
     let scored: Vec<f64> = datasets.iter().filter_map(|one| one.score).collect();
-    let sum = |of: &dyn Fn(&DatasetReport) -> u64| datasets.iter().map(of).sum();
     Report {
         schema_version: SCHEMA_VERSION,
         scope,
@@ -105,38 +136,36 @@ fn report(
         day,
         as_of: input.as_of,
         score: (!scored.is_empty()).then(|| scored.iter().sum::<f64>() / scored.len() as f64),
-        totals: Totals {
-            runs: of_day
-                .iter()
-                .map(|row| row.run_id.as_str())
-                .collect::<BTreeSet<_>>()
-                .len() as u64,
-            failed_runs: failed_runs.len() as u64,
-            received: sum(&|one| one.received),
-            accepted: sum(&|one| one.accepted),
-            rejected: sum(&|one| one.rejected),
-            rules: sum(&|one| one.held + one.broken.len() as u64),
-            broken_rules: sum(&|one| one.broken.len() as u64),
-        },
+        totals: totals(&rows.own, &datasets, &failed_runs),
         findings: findings(
             &datasets,
             &watched.anomalies,
-            &promises,
+            &service_levels,
             &failed_runs,
             input,
         ),
-        trend: trend(rows.iter().copied(), day),
-        program_versions: rules
-            .filter_map(|row| row.program_version.clone())
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect(),
+        trend: trend(rows.effective.iter().copied(), day),
+        program_versions: rows.program_versions(),
         datasets,
         anomalies: watched.anomalies,
         values_expected: watched.expected,
         values_without_history: watched.not_enough_history,
-        promises,
+        service_levels,
         failed_runs,
+    }
+}
+
+fn totals(rows: &[&ResultRow], datasets: &[DatasetReport], failed_runs: &[FailedRun]) -> Totals {
+    let sum = |of: &dyn Fn(&DatasetReport) -> u64| datasets.iter().map(of).sum();
+    let runs: BTreeSet<&str> = rows.iter().map(|row| row.run_id.as_str()).collect();
+    Totals {
+        runs: runs.len() as u64,
+        failed_runs: failed_runs.len() as u64,
+        received: sum(&|one| one.received),
+        accepted: sum(&|one| one.accepted),
+        rejected: sum(&|one| one.rejected),
+        rules: sum(&|one| one.held + one.broken.len() as u64),
+        broken_rules: sum(&|one| one.broken.len() as u64),
     }
 }
 
@@ -186,15 +215,13 @@ fn watched(
     for dataset in datasets {
         let monitors = monitors(input.contracts, dataset, rows);
         let found = watch(dataset, &monitors, &evidence, days);
-        all.anomalies.extend(found.anomalies);
-        all.expected += found.expected;
-        all.not_enough_history += found.not_enough_history;
+        all.add(found);
     }
     all
 }
 
-/// What is watched of a dataset: what its contract asks for, and the usual where it does not watch
-/// the same itself.
+/// What is watched in a dataset: what its contract asks for, and the defaults that the contract does not
+/// cover itself.
 pub fn monitors(contracts: &Contracts, dataset: &str, rows: &[&ResultRow]) -> Vec<Monitor> {
     let own = contracts
         .get(dataset)
@@ -215,19 +242,19 @@ pub fn monitors(contracts: &Contracts, dataset: &str, rows: &[&ResultRow]) -> Ve
     monitors
 }
 
-/// When the first thing was known.
+/// When the lake first knew anything.
 fn since(rows: &[&ResultRow]) -> Option<DateTime<Utc>> {
     rows.iter().map(|row| row.ended_at).min()
 }
 
-fn promises(
+fn service_levels(
     input: &Input<'_>,
     rows: &[&ResultRow],
     datasets: &[&str],
     day: NaiveDate,
 ) -> Vec<ServiceLevelState> {
     let since = since(rows);
-    // How a promise stood when the day ended; a day that has not ended stands as of now.
+    // The state when the day ended; for a day that has not ended, the state now.
     let end = (day + TimeDelta::days(1))
         .and_time(chrono::NaiveTime::MIN)
         .and_utc();
@@ -242,9 +269,13 @@ fn promises(
         .iter()
         .filter(|contract| datasets.contains(&contract.dataset.as_str()))
         .flat_map(|contract| {
-            let name = &contract.dataset;
-            let known = (input.seen(name), since);
-            service_level::states(name, &contract.promises, &rows, known, day, at)
+            let known = Known {
+                dataset: &contract.dataset,
+                rows: &rows,
+                seen: input.seen(&contract.dataset),
+                since,
+            };
+            known.states(&contract.service_levels, day, at)
         })
         .collect()
 }
@@ -277,15 +308,9 @@ fn failed_runs(
     failed
 }
 
-fn dataset(
-    input: &Input<'_>,
-    name: &str,
-    known: &[&ResultRow],
-    rows: &[&ResultRow],
-    of_day: &[&ResultRow],
-    day: NaiveDate,
-) -> DatasetReport {
-    let own: Vec<&ResultRow> = of_day
+fn dataset(input: &Input<'_>, name: &str, selection: &Selection<'_>) -> DatasetReport {
+    let own: Vec<&ResultRow> = selection
+        .own
         .iter()
         .copied()
         .filter(|row| row.dataset == name)
@@ -298,7 +323,7 @@ fn dataset(
     let (broken, held) = rules(&own);
     let newest = own.iter().max_by_key(|row| row.ended_at);
     let seen = input.seen(name);
-    let last_success = seen.last_success(known, name, input.as_of);
+    let last_success = seen.last_success(&selection.known, name, input.as_of);
     DatasetReport {
         dataset: name.to_owned(),
         owner: input
@@ -322,14 +347,21 @@ fn dataset(
         held,
         last_success,
         age_seconds: last_success.map(|at| (input.as_of - at).as_seconds_f64().max(0.0)),
-        trend: trend(rows.iter().copied().filter(|row| row.dataset == name), day),
+        trend: trend(
+            selection
+                .effective
+                .iter()
+                .copied()
+                .filter(|row| row.dataset == name),
+            selection.day,
+        ),
     }
 }
 
 /// Partitions of a column with missing values.
 const PARTITIONS: usize = 3;
 
-/// Rows, and of them those without a value.
+/// The number of rows, and how many of them have no value.
 type Counts = (u64, u64);
 
 fn share((rows, missing): Counts) -> f64 {
@@ -353,8 +385,8 @@ fn missing(rows: &[&ResultRow]) -> Vec<MissingValues> {
             Some(segment) => *in_partitions.entry((column, segment)).or_default() += row.failed,
         }
     }
-    // A column of which nothing is missing in a partition has no row there: the partition's rows are
-    // those of the dataset.
+    // A column without missing values in a partition has no result row there. The partition's number of
+    // rows is that of the dataset.
     let segments: BTreeSet<&str> = in_partitions.keys().map(|(_, segment)| *segment).collect();
     let mut of_partitions: BTreeMap<&str, u64> = BTreeMap::new();
     let by_column = segments
@@ -440,7 +472,7 @@ fn rules(rows: &[&ResultRow]) -> (Vec<RuleReport>, u64) {
             sum.value = row.value;
         }
         let samples = row.samples.as_deref().unwrap_or("[]");
-        // What the table holds was written by this program; a text that is none of its own is left out.
+        // This program wrote the table's texts; any other text is left out.
         let samples: Vec<Sample> = serde_json::from_str(samples).unwrap_or_default();
         let room = SAMPLES.saturating_sub(sum.samples.len());
         sum.samples.extend(samples.into_iter().take(room));

@@ -63,7 +63,7 @@ pub fn sentence(anomaly: &Anomaly) -> String {
 pub(super) fn findings(
     datasets: &[DatasetReport],
     anomalies: &[Anomaly],
-    promises: &[ServiceLevelState],
+    service_levels: &[ServiceLevelState],
     failed_runs: &[FailedRun],
     input: &Input<'_>,
 ) -> Vec<Finding> {
@@ -88,15 +88,15 @@ pub(super) fn findings(
             }),
     );
     found.extend(
-        promises
+        service_levels
             .iter()
-            .filter(|state| state.kept == Some(false))
+            .filter(|state| state.met == Some(false))
             .map(|state| Finding {
                 gravity: Gravity::Failure,
                 kind: "promise".to_owned(),
                 dataset: state.dataset.clone(),
-                name: state.promise.clone(),
-                text: format!("promised {}; found {}", state.text, state.found()),
+                name: state.kind.as_str().to_owned(),
+                text: format!("service level: {}; found {}", state.text, state.found()),
                 owner: owner(&state.dataset),
             }),
     );

@@ -40,7 +40,7 @@ pub fn html(report: &Report) -> String {
                     (attention(&report.findings))
                     (overview(report))
                     @if !report.anomalies.is_empty() { (anomalies(report)) }
-                    @if !report.promises.is_empty() { (promises(&report.promises)) }
+                    @if !report.service_levels.is_empty() { (service_levels(&report.service_levels)) }
                     @if report.trend.len() > 1 { (trend(report)) }
                     @if !report.failed_runs.is_empty() { (failed_runs(report)) }
                     @if !report.datasets.is_empty() {
@@ -145,7 +145,7 @@ fn attention(findings: &[Finding]) -> Markup {
         section aria-labelledby="attention" {
             h2 #attention { "Needs attention" }
             @if findings.is_empty() {
-                p.calm { "✓ Every rule holds, every promise is kept, and nothing is unusual." }
+                p.calm { "✓ Every rule holds, every service level is met, and nothing is unusual." }
             } @else {
                 p.lead { (plural(findings.len() as u64, "finding")) ", the gravest first." }
                 ol.findings {
@@ -299,38 +299,38 @@ fn anchor(dataset: &str) -> String {
     format!("#{}", id(dataset))
 }
 
-/// A dataset of which nothing was measured has no section.
-fn promised(state: &ServiceLevelState) -> Markup {
+/// The name of the dataset, as a link if the dataset was measured and so has a section.
+fn dataset_link(state: &ServiceLevelState) -> Markup {
     html! {
         @if state.measured.is_some() { a href=(anchor(&state.dataset)) { (state.dataset) } }
         @else { (state.dataset) }
     }
 }
 
-fn promises(promises: &[ServiceLevelState]) -> Markup {
+fn service_levels(states: &[ServiceLevelState]) -> Markup {
     html! {
-        section aria-labelledby="promises" {
-            h2 #promises { "Promises" }
-            div.scroll role="region" tabindex="0" aria-labelledby="promises" {
+        section aria-labelledby="service-levels" {
+            h2 #service-levels { "Service levels" }
+            div.scroll role="region" tabindex="0" aria-labelledby="service-levels" {
                 table {
                     thead {
                         tr {
                             th scope="col" { "Dataset" }
-                            th scope="col" { "Promised" }
+                            th scope="col" { "Asked for" }
                             th scope="col" { "Found" }
                             th scope="col" { "State" }
                         }
                     }
                     tbody {
-                        @for state in promises {
+                        @for state in states {
                             tr {
-                                th scope="row" { (promised(state)) }
+                                th scope="row" { (dataset_link(state)) }
                                 td { (state.text) }
                                 td { (state.found()) }
                                 td {
-                                    @match state.kept {
-                                        Some(true) => span.tag.kept { "✓ Kept" },
-                                        Some(false) => span.tag.broken { "■ Broken" },
+                                    @match state.met {
+                                        Some(true) => span.tag.kept { "✓ Met" },
+                                        Some(false) => span.tag.broken { "■ Missed" },
                                         None => span.tag { "Not measured" },
                                     }
                                 }

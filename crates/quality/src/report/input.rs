@@ -14,7 +14,7 @@ use crate::service_level::Seen;
 pub struct Input<'a> {
     /// The rows of `quality.results` up to the report's time, as far back as histories are to go.
     pub rows: &'a [ResultRow],
-    /// The contracts: what they promise and watch.
+    /// The contracts: the service levels and monitors that they ask for.
     pub contracts: &'a Contracts,
     /// What people said of anomalies.
     pub feedback: &'a [Feedback],

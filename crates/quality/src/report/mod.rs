@@ -1,5 +1,5 @@
 //! Reports: of one run, or of one UTC day over all datasets. A report is a function of result rows,
-//! contracts, feedback and a time: the same again from the same.
+//! contracts, feedback and a time: the same inputs give the same report.
 
 mod chart;
 mod collect;
@@ -20,7 +20,7 @@ use super::score::DimensionScore;
 use super::service_level::ServiceLevelState;
 use crate::watch::Anomaly;
 
-/// The version of [`Report`]'s form. It grows when a field changes its meaning or goes.
+/// The version of [`Report`]'s form. It grows when a field changes its meaning or is removed.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What a report is about.
@@ -44,7 +44,7 @@ pub struct Report {
     pub subject: String,
     /// The UTC day.
     pub day: NaiveDate,
-    /// What was known then is in it, and nothing later (UTC).
+    /// The report has what was known at this time (UTC), and nothing later.
     pub as_of: DateTime<Utc>,
     /// The mean of the datasets' scores, from 0 to 1; None where no rule was checked.
     pub score: Option<f64>,
@@ -52,16 +52,17 @@ pub struct Report {
     pub totals: Totals,
     /// What needs attention, the gravest first.
     pub findings: Vec<Finding>,
-    /// Each dataset that has runs on the day, promises or anomalies, in name order.
+    /// Each dataset that has runs on the day, service levels or anomalies, in name order.
     pub datasets: Vec<DatasetReport>,
-    /// Values that their history does not let one expect.
+    /// Values that are not expected after their history.
     pub anomalies: Vec<Anomaly>,
     /// Values that are as expected.
     pub values_expected: u64,
-    /// Values of which nothing can be said yet for want of history.
+    /// Values that cannot be judged yet, because there is not enough history.
     pub values_without_history: u64,
-    /// Promises of the contracts.
-    pub promises: Vec<ServiceLevelState>,
+    /// The service levels of the contracts.
+    #[serde(rename = "promises")]
+    pub service_levels: Vec<ServiceLevelState>,
     /// Runs that failed.
     pub failed_runs: Vec<FailedRun>,
     /// The last days up to this one that have rows.
@@ -106,11 +107,11 @@ pub enum Gravity {
 pub struct Finding {
     /// How grave it is.
     pub gravity: Gravity,
-    /// `failed_run`, `promise`, `anomaly` or `rule`.
+    /// `failed_run`, `promise` (a service level that is missed), `anomaly` or `rule`.
     pub kind: String,
     /// The dataset.
     pub dataset: String,
-    /// The run, the promise, the anomaly or the rule.
+    /// The run, the service level, the anomaly or the rule.
     pub name: String,
     /// What was found, for people.
     pub text: String,
@@ -141,7 +142,7 @@ pub struct DatasetReport {
     pub accepted: u64,
     /// Rows rejected.
     pub rejected: u64,
-    /// Columns of which values are missing, the most first.
+    /// Columns with missing values, the most first.
     pub missing: Vec<MissingValues>,
     /// Broken rules, the worst first.
     pub broken: Vec<RuleReport>,
@@ -155,7 +156,7 @@ pub struct DatasetReport {
     pub trend: Vec<TrendDay>,
 }
 
-/// A column of which values are missing.
+/// A column with missing values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MissingValues {
     /// The column.
@@ -173,8 +174,8 @@ pub struct MissingValues {
 /// Missing values of a column in a partition of its table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MissingInPartition {
-    /// The day or month: `2026-01-31` or `2026-01`; `null` of rows without a time, `other` of
-    /// partitions that were not told apart.
+    /// The day or month: `2026-01-31` or `2026-01`; `null` for rows without a time, `other` for
+    /// partitions that were not counted one by one.
     pub partition: String,
     /// Rows of the partition.
     pub rows: u64,

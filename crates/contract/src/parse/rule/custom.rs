@@ -107,68 +107,8 @@ impl<'a> Rules<'a, '_> {
             },
             RuleKind::Comparison => self.comparison(quality, subject)?,
             RuleKind::RowSum => self.row_sum(quality, subject)?,
-            RuleKind::Reference => {
-                let (to, at) = target(quality, property, self.faults)?;
-                let text = format!("is a {} of {}", to.column, to.dataset);
-                self.note_foreign(
-                    Foreign {
-                        to: to.clone(),
-                        ty: Some(subject.ty.clone()),
-                        row: true,
-                    },
-                    at,
-                );
-                if self.context.columns[subject.index].protection.is_some() {
-                    self.faults.add(
-                        quality.name.at,
-                        format!(
-                            "{} is personal, and what is kept of it refers to nothing",
-                            subject.name
-                        ),
-                        "remove the rule; a rule of type: sql can compare pseudonyms of two tables",
-                    );
-                }
-                if matches!(
-                    subject.ty,
-                    ColumnType::Double | ColumnType::Boolean | ColumnType::StringList
-                ) {
-                    self.faults.add(
-                        quality.name.at,
-                        format!("a {} column refers to nothing", subject.ty),
-                        "use it on a column of text, whole numbers, decimals, dates or timestamps",
-                    );
-                }
-                (RowCheck::Reference(to), text)
-            }
-            RuleKind::Outlier => {
-                of_numbers(quality, subject, self.faults)?;
-                let limit = argument_number(quality, "limit", 0.0, f64::MAX, self.faults)?;
-                if limit <= 0.0 {
-                    self.faults.add(
-                        quality.name.at,
-                        "the limit of an outlier must be greater than 0",
-                        "write limit: 3.5",
-                    );
-                }
-                let node = quality.needed("method", "add method: mad", self.faults)?;
-                let methods = [
-                    ("mad", Outlier::Mad(limit)),
-                    ("iqr", Outlier::Iqr(limit)),
-                    ("medianMultiple", Outlier::MedianMultiple(limit)),
-                ];
-                let names = methods.map(|(name, _)| name);
-                let method = one_of(node, "method", &methods, &names, self.faults)?;
-                let text = match method {
-                    Outlier::Mad(limit) => format!("has a robust z-score of at most {limit}"),
-                    Outlier::Iqr(limit) => {
-                        format!("is within {limit} interquartile ranges of the quartiles")
-                    }
-                    Outlier::MedianMultiple(limit) => {
-                        format!("is at most {limit} times the median")
-                    }
-                };
-                (RowCheck::Outlier(method), text)
-            }
+            RuleKind::Reference => self.reference(quality, subject, property)?,
+            RuleKind::Outlier => self.outlier(quality, subject)?,
             _ => {
                 of_text(quality, subject, self.faults)?;
                 (
@@ -180,6 +120,79 @@ impl<'a> Rules<'a, '_> {
                 )
             }
         })
+    }
+
+    fn reference(
+        &mut self,
+        quality: &Quality<'a>,
+        subject: Subject<'a>,
+        property: &Map<'a>,
+    ) -> Option<(RowCheck, String)> {
+        let (to, at) = target(quality, property, self.faults)?;
+        let text = format!("is a {} of {}", to.column, to.dataset);
+        self.note_foreign(
+            Foreign {
+                to: to.clone(),
+                ty: Some(subject.ty.clone()),
+                row: true,
+            },
+            at,
+        );
+        if self.context.columns[subject.index].protection.is_some() {
+            self.faults.add(
+                quality.name.at,
+                format!(
+                    "{} is personal, and what is kept of it refers to nothing",
+                    subject.name
+                ),
+                "remove the rule; a rule of type: sql can compare pseudonyms of two tables",
+            );
+        }
+        if matches!(
+            subject.ty,
+            ColumnType::Double | ColumnType::Boolean | ColumnType::StringList
+        ) {
+            self.faults.add(
+                quality.name.at,
+                format!("a {} column refers to nothing", subject.ty),
+                "use it on a column of text, whole numbers, decimals, dates or timestamps",
+            );
+        }
+        Some((RowCheck::Reference(to), text))
+    }
+
+    fn outlier(
+        &mut self,
+        quality: &Quality<'a>,
+        subject: Subject<'a>,
+    ) -> Option<(RowCheck, String)> {
+        of_numbers(quality, subject, self.faults)?;
+        let limit = argument_number(quality, "limit", 0.0, f64::MAX, self.faults)?;
+        if limit <= 0.0 {
+            self.faults.add(
+                quality.name.at,
+                "the limit of an outlier must be greater than 0",
+                "write limit: 3.5",
+            );
+        }
+        let node = quality.needed("method", "add method: mad", self.faults)?;
+        let methods = [
+            ("mad", Outlier::Mad(limit)),
+            ("iqr", Outlier::Iqr(limit)),
+            ("medianMultiple", Outlier::MedianMultiple(limit)),
+        ];
+        let names = methods.map(|(name, _)| name);
+        let method = one_of(node, "method", &methods, &names, self.faults)?;
+        let text = match method {
+            Outlier::Mad(limit) => format!("has a robust z-score of at most {limit}"),
+            Outlier::Iqr(limit) => {
+                format!("is within {limit} interquartile ranges of the quartiles")
+            }
+            Outlier::MedianMultiple(limit) => {
+                format!("is at most {limit} times the median")
+            }
+        };
+        Some((RowCheck::Outlier(method), text))
     }
 
     fn comparison(

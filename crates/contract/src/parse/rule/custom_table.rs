@@ -10,6 +10,13 @@ use crate::{Check, Format, ObjectMeasure, RowCheck, TableMeasure};
 use tarn_core::schema::{ColumnType, TableName, Zone};
 use tarn_core::{Error, ErrorKind};
 
+fn column_names(node: &Node, faults: &mut Faults) -> Vec<String> {
+    texts(node, "columns", faults)
+        .into_iter()
+        .map(|text| text.value)
+        .collect()
+}
+
 impl<'a> Rules<'a, '_> {
     /// A rule of the table.
     pub(super) fn custom_of_table(&mut self, kind: RuleKind, quality: &Quality<'a>) {
@@ -55,12 +62,6 @@ impl<'a> Rules<'a, '_> {
             );
             return None;
         }
-        let names = |node: &Node, faults: &mut Faults| -> Vec<String> {
-            texts(node, "columns", faults)
-                .into_iter()
-                .map(|text| text.value)
-                .collect()
-        };
         Some(match kind {
             RuleKind::PersonalData => {
                 let columns = (0..self.context.columns.len())
@@ -100,49 +101,50 @@ impl<'a> Rules<'a, '_> {
             ),
             RuleKind::ColumnExists => {
                 let node = quality.needed("columns", "add columns: [id]", self.faults)?;
-                let columns = names(node, self.faults);
+                let columns = column_names(node, self.faults);
                 let text = format!("columns that the source lacks of {}", columns.join(", "));
                 (Check::Object(ObjectMeasure::MissingColumns(columns)), text)
             }
-            RuleKind::SchemaMatch => {
-                let ordered = match quality.argument("ordered") {
-                    None => false,
-                    Some(node) => {
-                        let ordered = node.boolean();
-                        if ordered.is_none()
-                            || (ordered == Some(true)
-                                && self.context.format != Some(Format::Sqlite))
-                        {
-                            self.faults.add(
-                                node.at,
-                                format!("ordered cannot be {}", node.shown()),
-                                "write true or false; only the columns of a database table have an order",
-                            );
-                        }
-                        ordered.unwrap_or(false)
-                    }
-                };
-                let columns = match quality.argument("columns") {
-                    Some(node) => names(node, self.faults),
-                    None => self
-                        .context
-                        .columns
-                        .iter()
-                        .map(|column| column.source_name)
-                        .filter(|name| !name.starts_with('$'))
-                        .map(str::to_owned)
-                        .collect(),
-                };
-                (
-                    Check::Object(ObjectMeasure::SchemaDifferences { columns, ordered }),
-                    "differences of the source's columns".to_owned(),
-                )
-            }
+            RuleKind::SchemaMatch => self.schema_match(quality),
             _ => (
                 Check::Object(ObjectMeasure::FileFreshness),
                 "the age of the object".to_owned(),
             ),
         })
+    }
+
+    fn schema_match(&mut self, quality: &Quality<'a>) -> (Check, String) {
+        let ordered = match quality.argument("ordered") {
+            None => false,
+            Some(node) => {
+                let ordered = node.boolean();
+                if ordered.is_none()
+                    || (ordered == Some(true) && self.context.format != Some(Format::Sqlite))
+                {
+                    self.faults.add(
+                        node.at,
+                        format!("ordered cannot be {}", node.shown()),
+                        "write true or false; only the columns of a database table have an order",
+                    );
+                }
+                ordered.unwrap_or(false)
+            }
+        };
+        let columns = match quality.argument("columns") {
+            Some(node) => column_names(node, self.faults),
+            None => self
+                .context
+                .columns
+                .iter()
+                .map(|column| column.source_name)
+                .filter(|name| !name.starts_with('$'))
+                .map(str::to_owned)
+                .collect(),
+        };
+        (
+            Check::Object(ObjectMeasure::SchemaDifferences { columns, ordered }),
+            "differences of the source's columns".to_owned(),
+        )
     }
 
     /// A rule of `type: sql`.

@@ -1,12 +1,11 @@
-//! What a contract promises of time and volume: `slaProperties`, and the rows per day, for which ODCS
-//! has no word.
+//! The service levels of a contract: `slaProperties`, and the rows per day, for which ODCS has no name.
 
 use super::custom::Custom;
 use super::yaml::{Faults, Map, Node, Value};
 use crate::diagnostic::nearest;
 use crate::service_level::ServiceLevel;
 
-/// What ODCS knows of a promise.
+/// The keys that ODCS gives a service level.
 const KEYS: &[&str] = &[
     "id",
     "property",
@@ -20,10 +19,10 @@ const KEYS: &[&str] = &[
     "schedule",
 ];
 
-/// Promises that Tarn evaluates.
+/// Service levels that Tarn evaluates.
 const EVALUATED: [&str; 3] = ["freshness", "frequency", "latency"];
 
-/// Promises of ODCS that are for people: nothing in the lake could break them.
+/// Service levels of ODCS that Tarn cannot measure: they are for people.
 const FOR_PEOPLE: [&str; 11] = [
     "availability",
     "throughput",
@@ -59,15 +58,15 @@ const UNITS: [(&str, f64); 17] = [
     ("weeks", 604_800.0),
 ];
 
-/// The promises of a contract, noting faults.
+/// The service levels of a contract, noting faults.
 pub(super) fn of_contract(
     map: &Map<'_>,
     custom: &Custom<'_>,
     faults: &mut Faults,
 ) -> Vec<ServiceLevel> {
-    let mut promises: Vec<ServiceLevel> = Vec::new();
+    let mut levels: Vec<ServiceLevel> = Vec::new();
     for node in map.list("slaProperties", faults) {
-        let Some(entry) = Map::of(node, "the promise", faults) else {
+        let Some(entry) = Map::of(node, "the service level", faults) else {
             continue;
         };
         entry.only(KEYS, faults);
@@ -84,37 +83,41 @@ pub(super) fn of_contract(
                 Some(meant) => format!("did you mean '{meant}'?"),
                 None => format!("Tarn evaluates {}", EVALUATED.join(", ")),
             };
-            faults.add(name.at, format!("unknown promise '{}'", name.value), help);
+            faults.add(
+                name.at,
+                format!("unknown service level '{}'", name.value),
+                help,
+            );
             continue;
         }
         let Some(seconds) = seconds(&entry, faults) else {
             continue;
         };
-        let promise = match name.value {
+        let level = match name.value {
             "latency" => ServiceLevel::Latency { seconds },
             "frequency" => ServiceLevel::Frequency { seconds },
             _ => ServiceLevel::Freshness { seconds },
         };
-        if promises.iter().any(|other| other.name() == promise.name()) {
+        if levels.iter().any(|other| other.kind() == level.kind()) {
             faults.add(
                 name.at,
-                format!("{} is promised twice", name.value),
+                format!("{} is given twice", name.value),
                 "remove one of the two",
             );
         }
-        promises.push(promise);
+        levels.push(level);
     }
     if let Some(node) = custom.node("rowsPerDay", faults) {
-        promises.extend(rows_per_day(node, faults));
+        levels.extend(rows_per_day(node, faults));
     }
-    promises
+    levels
 }
 
 fn seconds(entry: &Map<'_>, faults: &mut Faults) -> Option<f64> {
     let Some(node) = entry.get("value") else {
         faults.add(
             entry.at,
-            "the promise has no value",
+            "the service level has no value",
             "write for example value: 24",
         );
         return None;

@@ -88,7 +88,7 @@ pub fn records_that_are_no_events_delay_nobody(lake: &Deployment) {
     let rejected = lake.count("quality.quarantine_ad_events", "TRUE").unwrap();
     let records: [&[u8]; 5] = [
         first.as_bytes(),
-        b"\xf3\x89\x9a\xc2 this is no aggregated record",
+        b"\xf3\x89\x9a\xc2 this is not an aggregated one",
         b"\x00\xff\xfe",
         b"{\"event_id\":",
         last.as_bytes(),
@@ -183,8 +183,8 @@ fn kill_functions(lake: &Deployment) -> usize {
         .count()
 }
 
-/// For a while the marts cannot be told of a change. The message comes again within half a minute, and
-/// not after the visibility timeout of half an hour.
+/// For a while the marts cannot be notified of a change. The message comes again within half a minute,
+/// and not after the visibility timeout of half an hour.
 pub fn a_failure_that_passes_is_repeated_soon(lake: &Deployment) {
     let queue = lake.output("ingest_queue_url");
     assert_eq!(visibility(lake), "1800");
@@ -245,7 +245,7 @@ fn configure(lake: &Deployment, function: &str, environment: &Value) {
     ]);
 }
 
-/// A snapshot of which most rows are gone fails, and changes nothing until somebody says that it is right.
+/// A snapshot that lacks most rows fails, and changes nothing until somebody confirms it.
 pub fn a_snapshot_that_deletes_too_much_waits_for_a_confirmation(lake: &Deployment, shop: &Shop) {
     let deployed = visibility(lake);
     redeliver_soon(lake);

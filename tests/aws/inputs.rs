@@ -84,7 +84,7 @@ pub fn access_log(folder: &Path, name: &str, rows: usize) -> PathBuf {
     path
 }
 
-/// Ad events, of which every hundredth is broken in one of three ways, as JSON lines.
+/// Ad events as JSON lines. Every hundredth is broken in one of three ways.
 pub fn events(folder: &Path, count: usize) -> PathBuf {
     let path = folder.join("events.ndjson");
     let mut file = std::fs::File::create(&path).unwrap();
@@ -94,7 +94,7 @@ pub fn events(folder: &Path, count: usize) -> PathBuf {
     path
 }
 
-/// How many of so many events are broken.
+/// How many of this many events are broken.
 pub fn broken(count: usize) -> u64 {
     (0..count).filter(|number| number % 100 == 99).count() as u64
 }

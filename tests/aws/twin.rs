@@ -29,7 +29,7 @@ pub fn contents_equal_those_of_a_folder(lake: &Deployment, shop: &Shop, stream: 
     for (source, path) in &shop.files {
         succeed(tarn(&["ingest", "--to", source]).arg(path));
     }
-    // Some of the events are broken, which is no failure.
+    // Some of the events are broken, which is not a failure.
     succeed(tarn(&["stream"]).arg(stream));
     succeed(&mut tarn(&["marts"]));
 

@@ -131,7 +131,7 @@ fn posts(lake: &Lake) -> PathBuf {
     lake.file("canary-posts.ndjson", text)
 }
 
-/// Customers by name and e-mail address; keys are not unique, so that rows can repeat.
+/// Customers by name and email address; keys are not unique, so that rows can repeat.
 fn database(lake: &Lake) -> PathBuf {
     let path = lake.file("canary.sqlite", "");
     std::fs::remove_file(&path).unwrap();

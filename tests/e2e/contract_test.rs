@@ -76,12 +76,12 @@ fn a_test_of_a_file_says_what_would_be_rejected_and_why_and_writes_nothing() {
     let counts = ["received", "accepted", "rejected"].map(|name| outcome[name].as_u64().unwrap());
     assert_eq!(counts, [4, 2, 2]);
     let examples = found["examples"].as_array().unwrap();
-    let told: Vec<(&str, i64)> = examples
+    let shown: Vec<(&str, i64)> = examples
         .iter()
         .map(|one| (one["rule"].as_str().unwrap(), one["line"].as_i64().unwrap()))
         .collect();
-    assert!(told.contains(&("page.validValues", 2)), "{told:?}");
-    assert!(told.contains(&("id.type", 3)), "{told:?}");
+    assert!(shown.contains(&("page.validValues", 2)), "{shown:?}");
+    assert!(shown.contains(&("id.type", 3)), "{shown:?}");
     assert!(
         examples
             .iter()
@@ -233,7 +233,7 @@ fn a_broken_rule_of_severity_abort_fails_the_run_and_commits_nothing() {
     assert_eq!(ingest(&lake, "mixed.jsonl", MIXED).1, 0);
     assert_eq!(lake.value("SELECT COUNT(*) AS n FROM visits"), 4);
 
-    // With the contract mended, the object's rows come in.
+    // With the corrected contract, the object's rows are accepted.
     lake.contracts = Some(contracts(&lake, "1.1.0", |text| {
         text.replace("severity: abort", "severity: warn")
     }));

@@ -38,7 +38,7 @@ const STRAY: [&[u8]; 24] = [
     "\u{202e}\u{1f4a9}".as_bytes(),
 ];
 
-/// A file with one to eight faults, of which parts of another file are one.
+/// A file with one to eight faults; parts of another file are one kind of fault.
 fn damaged(sound: &[u8], other: &[u8], dice: &mut Dice) -> Vec<u8> {
     let mut bytes = sound.to_vec();
     for _ in 0..=dice.below(8) {
@@ -169,7 +169,7 @@ fn judge(
 }
 
 fn count_lines(content: &[u8]) -> u64 {
-    // A byte order mark is no part of the text.
+    // A byte order mark is not part of the text.
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let ended = content.iter().filter(|&&byte| byte == b'\n').count() as u64;
     ended + u64::from(content.last().is_some_and(|&last| last != b'\n'))

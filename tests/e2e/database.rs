@@ -175,7 +175,7 @@ fn deleted_rows_are_kept_marked_or_removed_by_the_contracts_choice() {
     assert_eq!(
         versions(&lake),
         before,
-        "rows that were gone before are no change"
+        "rows that were deleted before are not a change"
     );
     lake.ingest(&[&database(&lake, "thursday.sqlite", "")]);
     assert_eq!(
@@ -273,7 +273,7 @@ fn a_database_that_cannot_be_trusted_fails_with_its_cause_and_changes_nothing() 
         "cut off",
     );
     let mut damaged = bytes.clone();
-    // Every page behind the first few: some of them hold the table's tree.
+    // Every page after the first few: some of them hold the table's tree.
     damaged[3 * 4096..]
         .iter_mut()
         .step_by(7)

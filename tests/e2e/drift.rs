@@ -112,7 +112,8 @@ fn new_keys_become_columns_where_the_contract_lets_the_table_evolve() {
 #[test]
 fn a_new_key_that_looks_personal_is_named_and_held_back_until_the_contract_declares_it() {
     let mut lake = lake("jsonLines", "evolve");
-    // Far behind the values that its type is told from, an address; an escape hides the sign of another.
+    // An address long after the values that its type is known from; an escape hides the sign of another
+    // address.
     let mut text: String = (10..400)
         .map(|id| format!("{{\"id\":{id},\"remark\":\"none\",\"origin\":\"x\",\"stars\":{id}}}\n"))
         .collect();

@@ -288,7 +288,7 @@ fn a_lake_below_any_path_works_and_opens_in_pyiceberg() {
         let more = lake.file("more.log", long_log(60));
         let first = lake.ingest(&[&log]);
         lake.ok(&["ingest", more.to_str().unwrap()]);
-        // Its rows take the place of those that it brought.
+        // Its rows replace those of its former version.
         lake.ok(&["replay", first[0]["key"].as_str().unwrap()]);
         assert_eq!(
             lake.value("SELECT COUNT(*) AS n FROM web_requests"),

@@ -218,7 +218,7 @@ fn tables_and_columns_of_any_name_are_drafted_under_names_of_their_own() {
 #[test]
 fn an_encrypted_database_is_named_as_such() {
     let lake = Lake::new();
-    // SplitMix64: bytes of which each is as frequent as any other.
+    // SplitMix64: every byte is as frequent as any other.
     let mut state = 7_u64;
     let noise: Vec<u8> = (0..40_960)
         .map(|_| {

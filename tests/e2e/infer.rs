@@ -71,7 +71,7 @@ fn name(value: &Value) -> &str {
     value["name"].as_str().unwrap()
 }
 
-/// `table.column` of each column of which `is` holds.
+/// `table.column` of each column for which `is` holds.
 fn those(drafts: &[Value], is: impl Fn(&Value) -> bool) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for draft in drafts {
@@ -406,7 +406,7 @@ fn no_personal_value_is_in_a_draft_whatever_its_column_is_called() {
     );
     let members = &texts[0];
     for evidence in [
-        "# Personal: 100 per cent of the values hold an e-mail address.",
+        "# Personal: 100 per cent of the values hold an email address.",
         "# Personal: 2.0 per cent of the values hold a telephone number.",
         "# Declared unique by the source.",
         "maxLength: 12",

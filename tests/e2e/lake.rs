@@ -52,7 +52,7 @@ pub fn replaced(outcome: &Value) -> u64 {
 /// A lake of its own.
 pub struct Lake {
     folder: TempDir,
-    /// What of the lake's path is below that folder.
+    /// The part of the lake's path that is below that folder.
     below: PathBuf,
     /// `--contracts`
     pub contracts: Option<PathBuf>,
@@ -131,7 +131,7 @@ impl Lake {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Ingests files and gives back the run records, whatever became of them.
+    /// Ingests files and returns the run records, whatever their status.
     pub fn ingest(&self, paths: &[&Path]) -> Vec<Value> {
         let mut command = self.command();
         let output = command

@@ -176,7 +176,8 @@ fn code(path: &Path) -> String {
         .join("\n")
 }
 
-/// The names that a `use` path or an expression has behind `crate` or `super`: one path per item of braces.
+/// The names that a `use` path or an expression has after `crate` or `super`: one path per item of
+/// braces.
 fn paths(code: &str, from: &[String]) -> Vec<Vec<String>> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut found = Vec::new();
@@ -352,7 +353,8 @@ fn no_folder_has_modules_that_name_one_another_in_a_circle() {
             .collect();
         for folder in folders {
             let mut edges = siblings(&imports, folder);
-            // Whoever names nobody that is left can be taken away; what then is left goes round.
+            // A module that names none of the remaining ones is removed; what remains at the end is a
+            // circle.
             while let Some(free) = edges
                 .iter()
                 .find(|(_, named)| named.iter().all(|other| !edges.contains_key(other)))

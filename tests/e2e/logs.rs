@@ -56,7 +56,7 @@ fn requests(lake: &Lake) -> Value {
     lake.value("SELECT COUNT(*) AS n FROM web_requests")
 }
 
-/// The parts of a key behind its day.
+/// The parts of a key after its day.
 fn name(record: &Value) -> String {
     let key = record["key"].as_str().unwrap();
     let (_, rest) = key.split_once("ingest_date=").unwrap();
@@ -83,7 +83,7 @@ fn files_of_one_name_are_told_apart_by_their_folders() {
         "{}",
         records[1]
     );
-    // One of them alone is not told apart, and is the same log still.
+    // One of them alone does not distinguish servers: it is still the same log.
     let grown = lake.file("b/access.log", log(0..160));
     let records = lake.ingest(&[&grown]);
     assert_eq!(
@@ -334,12 +334,12 @@ fn other_content_under_an_old_name_adds_rows_and_replaces_them_on_demand_alone()
     // What was replaced is no longer taken: it is new when it comes again.
     lake.ingest(&[&lake.file("other.log", log(0..10))]);
     assert_eq!(requests(&lake), 20);
-    // That does not exist for what is no log.
+    // This does not exist for objects that are not logs.
     let output = lake.run(&["replay", "--replace", "raw/shop/database/x.sqlite"]);
     assert!(!output.status.success());
 }
 
-/// A lake with a contract of JSON lines that are told by nothing but their text.
+/// A lake with a contract of JSON lines that have no identifier.
 fn visits(mode: &str, id: &str) -> Lake {
     let mut lake = Lake::new();
     let folder = lake.scratch().join("contracts");
@@ -430,12 +430,12 @@ fn a_replay_under_a_mended_contract_reads_each_version_as_much_as_is_its_own() {
     );
     let contracts = lake.contracts.clone().unwrap().join("visits.odcs.yaml");
     let strict = std::fs::read_to_string(&contracts).unwrap();
-    let mended = strict
+    let corrected = strict
         .replace(&id(1), &id(10))
         .replace("version: 1.0.0", "version: 1.1.0");
-    let other = lake.scratch().join("mended");
+    let other = lake.scratch().join("corrected");
     std::fs::create_dir_all(&other).unwrap();
-    std::fs::write(other.join("visits.odcs.yaml"), mended).unwrap();
+    std::fs::write(other.join("visits.odcs.yaml"), corrected).unwrap();
     lake.contracts = Some(other);
     let would = lines(&lake.ok(&["--json", "replay", "--dry-run"]));
     assert_eq!(

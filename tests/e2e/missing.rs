@@ -184,7 +184,7 @@ fn of_an_object_with_many_partitions_the_largest_are_told_and_the_rest_summed_up
     let mut rest = (0, BTreeMap::<String, u64>::new());
     for (partition, found) in &other {
         match own.get(partition) {
-            Some(told) => assert_eq!(told, found, "{partition}"),
+            Some(own) => assert_eq!(own, found, "{partition}"),
             None => {
                 rest.0 += found.0;
                 for (column, missing) in &found.1 {

@@ -153,7 +153,7 @@ fn assert_goes_on(lake: &Lake) {
         let payload = lake.ok(&["quarantine", &number.to_string(), "--payload"]);
         assert!(!payload.trim().is_empty(), "{number}");
     }
-    // A replay puts the rows in the place of those that are there.
+    // A replay replaces the rows that are there.
     let before = counts(lake);
     let logs = objects(lake, "web_requests");
     let would = lines(&lake.ok(&["--json", "replay", "--dry-run"]));

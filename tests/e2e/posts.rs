@@ -46,7 +46,7 @@ fn ingest(lake: &Lake, files: &[&std::path::Path]) -> Vec<Value> {
     records
 }
 
-/// How many posts there are, how many of them are told apart, and the sum of their likes.
+/// How many posts there are, how many different ones, and the sum of their likes.
 fn posts(lake: &Lake) -> [u64; 3] {
     let sql = "SELECT COUNT(*) AS n, SUM(like_count) AS likes FROM social_posts";
     let all = &lake.query(sql)[0];
@@ -98,7 +98,7 @@ fn a_post_that_comes_again_is_in_the_table_once_and_as_it_was_last() {
         "{record}"
     );
     assert_eq!(posts(&lake), [600, 600, 150 + 300 + 1200]);
-    // The first file again under another name is no newer for that: of equal contents the one with the greater name counts.
+    // The first file again under another name is not newer: for equal contents the greater name counts.
     let copy = lake.file("copy.ndjson", file(0..100, 1));
     let record = &ingest(&lake, &[&copy])[0];
     assert_eq!(rejected(record), 300, "{record}");

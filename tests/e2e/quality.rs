@@ -130,7 +130,7 @@ fn each_seeded_fault_is_named_in_the_report_of_its_day_and_nothing_else_is() {
 fn the_demo_of_faults_fails_where_a_fault_is_missed_or_something_else_is_flagged() {
     let (lake, _) = demo("volume-spike,orphans");
     assert_eq!(again(&lake, "volume-spike,orphans").0, Some(0));
-    // An anomaly that somebody dismissed is no finding any more.
+    // An anomaly that somebody dismissed is no longer a finding.
     let spike = format!("sales/row_count/{}", day(22));
     lake.ok(&["quality", "dismiss", &spike]);
     let (code, outcome) = again(&lake, "orphans,volume-spike");
@@ -344,7 +344,7 @@ fn the_page_needs_nothing_else_and_reads_well_on_every_screen() {
     let python = std::env::var("TARN_BROWSER_PYTHON")
         .expect("run cargo xtask test: it names a Python with playwright");
     let lake = seeded(true);
-    // A broken promise, a failed run and a day without rows are on pages of their own.
+    // A missed service level, a failed run and a day without rows are on pages of their own.
     lake.ok(&[
         "quality",
         "confirm",

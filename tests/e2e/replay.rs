@@ -1,4 +1,4 @@
-//! Replay and backfill: after a contract is mended, tables are as if it had been right from the start.
+//! Replay and backfill: after a contract is corrected, tables are as if it had been right from the start.
 
 use std::path::PathBuf;
 
@@ -13,14 +13,14 @@ use crate::lake::{Lake, assert_accounted, lines, root};
 /// Contracts that reject what the shop's accept.
 fn too_strict(lake: &Lake) -> PathBuf {
     shop(lake, |name, text| {
-        let mend = |from: &str, to: &str| {
+        let fix = |from: &str, to: &str| {
             assert!(text.contains(from), "{name} lacks {from}");
             text.replace(from, to)
                 .replace("\nversion: 2.0.0", "\nversion: 1.9.0")
         };
         match name {
-            "ad_events.odcs.yaml" => mend("[impression, click, conversion, spend]", "[impression]"),
-            "customers.odcs.yaml" => mend("[new, regular, vip]", "[new, regular]"),
+            "ad_events.odcs.yaml" => fix("[impression, click, conversion, spend]", "[impression]"),
+            "customers.odcs.yaml" => fix("[new, regular, vip]", "[new, regular]"),
             _ => text,
         }
     })
@@ -209,12 +209,12 @@ fn a_backfill_reads_the_days_that_are_not_done() {
             "ad_events",
         ]))
     };
-    let one = backfill(&lake, "2026-01-02", "2026-01-02");
-    assert_eq!(one.len(), 1);
-    assert_eq!(one[0]["kind"], "backfill");
+    let day = backfill(&lake, "2026-01-02", "2026-01-02");
+    assert_eq!(day.len(), 1);
+    assert_eq!(day[0]["kind"], "backfill");
     let rest = backfill(&lake, "2026-01-01", "2026-01-31");
     assert_eq!(rest.len(), 1, "the other day is done");
-    assert_ne!(rest[0]["key"], one[0]["key"]);
+    assert_ne!(rest[0]["key"], day[0]["key"]);
     assert!(backfill(&lake, "2026-01-01", "2026-01-31").is_empty());
     let start = Lake::with_keys_of(&lake);
     stream(&start, "first.ndjson", &first, "2026-01-01");
@@ -295,12 +295,12 @@ fn lost_keys_are_an_error_and_are_never_replaced_in_silence() {
     ] {
         assert!(text.contains(part), "{text}");
     }
-    assert!(!keys.exists(), "no key is made in silence");
+    assert!(!keys.exists(), "no key is made silently");
     assert!(refused(&["keys", "rotate"]).contains("restore them from a backup"));
     assert!(!keys.exists());
     assert_eq!(lake.value(ann), before);
 
-    // Keys from before the last rotation are no better than none.
+    // Keys from before the last rotation do not help either.
     write_secret(&keys, &old);
     let record = &lake.ingest(&[&snapshot(3)])[0];
     assert!(reason(record).contains("end at version 2"), "{record}");

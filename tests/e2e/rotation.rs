@@ -8,7 +8,7 @@ use crate::dice::Dice;
 use crate::lake::Lake;
 use crate::logs::{gzip, line, odd};
 
-/// A server, its log and what became of former ones.
+/// A server, its log and its former logs.
 struct Server {
     folder: PathBuf,
     /// The next request.
@@ -47,7 +47,7 @@ impl Server {
         if random.one_in(3) {
             let text = line(self.next);
             self.next += 1;
-            // Behind the first line: what is cut off within it, and comes late, is not recognised.
+            // After the first line: a file that is cut off within it and comes late is not recognised.
             let end = 1 + random.below(text.len() - 1);
             if !self.live.is_empty() {
                 self.live += &text[..end];
@@ -204,7 +204,7 @@ fn days_of_a_server(seed: u64, kills: bool) {
     );
 }
 
-/// So many seeds; `TARN_SEEDS` says another number.
+/// How many seeds; `TARN_SEEDS` sets another number.
 fn seeds(first: u64) -> std::ops::Range<u64> {
     let asked = std::env::var("TARN_SEEDS")
         .ok()

@@ -98,7 +98,7 @@ fn the_api_answers_health_tables_schema_versions_and_queries() {
         (&column["type"], &column["required"]),
         (&json!("timestamptz"), &json!(true))
     );
-    // What the contract says of the table and its columns.
+    // What the contract says about the table and its columns.
     assert_eq!(
         schema["contract"],
         json!({ "name": "web_requests", "version": "2.0.0" })

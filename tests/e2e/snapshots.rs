@@ -230,7 +230,7 @@ fn a_row_that_breaks_a_rule_is_held_at_its_last_good_version_and_not_deleted() {
     let dry = crate::lake::lines(&dry);
     assert!(dry.iter().all(|one| one["rows_change"] == 0), "{dry:?}");
 
-    // What is mended at the source comes in, and the held rows are no longer held.
+    // Rows that are corrected at the source are accepted, and the held rows are no longer held.
     let record = shop(
         "shop-2026-01-07.db",
         "(1,'DE'),(2,'BE'),(3,'PL')",
@@ -494,7 +494,7 @@ fn one_database_has_one_time() {
     assert!(lint(Some("put"), Some("put")));
     assert!(!lint(Some("put"), Some("name")));
     assert!(!lint(Some("column:at"), Some("column:at")));
-    assert!(!lint(Some("column:id"), None), "a number is no time");
+    assert!(!lint(Some("column:id"), None), "a number is not a time");
     assert!(!lint(Some("column:nothing"), None));
 }
 

@@ -9,7 +9,7 @@ use crate::dice::Dice;
 use crate::lake::{Lake, lines};
 use crate::older::older_lake;
 
-/// A file with one bit turned over; it is put right when dropped.
+/// A file with one flipped bit, which is restored when it is dropped.
 struct Flipped {
     path: PathBuf,
     content: Vec<u8>,
@@ -289,7 +289,7 @@ fn an_older_lake_has_no_digests_until_it_was_verified_once() {
     assert_eq!(faults(&moved), Vec::<Value>::new());
 }
 
-/// The one damaged file of a table, and what the fault says of it.
+/// The one damaged file of a table, and its fault.
 fn damage(lake: &Lake, table: &str, dice: &mut Dice) -> (PathBuf, Value) {
     let folder = format!("/{}/data/", table.replace('.', "/"));
     let path = files(lake, ".parquet")
@@ -450,8 +450,8 @@ fn a_file_is_read_for_its_digest_once_and_again_when_it_was_touched() {
         .set_modified(SystemTime::now() - Duration::from_secs(60))
         .unwrap();
     lake.value(sql);
-    // A bit that turned over with size and time as they were is found all the same: writing changes a time
-    // that no program sets. Only a disk can turn one over behind that.
+    // A flipped bit is found although size and modification time are as before: writing changes a time
+    // that no program can set. Only a disk can flip a bit without changing that time.
     let flipped = Flipped::new(files[0], &mut Dice(25));
     assert!(!lake.run(&["query", sql]).status.success());
     drop(flipped);

@@ -18,14 +18,14 @@ pub enum Check {
     Table(TableMeasure),
 }
 
-/// What is asked of each row. A null breaks none but those that ask for a value.
+/// What is asked of each row. A null breaks only the checks that ask for a value.
 #[derive(Debug, Clone)]
 pub enum RowCheck {
     /// The rule's column has a value that is none of these texts.
     Present(Missing),
     /// The value of the rule's column passes.
     Value(ValueCheck),
-    /// The rule's column compares so with another one.
+    /// The rule's column compares with another one as the operator says.
     Pair {
         /// How the first compares with the second.
         operator: Operator,
@@ -45,7 +45,8 @@ pub enum RowCheck {
     Reference(ColumnRef),
     /// The value of the rule's column is not far from the others of the object.
     Outlier(Outlier),
-    /// No earlier row has the same values in these columns. A row with a null in one of them repeats none.
+    /// No earlier row has the same values in these columns. A row with a null in one of them does not
+    /// repeat another.
     Unique {
         /// The columns.
         columns: Vec<usize>,
@@ -77,7 +78,7 @@ pub struct Missing {
 }
 
 impl Missing {
-    /// Nulls alone.
+    /// Only nulls.
     pub fn nulls() -> Self {
         Missing::default()
     }
@@ -102,11 +103,11 @@ pub enum ValueCheck {
     Pattern(Regex),
     /// Text has a well-known form.
     Format(TextFormat),
-    /// Text is neither empty nor white space alone.
+    /// Text is neither empty nor only white space.
     NotBlank,
-    /// Text has at least so many characters.
+    /// Text has at least this many characters.
     MinLength(u64),
-    /// Text has at most so many characters.
+    /// Text has at most this many characters.
     MaxLength(u64),
     /// Number is at least.
     Minimum(Bound),
@@ -251,7 +252,7 @@ impl Operator {
         (">=", Operator::GreaterOrEqual),
     ];
 
-    /// Whether two values that compare so satisfy it.
+    /// Whether two values with this order satisfy it.
     pub fn holds(self, ordering: std::cmp::Ordering) -> bool {
         match self {
             Operator::Equal => ordering.is_eq(),
@@ -274,7 +275,7 @@ pub struct ColumnRef {
 }
 
 /// What makes a number an outlier among those of its column in one object. Objects with fewer than
-/// [`OUTLIER_LEAST`] values have none.
+/// [`OUTLIER_LEAST`] values have no outliers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outlier {
     /// Its robust z-score, 0.6745 · |x − median| / MAD, is greater than this (Iglewicz and Hoaglin 1993);
@@ -286,7 +287,7 @@ pub enum Outlier {
     MedianMultiple(f64),
 }
 
-/// Of fewer values none is an outlier.
+/// With fewer values there is no outlier.
 pub const OUTLIER_LEAST: u64 = 10;
 
 /// A number taken from a column's values over one object.
@@ -344,8 +345,8 @@ pub enum ObjectMeasure {
 pub enum TableMeasure {
     /// Its rows less those of another dataset's table; in per cent of the latter's.
     RowCountMatch(String),
-    /// Rows of which the rule's column is not the sum of the other dataset's column over the rows whose
-    /// key is this row's. A row that the other has no rows for sums up to zero.
+    /// Rows whose value in the rule's column is not the sum of the other dataset's column over the rows
+    /// with this row's key. The sum is zero if the other dataset has no such rows.
     GroupSum {
         /// What is summed.
         of: ColumnRef,

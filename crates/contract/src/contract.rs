@@ -56,7 +56,7 @@ pub enum DeletedRows {
     Remove,
 }
 
-/// The largest share of a table's living rows that one snapshot may delete, where the contract says none.
+/// The largest share of a table's living rows that one snapshot may delete, if the contract names none.
 pub const MAXIMUM_DELETED_SHARE: f64 = 0.5;
 
 /// A table with fewer living rows has no such limit: a few deletions are a large share of them.
@@ -71,7 +71,7 @@ pub enum SchemaDrift {
     Warn,
     /// A new column is added to the table, as an optional one.
     Evolve,
-    /// Nothing is said; new columns are left out.
+    /// Drift is not reported; new columns are left out.
     Ignore,
     /// Rows with a new column are rejected.
     Quarantine,
@@ -116,7 +116,7 @@ pub struct Deduplication {
 pub struct Contract {
     /// The file it came from, for messages.
     pub file: String,
-    /// Its own name, which is the dataset's where it says none.
+    /// Its own name, or the dataset's if it has none.
     pub name: String,
     /// The dataset's and its curated table's name.
     pub dataset: String,
@@ -134,7 +134,7 @@ pub struct Contract {
     pub key_pattern: KeyPattern,
     /// The table of the source database (format `sqlite`).
     pub source_table: Option<String>,
-    /// For `sqlite`: what to do with rows that are gone.
+    /// For `sqlite`: what to do with rows that the source has deleted.
     pub deleted_rows: DeletedRows,
     /// For `sqlite`: the largest share of the table's living rows, from 0 to 1, that one snapshot may delete
     /// without being confirmed.
@@ -146,24 +146,24 @@ pub struct Contract {
     pub schema_drift: SchemaDrift,
     /// For events.
     pub deduplication: Option<Deduplication>,
-    /// Indexes into `columns`: of rows with equal values in these, a null being equal to a null, the one
-    /// stays whose object was put last. Empty where the contract asks for no such thing.
+    /// Indexes into `columns`: of rows with equal values in these (a null equals a null), only the row of
+    /// the object that was put last stays. Empty if the contract does not ask for it.
     pub newest_by: Vec<usize>,
     /// An event that arrives this many seconds or more after its event time is late.
     pub late_after_seconds: Option<u64>,
     /// Columns in order.
     pub columns: Vec<Column>,
-    /// So many of them, the last ones, came by schema drift.
+    /// How many of them, at the end, were added by schema drift.
     pub evolved: usize,
     /// Indexes into `columns`, in key order.
     pub primary_key: Vec<usize>,
     /// Day or month partitions.
     pub partitioning: Option<Partitioning>,
-    /// Rules, in the order in which a row is held against them.
+    /// Rules, in the order in which a row is checked against them.
     pub rules: Vec<Rule>,
     /// The service levels that the contract asks for.
     pub service_levels: Vec<ServiceLevel>,
-    /// What is watched for anomalies, beside the usual.
+    /// What is watched for anomalies, in addition to the defaults.
     pub monitors: Vec<Monitor>,
     /// Columns that name rows of other datasets.
     pub relationships: Vec<Relationship>,
@@ -193,9 +193,10 @@ pub struct Column {
     pub required: bool,
     /// What it means.
     pub description: String,
-    /// PII class: `public`, `internal`, `confidential`, `restricted`; None where unsaid.
+    /// PII class: `public`, `internal`, `confidential`, `restricted`; None if the contract names none.
     pub classification: Option<String>,
-    /// What becomes of its values before they are written anywhere; None for one that is not personal.
+    /// How its values are protected before they are written anywhere; None for a column that is not
+    /// personal.
     pub protection: Option<Protection>,
     /// How the source writes it.
     pub encoding: Encoding,
@@ -221,14 +222,14 @@ pub enum MissingAction {
     /// It stays as it is.
     #[default]
     Keep,
-    /// The column's default takes its place, and the row says so in `_imputed`.
+    /// The column's default replaces it, and the row names the column in `_imputed`.
     Default,
     /// The row is rejected.
     Reject,
 }
 
 impl Column {
-    /// Whether its values are personal data: none is in a reason, a sample, a log or an error.
+    /// Whether its values are personal data, which no reason, sample, log or error shows.
     pub fn is_personal(&self) -> bool {
         self.protection.is_some()
     }
@@ -296,7 +297,7 @@ impl Contract {
         }
     }
 
-    /// Whether a default takes the place of missing values, so that rows say which of theirs are such.
+    /// Whether a default replaces missing values, so that rows name their imputed columns.
     pub fn imputes(&self) -> bool {
         self.columns
             .iter()
@@ -323,8 +324,8 @@ impl Contract {
         all
     }
 
-    /// Whether its objects are logs: files of lines that grow, are renamed and compressed, and whose lines
-    /// are told by nothing but their text. Events and other rows that are told by columns are none.
+    /// Whether its objects are logs: files of lines that grow, are renamed and compressed, and whose
+    /// lines have no identifier. Events and other rows that columns identify are not logs.
     pub fn is_log(&self) -> bool {
         match self.format {
             Format::AccessLog => true,
@@ -345,8 +346,8 @@ impl Contract {
             .any(|column| column.protection == Some(Protection::Pseudonymise))
     }
 
-    /// The columns that its file names, and those that came by schema drift: these stand behind all
-    /// others in tables, where they stay when the contract is read anew without them.
+    /// The columns that its file names, and those that schema drift added. Added columns come after all
+    /// others in tables, and stay there when the contract is read again without them.
     pub fn split_columns(&self) -> (&[Column], &[Column]) {
         self.columns
             .split_at(self.columns.len().saturating_sub(self.evolved))

@@ -1,4 +1,4 @@
-//! What the rules and monitors of a contract ask of whoever reads its rows.
+//! What the rules and monitors of a contract need from the code that reads its rows.
 
 use tarn_core::profile::Measures;
 

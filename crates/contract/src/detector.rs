@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How the expected range is found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Method {
-    /// The value before, and at most so much to either side.
+    /// The value before, and at most this much to either side.
     AbsoluteChange {
         /// In the metric's unit.
         most: f64,
@@ -15,20 +15,20 @@ pub enum Method {
         /// 0.2 is 20 per cent.
         most: f64,
     },
-    /// The mean, and so many standard deviations to either side.
+    /// The mean, and this many standard deviations to either side.
     OnlineNormal {
         /// Standard deviations.
         deviations: f64,
     },
-    /// The median, and so many median absolute deviations to either side, scaled to be standard
+    /// The median, and this many median absolute deviations to either side, scaled to be standard
     /// deviations and corrected for small samples. With 3.5 it is the modified z-score of Iglewicz and
     /// Hoaglin, "How to Detect and Handle Outliers" (1993).
     Mad {
         /// Scaled deviations.
         deviations: f64,
     },
-    /// From the first quartile less so many interquartile ranges to the third and as many: Tukey's
-    /// fences, "Exploratory Data Analysis" (1977), with 1.5.
+    /// From the first quartile minus this many interquartile ranges to the third quartile plus as many:
+    /// Tukey's fences, "Exploratory Data Analysis" (1977), with 1.5.
     Iqr {
         /// Interquartile ranges.
         factor: f64,
@@ -38,7 +38,7 @@ pub enum Method {
         /// Scaled deviations.
         deviations: f64,
     },
-    /// A forecast with trend and weekday, and so many standard deviations of its errors.
+    /// A forecast with trend and weekday, and this many standard deviations of its errors.
     HoltWinters {
         /// Standard deviations.
         deviations: f64,
@@ -47,7 +47,7 @@ pub enum Method {
     },
 }
 
-/// A seasonal method wants so many values of the same weekday.
+/// The values of the same weekday that a seasonal method needs.
 pub const LEAST_OF_A_WEEKDAY: usize = 3;
 
 impl Method {
@@ -64,7 +64,7 @@ impl Method {
         }
     }
 
-    /// The least history with which the method means anything.
+    /// The least history with which the method is meaningful.
     pub fn least_history(&self) -> usize {
         match self {
             Method::AbsoluteChange { .. } | Method::RelativeChange { .. } => 1,
@@ -75,7 +75,7 @@ impl Method {
         }
     }
 
-    /// The history that is asked for where nothing else is said.
+    /// The default of the least history.
     pub fn usual_history(&self) -> usize {
         match self {
             Method::AbsoluteChange { .. } | Method::RelativeChange { .. } => 1,
@@ -98,8 +98,8 @@ pub enum Direction {
     Both,
 }
 
-/// The expected range is at least so wide to either side: a history without any variation is no
-/// promise that there will be none.
+/// The least width of the expected range to either side. A history without variation does not mean that
+/// the next value will not vary.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct LeastWidth {
     /// In the metric's unit.
@@ -119,8 +119,8 @@ pub struct Detector {
     pub minimum_history: usize,
     /// How wide the range is at least.
     pub least_width: LeastWidth,
-    /// What earlier values of the same weekday were, give or take the least width, is expected too: a
-    /// week has a rhythm before there are weeks enough to measure it.
+    /// Earlier values of the same weekday, plus or minus the least width, are expected too: a week has a
+    /// rhythm before there are enough weeks to measure it.
     pub weekday_too: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What is wrong with a contract, where, and how to mend it.
+//! What is wrong with a contract, where, and how to fix it.
 
 use std::fmt;
 
@@ -43,7 +43,7 @@ pub(super) fn nearest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// Case and word separators are not what tells two names apart.
+/// Case and word separators do not distinguish names.
 fn fold(word: &str) -> Vec<char> {
     word.chars()
         .filter(|c| !matches!(c, '_' | '-' | ' '))

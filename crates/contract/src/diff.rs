@@ -1,9 +1,9 @@
-//! What changed between two versions of a contract, and whom it breaks.
+//! What changed between two versions of a contract, and what it breaks.
 //!
-//! A contract permits a set of rows. A change that permits fewer of them tightens it: what a source
-//! sends may be rejected now. A change that permits more loosens it: who reads the table meets values
-//! that were ruled out before. The model is that of `datacontract breaking`, against which it is
-//! tested; on top of it this one knows the custom properties of Tarn.
+//! A contract permits a set of rows. A change that permits fewer of them tightens it: what a source sends
+//! may be rejected now. A change that permits more loosens it: readers of the table may find values that
+//! were ruled out before. The model is that of `datacontract breaking`, against which it is tested; in
+//! addition this one knows Tarn's custom properties.
 
 mod tree;
 
@@ -26,7 +26,7 @@ pub enum Direction {
     Loosens,
     /// Rows that were permitted are not, and the other way round.
     Both,
-    /// It cannot be told from the contracts alone.
+    /// The contracts alone do not show it.
     Undetermined,
     /// The same rows are permitted.
     Neither,
@@ -146,11 +146,10 @@ fn major(version: &str) -> Option<u64> {
         .and_then(|number| number.parse().ok())
 }
 
-/// Which dataset a contract is of, and its version. Nothing else of it needs to be sound: what was
-/// a contract for an earlier Tarn may have faults for this one.
+/// The dataset of a contract, and its version. The rest of it may have faults: a contract that an earlier
+/// version of Tarn accepted may be wrong for this one.
 ///
-/// # Errors
-/// Where it is no YAML, or says neither.
+/// # Errors Where it is not YAML, or names neither.
 pub fn outline(file: &str, text: &str) -> Result<(String, String), Vec<Diagnostic>> {
     outline_of(file, &Tree::of(&*document(file, text)?))
 }
@@ -353,7 +352,7 @@ fn of_options(edit: &Edit<'_>, option: Option<&str>, old: &Tree, new: &Tree) -> 
         _ => None,
     };
     if let Some((names, is_upper)) = pair {
-        // An inclusive bound may take the place of an exclusive one: what both accept is compared.
+        // An inclusive bound may replace an exclusive one: the comparison is of what they accept.
         let bound = |tree: &Tree| {
             names.iter().find_map(|name| {
                 let text = tree.text(name)?.to_owned();
@@ -396,7 +395,7 @@ fn of_options(edit: &Edit<'_>, option: Option<&str>, old: &Tree, new: &Tree) -> 
     }
 }
 
-/// What Tarn alone knows: these change what stands in a table, which the standard has no word for.
+/// Properties that only Tarn knows: they change what a table contains, which the standard does not cover.
 fn of_custom(name: &str) -> Direction {
     match name {
         "protection" | "deletedRows" | "deduplicateBy" | "newestBy" | "sourceFormat"

@@ -6,10 +6,10 @@ use regex::Regex;
 
 /// Which raw keys belong to a dataset: `raw/<source>/<dataset>/` and then a glob.
 ///
-/// `*` stands for any characters within one path segment, `?` for one character of it, `{a,b}` for
-/// one of the alternatives, and `**` as a whole segment for any number of segments, none too. A
-/// key that ends in `/` is a folder marker and matches nothing. Keys are compared as they are
-/// (decoded, any UTF-8), with upper and lower case told apart.
+/// `*` stands for any characters within one path segment, `?` for one character of it, `{a,b}` for one of
+/// the alternatives, and `**` as a whole segment for any number of segments, including none. A key that
+/// ends in `/` is a folder marker and matches nothing. Keys are compared as they are (decoded, any
+/// UTF-8); upper and lower case differ.
 #[derive(Debug, Clone)]
 pub struct KeyPattern {
     text: String,

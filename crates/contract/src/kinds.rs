@@ -58,17 +58,17 @@ pub struct Kind {
     pub place: Place,
     /// What it looks at.
     pub scope: Scope,
-    /// Its dimension where a rule does not say one.
+    /// Its dimension if a rule does not name one.
     pub dimension: &'static str,
     /// What the measured number is.
     pub measures: &'static str,
     /// Its arguments and what each means.
     pub arguments: &'static [(&'static str, &'static str)],
-    /// The units that its threshold may have; the first where none is said.
+    /// The units that its threshold may have; the first is the default.
     pub units: &'static [Unit],
     /// The least and the greatest threshold that make sense in the first unit.
     pub range: (f64, f64),
-    /// A rule of the kind, as it stands in a property or in the schema object.
+    /// An example of a rule of the kind, in a property or in the schema object.
     pub example: &'static str,
 }
 

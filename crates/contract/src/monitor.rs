@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::detector::{Detector, Direction, LeastWidth, Method, Smoothing};
 use crate::metric::Metric;
 
-/// Of what a monitor looks at one value each.
+/// What a monitor has one value for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Per {
@@ -29,15 +29,15 @@ pub struct Monitor {
     pub per: Per,
     /// How values are judged.
     pub detector: Detector,
-    /// By [`Method::Mad`]: expect also what the same weekday had, and compare with the same weekday
-    /// alone once it has four values.
+    /// With [`Method::Mad`]: values of the same weekday are expected too, and once the weekday has four
+    /// values only it is compared.
     pub by_weekday: bool,
 }
 
-/// The usual reach: see [`Method::Mad`].
+/// The default width: see [`Method::Mad`].
 const DEVIATIONS: f64 = 3.5;
 
-/// The usual reach of the methods by standard deviations.
+/// The default width of the methods by standard deviations.
 const STANDARD_DEVIATIONS: f64 = 3.0;
 
 impl Monitor {
@@ -60,9 +60,9 @@ impl Monitor {
         }
     }
 
-    /// What is watched of every dataset: rows per day, the share of rejected rows, the completeness of
-    /// each of `columns`. Rows per day are compared with those of the same weekday once there are
-    /// enough weeks.
+    /// What is watched in every dataset: rows per day, the share of rejected rows, the completeness of
+    /// each of `columns`. Rows per day are compared with those of the same weekday once there are enough
+    /// weeks.
     pub fn defaults<'a>(columns: impl IntoIterator<Item = &'a str>) -> Vec<Monitor> {
         let share = LeastWidth {
             absolute: 0.02,

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use deunicode::deunicode_char;
 
-/// A name in lower_snake_case that begins with a letter: words are split at capitals and at whatever is
-/// no letter or digit. Letters of other scripts are written in those of ASCII, symbols and emoji by
-/// their names; a name of which nothing is left is `unnamed`.
+/// A name in lower_snake_case that begins with a letter: words are split at capitals and at characters
+/// that are not letters or digits. Letters of other scripts are written in ASCII letters, symbols and
+/// emoji by their names; a name without any of these is `unnamed`.
 ///
 /// ```
 /// use tarn_contract::snake_case;
@@ -67,7 +67,7 @@ impl Snake {
         // Scripts without capitals: a capital says that a word is written by one character.
         let is_word = !c.is_uppercase() && ascii.starts_with(|a: char| a.is_ascii_uppercase());
         if is_word || !c.is_alphanumeric() {
-            // Marks that belong to the character before have nothing of their own.
+            // Marks that belong to the character before add nothing.
             if !ascii.is_empty() {
                 self.end_word();
             }
@@ -85,7 +85,7 @@ impl Snake {
     }
 }
 
-/// Names of which each is given once.
+/// Names that are each used once.
 #[derive(Debug, Default)]
 pub struct Names {
     taken: HashSet<String>,

@@ -1,4 +1,4 @@
-//! The columns that the formats with a shape of their own provide.
+//! The columns that formats with a fixed shape provide.
 
 use super::Format;
 use super::propose::names::Identifies;
@@ -48,12 +48,12 @@ pub const ACCESS_LOG: &[NaturalColumn] = &[
     column(
         "utc_offset_minutes",
         Int,
-        "Offset from UTC that the log wrote the time with",
+        "Offset from UTC in which the log wrote the time",
     ),
     column(
         "client_ip",
         Text,
-        "Address of the client, IPv4 or IPv6, or its host name where the log has that",
+        "Address of the client, IPv4 or IPv6, or its host name if the log has that",
     ),
     column("vhost", Text, "Virtual host that served the request"),
     column("server_port", Int, "Port that served the request"),
@@ -74,7 +74,7 @@ pub const ACCESS_LOG: &[NaturalColumn] = &[
     column(
         "raw_request",
         Text,
-        "Request as received, only where it is not METHOD target PROTOCOL",
+        "Request as received; only if it is not METHOD target PROTOCOL",
     ),
     column("status", Int, "HTTP status of the answer"),
     column("bytes", Long, "Size of the answer's body in bytes"),
@@ -94,7 +94,7 @@ pub const SOCIAL_POSTS: &[NaturalColumn] = &[
     column(
         "server",
         Text,
-        "Host of the server that a Mastodon post is of, in lower case; null for platforms with one server",
+        "Host of the server that a Mastodon post is from, in lower case; null for platforms with one server",
     ),
     always("created_at", Timestamp, "When the post was published (UTC)"),
     column(
@@ -123,7 +123,7 @@ pub const SOCIAL_POSTS: &[NaturalColumn] = &[
     column(
         "language",
         Text,
-        "Language as the platform says, an ISO 639 code",
+        "Language according to the platform, an ISO 639 code",
     ),
     column(
         "like_count",
@@ -155,7 +155,7 @@ pub const SOCIAL_POSTS: &[NaturalColumn] = &[
     column(
         "country",
         Text,
-        "Country of the place the post names, as the platform writes it",
+        "Country of the place that the post names, as the platform writes it",
     ),
     column("latitude", Double, "Latitude in degrees (WGS 84)"),
     column("longitude", Double, "Longitude in degrees (WGS 84)"),
@@ -179,7 +179,7 @@ pub const SOCIAL_POSTS: &[NaturalColumn] = &[
     column(
         "raw_json",
         Text,
-        "Post as received where the columns do not hold all of it; null where they do",
+        "Post as received if the columns do not hold all of it; null if they do",
     ),
 ];
 
@@ -205,7 +205,7 @@ pub(super) fn personal(name: &str) -> Option<(Identifies, Protection)> {
         "path" | "query" | "raw_request" | "referer" | "user_agent" | "text" => {
             (Indirectly, Redact)
         }
-        // Names of people stand in it at any place.
+        // Names of people may be anywhere in it.
         "latitude" | "longitude" | "raw_json" => (Indirectly, Drop),
         _ => return None,
     })

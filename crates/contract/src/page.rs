@@ -50,7 +50,7 @@ fn index(contracts: &Contracts) -> String {
             ],
         );
     }
-    text += "\n## System columns\n\nEvery table has these behind its own columns.\n\n";
+    text += "\n## System columns\n\nEvery table has these after its own columns.\n\n";
     fields(&mut text, &system::fields());
     text += "\nSome tables have one or more of these, too.\n\n";
     fields(
@@ -150,7 +150,7 @@ fn marts(text: &mut String, contract: &Contract, readers: &[Reader]) {
 /// What the page says about a dataset whose objects are database snapshots.
 fn facts_of_snapshots(contract: &Contract) -> Vec<(&'static str, String)> {
     let deleted = match contract.deleted_rows {
-        DeletedRows::Keep => "kept as they were last",
+        DeletedRows::Keep => "kept in their last state",
         DeletedRows::Soft => "kept, with the time in `_deleted_at`",
         DeletedRows::Remove => "removed; older versions of the table have them",
     };
@@ -223,7 +223,7 @@ fn facts(contract: &Contract) -> Vec<(&'static str, String)> {
         facts.push((
             "repeated rows",
             format!(
-                "the one stays whose object was put last: same {}",
+                "only the row of the object that was put last stays: same {}",
                 names(&contract.newest_by)
             ),
         ));
@@ -231,10 +231,7 @@ fn facts(contract: &Contract) -> Vec<(&'static str, String)> {
     if let Some(seconds) = contract.late_after_seconds {
         facts.push((
             "late events",
-            format!(
-                "counted from {} after the event on",
-                duration(seconds as f64)
-            ),
+            format!("counted from {} after the event", duration(seconds as f64)),
         ));
     }
     let levels: Vec<String> = contract

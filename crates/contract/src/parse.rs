@@ -1,4 +1,4 @@
-//! Reads contracts: ODCS v3.1.0, of which Tarn takes what it can act on and refuses what would
+//! Reads contracts in ODCS v3.1.0. Tarn accepts the keys that it can act on and refuses those that would
 //! silently do nothing. Every fault of every file is reported at once.
 
 mod column;
@@ -37,7 +37,7 @@ pub const EXTENSION: &str = ".odcs.yaml";
 
 const API_VERSION: &str = "v3.1.0";
 
-/// What ODCS knows at the top of a contract.
+/// The keys that ODCS has at the top of a contract.
 const CONTRACT_KEYS: &[&str] = &[
     "version",
     "kind",
@@ -63,7 +63,7 @@ const CONTRACT_KEYS: &[&str] = &[
     "contractCreatedTs",
 ];
 
-/// What ODCS knows of a schema object.
+/// The keys that ODCS gives a schema object.
 const SCHEMA_KEYS: &[&str] = &[
     "id",
     "name",
@@ -158,7 +158,7 @@ pub fn parse_str(file: &str, text: &str) -> Result<Contract, Vec<Diagnostic>> {
     read(file, text).into_result()
 }
 
-/// The tree of a contract's text, unread; the error is where it is no YAML, or empty.
+/// The tree of a contract's text; an error if the text is empty or not YAML.
 pub(super) fn document(file: &str, text: &str) -> Result<Rc<Node>, Vec<Diagnostic>> {
     let mut faults = Faults::new(file);
     if let Some(root) = yaml::parse(text, &mut faults) {
@@ -268,7 +268,7 @@ fn conflicts(outcomes: &[Outcome]) -> Vec<Diagnostic> {
                     "give each dataset a folder raw/<source>/<dataset>/ of its own; only tables of one database (sourceFormat sqlite) share theirs",
                 );
             }
-            // One database has one time, whichever of its tables tells it.
+            // A database has one time, whichever of its tables has it.
             if let Some(time) = &outcome.snapshot_time
                 && let Some(first) = claims.iter().find(|other| {
                     let other = other.snapshot_time.as_ref();
@@ -288,8 +288,8 @@ fn conflicts(outcomes: &[Outcome]) -> Vec<Diagnostic> {
     list
 }
 
-/// Whether two contracts of a database tell the time of its snapshots alike. A column is one of their own
-/// tables.
+/// Whether two contracts of a database determine the time of its snapshots in the same way. A column
+/// belongs to one of their tables.
 fn same_time(a: &SnapshotTime, b: &SnapshotTime) -> bool {
     a == b && !matches!(a, SnapshotTime::Column(_))
 }
@@ -314,7 +314,7 @@ fn read(file: &str, text: &str) -> Outcome {
     outcome
 }
 
-/// The contract; None only where a fault was noted.
+/// The contract; None only if a fault was noted.
 fn dataset_name<'a>(object: &Map<'a>, faults: &mut Faults) -> Option<Spanned<&'a str>> {
     let name = object.needed("name", "name the dataset in lower_snake_case", faults)?;
     column::name_fault(name.value, "dataset", name.at, faults);
@@ -453,7 +453,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
     })
 }
 
-/// What every ODCS document says of itself.
+/// The header that every ODCS document has.
 fn header(map: &Map<'_>, faults: &mut Faults) {
     let version = map.needed("apiVersion", "add apiVersion: v3.1.0", faults);
     if let Some(version) = version.filter(|version| version.value != API_VERSION) {
@@ -467,7 +467,7 @@ fn header(map: &Map<'_>, faults: &mut Faults) {
     if let Some(kind) = kind.filter(|kind| kind.value != "DataContract") {
         faults.add(
             kind.at,
-            format!("kind '{}' is no contract", kind.value),
+            format!("kind '{}' is not a contract", kind.value),
             "write kind: DataContract",
         );
     }

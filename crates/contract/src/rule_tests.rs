@@ -124,7 +124,7 @@ fn a_rule_that_cannot_be_run_is_refused_with_its_line_and_the_way_to_mend_it() {
         (number, custom("kind: comparison, operator: \"=>\", column: id", "mustBe: 0"), "unknown operator", "use one of"),
         ("string", custom("kind: comparison, operator: \">\", column: id", "mustBe: 0"), "cannot be compared", "same type"),
         (number, custom("kind: rowSum, plus: [net, taxs]", "mustBe: 0"), "'taxs' that does not exist", "did you mean 'tax'?"),
-        (number, custom("kind: rowSum, plus: [net], tolerance: 0.005", "mustBe: 0"), "tolerance cannot be '0.005'", "behind the point"),
+        (number, custom("kind: rowSum, plus: [net], tolerance: 0.005", "mustBe: 0"), "tolerance cannot be '0.005'", "after the decimal point"),
         (number, custom("kind: outlier, method: mat, limit: 3", "mustBe: 0"), "unknown method 'mat'", "did you mean 'mad'?"),
         (number, custom("kind: outlier, method: mad, limit: 0", "mustBe: 0"), "must be greater than 0", "3.5"),
         ("bigint", custom("kind: reference", "mustBe: 0"), "does not say what it refers to", "to: dataset.column"),
@@ -135,7 +135,7 @@ fn a_rule_that_cannot_be_run_is_refused_with_its_line_and_the_way_to_mend_it() {
         ("bigint", custom("kind: reference, to: things.id", "mustBe: 0"), "in a circle: things → things", "remove one"),
         (number, custom("kind: groupSum, of: others.amounts, by: parent_id", "mustBe: 0"), "no column 'amounts'", "did you mean 'amount'?"),
         (number, custom("kind: freshness", "mustBeLessThan: 1"), "freshness of a decimal(12,2) column", "timestamp"),
-        ("string", custom("kind: personalData, find: [ssn]", "mustBe: 0"), "'ssn' is no pattern", "iban"),
+        ("string", custom("kind: personalData, find: [ssn]", "mustBe: 0"), "'ssn' is not a pattern", "iban"),
         ("string", "quality:\n  - { type: custom, engine: soda, implementation: { kind: mean }, mustBe: 0 }".into(), "engine 'soda'", "engine: tarn"),
         ("string", "quality:\n  - { type: sql, mustBe: 0 }".into(), "lacks 'query'", "SELECT COUNT(*)"),
         ("string", sql("DELETE FROM ${object}"), "cannot be a rule", "one SELECT"),
@@ -301,7 +301,7 @@ fn values_that_are_not_kept_as_they_are_are_neither_unique_nor_referred_to() {
         )
     };
     for (keys, message) in [
-        ("unique: true", "cannot be told apart"),
+        ("unique: true", "makes different values equal"),
         (
             custom("kind: reference, to: others.id", "mustBe: 0").as_str(),
             "is personal",

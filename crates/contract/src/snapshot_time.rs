@@ -1,4 +1,4 @@
-//! The time of a database snapshot: what it says of the shop as of when. It orders the snapshots of a
+//! The time of a database snapshot: the moment whose state it shows. It orders the snapshots of a
 //! database, in whatever order they arrive.
 
 use std::fmt;
@@ -16,7 +16,7 @@ pub enum SnapshotTime {
     /// the time of the put.
     #[default]
     Name,
-    /// By the time of the put alone.
+    /// By the time of the put only.
     Put,
     /// By a date or time in the key, written as the pattern says. The part `ingest_date=…`, which says when
     /// the object arrived, does not count.
@@ -40,10 +40,9 @@ impl SnapshotTime {
         }
     }
 
-    /// The time of the snapshot with this key (UTC), as far as the key tells it.
+    /// The time of the snapshot with this key (UTC), if the key has it.
     ///
-    /// # Errors
-    /// `BadContract` where the contract says that the key tells it, and it does not.
+    /// # Errors `BadContract` if the contract says that the key has it, and the key does not.
     pub fn of_key(&self, key: &str) -> Result<Option<DateTime<Utc>>> {
         match self {
             SnapshotTime::Put | SnapshotTime::Column(_) => Ok(None),
@@ -82,12 +81,12 @@ impl fmt::Display for SnapshotTime {
     }
 }
 
-/// Where a snapshot stands among the others of its database: by its own time where that is known, else by
-/// that of the put; snapshots of one time by their puts, then by their keys.
+/// The order of a snapshot among those of its database: by its own time if that is known, else by that of
+/// the put. Snapshots of one time are ordered by their puts, then by their keys.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SnapshotOrder {
-    /// The snapshot's own time, or that of the put; None where the column that tells it has no value,
-    /// which comes before any time.
+    /// The snapshot's own time, or that of the put; None if the column that has it has no value; None
+    /// comes before any time.
     pub time: Option<DateTime<Utc>>,
     /// When the object was put.
     pub put_at: DateTime<Utc>,
@@ -195,7 +194,7 @@ fn time_of(
 }
 
 /// The ISO 8601 date or time in a text, in the extended (`2026-01-31T10:00:00Z`) or the basic form
-/// (`20260131T100000`). Where colons cannot stand, as in names of files, other separators may. A time
+/// (`20260131T100000`). Other separators may replace colons, which names of files cannot have. A time
 /// without an offset is UTC. None where there is none, or where several differ.
 fn iso_time(text: &str) -> Option<DateTime<Utc>> {
     const DATE: &str =
@@ -218,7 +217,7 @@ fn iso_time(text: &str) -> Option<DateTime<Utc>> {
         let whole = |pattern: &Option<Regex>| {
             let captures = pattern.as_ref()?.captures(&text[begin..])?;
             let end = begin + captures.get(0)?.end();
-            // A longer number is no date.
+            // A longer number is not a date.
             (!is_digit(text.as_bytes().get(end))).then_some(())?;
             Some((iso_captures(&captures)?, end))
         };
@@ -285,7 +284,7 @@ mod tests {
             ("shop-2026-01-05_22.01.sqlite", "2026-01-05T22:01:00"),
             ("shop-2026-01-05T22:01:30+0200.db", "2026-01-05T20:01:30"),
             ("shop-2026-01-05T22:01:30-05:30.db", "2026-01-06T03:31:30"),
-            // Once more the same, and a number that is no time of day.
+            // The same again, and a number that is not a time of day.
             ("2026-01-05/shop-2026-01-05.db", "2026-01-05T00:00:00"),
             ("shop-2026-01-05-9999.db", "2026-01-05T00:00:00"),
             ("shop-2026-01-05-1.db", "2026-01-05T00:00:00"),

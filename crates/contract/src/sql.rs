@@ -1,5 +1,5 @@
-//! Lets a single query over tables through, and nothing else. Polars' SQL can also drop, create and
-//! delete tables and has table functions that read files and URLs.
+//! Accepts a single query over tables, and nothing else. Polars' SQL can also drop, create and delete
+//! tables and has table functions that read files and URLs.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -68,26 +68,26 @@ impl Query {
         })
     }
 
-    /// The query with every table by its full name. Where a column of `instants` is compared with a
-    /// time in UTC (`'2026-01-31T10:00:00Z'`, `TIMESTAMP '2026-01-31 10:00:00'`), the time is written
-    /// as Polars takes it.
+    /// The query with every table by its full name. Where a column of `instants` is compared with a time
+    /// in UTC (`'2026-01-31T10:00:00Z'`, `TIMESTAMP '2026-01-31 10:00:00'`), the time is written in the
+    /// form that Polars reads.
     pub fn text(&self, instants: &BTreeSet<&str>) -> String {
         let mut statement = self.statement.clone();
         let ControlFlow::Continue(()) = statement.visit(&mut Times { instants });
         statement.to_string()
     }
 
-    /// Whether the query gives one row of one column, as far as its text tells: one expression, which
-    /// is an aggregate without GROUP BY, or has no table, or LIMIT 1.
+    /// Whether the query gives one row of one column, judged by its text: one expression, which is an
+    /// aggregate without GROUP BY, or has no table, or LIMIT 1.
     ///
     /// # Errors
     /// `BadRequest`, saying what is missing.
     pub fn one_number(&self) -> Result<()> {
         let Statement::Query(query) = &self.statement else {
-            return Err(refuse("it is no query"));
+            return Err(refuse("it is not a query"));
         };
         let SetExpr::Select(select) = query.body.as_ref() else {
-            return Err(refuse("it is no plain SELECT"));
+            return Err(refuse("it is not a plain SELECT"));
         };
         let expr = match select.projection.as_slice() {
             [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] => expr,
@@ -102,7 +102,7 @@ impl Query {
         if let Expr::Value(value) = expr
             && !matches!(value.value, Value::Number(..))
         {
-            return Err(refuse("what it selects is no number"));
+            return Err(refuse("what it selects is not a number"));
         }
         let grouped =
             !matches!(&select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty());
@@ -127,7 +127,7 @@ impl Query {
     }
 }
 
-/// Writes times that are compared with instants without zone: Polars takes them for UTC.
+/// Writes times that are compared with instants without zone: Polars reads them as UTC.
 struct Times<'a> {
     instants: &'a BTreeSet<&'a str>,
 }
@@ -213,7 +213,7 @@ impl VisitorMut for Aggregates {
     }
 }
 
-/// Names given by WITH: they are no tables.
+/// Names given by WITH, which are not tables.
 #[derive(Default)]
 struct CommonNames(BTreeSet<String>);
 

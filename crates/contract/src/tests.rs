@@ -145,7 +145,7 @@ fn of_rows_with_equal_values_in_some_columns_the_newest_stays() {
         .map(|(_, text)| text)
         .collect::<String>();
     assert!(
-        page.contains("the one stays whose object was put last: same `kind`, `sale_id`"),
+        page.contains("only the row of the object that was put last stays: same `kind`, `sale_id`"),
         "{page}"
     );
 }
@@ -295,7 +295,7 @@ fn the_rules_of_a_contract_say_what_was_written() {
 }
 
 #[test]
-fn every_mistake_is_reported_with_its_line_and_the_way_to_mend_it() {
+fn every_mistake_is_reported_with_its_line_and_how_to_fix_it() {
     // (what is exchanged, for what, the text on the line to be named, message, help)
     #[rustfmt::skip]
     let cases: &[(&str, &str, &str, &str, &str)] = &[
@@ -336,7 +336,7 @@ fn every_mistake_is_reported_with_its_line_and_the_way_to_mend_it() {
         ("      - name: kind\n        logicalType: string\n", "      - name: kind\n", "- name: kind", "column 'kind' lacks 'logicalType'", "use one of string"),
         ("decimal(12,2)", "decimal", "physicalType: decimal", "lacks its precision and scale", "decimal(12,2)"),
         ("decimal(12,2)", "decimal(38,2)", "decimal(38,2)", "out of range", "1 to 18 digits"),
-        ("decimal(12,2)", "decimal(2,3)", "decimal(2,3)", "out of range", "behind the point"),
+        ("decimal(12,2)", "decimal(2,3)", "decimal(2,3)", "out of range", "after the decimal point"),
         ("        physicalType: decimal(12,2)\n", "", "logicalType: number", "needs a physicalType", "decimal(12,2) for money"),
         ("decimal(12,2)", "varchar(20)", "varchar", "unknown physicalType 'varchar(20)'", "did you mean string?"),
         ("decimal(12,2)", "bigint", "logicalType: number", "'number' does not go with physicalType 'bigint'", "logicalType: integer"),
@@ -363,10 +363,10 @@ fn every_mistake_is_reported_with_its_line_and_the_way_to_mend_it() {
         // Encodings, defaults
         ("minorUnits:2", "minorUnits", "minorUnits", "unknown encoding 'minorUnits'", "did you mean 'minorUnits:2'?"),
         ("minorUnits:2", "minorUnits:cents", "minorUnits:cents", "does not say which unit", "minorUnits:2 for cents"),
-        ("minorUnits:2", "minorUnits:6", "minorUnits:6", "more digits behind the point", "scale of at least 6"),
+        ("minorUnits:2", "minorUnits:6", "minorUnits:6", "more digits after the decimal point", "scale of at least 6"),
         ("epochMillis", "real", "value: real", "encoding 'real' does not go with the column's type timestamptz", "decimal(p,s)"),
         ("epochMillis", "minorUnits:2", "value: minorUnits:2", "does not go with the column's type timestamptz", "decimal(p,s)"),
-        ("value: 0.00", "value: 0.005", "0.005", "no value of the column's type decimal(12,2)", "at most 2 of them behind the point"),
+        ("value: 0.00", "value: 0.005", "0.005", "not a value of the column's type decimal(12,2)", "at most 2 of them after the decimal point"),
         ("$latenessSeconds", "$lateness", "$lateness", "supplies no value '$lateness'", "$latenessSeconds"),
         ("logicalType: integer", "logicalType: string", "$latenessSeconds", "is of type bigint", "physicalType: bigint"),
         // Deduplication
@@ -384,10 +384,10 @@ fn every_mistake_is_reported_with_its_line_and_the_way_to_mend_it() {
         ("deduplicateBy, value: sale_id }\n  - { property: deduplicationWindowDays, value: 7 }", "newestBy, value: [sale_id, kind, sale_id] }", "newestBy", "names 'sale_id' twice", "remove one"),
         ("deduplicateBy, value: sale_id }\n  - { property: deduplicationWindowDays, value: 7 }", "newestBy, value: [sale_id, sold_at] }", "newestBy", "names a timestamptz column", "string and integer"),
         ("deduplicateBy, value: sale_id }", "deduplicateBy, value: sale_id }\n  - { property: newestBy, value: [sale_id] }", "newestBy", "newestBy and deduplicateBy exclude each other", "remove one of the two"),
-        ("value: jsonLines }", "value: sqlite }\n  - { property: newestBy, value: [sale_id] }", "newestBy", "told apart by their primary key", "remove newestBy"),
+        ("value: jsonLines }", "value: sqlite }\n  - { property: newestBy, value: [sale_id] }", "newestBy", "the primary key identifies the rows", "remove newestBy"),
         ("value: jsonLines }", "value: accessLog }\n  - { property: newestBy, value: [sale_id] }", "newestBy", "the lines of a log are taken once each", "remove newestBy"),
         // Rules
-        ("\"^S\"", "\"^S(\"", "^S(", "is no regular expression", "mend it"),
+        ("\"^S\"", "\"^S(\"", "^S(", "is not a regular expression", "fix it"),
         ("minLength: 2", "minLength: 20", "minLength: 20", "maxLength is less than minLength", "exchange"),
         ("minimum: 0", "minimum: 0.001", "0.001", "minimum '0.001' does not go", "at most 2 of them"),
         ("minimum: 0", "minimum: 1, maximum: 0", "maximum: 0", "maximum is less than minimum", "exchange"),
@@ -412,7 +412,7 @@ fn every_mistake_is_reported_with_its_line_and_the_way_to_mend_it() {
         ("unit: percent", "unit: promille", "promille", "unknown unit 'promille'", "rows or percent"),
         ("mustBe: 0 }\n      - { type", "mustBe: 0, dimension: speed }\n      - { type", "speed", "unknown dimension 'speed'", "uniqueness"),
         // Formats
-        ("value: jsonLines", "value: sqlite", "deduplicateBy", "told apart by their primary key", "remove deduplicateBy"),
+        ("value: jsonLines", "value: sqlite", "deduplicateBy", "the primary key identifies the rows", "remove deduplicateBy"),
         ("value: jsonLines", "value: sqlite", "$latenessSeconds", "only known for events", "jsonLines"),
         ("value: jsonLines", "value: accessLog", "name: sale_id", "format accessLog has no column 'sale_id'", "event_time"),
         ("value: jsonLines", "value: socialPosts", "value: ts", "'sourceName' has no effect", "remove it"),
@@ -476,7 +476,7 @@ fn an_empty_file_and_an_alias_inside_itself_are_faults_not_panics() {
         ("", "empty"),
         ("# nothing\n", "empty"),
         ("- a\n", "must be a mapping"),
-        ("a: &x [*x]\n", "alias stands inside"),
+        ("a: &x [*x]\n", "alias is inside"),
         ("[a]: b\n", "a key must be a name"),
     ] {
         let faults = parse_str("x", text).unwrap_err();

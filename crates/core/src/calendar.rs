@@ -51,8 +51,8 @@ pub fn day(year: i32, month: u32, day: u32) -> Option<i32> {
     exists.then(|| days_from_civil(year, month, day))
 }
 
-/// Microseconds since midnight, or None where there is no such time of day. Leap seconds, which
-/// Unix time does not count, are none.
+/// Microseconds since midnight, or None where there is no such time of day. A leap second is not a time
+/// of day, because Unix time does not count it.
 pub fn time_of_day(hour: u32, minute: u32, second: u32, micros: u32) -> Option<i64> {
     let exists = hour < 24 && minute < 60 && second < 60;
     exists.then(|| i64::from(hour * 3600 + minute * 60 + second) * MICROS + i64::from(micros))

@@ -1,10 +1,10 @@
-//! What of a log was taken already, whatever its file is called: the same lines come back under another
-//! name, compressed, or with more lines behind them, and each counts once.
+//! Which part of a log was ingested already, whatever its file is called. The same lines can come again
+//! under another name, compressed, or followed by more lines; each line counts once.
 //!
-//! A content is known by its beginning. What has the same beginning is one [`Entry`] of the ledger, which
-//! lists the contents that were taken ([`Taken`]) with digests of them and of parts of them. That decides
-//! in one pass over a new content how it compares with each ([`compare`]), and what of it is new.
-//! All bytes are those of the decompressed object.
+//! A content is recognised by its beginning. All contents with the same beginning share one [`Entry`] of
+//! the ledger. The entry lists the contents that were ingested ([`Taken`]), with digests of each content
+//! and of its beginnings. One pass over a new content then decides how it compares with each of them
+//! ([`compare`]), and which part of it is new. All bytes are those of the decompressed object.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,38 +14,38 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::layout::RAW;
 
-/// A folder of this name in a raw key says that the object's lines are new ones, whatever they look like.
+/// A folder of this name in a raw key says that the object's lines are new, whatever they look like.
 pub const AS_NEW: &str = "as-new";
 
-/// So many bytes and more that are equal are the same lines, wherever they come from. Below that two
-/// servers may well have logged the same, such as the health checks of a quiet night.
+/// Contents that share at least this many bytes have the same lines, wherever they come from. If they
+/// share fewer, two servers may have logged the same, for example the health checks of a quiet night.
 pub const SURE_BYTES: u64 = 64 << 10;
 
-/// The longest beginning that contents are found by, in bytes.
+/// The longest beginning by which contents are recognised, in bytes.
 pub const BEGINNING_BYTES: usize = 1024;
 
-/// Contents with one beginning that are remembered, and the bytes of their entry in the ledger. The oldest
-/// is forgotten first.
+/// How many contents with one beginning are remembered, and how large their entry in the ledger may be,
+/// in bytes. The oldest content is forgotten first.
 const MOST_CONTENTS: usize = 64;
 const MOST_BYTES: usize = 200 << 10;
 
-/// Lengths at which a content's beginnings are digested as it is read: from the first on, each this many
-/// times the one before.
+/// A content's beginnings are digested as it is read, at growing lengths: each is this many times the one
+/// before.
 const FIRST_MARK: u64 = 4 << 10;
 const MARK_FACTOR: u64 = 4;
 
 /// Former lengths of a content that are remembered beside those.
 const MOST_FORMER: usize = 24;
 
-/// What a content is found by.
+/// What a content is recognised by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beginning {
-    /// There is nothing to be found.
+    /// There is nothing to recognise.
     Empty,
-    /// The digest of its first line that is not blank and what is in front of it, of at most
-    /// [`BEGINNING_BYTES`]. It stays when lines are added.
+    /// The digest of everything up to the end of its first line that is not blank, at most
+    /// [`BEGINNING_BYTES`]. It stays the same when lines are added.
     Whole(Digest),
-    /// The digest of all of it: it is shorter, and has no such line yet.
+    /// The digest of all of it, because it is shorter and has no such line yet.
     Part(Digest),
 }
 
@@ -54,16 +54,16 @@ pub fn marks() -> impl Iterator<Item = u64> {
     std::iter::successors(Some(FIRST_MARK), |mark| mark.checked_mul(MARK_FACTOR))
 }
 
-/// A content, as far as it must be known to be recognised.
+/// What must be known of a content to recognise it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measure {
     /// Its length.
     pub bytes: u64,
-    /// Where the last line begins that no line end follows: the length, where there is none.
+    /// Where an unfinished last line begins; the length of the content if the last line is finished.
     pub whole: u64,
-    /// Of all of it.
+    /// The digest of all of it.
     pub digest: Digest,
-    /// Of its beginnings, by their length.
+    /// The digests of its beginnings, by their length.
     #[serde(default)]
     pub marks: BTreeMap<u64, Digest>,
 }
@@ -83,27 +83,27 @@ impl Measure {
         }
     }
 
-    /// The lengths at which something is known of it.
+    /// The lengths at which a digest of it is known.
     pub fn lengths(&self) -> impl Iterator<Item = u64> + '_ {
         self.marks.keys().copied().chain([self.bytes])
     }
 }
 
-/// How a content compares with one that was taken.
+/// How a content compares with one that was ingested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
-    /// Nothing says that they have more in common than their beginning.
+    /// Nothing shows that they share more than their beginning.
     Differs,
-    /// All of it is in what was taken.
+    /// All of it was ingested.
     Within,
-    /// It goes on where what was taken ends.
+    /// It continues where the ingested content ends.
     Extends,
-    /// So many bytes are equal, and what is behind them must be looked at.
+    /// This many bytes are equal; the bytes after them must be compared.
     Open(u64),
 }
 
-/// Compares a content with one that was taken. `content` has the digests of its beginnings at every length
-/// of `taken` that it reaches.
+/// Compares a content with one that was ingested. `content` has the digests of its beginnings at every
+/// length of `taken` that it reaches.
 pub fn compare(taken: &Measure, content: &Measure) -> Comparison {
     let equal = |length: &u64| {
         let known = taken.at(*length);
@@ -133,13 +133,13 @@ pub fn compare(taken: &Measure, content: &Measure) -> Comparison {
     }
 }
 
-/// The folders that a log came from, as its raw key has them: what tells two servers apart. Folders that
-/// are dates tell nothing.
+/// The folders that a log came from, as its raw key has them: they distinguish two servers. Folders that
+/// are dates do not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin(Vec<String>);
 
 impl Origin {
-    /// The folders behind `raw/<source>/<dataset>/`.
+    /// The folders after `raw/<source>/<dataset>/`.
     pub fn of_key(key: &str) -> Origin {
         let rest = key.strip_prefix(RAW).unwrap_or(key);
         let mut parts: Vec<&str> = rest.split('/').skip(2).collect();
@@ -189,7 +189,8 @@ fn is_number(text: &str, lengths: std::ops::RangeInclusive<usize>) -> bool {
     lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `2026`, `202601`, `20260131`, `2026-01`, `2026-01-31`, or a number or such a date behind a name and `=`.
+/// `2026`, `202601`, `20260131`, `2026-01`, `2026-01-31`, or a number or such a date after a name and
+/// `=`.
 fn is_date(part: &str) -> bool {
     if let Some((name, value)) = part.split_once('=') {
         return !name.is_empty() && (is_number(value, 1..=8) || is_date(value));
@@ -205,17 +206,17 @@ fn is_date(part: &str) -> bool {
     shape && is_number(&digits, 4..=8) && (digits.starts_with("19") || digits.starts_with("20"))
 }
 
-/// How far the taking of a content is.
+/// How far the ingest of a content is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// A run is about to commit it, and nobody else takes the same lines meanwhile.
+    /// A run is about to commit it. No other run ingests the same lines meanwhile.
     Claimed {
-        /// Until then, unless it is known to have stopped.
+        /// Others wait until then, unless the run is known to have stopped (UTC).
         until: DateTime<Utc>,
-        /// The process that does it, where that can be told.
+        /// The process that ingests it, if it is known.
         by: Option<String>,
-        /// Whether its lines are in tables already, and are read again.
+        /// Whether its lines are in tables already and are read again.
         #[serde(default)]
         again: bool,
     },
@@ -223,7 +224,7 @@ pub enum Stage {
     Taken,
 }
 
-/// A content that was taken, or is being taken.
+/// A content that was ingested, or is being ingested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taken {
     /// The raw object.
@@ -268,8 +269,8 @@ impl Entry {
         measures.flat_map(Measure::lengths).collect()
     }
 
-    /// Puts a content into the entry, in the place of what is known of the same version, and of those that
-    /// `within` says it goes on from. What it takes the place of is remembered as one of its beginnings.
+    /// Puts a content into the entry. It replaces what is known of the same version, and the contents
+    /// that it continues by `within`. The contents that it replaces are remembered as its beginnings.
     pub fn put(&mut self, mut taken: Taken, within: impl Fn(&Taken) -> bool) {
         let origin = taken.origin();
         let mut former: BTreeMap<u64, Digest> = BTreeMap::new();

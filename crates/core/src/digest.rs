@@ -1,8 +1,9 @@
-//! Digests of contents, and files that carry their own in their name.
+//! Digests of contents, and files that have their digest in their name.
 //!
-//! A file that the lake writes once is named `<stem>.b3_<digest>.<extension>`: whoever knows its name can
-//! tell whether its content is what was written. Metadata and manifests name the files of a table, so
-//! that each digest is protected by that of the file that names it, and costs no request and no record.
+//! A file that the lake writes once is named `<stem>.b3_<digest>.<extension>`: a reader that knows the
+//! name can check whether the content is what was written. Metadata and manifests name the files of a
+//! table, so the digest of each naming file protects the digests in it. This costs no request and no
+//! record.
 
 use std::fmt;
 use std::fs::File;
@@ -15,8 +16,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Bytes of a digest: enough that nobody finds two contents that share one.
 const BYTES: usize = 16;
 
-/// In front of the digest in a file's name. Iceberg's own libraries take it for the name of a codec in
-/// front of `.metadata.json`, and look at no other part of a name.
+/// What precedes the digest in a file's name. Iceberg's libraries take it for the name of a codec before
+/// `.metadata.json`, and ignore other parts of a name.
 const MARK: &str = ".b3_";
 
 /// The first 128 bits of the BLAKE3 hash of a content; shown as 32 hexadecimal digits.

@@ -60,13 +60,14 @@ pub struct Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An error of `kind` that a retry does not cure.
+    /// An error of `kind` that a retry does not fix.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Error {
             kind,
             message: message.into(),
             context: Vec::new(),
-            // A lost race is won by reading again; everything else says so itself.
+            // After a lost race the caller reads again; other errors say themselves whether a retry
+            // helps.
             retryable: kind == ErrorKind::Conflict,
             source: None,
         }

@@ -1,4 +1,4 @@
-//! What people say of anomalies.
+//! What people say about anomalies.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Judgement {
     /// Something was wrong: the value is left out of the history.
     Confirmed,
-    /// Nothing was: the value stays in the history.
+    /// Nothing was wrong: the value stays in the history.
     Dismissed,
 }
 
@@ -25,7 +25,7 @@ impl Judgement {
     }
 }
 
-/// A judgement of one anomaly. The ledger keeps every one; the last counts.
+/// A judgement of one anomaly. The ledger keeps all of them; the last one counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feedback {
     /// The anomaly's identifier: `<dataset>/<metric>/<day or run>`.

@@ -20,7 +20,7 @@ pub fn table_prefix(table: &TableName) -> String {
     format!("{}/{}/", table.zone.as_str(), table.name)
 }
 
-/// The table that a file belongs to, by its key; None for a key of another kind.
+/// The table that a file belongs to, by its key; None for a key that does not belong to a table.
 pub fn table_of(key: &str) -> Option<TableName> {
     let mut parts = key.splitn(3, '/');
     let (zone, name, _) = (parts.next()?, parts.next()?, parts.next()?);

@@ -1,6 +1,6 @@
-//! The ports through which the lake touches the world: objects, catalog, ledger, and the keys of
-//! pseudonyms. `tarn-local` implements them on a folder and
-//! `tarn-aws` on services of AWS; one suite of tests, [`crate::ports_suite`], says what every implementation must do.
+//! The ports through which the lake reaches the outside: objects, catalog, ledger, and the keys of
+//! pseudonyms. `tarn-local` implements them on a folder and `tarn-aws` on services of AWS. One suite of
+//! tests, [`crate::ports_suite`], defines what every implementation must do.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -42,7 +42,7 @@ pub enum PutMode {
     IfAbsent,
 }
 
-/// What becomes of a local file after it was put.
+/// What the caller does with a local file after it was put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Original {
     /// It may be changed: the store makes a copy.
@@ -54,7 +54,7 @@ pub enum Original {
 /// Object storage.
 #[async_trait]
 pub trait Objects: Send + Sync {
-    /// The URI that rows and table metadata name the object by: `s3://bucket/key` or `file:///…/key`.
+    /// The URI by which rows and table metadata name the object: `s3://bucket/key` or `file:///…/key`.
     fn uri(&self, key: &str) -> String;
 
     /// The URI at which another program finds the object now. A folder that was moved is named in its
@@ -69,14 +69,14 @@ pub trait Objects: Send + Sync {
         vec![self.uri(key)]
     }
 
-    /// The key behind a URI of this store, whichever of its URIs it is; None for a URI of another store.
+    /// The key of an object of this store, by any of its URIs; None for a URI of another store.
     fn key_of(&self, uri: &str) -> Option<String>;
 
     /// Size, version and time. `NotFound` where there is none.
     async fn head(&self, key: &str) -> Result<ObjectInfo>;
 
-    /// As [`Objects::head`], of a version that may have been put over since. `NotFound` where it is no
-    /// longer kept. The sequencer is empty where the store does not remember that of a former version.
+    /// Like [`Objects::head`], for a version that may have been replaced since. `NotFound` if the store
+    /// no longer keeps it. The sequencer is empty if the store does not remember it for former versions.
     async fn head_version(&self, key: &str, version: &str) -> Result<ObjectInfo>;
 
     /// The whole object, or a range of its bytes. A range past the end is cut to the end.
@@ -98,10 +98,10 @@ pub trait Objects: Send + Sync {
     /// itself in a folder, a temporary copy elsewhere.
     async fn fetch(&self, key: &str) -> Result<LocalCopy>;
 
-    /// Like [`Objects::get`], of a whole file that is written once: its content is held against the digest
-    /// that it was written with, by its name or, where the store remembers one, without.
+    /// Like [`Objects::get`], for a whole file that is written once: its content is checked against the
+    /// digest that it was written with, which is in its name or which the store remembers.
     ///
-    /// `Damaged` where it is another.
+    /// `Damaged` if the digests differ.
     async fn get_checked(&self, key: &str) -> Result<Bytes> {
         let bytes = self.get(key, None).await?;
         match Digest::in_name(key) {
@@ -110,9 +110,9 @@ pub trait Objects: Send + Sync {
         }
     }
 
-    /// Like [`Objects::fetch`], of a file that is written once: its content is held against the digest that
-    /// it was written with, as in [`Objects::get_checked`]. A store that keeps files in place does so
-    /// when it meets a file for the first time, and again once its size or its time has changed.
+    /// Like [`Objects::fetch`], for a file that is written once: its content is checked against the
+    /// digest that it was written with, as in [`Objects::get_checked`]. A store that reads files in place
+    /// checks a file when it first reads it, and again after its size or time has changed.
     async fn fetch_checked(&self, key: &str) -> Result<LocalCopy> {
         let copy = self.fetch(key).await?;
         if let Some(written) = Digest::in_name(key) {
@@ -154,7 +154,7 @@ pub trait Objects: Send + Sync {
     /// for folders, are left out: no other method takes them.
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>>;
 
-    /// Deletes an object; one that does not exist is no error.
+    /// Deletes an object. It is not an error if the object does not exist.
     async fn delete(&self, key: &str) -> Result<()>;
 
     /// A URL that reads the object for `seconds` without credentials, where the store can make one.
@@ -234,7 +234,7 @@ pub struct TablePointer {
     pub version: String,
 }
 
-/// The catalog: one compare-and-swap pointer per table, and what people see of the table.
+/// The catalog: one compare-and-swap pointer per table, and what people see about the table.
 #[async_trait]
 pub trait Catalog: Send + Sync {
     /// The current pointer, or None where the table does not exist.
@@ -253,17 +253,17 @@ pub trait Catalog: Send + Sync {
     /// Every table, in name order.
     async fn list(&self) -> Result<Vec<TableName>>;
 
-    /// What was said of the table at the last swap.
+    /// The table's description at the last swap.
     async fn describe(&self, table: &TableName) -> Result<Option<TableSpec>>;
 }
 
-/// The ledger: what happened to each source object, every run, and what people say of anomalies.
+/// The ledger: what happened to each source object, every run, and what people say about anomalies.
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// The record of a source object, by key and contract-independent.
     async fn object(&self, key: &str) -> Result<Option<ObjectRecord>>;
 
-    /// Writes an object's record if nobody did since `expected_revision` was read (None: if there is
+    /// Writes an object's record if no one wrote it since `expected_revision` was read (None: if there is
     /// no record yet). Returns the new revision; `Conflict` if somebody did.
     async fn put_object(
         &self,
@@ -292,32 +292,33 @@ pub trait Ledger: Send + Sync {
     /// Sets a named value if it is still `expected` (None: if there is none). `Conflict` if it is not.
     async fn swap_state(&self, name: &str, expected: Option<&str>, value: &str) -> Result<()>;
 
-    /// Sets a named value unless one that is as great or greater (compared byte by byte) is there: of
-    /// many who do this at once, in whatever order, the greatest value stays.
+    /// Sets a named value unless the stored one is as great or greater (compared byte by byte). If many
+    /// callers do this at once, in any order, the greatest value stays.
     async fn advance_state(&self, name: &str, value: &str) -> Result<()>;
 
-    /// Keeps what somebody said of an anomaly, beside what was said of it before.
+    /// Adds a judgement of an anomaly; earlier judgements are kept.
     async fn put_feedback(&self, feedback: &Feedback) -> Result<()>;
 
-    /// Everything that was said of anomalies, in order of time.
+    /// All judgements of anomalies, in order of time.
     async fn feedback(&self) -> Result<Vec<Feedback>>;
 }
 
 /// The keys of pseudonyms.
 #[async_trait]
 pub trait Keys: Send + Sync {
-    /// The newest key; None where there is none. It may be some minutes behind a rotation.
+    /// The newest key; None where there is none. After a rotation it may be the former key for some
+    /// minutes.
     async fn current(&self) -> Result<Option<PseudonymKey>>;
 
-    /// The newest key; the first one is made where there is none. Callers at the same moment get the
-    /// same one. Only for a lake that never had a key: [`Keys::current`] tells a lost one.
+    /// The newest key; the first one is made where there is none. Callers at the same moment get the same
+    /// one. Only for a lake that never had a key: [`Keys::current`] shows whether one was lost.
     async fn newest(&self) -> Result<PseudonymKey>;
 
     /// What may be known of the keys, oldest first.
     async fn list(&self) -> Result<Vec<KeyInfo>>;
 
     /// Adds a key, which is the newest from now on. Its version is greater than all others and than
-    /// `above`, the last version known to have been used. `Conflict` where somebody else does at the
-    /// moment.
+    /// `above`, the last version known to have been used. `Conflict` if another process adds one at the
+    /// same time.
     async fn rotate(&self, above: u32) -> Result<KeyInfo>;
 }

@@ -1,7 +1,7 @@
 //! What every implementation of the ports must do, as tests that any of them can run.
 //!
-//! Each test takes the port and works under names of its own, so that a store which others use too
-//! can be tested. It returns what it found wrong. A test harness lists them:
+//! Each test takes the port and uses names of its own, so a store that others use can be tested. It
+//! returns what it found wrong. A test harness lists them:
 //!
 //! ```ignore
 //! #[tokio::test]

@@ -19,8 +19,8 @@ pub struct ColumnProfile {
     /// Distinct values, where a rule or a monitor asks.
     #[serde(default)]
     pub distinct: Option<u64>,
-    /// The least value: numbers, days since 1970 for dates, microseconds since 1970 for timestamps.
-    /// Never of a personal column, like everything below.
+    /// The least value: numbers, days since 1970 for dates, microseconds since 1970 for timestamps. None
+    /// for a personal column, like every field below.
     #[serde(default)]
     pub min: Option<f64>,
     /// The greatest value.
@@ -54,21 +54,21 @@ pub struct ColumnProfile {
 pub struct PartitionProfiles {
     /// The column that the table is partitioned by.
     pub column: String,
-    /// The partitions with the most rows, at most [`MOST_PARTITIONS`], in order; behind them the rows
-    /// without a partition, and those of the partitions left out.
+    /// The partitions with the most rows, at most [`MOST_PARTITIONS`], in order; after them the rows
+    /// without a partition, and the sum of the partitions that are left out.
     pub partitions: Vec<PartitionProfile>,
     /// Partitions that the last entry sums up.
     #[serde(default)]
     pub left_out: u64,
 }
 
-/// Partitions of an object are told apart up to so many.
+/// The most partitions of an object that are counted one by one.
 pub const MOST_PARTITIONS: usize = 32;
 
 /// What is missing in a partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionProfile {
-    /// The day or month, `2026-01-31` or `2026-01`; `null` of rows without a time, and `other` of the
+    /// The day or month, `2026-01-31` or `2026-01`; `null` for rows without a time, and `other` for the
     /// partitions left out.
     pub partition: String,
     /// Rows.
@@ -108,7 +108,7 @@ pub struct Category {
     pub rows: u64,
 }
 
-/// What to measure of a column beyond what is always cheap.
+/// What to measure of a column in addition to what is always cheap.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Measures {
     /// How many distinct values there are.

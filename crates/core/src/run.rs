@@ -1,4 +1,4 @@
-//! What the lake records of its work.
+//! What the lake records about its work.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::profile::{ColumnProfile, PartitionProfiles};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ObjectState {
-    /// A run has begun and has not ended; a repetition finishes it.
+    /// A run has begun and has not ended; when it is repeated it ends.
     Pending,
     /// Every row is in a table, accepted or rejected.
     Committed,
@@ -24,16 +24,16 @@ pub enum ObjectState {
     Superseded,
 }
 
-/// What became of one version of one source object.
+/// What happened to one version of one source object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectRecord {
     /// The key in the raw zone.
     pub key: String,
-    /// The version that this record speaks of.
+    /// The version that this record describes.
     pub version: String,
     /// Orders the versions of the key.
     pub sequencer: String,
-    /// Where it stands.
+    /// Its state.
     pub state: ObjectState,
     /// The run that brought it there.
     pub run_id: String,
@@ -86,7 +86,7 @@ pub enum RunKind {
     /// It was new, or had a new version.
     #[default]
     Ingest,
-    /// Rows of it were in quarantine.
+    /// Some of its rows were in quarantine.
     Replay,
     /// It was ingested on a day of a range.
     Backfill,
@@ -108,7 +108,7 @@ pub struct RunRecord {
     pub bytes: u64,
     /// How it ended.
     pub status: RunStatus,
-    /// Why it failed or was skipped, for people; of a run that succeeded, which tables it left alone.
+    /// Why it failed or was skipped, for people; for a run that succeeded, which tables it left alone.
     pub reason: Option<String>,
     /// Why it was skipped.
     #[serde(default)]
@@ -132,8 +132,8 @@ pub struct RunRecord {
     /// From begin to end, in seconds.
     #[serde(default)]
     pub seconds: Option<f64>,
-    /// The most memory, in bytes, that the process held from its start to the end of the run: other
-    /// runs of the same process are in it.
+    /// The most memory, in bytes, that the process held from its start to the end of the run. This
+    /// includes other runs of the same process.
     #[serde(default)]
     pub peak_memory_bytes: Option<u64>,
     /// The version of the program.
@@ -142,7 +142,7 @@ pub struct RunRecord {
     /// Whether somebody has confirmed that the snapshot may delete more rows than its contracts allow.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deletions_confirmed: bool,
-    /// What somebody should know of it although it did not fail.
+    /// What people should know about it although it did not fail.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
@@ -188,7 +188,7 @@ pub struct DatasetOutcome {
     #[serde(default)]
     pub deletions_withheld: u64,
     /// Rows of the table that repeated the key of another one and were taken out. Former versions of the
-    /// program could make such.
+    /// program could write them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub repeated_removed: u64,
     /// Events that came later than the contract's bound.
@@ -212,10 +212,11 @@ pub struct DatasetOutcome {
     /// What is missing by partition; None where the table has no partitions.
     #[serde(default)]
     pub partitions: Option<PartitionProfiles>,
-    /// For a log: its beginning, or all of it, that was taken before; not received again.
+    /// For a log: its beginning, or all of it, that was ingested before and is not received again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_before: Option<TakenBefore>,
-    /// For a log: a line that was incomplete when it was first taken, and of which this run took the whole.
+    /// For a log: a line that was incomplete when it was first ingested, and that this run ingested
+    /// whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed: Option<Completed>,
     /// Where the newest of equal rows stays: rows of objects put earlier that left the table for those of this
@@ -224,10 +225,10 @@ pub struct DatasetOutcome {
     pub replaced: Vec<Replaced>,
 }
 
-/// Rows of an object that left the table for equal ones of an object that was put later.
+/// Rows of an object that equal ones of a later object replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replaced {
-    /// The object that they were of.
+    /// The object that they came from.
     pub key: String,
     /// Its version.
     pub version: String,
@@ -235,22 +236,22 @@ pub struct Replaced {
     pub rows: u64,
 }
 
-/// Lines of a log that were taken before, from another object or an earlier version of this one.
+/// Lines of a log that were ingested before, from another object or an earlier version of this one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TakenBefore {
     /// Bytes of the decompressed object, from its beginning.
     pub bytes: u64,
     /// Lines, blank ones too.
     pub lines: u64,
-    /// The object that they were taken from.
+    /// The object that they came from.
     pub key: String,
     /// Its version.
     pub version: String,
-    /// The run that took them.
+    /// The run that ingested them.
     pub run_id: String,
 }
 
-/// A line that was cut off when it was first taken: the row that was made of it is taken back.
+/// A line that was cut off when it was first ingested: its row is removed again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completed {
     /// The object whose last line it was.
@@ -259,9 +260,9 @@ pub struct Completed {
     pub version: String,
     /// Where the line begins: a byte of the decompressed object.
     pub offset: u64,
-    /// Accepted rows that were taken back.
+    /// Accepted rows that were removed.
     pub accepted: u64,
-    /// Rejected rows that were taken back.
+    /// Rejected rows that were removed.
     pub rejected: u64,
 }
 
@@ -329,14 +330,14 @@ impl fmt::Display for Drift {
             write!(
                 f,
                 "; {personal}: it is left out until the contract declares it with a protection, or without one \
-                 where nobody can be told by it"
+                 if it identifies nobody"
             )?;
         }
         Ok(())
     }
 }
 
-/// A source table against the curated one, row by row: by count, and by the keys of the rows.
+/// A source table compared with the curated one: by count, and by the keys of the rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reconciliation {
     /// `SELECT count(*)` at the source.
@@ -393,14 +394,14 @@ pub struct CheckResult {
 }
 
 impl DatasetOutcome {
-    /// Whether all lines of the object were taken before, so that this run brought nothing.
+    /// Whether all lines of the object were ingested before, so that this run added nothing.
     pub fn is_taken_before(&self) -> bool {
         self.received == 0 && self.taken_before.is_some() && self.completed.is_none()
     }
 }
 
 impl RunRecord {
-    /// A run that begins now, of an object of which nothing but the key is known yet.
+    /// A run that begins now. Only the key of its object is known yet.
     pub fn begin(run_id: String, key: &str, now: DateTime<Utc>) -> Self {
         RunRecord {
             kind: RunKind::Ingest,
@@ -438,8 +439,8 @@ impl RunRecord {
         }
     }
 
-    /// The UTC day to which its rows are counted: that of the key's `ingest_date`, on which the object
-    /// arrived, else that of its begin.
+    /// The UTC day that its rows belong to: the key's `ingest_date`, on which the object arrived, or else
+    /// the day on which the run began.
     pub fn day(&self) -> NaiveDate {
         crate::layout::ingest_date(&self.key).unwrap_or_else(|| self.started_at.date_naive())
     }

@@ -22,11 +22,11 @@ pub enum ColumnType {
     Date,
     /// An instant, microseconds since 1970-01-01T00:00:00Z (Iceberg `timestamptz`).
     Timestamp,
-    /// An exact number: at most 18 digits, `scale` of them behind the point.
+    /// An exact number: at most 18 digits, `scale` of them after the decimal point.
     Decimal {
         /// Digits in all, 1 to 18.
         precision: u8,
-        /// Digits behind the point, at most `precision`.
+        /// Digits after the decimal point, at most `precision`.
         scale: u8,
     },
     /// A list of strings without nulls inside.
@@ -123,7 +123,7 @@ pub enum Zone {
     Curated,
     /// Marts computed from curated tables.
     Analytics,
-    /// Rejected rows, and what the lake records of itself.
+    /// Rejected rows, and what the lake records about itself.
     Quality,
 }
 
@@ -179,7 +179,7 @@ impl fmt::Display for TableName {
 /// partition column is null, and for tables without partitions.
 pub type PartitionValue = Option<i32>;
 
-/// The system columns that every curated row carries, in this order behind the contract's columns.
+/// The system columns that every curated row carries, in this order after the contract's columns.
 pub mod system {
     use super::{ColumnType, Field};
 
@@ -197,7 +197,7 @@ pub mod system {
     pub const CONTRACT_VERSION: &str = "_contract_version";
     /// The version of the key that the row's pseudonyms were made with; only on tables that have some.
     pub const KEY_VERSION: &str = "_key_version";
-    /// When the row was found to be gone at its source; only on tables whose contract asks for it.
+    /// When the row was found to be deleted at its source; only on tables whose contract asks for it.
     pub const DELETED_AT: &str = "_deleted_at";
 
     /// The columns of the row whose value is the contract's default because the source had none; only on

@@ -22,7 +22,7 @@ pub fn plural(number: u64, noun: &str) -> String {
     )
 }
 
-/// A number with thousands separated and at most two digits behind the point.
+/// A number with thousands separated and at most two digits after the decimal point.
 pub fn number(value: f64) -> String {
     if value.abs() >= 1e15 || !value.is_finite() {
         return format!("{value:e}");
@@ -55,7 +55,7 @@ pub fn duration(seconds: f64) -> String {
         if number > 0 {
             parts.push(format!("{number} {unit}"));
         }
-        // The unit behind the first shown one is the last that matters.
+        // Only the unit after the first shown one still matters.
         let first = UNITS.iter().position(|(size, _)| seconds >= *size as f64);
         if first.is_some_and(|first| index > first) {
             break;

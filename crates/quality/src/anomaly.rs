@@ -1,4 +1,4 @@
-//! Whether a value is what its history lets one expect.
+//! Whether a value is expected after its history.
 
 use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub struct Observation {
     pub day: NaiveDate,
     /// The value.
     pub value: f64,
-    /// Rows that it was measured of.
+    /// Rows that it was measured over.
     pub rows: u64,
 }
 
@@ -41,12 +41,12 @@ pub struct Range {
     pub high: f64,
 }
 
-/// What is thought of a value.
+/// The verdict on a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Verdict {
-    /// Nothing: this is no pass.
+    /// There is not enough history to judge; the value has not passed.
     NotEnoughHistory {
-        /// Values there are.
+        /// Values that the history has.
         have: usize,
         /// Values that are needed.
         need: usize,
@@ -71,7 +71,7 @@ impl Verdict {
     }
 }
 
-/// Standard errors of chance that a range allows at least.
+/// The standard errors of chance that a range allows at least.
 const CHANCE: f64 = 4.0;
 
 impl Nature {
@@ -146,7 +146,7 @@ pub fn judge(
         }
     }
     let mut range = nature.clamp(wide);
-    // Where every day had rows, a day without any is missing, however much the counts vary.
+    // If every day had rows, a day without any is missing, however much the counts vary.
     let always = history.iter().all(|seen| seen.value >= 1.0);
     if nature == Nature::Count && always && range.high >= 1.0 {
         range.low = range.low.max(1.0);
@@ -167,7 +167,7 @@ pub fn judge(
     }
 }
 
-/// The middle of the range and the range; None where the history does not do for the method.
+/// The middle of the range and the range; None if the history is not enough for the method.
 fn range(detector: &Detector, history: &[Observation], day: NaiveDate) -> Option<(f64, Range)> {
     let around = |middle: f64, half: f64| {
         (

@@ -1,4 +1,4 @@
-//! How metrics went: the values of each, per UTC day and per run.
+//! The history of metrics: their values per UTC day and per run.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::anomaly::Observation;
 use super::result::{Kind, ResultRow};
 use tarn_contract::metric::{Combine, Metric};
 
-/// Which metric, of which rows.
+/// A metric, and the rows that it is measured over.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SeriesKey {
     /// The dataset.
@@ -24,13 +24,13 @@ pub struct SeriesKey {
 pub struct Point {
     /// Its day.
     pub day: NaiveDate,
-    /// The end of the (last) run that it is of.
+    /// The end of its (last) run.
     pub at: DateTime<Utc>,
     /// That run.
     pub run_id: String,
     /// The value.
     pub value: f64,
-    /// Rows that it was measured of.
+    /// Rows that it was measured over.
     pub rows: u64,
 }
 
@@ -120,7 +120,7 @@ fn day_of(metric: &Metric, rows: &[&ResultRow]) -> Option<Point> {
         Combine::Share => {
             let counted = counted as f64 / checked as f64;
             match metric {
-                // What is counted are the rows without a value.
+                // The count is of rows without a value.
                 Metric::Completeness(_) => 1.0 - counted,
                 _ => counted,
             }

@@ -1,14 +1,14 @@
-//! What a run measured of a dataset.
+//! What a run measured in a dataset.
 
 use tarn_contract::metric::Metric;
 use tarn_core::run::{DatasetOutcome, RunKind, RunRecord};
 
-/// What one run measured of one dataset.
+/// A value that a run measured in a dataset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
     /// What.
     pub metric: Metric,
-    /// Of which rows: `column=value`; None for all.
+    /// The rows that were measured, as `column=value`; None for all.
     pub segment: Option<String>,
     /// Rows (or values) that were looked at.
     pub rows: u64,
@@ -25,7 +25,7 @@ fn share(part: u64, all: u64) -> f64 {
     part as f64 / all as f64
 }
 
-/// Everything that a run measured of a dataset.
+/// Everything that a run measured in a dataset.
 pub fn measured(run: &RunRecord, outcome: &DatasetOutcome) -> Vec<Measured> {
     let all = |metric, rows, counted, value| Measured {
         metric,
@@ -45,13 +45,13 @@ pub fn measured(run: &RunRecord, outcome: &DatasetOutcome) -> Vec<Measured> {
         ),
     ];
     let begin_of_day = run.day().and_time(chrono::NaiveTime::MIN).and_utc();
-    // An object that was put into the folder of another day says nothing of the hour.
+    // An object that was put into the folder of another day says nothing about the hour.
     let arrived = run.put_at.unwrap_or(run.started_at);
     if arrived.date_naive() == run.day() {
         let seconds = (arrived - begin_of_day).num_seconds() as f64;
         found.push(all(Metric::ArrivalSecondsOfDay, received, 0, seconds));
     }
-    // What is read again was in the table before: it says nothing of how soon it came.
+    // Rows that are read again were in the table before, so they say nothing about latency.
     if let (RunKind::Ingest, Some(put), Some(ended)) = (run.kind, run.put_at, run.ended_at) {
         let seconds = (ended - put).num_milliseconds() as f64 / 1000.0;
         found.push(all(Metric::LatencySeconds, received, 0, seconds.max(0.0)));
@@ -104,8 +104,8 @@ pub fn measured(run: &RunRecord, outcome: &DatasetOutcome) -> Vec<Measured> {
     found
 }
 
-/// Rows per partition, and the completeness of the columns of which values are missing there: of the
-/// other columns it is 1.
+/// Rows per partition, and the completeness of the columns with missing values there. The completeness of
+/// other columns is 1.
 fn of_partitions(outcome: &DatasetOutcome) -> Vec<Measured> {
     let Some(found) = &outcome.partitions else {
         return Vec::new();

@@ -1,5 +1,5 @@
-//! The rows of the table `quality.results`: what each run found of each dataset, one row per rule and
-//! per metric, each with the versions that it holds for. Reports are made from these rows alone.
+//! The rows of the table `quality.results`: what each run found in each dataset, one row per rule and per
+//! metric, each with the versions that it holds for. Reports are made from these rows alone.
 
 use std::collections::BTreeMap;
 use tarn_core::rule_id;
@@ -41,7 +41,7 @@ impl Kind {
 /// A row of the table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResultRow {
-    /// The UTC day to which the run's rows are counted.
+    /// The UTC day that the run's rows belong to.
     pub day: NaiveDate,
     /// The run.
     pub run_id: String,
@@ -57,7 +57,7 @@ pub struct ResultRow {
     pub kind: Kind,
     /// The rule's identifier, the metric's name, or the run's status.
     pub name: String,
-    /// For a metric: of which rows, `column=value`; None for all.
+    /// For a metric: the rows that were measured, as `column=value`; None for all.
     pub segment: Option<String>,
     /// For a rule: what is asked, for example `validValues`.
     pub rule_kind: Option<String>,
@@ -91,7 +91,7 @@ pub struct ResultRow {
     pub program_version: Option<String>,
 }
 
-/// A row that broke a rule, as the quarantine has it.
+/// A row that broke a rule, as it is in quarantine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     /// What was found and what was expected; None where the column is personal.
@@ -131,7 +131,7 @@ pub fn table_spec() -> TableSpec {
             text(
                 "segment",
                 false,
-                "Of which rows a metric is, column=value; null for all",
+                "Rows that a metric was measured over, as column=value; null for all",
             ),
             text(
                 "rule_kind",
@@ -256,7 +256,7 @@ pub fn rows_of(run: &RunRecord, contracts: &Contracts) -> Vec<ResultRow> {
             .collect();
     }
     let mut rows = Vec::new();
-    // A copy of a log is no delivery of no rows.
+    // A copy of a log does not count as a delivery without rows.
     let brought = run
         .datasets
         .iter()
@@ -447,9 +447,9 @@ fn rules_of_snapshots(
 /// The rows that count for the days: of several runs of one object the last that succeeded, and of
 /// several snapshots of a dataset on one day the last. Rows of failed runs are left out.
 pub fn effective<'a>(rows: &[&'a ResultRow]) -> Vec<&'a ResultRow> {
-    /// What replaces one another: dataset, and object or day.
+    /// Rows with the same dataset and the same object or day replace one another.
     type Place<'a> = (&'a str, &'a str, Option<NaiveDate>);
-    // A day's snapshots replace one another whatever their keys are.
+    // A day's snapshots replace one another, whatever their keys.
     fn place(row: &ResultRow) -> Place<'_> {
         if row.is_snapshot {
             (&row.dataset, "", Some(row.day))

@@ -1,4 +1,4 @@
-//! Scores: which part of what was asked of the data it kept.
+//! Scores: how much of what the rules ask for the data fulfils.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +15,9 @@ pub struct Score {
 }
 
 impl Score {
-    /// Adds what a rule found. A rule about rows weighs as many as it looked at, and passes with those
-    /// that did not break it. A rule about a number (a count, a share, a sum) passes with all rows or
-    /// with none; it weighs at least 1, so that a rule that found no rows is not forgotten.
+    /// Adds what a rule found. A rule about rows weighs as much as the rows that it looked at, and passes
+    /// with those that did not break it. A rule about a number (a count, a share, a sum) passes with all
+    /// rows or with none; it weighs at least 1, so that a rule that found no rows is not forgotten.
     pub fn add(&mut self, row: &ResultRow) {
         let weight = row.checked.max(1) as f64;
         self.total += weight;
@@ -41,7 +41,7 @@ fn is_about_a_number(row: &ResultRow) -> bool {
     is_of_a_number(kind) || (row.value.is_some() && !is_about_rows(kind))
 }
 
-/// Whether a rule of that kind compares a number, even where there was none or it is not told because
+/// Whether a rule of that kind compares a number, even if there was no number or it is not shown because
 /// its column is personal.
 pub(super) fn is_of_a_number(kind: Option<&str>) -> bool {
     kind.and_then(RuleKind::parse)
@@ -94,8 +94,8 @@ pub fn scores<'a>(
     (all.value(), dimensions)
 }
 
-/// A score in per cent with one digit behind the point, rounded down: 100.0 % is perfect and nothing
-/// else is.
+/// A score in per cent with one digit after the decimal point, rounded down: only a perfect score is
+/// 100.0 %.
 pub fn percent(score: f64) -> String {
     // Thousandths of one; the small addend undoes binary fractions such as 0.29 * 1000 = 289.99….
     let thousandths = (score.clamp(0.0, 1.0) * 1000.0 + 1e-9).floor();

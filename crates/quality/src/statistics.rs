@@ -14,7 +14,7 @@ fn small_sample(n: usize) -> f64 {
     FACTORS.get(n).copied().unwrap_or(of_many)
 }
 
-/// The median, and the standard deviation as the median absolute deviation tells it. None of no
+/// The median, and the standard deviation as the median absolute deviation estimates it. None without
 /// values.
 pub(super) fn robust_deviation(values: &[f64]) -> Option<(f64, f64)> {
     let (middle, deviation) = median_deviation(values)?;

@@ -1,4 +1,4 @@
-//! What the runs found of the quality of each dataset.
+//! What the runs found about the quality of each dataset.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use tarn_core::run::{CheckResult, RunRecord, RunStatus};
 pub struct DatasetQuality {
     /// The dataset.
     pub dataset: String,
-    /// Runs that brought rows of it.
+    /// Runs that added rows to it.
     pub runs: u64,
     /// Rows received in those runs.
     pub received: u64,

@@ -48,7 +48,7 @@ const REFERER_WEIGHTS: [u64; 7] = [40, 34, 5, 7, 4, 2, 8];
 
 const SITE: &str = "https://shop.example.com";
 
-/// What scanners ask for; the last is no HTTP at all, as servers write it down.
+/// What scanners ask for; the last is not HTTP, written as servers log it.
 const PROBES: [(&str, u16); 5] = [
     ("GET /wp-login.php HTTP/1.1", 404),
     ("GET /.env HTTP/1.1", 404),

@@ -17,7 +17,7 @@ use super::{DAY, Generated, Kind, Plan, Progress, moment};
 const LATE: u64 = 12;
 /// Events per thousand that arrive twice.
 const REPEATED: u64 = 10;
-/// One event in so many is sent in a form that nobody can use.
+/// One event in this many is sent in a form that cannot be read.
 const EVENTS_PER_FAULT: u64 = 500;
 
 /// What happened.
@@ -209,7 +209,7 @@ pub(super) fn write(plan: &Plan, shop: &Shop, progress: Progress<'_>) -> Result<
                     fault: None,
                     repeated,
                 };
-                // What would arrive behind the last day is the last to arrive on it.
+                // Events that would arrive after the last day arrive last on it.
                 let arrives = (day + days as u32).min(plan.days - 1);
                 if arrives == day {
                     arrivals.push(arrival)

@@ -40,9 +40,9 @@ CREATE TABLE refunds(
 );
 ";
 
-/// The records that are wrong, besides some customers without a country: a customer without a date,
-/// a negative price (of a product that is not sold), two orders in a state that does not exist, two
-/// payments that are no numbers.
+/// The records that are wrong, besides some customers without a country: a customer without a date, a
+/// negative price (of a product that is not sold), two orders in a state that does not exist, two
+/// payments that are not numbers.
 const CUSTOMER_WITHOUT_DATE: i64 = 8;
 const PRODUCT_WITH_NEGATIVE_PRICE: i64 = 31;
 const ORDERS_IN_LIMBO: [i64; 2] = [10_041, 10_112];
@@ -118,7 +118,7 @@ impl Snapshot<'_> {
     /// Returns the rows of all tables, and how many of them are wrong.
     fn write(&self, path: &Path) -> rusqlite::Result<(u64, u64)> {
         let mut connection = Connection::open(path)?;
-        // An unfinished file is written anew, so nothing needs to survive a crash.
+        // An unfinished file is written again, so nothing needs to survive a crash.
         connection.execute_batch(
             "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;",
         )?;
@@ -258,7 +258,8 @@ impl Snapshot<'_> {
         Ok((rows, defects))
     }
 
-    /// Inserts the payments of an order; how many, and how many of them have an amount that is not a number.
+    /// Inserts the payments of an order; returns how many, and how many of them have an amount that is
+    /// not a number.
     fn payments(&self, insert: &mut Statement<'_>, order: &Order) -> rusqlite::Result<(u64, u64)> {
         let (mut rows, mut defects) = (0, 0);
         for payment in order
@@ -287,7 +288,7 @@ impl Snapshot<'_> {
         Ok((rows, defects))
     }
 
-    /// Inserts the refund of an order, if there is one by then; how many.
+    /// Inserts the refund of an order, if there is one by then; returns how many.
     fn refund(&self, insert: &mut Statement<'_>, order: &Order) -> rusqlite::Result<u64> {
         if let Some(refund) = order
             .refund

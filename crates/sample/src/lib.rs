@@ -72,8 +72,8 @@ impl Plan {
             .max(1)
     }
 
-    /// `number` times the scale. Multiplication and rounding of floating point numbers are exact by
-    /// IEEE 754, hence the same everywhere.
+    /// `number` times the scale. Multiplication and rounding of floating point numbers are exact by IEEE
+    /// 754, so the result is the same everywhere.
     fn scaled(&self, number: u64) -> u64 {
         (number as f64 * self.scale).round() as u64
     }

@@ -83,7 +83,7 @@ impl Payment {
     }
 }
 
-/// What becomes of an order that is delivered, cancelled, refunded, or never paid.
+/// What happens to an order that is delivered, cancelled, refunded, or never paid.
 const ENDINGS: [u64; 4] = [850, 60, 65, 25];
 
 /// A coupon and the per cent it takes off; one of 0 takes off the shipping.

@@ -405,7 +405,7 @@ fn customers(plan: &Plan) -> Vec<Customer> {
         .collect()
 }
 
-/// A name as it may stand in a mail address.
+/// A name as it may be in an email address.
 fn ascii(name: &str) -> String {
     name.chars()
         .filter_map(|letter| match letter {

@@ -214,7 +214,7 @@ fn order_totals_items_payments_and_refunds_agree() {
         assert_eq!(value::<i64>(path, wrong_totals), 0);
         let wrong_payments = "SELECT count(*) FROM payments JOIN orders USING (order_id)
             WHERE amount <> printf('%d.%02d', total_cents / 100, total_cents % 100)";
-        assert_eq!(value::<i64>(path, wrong_payments), 2, "two are no numbers");
+        assert_eq!(value::<i64>(path, wrong_payments), 2, "two are not numbers");
         let wrong_refunds = "SELECT count(*) FROM refunds JOIN orders USING (order_id)
             WHERE round(amount * 100) > total_cents OR amount <= 0 OR status NOT IN ('refunded', 'on_hold')";
         assert_eq!(value::<i64>(path, wrong_refunds), 0);

@@ -45,7 +45,7 @@ pub fn nulls(plan: &Plan) -> Vec<String> {
     found
 }
 
-/// Whether a value is empty, or a list or an object of which something is.
+/// Whether a value is empty, or a list or an object with an empty part.
 fn is_hollow(value: &Value) -> bool {
     match value {
         Value::Null => true,

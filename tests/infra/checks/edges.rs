@@ -1,4 +1,4 @@
-//! What is handed on between services, and what becomes of it when that fails.
+//! What is handed on between services, and what happens to it when that fails.
 
 use serde_json::Value;
 
@@ -103,7 +103,7 @@ pub fn schedules(plan: &Plan) -> Vec<String> {
     })
 }
 
-/// The scheduler calls functions asynchronously, so that a failure is told to nobody but Lambda.
+/// The scheduler calls functions asynchronously, so only Lambda learns of a failure.
 pub fn functions(plan: &Plan) -> Vec<String> {
     let scheduled: Vec<String> = plan
         .of_kind("aws_scheduler_schedule")
@@ -214,8 +214,8 @@ pub fn stream_readers(plan: &Plan) -> Vec<String> {
                 .find(|stream| stream.text("/name") == last(mapping.text("/event_source_arn")))
                 .and_then(|stream| stream.number("/retention_period"))
                 .unwrap_or(0.0);
-            // Until the record's age and not so many times: what fails the archive lies around it. What
-            // is given up can then be read for as long again.
+            // Records are retried until they reach an age, not a number of times: the cause of a failure
+            // is usually outside the archive. What is given up can then be read for the same time again.
             !(mapping.is_true("/bisect_batch_on_function_error")
                 && retries == -1.0
                 && age >= 3600.0

@@ -94,7 +94,7 @@ pub const ALL: &[(&str, Check)] = &[
     ),
     ("a message is not handed out twice", edges::visibility),
     (
-        "records of the stream are tried until they are old, and then told",
+        "records of the stream are tried until they are old, and then reported",
         edges::stream_readers,
     ),
     (
@@ -117,7 +117,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("the API has an alarm", watch::api_errors),
     ("metrics are the lake's own", watch::own_metrics),
     ("freshness has alarms", watch::freshness),
-    ("promises and anomalies have alarms", watch::quality),
+    ("service levels and anomalies have alarms", watch::quality),
     ("alarms are heard", watch::heard),
     ("the budget is heard", watch::budget),
     ("functions log as JSON and are traced", watch::functions_log),

@@ -65,7 +65,7 @@ pub fn all() -> Vec<Defect> {
             ),
         ),
         (
-            "more behind the name of tracing",
+            "more after the name of tracing",
             "no resource is a star but the named ones",
             policy(role("api"), "\"xray:PutTraceSegments\"", "\"s3:GetObject\""),
         ),

@@ -116,7 +116,7 @@ pub fn all() -> Vec<Defect> {
             ),
         ),
         (
-            "raw objects that nobody hears of",
+            "raw objects without a notification",
             "raw objects are announced",
             set(
                 "module.lake.module.storage.aws_s3_bucket_notification.raw",

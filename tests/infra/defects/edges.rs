@@ -52,7 +52,7 @@ fn queues() -> Vec<Defect> {
             ),
         ),
         (
-            "failures that nobody hears of",
+            "failures without a notification",
             "asynchronous functions keep what failed",
             set(function("maintain"), "/dead_letter_config", json!([])),
         ),
@@ -103,12 +103,12 @@ fn stream() -> Vec<Defect> {
     vec![
         (
             "records given up after some minutes",
-            "records of the stream are tried until they are old, and then told",
+            "records of the stream are tried until they are old, and then reported",
             set(STREAM_READER, "/maximum_retry_attempts", json!(5)),
         ),
         (
             "records that are gone when they are given up",
-            "records of the stream are tried until they are old, and then told",
+            "records of the stream are tried until they are old, and then reported",
             set(
                 STREAM_READER,
                 "/maximum_record_age_in_seconds",
@@ -117,12 +117,12 @@ fn stream() -> Vec<Defect> {
         ),
         (
             "a record that blocks its shard for ever",
-            "records of the stream are tried until they are old, and then told",
+            "records of the stream are tried until they are old, and then reported",
             set(STREAM_READER, "/maximum_record_age_in_seconds", json!(-1)),
         ),
         (
             "a batch that is not split",
-            "records of the stream are tried until they are old, and then told",
+            "records of the stream are tried until they are old, and then reported",
             set(
                 STREAM_READER,
                 "/bisect_batch_on_function_error",
@@ -130,18 +130,18 @@ fn stream() -> Vec<Defect> {
             ),
         ),
         (
-            "lost batches that nobody hears of",
-            "records of the stream are tried until they are old, and then told",
+            "lost batches without a notification",
+            "records of the stream are tried until they are old, and then reported",
             set(STREAM_READER, "/destination_config", json!([])),
         ),
         (
             "whole batches repeated",
-            "records of the stream are tried until they are old, and then told",
+            "records of the stream are tried until they are old, and then reported",
             set(STREAM_READER, "/function_response_types", json!([])),
         ),
         (
             "records from before that are skipped",
-            "records of the stream are tried until they are old, and then told",
+            "records of the stream are tried until they are old, and then reported",
             set(STREAM_READER, "/starting_position", json!("LATEST")),
         ),
         (

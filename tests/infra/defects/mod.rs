@@ -195,7 +195,7 @@ fn a_defect_in_a_module_reaches_the_plan_and_its_check() {
             "terraform/modules/stream/main.tf",
             "  bisect_batch_on_function_error     = true\n",
             "",
-            "records of the stream are tried until they are old, and then told",
+            "records of the stream are tried until they are old, and then reported",
         ),
         (
             "terraform/modules/storage/main.tf",

@@ -86,7 +86,7 @@ fn data() -> Vec<Defect> {
             remove("module.lake.module.monitoring.aws_cloudwatch_metric_alarm.iterator_age"),
         ),
         (
-            "an API that fails in silence",
+            "an API that fails silently",
             "the API has an alarm",
             remove("module.lake.module.monitoring.aws_cloudwatch_metric_alarm.api_errors"),
         ),
@@ -118,15 +118,15 @@ fn data() -> Vec<Defect> {
             ),
         ),
         (
-            "promises that are broken in silence",
-            "promises and anomalies have alarms",
+            "service levels that are missed silently",
+            "service levels and anomalies have alarms",
             remove(
                 "module.lake.module.monitoring.aws_cloudwatch_metric_alarm.promises[\"orders\"]",
             ),
         ),
         (
-            "anomalies that nobody hears of",
-            "promises and anomalies have alarms",
+            "anomalies without a notification",
+            "service levels and anomalies have alarms",
             set(
                 "module.lake.module.monitoring.aws_cloudwatch_metric_alarm.anomalies[\"ad_events\"]",
                 "/threshold",
@@ -158,7 +158,7 @@ fn notifications_and_logs() -> Vec<Defect> {
             ),
         ),
         (
-            "a budget that nobody hears of",
+            "a budget without a notification",
             "the budget is heard",
             set(
                 "module.lake.module.budget[0].aws_budgets_budget.this",

@@ -20,7 +20,7 @@ impl Tree {
         Self::named(node, "")
     }
 
-    /// `key` is the one under which the node stands: it says how the parts of a list are told apart.
+    /// `key` is the node's own key: it decides what identifies the parts of a list.
     fn named(node: &Node, key: &str) -> Self {
         match &node.value {
             Value::Scalar { .. } => Tree::Leaf(node.scalar().unwrap_or_default().to_owned()),

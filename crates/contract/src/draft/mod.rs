@@ -1,4 +1,4 @@
-//! Draft contracts: what a file shows of itself, written so that people can finish it.
+//! Draft contracts: what a file shows about itself, written so that people can finish it.
 
 mod yaml;
 
@@ -22,7 +22,7 @@ pub struct Draft {
     pub source_table: Option<String>,
     /// `raw/<source>/<dataset>`: the folder whose files the contract claims, all of them.
     pub key_folder: String,
-    /// What was read, and what the rows are as a whole: comments at its begin.
+    /// What was read, and what the rows are as a whole: comments at the top.
     pub notes: Vec<String>,
     /// At least one. For the formats with columns of their own, others are left out.
     pub columns: Vec<DraftColumn>,
@@ -31,7 +31,7 @@ pub struct Draft {
 /// A column of a draft.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DraftColumn {
-    /// The name wished for; it is turned to lower_snake_case and made unique.
+    /// The wanted name; it is turned to lower_snake_case and made unique.
     pub name: String,
     /// The name at the source.
     pub source_name: String,
@@ -47,7 +47,7 @@ pub struct DraftColumn {
     pub comment: Option<String>,
     /// Whom its values point to and how they are to be protected, where the format says so.
     pub personal: Option<(Identifies, Protection)>,
-    /// What its values speak for.
+    /// What its values suggest.
     pub proposals: Proposals,
 }
 
@@ -90,7 +90,7 @@ impl Draft {
         })
     }
 
-    /// The draft as a contract that can be read at once. Comments name what is to be decided.
+    /// The draft as a contract that can be read at once. Comments say what has to be decided.
     pub fn to_yaml(&self) -> String {
         let dataset = snake_case(&self.dataset);
         let mut lines = Lines::default();
@@ -194,7 +194,7 @@ impl Draft {
                     lines.comment(
                         2,
                         &format!(
-                            "Left out: '{}' is no {} column of the format.",
+                            "Left out: '{}' is not a {} column of the format.",
                             column.name, column.ty
                         ),
                     );
@@ -205,7 +205,7 @@ impl Draft {
                 lines.comment(
                     2,
                     &format!(
-                        "Left out: '{}', for names with '$' stand for values that Tarn supplies.",
+                        "Left out: '{}', because names with '$' are values that Tarn supplies.",
                         column.source_name
                     ),
                 );
@@ -273,7 +273,7 @@ impl Named<'_> {
         for note in self.notes.iter().chain(&column.comment).chain(found) {
             lines.comment(3, note);
         }
-        // A database has no lists: whatever was taken for one is text there.
+        // A database has no lists: what looked like one is text.
         let ty = match &column.ty {
             ColumnType::StringList if format == Format::Sqlite => &ColumnType::String,
             ty => ty,
@@ -418,7 +418,7 @@ fn write_rule(rule: &ProposedRule, lines: &mut Lines) {
     lines.line(6, format_args!("severity: {}", rule.severity.as_str()));
 }
 
-/// The encoding as contracts write it; None where it goes without saying or does not fit.
+/// The encoding as contracts write it; None if it is the default or does not fit.
 fn encoding(ty: &ColumnType, encoding: Encoding) -> Option<String> {
     match (encoding, ty) {
         (Encoding::MinorUnits(exponent), ColumnType::Decimal { scale, .. })

@@ -1,4 +1,4 @@
-//! What a rule is: one name for each kind, which a typo does not compile as.
+//! What a rule is: one name for each kind. A typo does not compile.
 
 macro_rules! kinds {
     ($($kind:ident = $name:literal,)*) => {

@@ -88,7 +88,7 @@ pub const KINDS: [Kind; RuleKind::ALL.len()] = [
     of_rows(
         RuleKind::BlankValues,
         "completeness",
-        "rows whose text is empty or white space alone",
+        "rows whose text is empty or only white space",
         "quality:\n  - { type: custom, engine: tarn, implementation: { kind: blankValues }, mustBe: 0 }",
     ),
     Kind {
@@ -140,7 +140,7 @@ pub const KINDS: [Kind; RuleKind::ALL.len()] = [
         ..of_rows(
             RuleKind::Format,
             "conformity",
-            "rows whose text has not the form: uuid, email, uri, ipv4 or ipv6",
+            "rows whose text does not have the form: uuid, email, uri, ipv4 or ipv6",
             "logicalTypeOptions: { format: uuid }",
         )
     },
@@ -203,7 +203,7 @@ pub const KINDS: [Kind; RuleKind::ALL.len()] = [
         ..of_rows(
             RuleKind::MultipleOf,
             "conformity",
-            "rows whose value is no whole multiple",
+            "rows whose value is not a whole multiple",
             "logicalTypeOptions: { multipleOf: 5 }",
         )
     },
@@ -215,7 +215,7 @@ pub const KINDS: [Kind; RuleKind::ALL.len()] = [
         ..of_rows(
             RuleKind::DataType,
             "conformity",
-            "rows whose value could not be read as the column's type, which are rejected in any case; with `type`, rows whose text is none of that type",
+            "rows whose value could not be read as the column's type, which are rejected in any case; with `type`, rows whose text is not of that type",
             "quality:\n  - { type: custom, engine: tarn, implementation: { kind: dataType, type: integer }, mustBe: 0, severity: warn }",
         )
     },
@@ -224,7 +224,7 @@ pub const KINDS: [Kind; RuleKind::ALL.len()] = [
         place: Place::Both,
         arguments: &[(
             "properties",
-            "in the schema object: the columns that are unique together",
+            "in the schema object: the columns that must be unique together",
         )],
         ..of_rows(
             RuleKind::DuplicateValues,
@@ -239,7 +239,7 @@ pub const KINDS: [Kind; RuleKind::ALL.len()] = [
         ..of_rows(
             RuleKind::PrimaryKey,
             "uniqueness",
-            "rows whose primary key an earlier row of the object has, or whose event was accepted before; as `duplicateValues` of just these columns, they are rejected as `duplicate` whatever the severity",
+            "rows whose primary key an earlier row of the object has, or whose event was accepted before. `duplicateValues` of the same columns is this rule too. Such rows are rejected as `duplicate`, whatever the severity",
             "quality:\n  - { metric: duplicateValues, arguments: { properties: [id] }, mustBe: 0 }",
         )
     },
@@ -314,7 +314,7 @@ pub const KINDS: [Kind; RuleKind::ALL.len()] = [
         ..of_object(
             RuleKind::Entropy,
             "accuracy",
-            "Shannon's entropy of the values in bits: 0 where all are equal, log2(n) where n values are equally frequent",
+            "Shannon's entropy of the values in bits: 0 if all are equal, log2(n) if n values are equally frequent",
             "quality:\n  - { type: custom, engine: tarn, implementation: { kind: entropy }, mustBeGreaterThan: 0.5, severity: warn }",
         )
     },
@@ -327,7 +327,7 @@ pub const KINDS: [Kind; RuleKind::ALL.len()] = [
         ..of_object(
             RuleKind::Distribution,
             "accuracy",
-            "the total variation distance of the values' shares from the stated ones, from 0 (equal) to 1: half the sum of the absolute differences; values that are not named count together",
+            "the total variation distance between the values' shares and the stated ones, from 0 (equal) to 1: half the sum of the absolute differences; values that are not named count together",
             "quality:\n  - type: custom\n    engine: tarn\n    implementation: { kind: distribution, shares: { web: 0.6, app: 0.4 } }\n    mustBeLessThan: 0.1\n    severity: warn",
         )
     },
@@ -339,32 +339,35 @@ pub const KINDS: [Kind; RuleKind::ALL.len()] = [
         ..of_rows(
             RuleKind::Comparison,
             "consistency",
-            "rows whose value does not compare so with that of another column",
+            "rows whose value does not compare with that of another column as the operator says",
             "quality:\n  - { type: custom, engine: tarn, implementation: { kind: comparison, operator: \">=\", column: other }, mustBe: 0 }",
         )
     },
     Kind {
         arguments: &[
             ("plus", "columns that are added"),
-            ("minus", "columns that are subtracted; none where unsaid"),
-            ("tolerance", "how far it may be off; 0 where unsaid"),
+            ("minus", "columns that are subtracted; none by default"),
+            (
+                "tolerance",
+                "the largest difference that is allowed; 0 by default",
+            ),
         ],
         ..of_rows(
             RuleKind::RowSum,
             "consistency",
-            "rows whose value is not the sum of the columns `plus` less those of `minus`",
+            "rows whose value is not the sum of the columns `plus` minus those of `minus`",
             "quality:\n  - { type: custom, engine: tarn, implementation: { kind: rowSum, plus: [net, tax], minus: [discount] }, mustBe: 0 }",
         )
     },
     Kind {
         arguments: &[(
             "to",
-            "dataset.column; the column's one `relationships` where unsaid",
+            "dataset.column; by default the column's one `relationships`",
         )],
         ..of_rows(
             RuleKind::Reference,
             "consistency",
-            "rows whose value the other dataset's column does not have; tables of the same database count as they will be after the run",
+            "rows whose value the other dataset's column does not have; for tables of the same database, their state after the run counts",
             "quality:\n  - { type: custom, engine: tarn, implementation: { kind: reference, to: others.id }, mustBe: 0 }",
         )
     },
@@ -382,7 +385,7 @@ pub const KINDS: [Kind; RuleKind::ALL.len()] = [
         ..of_rows(
             RuleKind::Outlier,
             "accuracy",
-            "rows whose value is far from the others of the object, which is read twice for it",
+            "rows whose value is far from the others of the object, which is read twice",
             "quality:\n  - { type: custom, engine: tarn, implementation: { kind: outlier, method: mad, limit: 6 }, mustBe: 0, severity: warn }",
         )
     },
@@ -390,12 +393,12 @@ pub const KINDS: [Kind; RuleKind::ALL.len()] = [
         place: Place::Both,
         arguments: &[(
             "find",
-            "some of email, ip, phone, card, iban; all where unsaid",
+            "some of email, ip, phone, card, iban; all by default",
         )],
         ..of_rows(
             RuleKind::PersonalData,
             "conformity",
-            "rows in which a text looks like personal data; in the schema object, of every text column that is not declared personal",
+            "rows in which a text looks like personal data; in the schema object, every text column that is not declared personal is searched",
             "quality:\n  - { type: custom, engine: tarn, implementation: { kind: personalData, find: [email, iban] }, mustBe: 0, severity: warn }",
         )
     },
@@ -412,18 +415,21 @@ pub const KINDS: [Kind; RuleKind::ALL.len()] = [
         scope: Scope::Table,
         arguments: &[
             ("of", "dataset.column that is summed"),
-            ("by", "the other dataset's column that names a row"),
+            ("by", "the other dataset's column that refers to a row"),
             (
                 "key",
-                "the column here that is named; the primary key where unsaid",
+                "the column here that `by` refers to; the primary key by default",
             ),
-            ("tolerance", "how far it may be off; 0 where unsaid"),
+            (
+                "tolerance",
+                "the largest difference that is allowed; 0 by default",
+            ),
         ],
         range: COUNT,
         ..of_object(
             RuleKind::GroupSum,
             "consistency",
-            "rows of the table whose value is not the sum of another dataset's column over the rows that name them",
+            "rows of the table whose value is not the sum of another dataset's column over the rows that refer to them",
             "quality:\n  - { type: custom, engine: tarn, implementation: { kind: groupSum, of: others.amount, by: parent_id }, mustBe: 0, severity: warn }",
         )
     },
@@ -447,7 +453,7 @@ pub const KINDS: [Kind; RuleKind::ALL.len()] = [
         ..of_object(
             RuleKind::RowCountMatch,
             "consistency",
-            "the table's rows less those of another dataset's; in per cent of the latter's with `unit: percent`",
+            "the table's number of rows minus that of another dataset's table; with `unit: percent`, in per cent of the other's",
             "quality:\n  - { type: custom, engine: tarn, implementation: { kind: rowCountMatch, dataset: others }, mustBe: 0, severity: warn }",
         )
     },
@@ -477,11 +483,11 @@ pub const KINDS: [Kind; RuleKind::ALL.len()] = [
         arguments: &[
             (
                 "columns",
-                "names at the source; those of the contract where unsaid",
+                "names at the source; by default those of the contract",
             ),
             (
                 "ordered",
-                "whether the order counts (format sqlite alone); false where unsaid",
+                "whether the order counts (only for format sqlite); false by default",
             ),
         ],
         range: COUNT,

@@ -45,7 +45,7 @@ const KEYS: &[&str] = &[
 
 const CLASSIFICATIONS: [&str; 4] = ["public", "internal", "confidential", "restricted"];
 
-/// A column and what it says of the table.
+/// A column and what it says about the table.
 pub(super) struct Property {
     pub name: Spanned<String>,
     pub required: bool,
@@ -58,7 +58,7 @@ pub(super) struct Property {
     pub unique: Option<Place>,
     /// Who answers for the column.
     pub owner: Option<String>,
-    /// Where its rules stand.
+    /// Where its rules are.
     pub node: Rc<Node>,
     /// The value that Tarn supplies for it.
     pub supplied: Option<Spanned<String>>,

@@ -1,4 +1,4 @@
-//! The `customProperties` of ODCS: what Tarn needs and the standard has no word for.
+//! The `customProperties` of ODCS: what Tarn needs and the standard does not cover.
 
 use super::yaml::{Faults, Map, Node, Place, Spanned};
 use crate::diagnostic::nearest;
@@ -42,8 +42,8 @@ pub(super) struct Custom<'a> {
 }
 
 impl<'a> Custom<'a> {
-    /// Reads the list. Names with a dot belong to other tools and are left alone; any other name
-    /// that Tarn does not know here is a fault, for it would silently do nothing.
+    /// Reads the list. Names with a dot belong to other tools and are left alone; any other name that
+    /// Tarn does not know here is a fault, because it would silently do nothing.
     pub fn read(map: &Map<'a>, known: &[&str], faults: &mut Faults) -> Self {
         let mut values: Vec<(&str, Place, Option<&Node>)> = Vec::new();
         for node in map.list("customProperties", faults) {

@@ -38,7 +38,7 @@ const KEYS: &[&str] = &[
     "mustNotBeBetween",
 ];
 
-/// The comparisons of ODCS, of which a rule has one.
+/// The comparisons of ODCS; a rule has one of them.
 pub(crate) const COMPARISONS: [&str; 8] = [
     "mustBe",
     "mustNotBe",

@@ -1,4 +1,4 @@
-//! What rules name of other datasets: that it exists, and that no two datasets wait for one another.
+//! What rules name of other datasets: it must exist, and no two datasets may wait for one another.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub(super) fn faults(outcomes: &[Outcome]) -> Vec<Diagnostic> {
                 );
                 continue;
             };
-            // What is at fault with the other contract is said there.
+            // Faults of the other contract are reported there.
             let (Some(contract), Some(ty)) = (&other.contract, &foreign.value.ty) else {
                 continue;
             };

@@ -20,7 +20,7 @@ pub(super) fn of_contract(object: &Map<'_>, properties: &[Property]) -> Vec<Rela
     for entry in entries(object.get("relationships")) {
         let (from, to) = (names(entry.get("from")), names(entry.get("to")));
         for (from, to) in from.into_iter().zip(to) {
-            // The dataset in front of its own column says nothing new.
+            // The dataset before its own column adds nothing.
             let column = from.rsplit('.').next().unwrap_or(from).to_owned();
             found.extend(parsed(to).map(|to| Relationship { column, to }));
         }

@@ -238,7 +238,7 @@ impl<'a> Rules<'a, '_> {
         meta: &Meta<'_>,
     ) {
         let key = self.context.is_key(columns);
-        // Repeated rows are told apart by what is kept of them.
+        // Repeated rows are recognised by their protected values.
         if let Some(&index) = columns.iter().find(|&&index| {
             let protection = self.context.columns[index].protection;
             !matches!(protection, None | Some(Protection::Pseudonymise))
@@ -248,7 +248,7 @@ impl<'a> Rules<'a, '_> {
             self.faults.add(
                 self.at,
                 format!(
-                    "{} is not kept as it is, so that repeated values cannot be told apart",
+                    "the protection of {} makes different values equal, so repeated values cannot be found",
                     self.context.columns[index].name
                 ),
                 "write severity: warn, or protection: pseudonymise, which keeps equal values equal",

@@ -1,4 +1,4 @@
-//! What the contract and its columns together say of the table and its source.
+//! What the contract and its columns together say about the table and its source.
 
 use std::collections::HashSet;
 
@@ -154,7 +154,7 @@ fn snapshot_time(
     }
 }
 
-/// The column that tells the time of a snapshot holds times.
+/// The column that has the time of a snapshot must hold times.
 pub(super) fn snapshot_time_faults(source: &Source, properties: &[Property], faults: &mut Faults) {
     let Some(Spanned {
         value: SnapshotTime::Column(name),
@@ -226,7 +226,7 @@ fn schema_drift(custom: &Custom<'_>, format: Option<Format>, faults: &mut Faults
     choice
 }
 
-/// What the columns together say of the table.
+/// What the columns together say about the table.
 pub(super) struct Table {
     /// Indexes of the columns, in key order.
     pub primary_key: Vec<usize>,
@@ -332,7 +332,7 @@ pub(super) fn deduplication(
     if format == Some(Format::Sqlite) {
         faults.add(
             by.at,
-            "the rows of a database are told apart by their primary key",
+            "the primary key identifies the rows of a database",
             "remove deduplicateBy",
         );
     }
@@ -420,7 +420,7 @@ pub(super) fn newest_by(
     if let Some(Format::Sqlite | Format::AccessLog) = format {
         let (message, help) = match format {
             Some(Format::Sqlite) => (
-                "the rows of a database are told apart by their primary key",
+                "the primary key identifies the rows of a database",
                 "remove newestBy",
             ),
             _ => ("the lines of a log are taken once each", "remove newestBy"),
@@ -492,7 +492,7 @@ pub(super) fn newest_by(
     columns
 }
 
-/// Faults of a column by which rows are to be told.
+/// Faults of a column that must identify rows.
 fn cannot_tell_rows(name: &Spanned<String>, column: &Column, faults: &mut Faults) {
     if !matches!(
         column.ty,
@@ -534,7 +534,7 @@ fn meant(name: &str, properties: &[Property]) -> String {
     }
 }
 
-/// Whatever compares with the time of an event needs to know it: it is the partition column.
+/// Properties that compare with the time of an event need that time, which is in the partition column.
 pub(super) fn event_time_faults(custom: &Custom<'_>, properties: &[Property], faults: &mut Faults) {
     if properties
         .iter()

@@ -58,7 +58,7 @@ pub(super) fn check(ty: &ColumnType, text: &str) -> Result<(), String> {
 fn decimal(text: &str, precision: u8, scale: u8) -> Result<i128, String> {
     let help = || {
         format!(
-            "write a number of at most {precision} digits, at most {scale} of them behind the point"
+            "write a number of at most {precision} digits, at most {scale} of them after the decimal point"
         )
     };
     let (negative, digits) = match text.strip_prefix('-') {

@@ -1,8 +1,8 @@
-//! A YAML document as a tree whose every node knows its line, and the faults found in it.
+//! A YAML document as a tree in which every node knows its line, and the faults found in it.
 //!
-//! The tree is built from parser events rather than through serde: a typed deserialiser stops at
-//! the first fault and loses the spelling of numbers, and a contract is to be told all its faults
-//! at once and compares money exactly.
+//! The tree is built from parser events rather than through serde: a typed deserialiser stops at the
+//! first fault and loses the spelling of numbers, but all faults of a contract are reported at once, and
+//! money is compared exactly.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -148,7 +148,8 @@ fn is_bool(text: &str) -> bool {
 }
 
 fn is_number(text: &str) -> bool {
-    // Rust's "inf", "nan" and "infinity" are words in YAML, hence the look at the first digit.
+    // The first digit is checked because "inf", "nan" and "infinity", which are numbers in Rust, are
+    // words in YAML.
     let digits = text.trim_start_matches(['+', '-', '.']);
     digits.starts_with(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_ok()
 }
@@ -247,8 +248,8 @@ impl Open {
     }
 }
 
-/// Reads the one document of `text`; None with faults noted where it is no YAML. Aliases stand for
-/// the node of their anchor. The parser bounds the nesting to 255.
+/// Reads the one document of `text`; None with faults noted if it is not YAML. Aliases stand for the node
+/// of their anchor. The parser limits the nesting to 255.
 pub(super) fn parse(text: &str, faults: &mut Faults) -> Option<Rc<Node>> {
     let mut open: Vec<Open> = Vec::new();
     let mut anchors: HashMap<usize, Rc<Node>> = HashMap::new();

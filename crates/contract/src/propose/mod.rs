@@ -1,7 +1,7 @@
-//! From what was measured of a column to what its contract could say, each with the evidence for it.
+//! From the measures of a column to what its contract could say, each proposal with its evidence.
 //!
-//! What the source guarantees is proposed as a rule that rejects; what merely held for the rows that
-//! were read as one that warns. No evidence and no rule tells a value of a personal column.
+//! What the source guarantees is proposed as a rule that rejects. What only held for the rows that were
+//! read is proposed as a rule that warns. Neither evidence nor rules show a value of a personal column.
 
 pub mod names;
 
@@ -21,7 +21,7 @@ pub struct Evidence {
     pub profile: ColumnProfile,
     /// Whether the source has more rows than were read.
     pub partial: bool,
-    /// What the source says of the column.
+    /// What the source says about the column.
     pub declared: Declared,
     /// What its texts look like.
     pub texts: Texts,
@@ -49,9 +49,9 @@ pub struct Texts {
     pub personal: Vec<(PersonalPattern, u64)>,
     /// A regular expression that every text matches, where they have a shape in common.
     pub shape: Option<String>,
-    /// Characters of the longest.
+    /// Characters of the longest text.
     pub longest: u64,
-    /// Those that stand for no value, blanks among them; empty where there are too many to list.
+    /// Texts that mean a missing value, including blanks; empty if there are too many to list.
     pub missing: Vec<String>,
 }
 
@@ -64,9 +64,9 @@ pub struct Reference {
     pub declared: bool,
     /// Distinct values that were looked for, and those that were found.
     pub looked_for: u64,
-    /// Of these.
+    /// How many of them were found.
     pub found: u64,
-    /// Why there is no rule about it, where there is none.
+    /// Why there is no rule about it, if there is none.
     pub without_rule: Option<String>,
 }
 
@@ -101,7 +101,7 @@ pub struct Personal {
 /// A rule and why it is proposed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProposedRule {
-    /// What speaks for it; empty where that is said elsewhere.
+    /// The evidence for it; empty if another comment has it.
     pub evidence: String,
     /// What it asks.
     pub asks: Asks,
@@ -114,10 +114,10 @@ pub struct ProposedRule {
 pub enum Asks {
     /// No nulls.
     NoNulls,
-    /// At most so many per cent of the rows lack a value, these texts being none; the usual list where
-    /// it is empty.
+    /// At most this many per cent of the rows lack a value. These texts count as missing; an empty list
+    /// means the default one.
     Missing(Vec<String>, u64),
-    /// At least so many per cent of the rows have a value.
+    /// At least this many per cent of the rows have a value.
     Complete(u64),
     /// No value twice.
     Unique,
@@ -131,25 +131,27 @@ pub enum Asks {
     Reference,
 }
 
-/// Values of a list are proposed up to so many, where each occurs so many times on average.
+/// A list of values is proposed if it has at most this many, and each occurs at least this often on
+/// average.
 const MOST_LISTED: usize = 24;
 const ROWS_PER_LISTED: u64 = 20;
-/// A longer text is a sentence and no name of a kind.
+/// A longer text is a sentence, not the name of a category.
 const LONGEST_LISTED: u64 = 40;
-/// Statistical rules need so many values.
+/// The values that statistical rules need.
 const LEAST_VALUES: u64 = 20;
-/// From this share of the values on a column is what they look like; below it they are in free text.
+/// From this share of the values on, the column itself is personal; below it personal data is in free
+/// text.
 const MOSTLY: f64 = 0.8;
 /// One in ten numbers of 13 to 19 digits passes the test of payment cards by chance.
 const CARD_BY_CHANCE: f64 = 0.3;
 
-/// A share of rows in per cent, with one digit behind the point.
+/// A share of rows in per cent, with one digit after the decimal point.
 fn percent(part: u64, all: u64) -> String {
     let share = 100.0 * part as f64 / all.max(1) as f64;
     match part {
         0 => "0 per cent".to_owned(),
         part if part == all => "100 per cent".to_owned(),
-        // Neither nothing nor all.
+        // Never rounded to 0 or 100.
         _ => format!("{:.1} per cent", share.clamp(0.1, 99.9)),
     }
 }
@@ -171,7 +173,7 @@ pub fn propose(column: &DraftColumn, table: &str, evidence: &Evidence) -> Propos
         refer(&mut found, reference);
     }
     lengths(&mut found, evidence);
-    // From here on values are told.
+    // From here on the draft shows values.
     if found.personal.is_some() || column.primary_key || evidence.reference.is_some() {
         return found;
     }
@@ -232,7 +234,7 @@ fn summary(column: &DraftColumn, evidence: &Evidence, values: u64) -> String {
 
 fn pattern_words(pattern: PersonalPattern) -> &'static str {
     match pattern {
-        PersonalPattern::Email => "an e-mail address",
+        PersonalPattern::Email => "an email address",
         PersonalPattern::Ip => "an IP address",
         PersonalPattern::Phone => "a telephone number",
         PersonalPattern::Card => "the number of a payment card",
@@ -281,7 +283,7 @@ fn personal(
                     names::is_of_people(dataset)
                 }));
     let by_key = points_to_person.then_some((Identifies::Indirectly, Protection::Pseudonymise));
-    // A name that says how to protect says more than a few values.
+    // A name that suggests a protection is stronger evidence than a few values.
     let (identifies, wished) = match (by_name, by_value) {
         (Some(by_name), _) => by_name,
         (None, Some(by_value)) => by_value,
@@ -327,8 +329,8 @@ fn personal(
     })
 }
 
-/// What is asked of missing values holds for the rows that were read, with three standard errors to
-/// spare for others.
+/// The proposed share of missing values holds for the rows that were read, plus three standard errors for
+/// other rows.
 fn completeness(found: &mut Proposals, column: &DraftColumn, evidence: &Evidence) {
     let profile = &evidence.profile;
     let rows = profile.rows;
@@ -428,7 +430,7 @@ fn refer(found: &mut Proposals, reference: &Reference) {
     match &reference.without_rule {
         Some(reason) => why += &format!(" {reason}"),
         None => found.rules.push(ProposedRule {
-            // It stands at the relationship, right above.
+            // The evidence is at the relationship, right above.
             evidence: String::new(),
             asks: Asks::Reference,
             severity: if reference.declared && strange == 0 {
@@ -487,8 +489,8 @@ fn list(found: &mut Proposals, name: &str, evidence: &Evidence, values: u64) {
     });
 }
 
-/// Which references may become rules, in the order given: one that would close a circle may not, for
-/// none of its tables could be judged first.
+/// Which references may become rules, in the order given: a reference that would close a circle may not,
+/// because none of its tables could be judged first.
 pub fn without_circles<'a>(references: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<bool> {
     let mut kept: Vec<(&str, &str)> = Vec::new();
     references

@@ -1,11 +1,11 @@
-//! What a column's name says of its values. Names are in lower_snake_case.
+//! What a column's name says about its values. Names are in lower_snake_case.
 
 use tarn_core::privacy::Protection;
 
 /// Whom the values of a personal column point to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identifies {
-    /// A person by itself, such as an e-mail address.
+    /// A person by itself, such as an email address.
     Directly,
     /// A person together with other data, such as the number of an account.
     Indirectly,
@@ -85,7 +85,7 @@ fn any(name: &str, words: &[&str]) -> bool {
     words.iter().any(|words| ends_in(name, words))
 }
 
-/// What the name of a column of this table says of the people in it, and how such a column is best
+/// What the name of a column of this table says about the people in it, and how such a column is best
 /// protected.
 pub fn personal(name: &str, table: &str) -> Option<(Identifies, Protection)> {
     use Identifies::{Directly, Indirectly};
@@ -225,7 +225,7 @@ pub fn is_standard_code(name: &str) -> bool {
     )
 }
 
-/// Whether numbers of the name are places on a scale, so that zero is no bound.
+/// Whether numbers of the name are positions on a scale, so that zero is not a bound.
 pub fn is_signed(name: &str) -> bool {
     any(
         name,

@@ -209,7 +209,7 @@ fn personal_columns_are_found_by_name_and_by_value_and_their_values_are_not_told
     let found = propose(&text("note"), "x", &seen(Email, 3));
     assert_eq!(
         found.personal.unwrap().evidence,
-        "Personal: 0.3 per cent of the values hold an e-mail address."
+        "Personal: 0.3 per cent of the values hold an email address."
     );
 }
 

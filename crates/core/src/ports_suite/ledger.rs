@@ -13,7 +13,7 @@ use crate::ports::Ledger;
 use crate::run::{DatasetOutcome, ObjectRecord, ObjectState, RunRecord, RunStatus};
 
 fn now() -> DateTime<Utc> {
-    // Whole seconds: a ledger need not keep more than it is told to in text.
+    // Whole seconds: a ledger need not keep fractions of a second.
     DateTime::from_timestamp(1_767_225_600, 0).unwrap_or_default()
 }
 
@@ -67,7 +67,7 @@ pub async fn an_object_record_needs_the_revision_that_is_there(ledger: Arc<dyn L
     fails(
         ledger.put_object(&record, Some(1)).await,
         ErrorKind::Conflict,
-        "put over a record that is not there",
+        "put with the revision of a record that does not exist",
     )?;
     let first = done(ledger.put_object(&record, None).await, "first put")?;
     record.revision = first;
@@ -88,7 +88,7 @@ pub async fn an_object_record_needs_the_revision_that_is_there(ledger: Arc<dyn L
     fails(
         ledger.put_object(&record, Some(first)).await,
         ErrorKind::Conflict,
-        "put over a stale revision",
+        "put with a stale revision",
     )?;
     record.revision = second;
     same(
@@ -125,7 +125,7 @@ pub async fn object_records_are_listed_by_prefix_in_key_order(ledger: Arc<dyn Le
     Ok(())
 }
 
-/// Of many that take one revision, one gets it.
+/// If many writers use the same revision, one succeeds.
 pub async fn of_many_writers_of_one_revision_one_wins(ledger: Arc<dyn Ledger>) -> Verdict {
     let key = unique("raw/suite/");
     for expected in 0..4_u64 {
@@ -205,10 +205,10 @@ pub async fn runs_are_kept_whole_and_listed_newest_first(ledger: Arc<dyn Ledger>
     same(done(ledger.runs(2).await, "runs")?.len(), 2, "limited list")
 }
 
-/// A named value that is advanced is the greatest that anybody has advanced it to.
+/// Advancing a named value keeps the greatest value.
 pub async fn a_named_value_that_advances_never_goes_back(ledger: Arc<dyn Ledger>) -> Verdict {
     let name = unique("suite/advancing/ü/");
-    // Whoever comes in whatever order: the greatest stays.
+    // The greatest stays, whatever the order.
     let values: Vec<String> = (0..20)
         .map(|n| format!("2026-01-{:02}", 1 + n * 7 % 20))
         .collect();
@@ -281,7 +281,7 @@ pub async fn a_named_value_is_swapped_for_the_one_that_is_there(
     fails(
         ledger.swap_state(&name, Some(&long), "c").await,
         ErrorKind::Conflict,
-        "swap of a value that was put over",
+        "swap of a value that was replaced",
     )?;
     same(
         done(ledger.state(&name).await, "state")?.as_deref(),
@@ -311,7 +311,7 @@ pub async fn a_named_value_is_swapped_for_the_one_that_is_there(
     same(winners, kept.into_iter().collect(), "winners")
 }
 
-/// Everything that was said of anomalies is kept, in order of time.
+/// All judgements of anomalies are kept, in order of time.
 pub async fn what_is_said_of_anomalies_is_kept_in_order_of_time(
     ledger: Arc<dyn Ledger>,
 ) -> Verdict {

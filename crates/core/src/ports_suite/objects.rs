@@ -71,7 +71,7 @@ pub async fn an_object_reads_back_whole_and_in_ranges(store: Arc<dyn Objects>) -
     done(store.delete(&key).await, "delete")
 }
 
-/// What is not there is `NotFound`, and deleting it is no error.
+/// An object that does not exist is `NotFound`; deleting it succeeds.
 pub async fn a_missing_object_is_not_found_and_its_deletion_no_error(
     store: Arc<dyn Objects>,
 ) -> Verdict {
@@ -137,7 +137,7 @@ pub async fn put_if_absent_keeps_what_is_there(store: Arc<dyn Objects>) -> Verdi
     done(store.delete(&key).await, "delete")
 }
 
-/// Of many that put one key at once with `IfAbsent`, one succeeds, and its content stays.
+/// If many writers put one key at once with `IfAbsent`, one succeeds and its content stays.
 pub async fn of_many_puts_if_absent_at_once_one_wins(store: Arc<dyn Objects>) -> Verdict {
     let key = format!("{}/race", folder());
     let puts = (0..8).map(|writer: u32| {
@@ -224,10 +224,10 @@ pub async fn a_new_content_has_a_new_version_and_a_greater_sequencer(
     done(store.delete(&key).await, "delete")
 }
 
-/// A list has every key under its prefix, in byte order, with what head says of each.
+/// A list has every key under its prefix, in byte order, with the head of each.
 pub async fn a_list_is_complete_and_in_key_order(store: Arc<dyn Objects>) -> Verdict {
     let folder = folder();
-    // The order of keys is not the order in which one walks folders: `-` and `.` come before `/`.
+    // The order of keys is not the order of a walk through folders: `-` and `.` come before `/`.
     let names = [
         "b/x", "a/2", "a/1", "a-1", "a.log", "a0", "ä", "c/d/e/f", "Z",
     ];
@@ -288,7 +288,7 @@ pub async fn odd_keys_are_kept_literally_and_uris_lead_back(store: Arc<dyn Objec
         same(
             store.key_of(&store.uri(&key)),
             Some(key.clone()),
-            "key behind the URI",
+            "key of the URI",
         )?;
         keys.push(key);
     }
@@ -304,7 +304,7 @@ pub async fn odd_keys_are_kept_literally_and_uris_lead_back(store: Arc<dyn Objec
     same(
         store.key_of("gopher://elsewhere/a/b"),
         None,
-        "key behind the URI of another store",
+        "key of the URI of another store",
     )
 }
 
@@ -391,7 +391,7 @@ pub async fn files_go_in_and_come_out(store: Arc<dyn Objects>) -> Verdict {
     done(store.delete(&format!("{folder}/bytes")).await, "delete")
 }
 
-/// A version is fetched as it was put, after another took its place too.
+/// A version is fetched as it was put, also after another has replaced it.
 pub async fn a_version_is_fetched_after_another_took_its_place(store: Arc<dyn Objects>) -> Verdict {
     let key = format!("{}/fetched", folder());
     let mut versions = Vec::new();
@@ -425,7 +425,7 @@ pub async fn a_version_is_fetched_after_another_took_its_place(store: Arc<dyn Ob
     same(
         std::fs::read_to_string(held.path()).ok().as_deref(),
         Some("the third"),
-        "content of a version that is held while another takes its place",
+        "content of a version that is held while another replaces it",
     )?;
     let missing = ObjectInfo {
         key: format!("{key}-missing"),

@@ -1,6 +1,6 @@
-//! Check digits, which tell the numbers of cards and accounts from other long numbers.
+//! Check digits, which distinguish the numbers of cards and accounts from other long numbers.
 
-/// Luhn's test (ISO/IEC 7812-1, annex B) of ASCII digits; false where a byte is no digit.
+/// Luhn's test (ISO/IEC 7812-1, annex B) of ASCII digits; false if a byte is not a digit.
 pub fn is_luhn(digits: &[u8]) -> bool {
     let mut sum = 0_u32;
     for (place, byte) in digits.iter().rev().enumerate() {

@@ -1,4 +1,4 @@
-//! The keys of pseudonyms: versions that are added to and never changed.
+//! The keys of pseudonyms. New versions are added; existing ones never change.
 
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
@@ -11,8 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// Bytes of a key: as many as SHA-256 gives (RFC 2104, section 3).
 pub const KEY_BYTES: usize = 32;
 
-/// A pseudonym is so many bytes of the hash, written as twice as many hexadecimal digits. With 128
-/// bits, two of a billion values share a pseudonym with a chance below 10^-20.
+/// The bytes of the hash that are a pseudonym, which has two hexadecimal digits for each. With 128 bits,
+/// two of a billion values share a pseudonym with a chance below 10^-20.
 const PSEUDONYM_BYTES: usize = 16;
 
 /// Digits of a pseudonym.
@@ -53,8 +53,8 @@ impl PseudonymKey {
         self.version
     }
 
-    /// What tells this key from any other, and tells nothing of it: the pseudonym of a text that no value
-    /// is, since it has a NUL character.
+    /// A text that distinguishes this key from any other without revealing it: the pseudonym of a text
+    /// that cannot be a value, because it has a NUL character.
     pub fn mark(&self) -> String {
         String::from_utf8_lossy(&self.pseudonym(b"\0mark of a key")).into_owned()
     }
@@ -113,8 +113,8 @@ impl Drop for StoredKey {
 }
 
 impl KeyRing {
-    /// A ring with a first key, whose version is the one after `above`: 0, or the last version of a
-    /// ring that was lost, so that `_key_version` tells the rows of both.
+    /// A ring with a first key, whose version is the one after `above`: 0, or the last version of a ring
+    /// that was lost, so that `_key_version` distinguishes the rows of both.
     ///
     /// # Errors
     /// `Internal` where the operating system has no randomness to give.
@@ -168,8 +168,7 @@ impl KeyRing {
 
     /// Reads a stored ring.
     ///
-    /// # Errors
-    /// `Storage` where the text is no ring of at least one key whose versions are positive and grow.
+    /// # Errors `Storage` if the text is not a ring of at least one key with positive, growing versions.
     /// The message does not quote the text.
     pub fn from_text(text: &str) -> Result<Self> {
         let bad = |what: &str| {
@@ -180,8 +179,8 @@ impl KeyRing {
                 ),
             )
         };
-        let stored: Stored =
-            serde_json::from_str(text).map_err(|_| bad("they are no JSON of this form"))?;
+        let stored: Stored = serde_json::from_str(text)
+            .map_err(|_| bad("they are not JSON of the expected form"))?;
         let mut entries: Vec<Entry> = Vec::new();
         for key in stored.keys {
             let last = entries.last().map_or(0, |last| last.info.version);
@@ -203,8 +202,7 @@ impl KeyRing {
 
     /// The ring as it is stored.
     ///
-    /// # Errors
-    /// None but of the JSON writer.
+    /// # Errors Only those of the JSON writer.
     pub fn to_text(&self) -> Result<Zeroizing<String>> {
         let keys = self.entries.iter().map(|entry| StoredKey {
             info: entry.info.clone(),
@@ -258,7 +256,7 @@ mod tests {
         assert_eq!(new.pseudonym(b"x"), read.pseudonym(b"x"));
         assert_ne!(new.pseudonym(b"x"), first.pseudonym(b"x"));
         assert_ne!(new.pseudonym(b"x"), new.pseudonym(b"y"));
-        // After a loss no version comes twice.
+        // After a loss no version is used again.
         assert_eq!(ring.rotate(Utc::now(), 5).unwrap().version, 6);
         let anew = KeyRing::first(Utc::now(), 6).unwrap();
         let read = KeyRing::from_text(&anew.to_text().unwrap()).unwrap();

@@ -15,7 +15,7 @@ pub use redact::redacted;
 
 use crate::schema::ColumnType;
 
-/// What becomes of the values of a personal column before they are written anywhere.
+/// How the values of a personal column are changed before they are written anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protection {
     /// A keyed hash of the value: the same value gives the same pseudonym under one key.
@@ -67,19 +67,19 @@ impl Protection {
             Protection::Generalise => matches!(received, Text | Date),
         };
         fits.then(|| match (self, received) {
-            // A pseudonym of a number is no number.
+            // A pseudonym of a number is a text.
             (Protection::Pseudonymise, Int | Long) => Text,
             _ => received.clone(),
         })
     }
 
-    /// Whether different values stay different, so that rows can be told apart by them.
+    /// Whether different values stay different, so that they can distinguish rows.
     pub fn keeps_identity(self) -> bool {
         self == Protection::Pseudonymise
     }
 }
 
-/// What stands for every value of a masked column.
+/// What replaces every value of a masked column.
 pub const MASK: &str = "***";
 
 /// Appends the network of an address to `kept`: the first 24 bits of an IPv4 address

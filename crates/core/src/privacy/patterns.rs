@@ -9,7 +9,7 @@ use super::check_digits::{is_iban, is_luhn};
 /// What personal data looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PersonalPattern {
-    /// An e-mail address.
+    /// An email address.
     Email,
     /// An IPv4 or IPv6 address.
     Ip,
@@ -32,7 +32,7 @@ impl PersonalPattern {
     ];
 }
 
-/// A pattern that is part of the program; where it does not compile the test below fails.
+/// A pattern that is part of the program. The test below fails if it does not compile.
 fn compiled(pattern: &str) -> Option<Regex> {
     Regex::new(pattern).ok()
 }
@@ -62,7 +62,7 @@ static IBAN: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// Whether a text holds one of the patterns.
 pub fn found(text: &[u8], patterns: &[PersonalPattern]) -> bool {
-    // Most texts lack the signs that a pattern cannot do without.
+    // Most texts lack the characters that every match of a pattern has.
     let (mut digits, mut colons, mut dots, mut at, mut plus) = (0_u32, 0_u32, 0_u32, false, false);
     for &byte in text {
         digits += u32::from(byte.is_ascii_digit());
@@ -102,13 +102,13 @@ fn parses<T: std::str::FromStr>(part: &[u8]) -> Option<T> {
     std::str::from_utf8(part).ok()?.parse().ok()
 }
 
-// Behind a single slash stands the version of a program, as in Chrome/120.0.0.0.
+// After a single slash comes the version of a program, as in Chrome/120.0.0.0.
 fn has_ipv4(text: &[u8]) -> bool {
     parts(&IPV4, text).any(|part| parses::<std::net::Ipv4Addr>(part).is_some())
 }
 
 fn has_ipv6(text: &[u8]) -> bool {
-    // Times such as 10:00:00 are no addresses: one needs a double colon or all eight groups.
+    // Times such as 10:00:00 are not addresses: an address needs a double colon or all eight groups.
     parts(&IPV6, text).any(|part| {
         part.len() > 2
             && parses::<std::net::Ipv6Addr>(part.trim_ascii_end_dots())

@@ -1,5 +1,5 @@
-//! Finds what identifies people in free text: e-mail addresses, IP addresses, phone numbers, card
-//! numbers, IBANs and handles. Names of people are not found.
+//! Finds what identifies people in free text: email addresses, IP addresses, phone numbers, card numbers,
+//! IBANs and handles. Names of people are not found.
 //!
 //! A text may be the query of a URL: `%40` counts as `@`, `%2B` as `+`, and `+` and `%20` separate the
 //! parts of a number as a space does.
@@ -51,7 +51,7 @@ const COLON: u8 = 8;
 const POINT: u8 = 16;
 const SLASH: u8 = 32;
 
-/// Which of the signs that something may be found by a byte is, as a bit; 0 for every other byte.
+/// The hint that a byte gives, as a bit; 0 for a byte that gives none.
 const SIGNS: [u8; 256] = {
     let mut signs = [0; 256];
     let mut digit = b'0';
@@ -134,7 +134,7 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
     text
 }
 
-/// Replaces what `decide` says; what it says nothing of stays.
+/// Replaces each part for which `decide` has a label; other parts stay.
 fn replace(
     text: &mut Cow<'_, str>,
     pattern: &Regex,
@@ -189,8 +189,8 @@ fn ipv4(text: &str, found: &Captures<'_>) -> Option<String> {
     Some("[ip]".to_owned())
 }
 
-/// Whether what stands before a number ends in a product's name and a slash, as in
-/// `Chrome/120.0.0.0` (RFC 9110, section 10.1.5): what follows is its version.
+/// Whether the text before a number ends in a product's name and a slash, as in `Chrome/120.0.0.0` (RFC
+/// 9110, section 10.1.5): what follows is its version.
 fn is_version(before: &str) -> bool {
     let Some(before) = before.strip_suffix('/') else {
         return false;
@@ -212,7 +212,7 @@ fn ipv6(text: &str, found: &Captures<'_>) -> Option<String> {
     if is_word(before(text, found)) || is_word(behind(text, found)) {
         return None;
     }
-    // A colon behind an address is punctuation.
+    // A colon after an address is punctuation.
     let whole = &found[0];
     let (address, rest) = match whole.parse::<Ipv6Addr>() {
         Ok(address) => (address, ""),
@@ -261,7 +261,7 @@ fn card(text: &str, found: &Captures<'_>) -> Option<String> {
 }
 
 fn phone(text: &str, found: &Captures<'_>) -> Option<String> {
-    // Parts of longer numbers and words are none.
+    // Parts of longer numbers and words do not count.
     let part = is_word(before(text, found)) || is_word(behind(text, found));
     (!part).then(|| "[phone]".to_owned())
 }
@@ -359,12 +359,12 @@ mod tests {
 
         #[test]
         fn an_address_is_found_in_any_text(
-            before in "[a-z ,;(]{0,10}", behind in "[ ,;)!?]{0,5}", name in "[a-z][a-z0-9.]{0,8}[a-z0-9]",
+            before in "[a-z ,;(]{0,10}", after in "[ ,;)!?]{0,5}", name in "[a-z][a-z0-9.]{0,8}[a-z0-9]",
             octets in any::<[u8; 4]>(),
         ) {
             let email = format!("{name}@example.com");
             let ip = octets.map(|octet| octet.to_string()).join(".");
-            let text = format!("{before} {email} {ip}{behind}");
+            let text = format!("{before} {email} {ip}{after}");
             let found = redacted(&text);
             prop_assert!(!found.contains(&email) && !found.contains(&ip), "{found}");
         }

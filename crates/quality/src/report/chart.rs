@@ -9,7 +9,8 @@ use crate::score::percent;
 use crate::watch::Anomaly;
 use tarn_core::text::count;
 
-/// Coordinates have one digit behind the point: the page stays small, and equal on every machine.
+/// Coordinates have one digit after the decimal point, so the page stays small and is the same on every
+/// machine.
 fn at(value: f64) -> String {
     format!("{value:.1}")
 }

@@ -246,10 +246,10 @@ fn anomalies(report: &Report) -> Markup {
         section aria-labelledby="anomalies" {
             h2 #anomalies { "Anomalies" }
             p.lead {
-                "Values that their history does not let one expect. "
+                "Values that are not expected after their history. "
                 (plural(report.values_expected, "other value")) " are as expected"
                 @if report.values_without_history > 0 {
-                    "; of " (count(report.values_without_history)) " nothing can be said yet for want of history"
+                    "; " (count(report.values_without_history)) " cannot be judged yet, because there is not enough history"
                 }
                 "."
             }

@@ -16,7 +16,7 @@ pub struct Input<'a> {
     pub rows: &'a [ResultRow],
     /// The contracts: the service levels and monitors that they ask for.
     pub contracts: &'a Contracts,
-    /// What people said of anomalies.
+    /// What people said about anomalies.
     pub feedback: &'a [Feedback],
     /// What the ledger knows of the age of datasets.
     pub seen: &'a BTreeMap<String, Seen>,

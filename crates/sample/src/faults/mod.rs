@@ -163,7 +163,7 @@ impl FromStr for Faults {
     }
 }
 
-/// A day of the four weeks, the first of which begins on a Monday.
+/// A day of the four weeks. The first week begins on a Monday.
 pub fn day(number: u32) -> NaiveDate {
     let first = NaiveDate::from_ymd_opt(2026, 3, 2).unwrap_or_default();
     first

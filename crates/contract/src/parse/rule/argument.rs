@@ -125,7 +125,7 @@ pub(super) fn patterns(quality: &Quality<'_>, faults: &mut Faults) -> Option<Vec
             Some((_, pattern)) => found.push(*pattern),
             None => faults.add(
                 text.at,
-                format!("'{}' is no pattern of personal data", text.value),
+                format!("'{}' is not a pattern of personal data", text.value),
                 "use email, ip, phone, card or iban",
             ),
         }
@@ -217,7 +217,7 @@ pub(super) fn column_ref(node: &Node, faults: &mut Faults) -> Option<ColumnRef> 
     if parts.is_none() {
         faults.add(
             node.at,
-            format!("{} is no dataset.column", node.shown()),
+            format!("{} is not of the form dataset.column", node.shown()),
             "write for example orders.order_id",
         );
     }

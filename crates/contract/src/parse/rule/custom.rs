@@ -142,7 +142,7 @@ impl<'a> Rules<'a, '_> {
             self.faults.add(
                 quality.name.at,
                 format!(
-                    "{} is personal, and what is kept of it refers to nothing",
+                    "{} is personal, and its protected values refer to nothing",
                     subject.name
                 ),
                 "remove the rule; a rule of type: sql can compare pseudonyms of two tables",
@@ -260,7 +260,7 @@ impl<'a> Rules<'a, '_> {
             if !column.ty.is_none_or(is_number) {
                 self.faults.add(
                     quality.name.at,
-                    format!("{} is no number and cannot be added", column.name),
+                    format!("{} is not a number and cannot be added", column.name),
                     "name numeric columns",
                 );
             }

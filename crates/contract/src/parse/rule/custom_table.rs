@@ -55,7 +55,7 @@ impl<'a> Rules<'a, '_> {
             self.faults.add(
                 quality.name.at,
                 format!(
-                    "{} says nothing of a format whose columns are always the same",
+                    "{} is meaningless for a format whose columns are always the same",
                     kind.name()
                 ),
                 "remove it, or use it with sourceFormat sqlite or jsonLines",

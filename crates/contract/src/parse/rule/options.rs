@@ -230,7 +230,7 @@ fn bound<'a>(
     }
 }
 
-/// None where the bound is no number of which there are multiples.
+/// None where the bound is not a number that has multiples.
 fn of_bound(kind: RuleKind, bound: Bound, text: &str) -> Option<Checked> {
     Some(match kind {
         RuleKind::Minimum => (ValueCheck::Minimum(bound), format!("is at least {text}")),

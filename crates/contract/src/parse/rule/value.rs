@@ -8,8 +8,8 @@ use super::super::yaml::{Faults, Node, Spanned};
 use crate::Bound;
 use tarn_core::schema::ColumnType;
 
-/// A regular expression may take so many bytes when it is compiled. Matching takes time linear in the
-/// text whatever the expression, for the library never goes back.
+/// The most bytes that a compiled regular expression may take. Matching takes time linear in the text for
+/// every expression, because the library never backtracks.
 const REGEX_BYTES: usize = 4 << 20;
 
 /// A regular expression for a column's texts.
@@ -50,8 +50,8 @@ pub(super) fn regex(text: &Spanned<&str>, ty: &ColumnType, faults: &mut Faults) 
                 .to_owned();
             faults.add(
                 text.at,
-                format!("'{}' is no regular expression: {reason}", text.value),
-                "mend it; look-around and back-references are not supported",
+                format!("'{}' is not a regular expression: {reason}", text.value),
+                "fix it; look-around and back-references are not supported",
             );
             None
         }
@@ -103,7 +103,7 @@ pub(super) fn canonical(
         Err(help) => {
             faults.add(
                 value.at,
-                format!("'{}' is no valid value of a {ty} column", value.value),
+                format!("'{}' is not a valid value of a {ty} column", value.value),
                 help,
             );
             None

@@ -26,7 +26,7 @@ pub fn required(name: &str) -> OsString {
         .unwrap_or_else(|| panic!("{name} is not set: run cargo xtask test, which sets it"))
 }
 
-/// Asks again and again until there is an answer.
+/// Asks repeatedly until there is an answer.
 pub fn wait_for<T>(what: &str, seconds: u64, mut answer: impl FnMut() -> Result<T, String>) -> T {
     let started = Instant::now();
     loop {
@@ -40,8 +40,8 @@ pub fn wait_for<T>(what: &str, seconds: u64, mut answer: impl FnMut() -> Result<
     }
 }
 
-/// An emulator of AWS: that of `AWS_ENDPOINT_URL`, or one of our own on a free port, which ends with
-/// this program however that ends.
+/// An emulator of AWS: that of `AWS_ENDPOINT_URL`, or one that the tests start on a free port, which ends
+/// when this program ends.
 pub struct Emulator {
     pub endpoint: String,
     own: Option<Child>,
@@ -105,14 +105,14 @@ impl Emulator {
         lines[lines.len().saturating_sub(60)..].join("\n")
     }
 
-    /// The running processes of a function: their identifiers and environments. None of an emulator
-    /// that is not ours.
+    /// The running processes of a function: their identifiers and environments. Empty for an emulator
+    /// that the tests did not start.
     pub fn processes(&self, handler: &str) -> Vec<(String, BTreeMap<String, String>)> {
         let handler = handler.to_owned();
         let mut found = Vec::new();
         for entry in std::fs::read_dir("/proc").unwrap() {
             let process = entry.unwrap();
-            // Most are somebody else's, and some are gone by now.
+            // Most belong to other programs, and some have ended by now.
             let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
             let environment: BTreeMap<String, String> = String::from_utf8_lossy(&environment)
                 .split('\0')
@@ -130,7 +130,7 @@ impl Emulator {
         found
     }
 
-    /// Whether it is our own, and its functions are processes here.
+    /// Whether the tests started it, so its functions are processes here.
     pub fn is_own(&self) -> bool {
         self.own.is_some()
     }
@@ -139,7 +139,7 @@ impl Emulator {
 impl Drop for Emulator {
     fn drop(&mut self) {
         if let Some(child) = &mut self.own {
-            // The end of its input makes it stop, and its functions with it.
+            // It stops, with its functions, when its input ends.
             drop(child.stdin.take());
             child.wait().unwrap();
         }
@@ -221,7 +221,7 @@ impl Deployment {
             .env("TF_IN_AUTOMATION", "true")
             .env("CHECKPOINT_DISABLE", "true")
             .stdin(Stdio::null());
-        // Somebody's own account has nothing to do with the emulator.
+        // The user's own AWS settings must not reach the emulator.
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("AWS_")) {
                 command.env_remove(name);
@@ -356,7 +356,7 @@ pub fn succeed(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// All that a command wrote.
+/// Everything that a command wrote.
 pub fn text_of(output: &Output) -> String {
     format!(
         "{}{}",

@@ -1,4 +1,4 @@
-//! What goes wrong, and what then still holds.
+//! Faults, and what must hold in spite of them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::deployment::{Deployment, required, root, succeed, wait_for};
 use crate::inputs::{Shop, access_log};
 use crate::story::put_record;
 
-/// Redeliveries within the patience of a test; the deployed value is six times a function's timeout.
+/// Short redeliveries for the tests; the deployed value is six times a function's timeout.
 const VISIBILITY_SECONDS: u64 = 12;
 
 const FOLDER: &str = "raw/web/access_logs/ingest_date=2026-02-02";
@@ -49,7 +49,8 @@ pub fn keys_are_taken_as_they_are(lake: &Deployment) {
     );
 }
 
-/// A folder made in the console is an empty object that S3 announces. It is skipped, and no dead letter.
+/// A folder made in the console is an empty object that S3 announces. It is skipped, and does not become
+/// a dead letter.
 pub fn folders_are_no_objects(lake: &Deployment) {
     let folder = format!("{FOLDER}/made in the console/");
     lake.aws_ok(&[
@@ -76,7 +77,7 @@ pub fn folders_are_no_objects(lake: &Deployment) {
     assert_eq!(lake.depth(lake.output("ingest_dlq_url")), 0);
 }
 
-/// Records of any bytes, among them what looks like an aggregated record and is none.
+/// Records of arbitrary bytes, including one that only looks like an aggregated record.
 pub fn records_that_are_no_events_delay_nobody(lake: &Deployment) {
     let sound = |id: &str| {
         format!(
@@ -169,7 +170,7 @@ pub fn a_function_killed_at_work_is_repeated(lake: &Deployment) {
     redeliver_as_deployed(lake, &deployed);
 }
 
-/// Kills the processes of the function `ingest`; how many there were.
+/// Kills the processes of the function `ingest`; returns how many there were.
 fn kill_functions(lake: &Deployment) -> usize {
     lake.emulator
         .processes("ingest")
@@ -208,7 +209,7 @@ pub fn a_failure_that_passes_is_repeated_soon(lake: &Deployment) {
         "_source_uri LIKE '%/passing.log'",
         10,
     );
-    // The rows are committed; what fails comes after that.
+    // The rows are committed; the failure comes after that.
     std::thread::sleep(Duration::from_secs(5));
     assert_eq!(lake.depth(queue), 1, "the message is not done");
     configure(lake, function, &deployed);

@@ -1,4 +1,4 @@
-//! IAM enforcement: every function's role is enough for its work, and refused outside of it.
+//! IAM enforcement: every function's role allows its work and nothing else.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -308,14 +308,14 @@ const WATCHED: &str = r#"{"pk":{"S":"state#watched/x"},"sk":{"S":"state"}}"#;
 
 #[test]
 #[ignore = "needs the emulator; run by cargo xtask test"]
-fn every_role_is_enough_for_its_work_and_refused_outside_of_it() {
+fn every_role_may_do_its_work_and_nothing_else() {
     if std::env::var_os("AWS_ENDPOINT_URL").is_some() {
         eprintln!("NOT RUN: whether an emulator elsewhere enforces policies is not known");
         return;
     }
     let lake = Deployment::new(true);
     the_work_is_done_under_enforcement(&lake);
-    // What these calls leave in the lake does not matter any more.
+    // What these calls leave in the lake no longer matters.
     let roles = lake.outputs["function_roles"].as_object().unwrap();
     let mut wrong = Vec::new();
     for role in roles.keys() {
@@ -389,12 +389,12 @@ fn the_work_is_done_under_enforcement(lake: &Deployment) {
     }
 }
 
-/// The credentials that a function was given, from the environment of its process. The roles can be
-/// assumed by Lambda alone.
+/// The credentials that a function was given, from the environment of its process. Only Lambda can assume
+/// the roles.
 fn credentials(lake: &Deployment, role: &str) -> BTreeMap<String, String> {
     let function = lake.outputs["functions"][role].as_str().unwrap();
     let answer = lake.scratch().join("answer.json");
-    // Whatever it makes of an empty event, it has been started then.
+    // Whatever the result for an empty event, the function has started.
     lake.aws_ok(&[
         "lambda",
         "invoke",

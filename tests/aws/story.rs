@@ -1,4 +1,4 @@
-//! One lake from nothing to nothing: built, filled, asked, hurt, destroyed.
+//! One lake from start to end: built, filled, queried, damaged, destroyed.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ const EVENTS: usize = 5000;
 
 #[test]
 #[ignore = "needs the emulator; run by cargo xtask test"]
-fn the_lake_is_built_filled_asked_hurt_and_destroyed_on_an_emulator() {
+fn the_lake_is_built_filled_queried_damaged_and_destroyed_on_an_emulator() {
     let lake = Deployment::new(false);
     lake.assert_second_plan_is_empty();
     only_health_is_open(&lake);
@@ -49,7 +49,8 @@ fn only_health_is_open(lake: &Deployment) {
     assert_eq!((status, &body["status"]), (200, &json!("ready")), "{body}");
 }
 
-/// Everything at once, but one database after the other: each is the shop's state of a day.
+/// Puts everything at once, except the databases, which come one after the other: each is the shop's
+/// state of a day.
 fn upload(lake: &Deployment, shop: &Shop) {
     for (source, path) in &shop.files {
         let name = path.file_name().unwrap().to_str().unwrap();

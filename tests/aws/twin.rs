@@ -57,7 +57,7 @@ pub fn contents_equal_those_of_a_folder(lake: &Deployment, shop: &Shop, stream: 
         "ignored": OF_THE_ARRIVAL,
     });
 
-    // Marts follow the tables that they are made from after a while.
+    // Marts follow their tables after a while.
     let found = wait_for("the contents of the folder's tables", 300, || {
         let found = compare(&request);
         let different: Vec<_> = found

@@ -1,5 +1,5 @@
-//! Broken files, as they come: every one ends in accepted rows, rejected rows with a reason, or a
-//! failed run that names its cause.
+//! Broken files: each ends as accepted rows, rejected rows with a reason, or a failed run that names its
+//! cause.
 
 use std::path::PathBuf;
 
@@ -58,7 +58,7 @@ fn ingest_fixtures(folder: &str, to: &str) {
             "{name}: {record}"
         );
     }
-    // What the runs say is what the tables hold.
+    // The tables hold what the runs say.
     let runs = crate::lake::lines(&lake.ok(&["--json", "runs", "--limit", "1000"]));
     let sum = |field: &str| -> u64 {
         runs.iter()
@@ -70,7 +70,7 @@ fn ingest_fixtures(folder: &str, to: &str) {
         .iter()
         .find_map(|run| run["datasets"][0]["dataset"].as_str())
         .unwrap();
-    // Posts that came again have taken the place of those before.
+    // Posts that came again have replaced the earlier ones.
     let replaced: u64 = runs
         .iter()
         .flat_map(|run| run["datasets"].as_array().unwrap())
@@ -194,7 +194,7 @@ fn a_new_version_of_an_object_replaces_its_rows_and_no_others() {
         lake.value("SELECT COUNT(*) AS n FROM quarantine_social_posts"),
         0
     );
-    // What goes on is nothing to warn of.
+    // A version that continues the former one needs no warning.
     let grown = post("a2") + &post("a3") + &post("a4");
     let third = &lake.ingest(&[&lake.file("a.ndjson", grown)])[0];
     assert_eq!(

@@ -38,7 +38,7 @@ fn author(number: usize) -> String {
     format!("canaryauthor{number:02}")
 }
 
-/// The number that an advertising platform knows a person by.
+/// The number by which an advertising platform knows a person.
 fn person(number: usize) -> u64 {
     771_234_567_800 + number as u64
 }

@@ -123,7 +123,7 @@ fn is_breaking(lake: &Lake, old: &Path, new: &Path, party: &str) -> bool {
     ]);
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let breaking = found["impact"] == "breaking";
-    // The versions are the same, so that breaking is failing.
+    // The versions are the same, so a breaking change fails.
     assert_eq!(output.status.code(), Some(i32::from(breaking)), "{found}");
     breaking
 }

@@ -1,4 +1,4 @@
-//! `tarn contract test` says beforehand what a run would do; a rule of severity abort stops the run.
+//! `tarn contract test` says what a run would do; a rule of severity abort stops the run.
 
 use std::path::PathBuf;
 
@@ -64,7 +64,7 @@ fn a_test_of_a_file_says_what_would_be_rejected_and_why_and_writes_nothing() {
     let mixed = mixed.to_str().unwrap();
     let as_visits = ["--as", "shop/visits"];
 
-    // Without a lake, and none is made.
+    // Without a lake; the command makes none.
     let (found, code) = test(&lake, &[&[mixed], &as_visits[..]].concat());
     assert!(!lake.path().exists());
     assert_eq!(code, 1);
@@ -118,7 +118,7 @@ fn a_test_of_a_file_says_what_would_be_rejected_and_why_and_writes_nothing() {
         text.contains("page.validValues") && text.contains("line 2"),
         "{text}"
     );
-    // A rule that only warns is named, and fails nothing.
+    // A rule that only warns is named, but does not fail the command.
     assert!(text.contains("warn"), "{text}");
 }
 
@@ -229,7 +229,7 @@ fn a_broken_rule_of_severity_abort_fails_the_run_and_commits_nothing() {
     assert_eq!(lake.value("SELECT COUNT(*) AS n FROM visits"), 2);
     assert!(lake.path().join(record["key"].as_str().unwrap()).exists());
 
-    // Another kind of fault in another object is not held up.
+    // Another object with another kind of fault is not delayed.
     assert_eq!(ingest(&lake, "mixed.jsonl", MIXED).1, 0);
     assert_eq!(lake.value("SELECT COUNT(*) AS n FROM visits"), 4);
 

@@ -100,7 +100,7 @@ fn a_column_added_to_a_contract_is_added_to_the_table() {
         if name != "web_requests.odcs.yaml" {
             return text;
         }
-        // Without the referer.
+        // A log without the referer.
         let (before, rest) = text.split_once("      - name: referer\n").unwrap();
         let (_, after) = rest.split_once("      - name: ").unwrap();
         format!("{before}      - name: {after}")

@@ -23,7 +23,7 @@ fn sample(lake: &Lake) -> Vec<String> {
         .to_vec()
 }
 
-/// What the tables hold, system columns that differ from run to run left out.
+/// What the tables hold, without the system columns that differ from run to run.
 fn contents(lake: &Lake) -> Vec<(String, Vec<Value>)> {
     let mut contents = Vec::new();
     for table in lake.tables() {
@@ -78,8 +78,8 @@ fn an_ingest_killed_at_ten_points_and_repeated_gives_the_same_tables() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Each attempt goes on where the one before was killed, so that the kills are spread over the
-        // whole work; odd delays meet reading, writing and committing alike.
+        // Each attempt continues where the one before was killed, so the kills are spread over all of the
+        // work; odd delays hit reading, writing and committing alike.
         std::thread::sleep(whole / 16 + Duration::from_millis(7 * point));
         if child.try_wait().unwrap().is_none() {
             killed += 1;

@@ -1,5 +1,5 @@
-//! Ten thousand damaged files of every kind: each row of each of them is accepted or rejected, or the
-//! run fails and names its cause. Nothing panics, and nothing is an error of the program.
+//! Ten thousand damaged files of every kind: each row of each of them is accepted or rejected, or the run
+//! fails and names its cause. Nothing panics, and no failure is Tarn's own fault.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,10 +7,10 @@ use std::path::Path;
 use crate::dice::Dice;
 use crate::lake::{Lake, assert_accounted, lines, root};
 
-/// Files in one lake: a longer history makes each commit dearer, and adds nothing here.
+/// Files in one lake: a longer history makes each commit slower and shows nothing more.
 const PER_LAKE: usize = 250;
 
-/// What lies in the way of parsers.
+/// Bytes that parsers often get wrong.
 const STRAY: [&[u8]; 24] = [
     b"\0",
     b"\n",
@@ -89,7 +89,7 @@ fn fixtures(folder: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// What one lake made of the files of a folder.
+/// The result of ingesting the files of a folder into one lake.
 fn judge(
     lake: &Lake,
     folder: &Path,
@@ -128,7 +128,7 @@ fn judge(
                 .entry(outcome["dataset"].as_str().unwrap().to_owned())
                 .or_default();
             sums.0 += number("accepted");
-            // Posts that came again have taken the place of those before.
+            // Posts that came again have replaced the earlier ones.
             replaced += crate::lake::replaced(outcome);
             sums.1 += number("rejected");
             // A log that is cut off and one that goes on have lines in common, which count once.
@@ -153,7 +153,7 @@ fn judge(
             }
         }
     }
-    // What the runs say is what the tables hold. A database replaces what the one before it said.
+    // The tables hold what the runs say. A database replaces the rows of the one before.
     if to != "shop/database" {
         for (dataset, (accepted, rejected)) in sums {
             let count = |table: &str| lake.value(&format!("SELECT COUNT(*) AS n FROM {table}"));

@@ -76,8 +76,8 @@ fn values_are_mapped_as_the_contract_says() {
     );
 }
 
-/// The tables as they are listed, but for their metadata: that names the newest snapshot of the database, also
-/// where nothing of it is new.
+/// The tables as they are listed, without their metadata, which name the newest snapshot of the database
+/// even if it changed nothing.
 fn versions(lake: &Lake) -> Vec<serde_json::Value> {
     let mut tables = lake.tables();
     for table in &mut tables {
@@ -229,7 +229,7 @@ fn rows_that_break_a_rule_go_to_quarantine_with_the_row_as_json() {
         serde_json::from_str(rows[0]["_payload"].as_str().unwrap()).unwrap();
     assert_eq!(payload["status"], "lost");
     assert_eq!(rows[0]["_source_offset"], 8);
-    // A row that was read has its columns in the quarantine table; of one that was not, nothing is known.
+    // A row that was read has its columns in the quarantine table; a row that could not be read has none.
     assert_eq!(rows[0]["channel"], "web");
     assert_eq!(rows[1]["channel"], serde_json::Value::Null);
 }
@@ -312,7 +312,7 @@ fn a_database_that_cannot_be_trusted_fails_with_its_cause_and_changes_nothing() 
             .join("cut.sqlite")
             .exists()
     );
-    // The cause is gone: the same command works.
+    // The cause is fixed: the same command works.
     let records = lake.ingest(&[&locked]);
     assert_eq!(records[0]["status"], "succeeded");
 }

@@ -37,7 +37,7 @@ fn the_demo_fills_a_lake_and_a_second_run_changes_nothing() {
         assert!(names.contains(&name), "{name} is not among {names:?}");
     }
     for table in &tables {
-        // Of some datasets no row is wrong.
+        // Some datasets have no wrong rows.
         let may_be_empty = table["table"].as_str().unwrap().starts_with("quality.");
         assert!(
             may_be_empty || table["rows"].as_u64().unwrap() > 0,

@@ -68,7 +68,7 @@ fn new_keys_are_named_with_type_sample_and_place_and_left_out_by_default() {
     assert_eq!(drift[0]["sample"], "12");
     assert_eq!(drift[0]["place"], "line 2, byte 20");
     assert_eq!(drift[0]["rows"], 1);
-    // What may identify a person is in no record.
+    // No record has a value that may identify a person.
     assert!(!record.to_string().contains("ann@example.com"), "{record}");
     assert!(
         lake.query("SELECT * FROM visits LIMIT 1")[0]
@@ -170,7 +170,7 @@ fn a_new_key_that_looks_personal_is_named_and_held_back_until_the_contract_decla
             && findings.contains("until the contract declares it with a protection"),
         "{findings}"
     );
-    // Declared, it comes with the next reading.
+    // Once it is declared, the next run reads it.
     let folder = lake.scratch().join("declared");
     std::fs::create_dir_all(&folder).unwrap();
     let text = VISITS
@@ -234,7 +234,7 @@ fn a_column_whose_values_are_of_another_type_now_is_named() {
         (&drift["column"], &drift["expected"], &drift["rows"]),
         (&json!("id"), &json!("bigint"), &json!(2))
     );
-    // One odd value among many is a bad row and no drift.
+    // One odd value among many is a bad row, not drift.
     let mut text: String = (10..20).map(|id| format!("{{\"id\":{id}}}\n")).collect();
     text.push_str("{\"id\":\"x\"}\n");
     let records = lake.ingest(&[&lake.file("one.jsonl", text)]);

@@ -94,7 +94,7 @@ fn a_late_event_is_in_the_partition_of_its_event_time_with_its_lateness() {
 }
 
 #[test]
-fn broken_events_hold_up_nobody_and_stay_as_they_were_sent() {
+fn broken_events_delay_no_others_and_are_kept_as_they_were_sent() {
     let lake = Lake::new();
     let events = [
         event("a", "1T0", "click"),

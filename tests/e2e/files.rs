@@ -224,7 +224,7 @@ fn an_older_lake_gets_rid_of_the_files_that_not_every_engine_reads() {
             assert_eq!(rows, counted[&table].0 - left, "{table}");
         }
     }
-    // The same again leaves the databases' tables as they are.
+    // The same files again do not change the databases' tables.
     let of_databases = |files: Vec<String>| -> Vec<String> {
         files
             .into_iter()

@@ -66,7 +66,7 @@ fn wait_for_staging(staging: &Path, before: usize) {
 }
 
 #[test]
-fn what_a_killed_ingest_left_is_gone_after_the_next_command_and_what_a_living_one_holds_is_not() {
+fn the_next_command_removes_what_a_killed_ingest_left_and_keeps_what_a_running_one_holds() {
     let lake = Lake::new();
     lake.ok(&["keys", "rotate"]);
     let staging = lake.path().join(".tarn/staging");
@@ -85,7 +85,7 @@ fn what_a_killed_ingest_left_is_gone_after_the_next_command_and_what_a_living_on
         killed.kill().unwrap();
         killed.wait().unwrap();
         let left = files_below(&staging).len();
-        // Another works meanwhile, and maintenance goes on beside it.
+        // Another process works at the same time, and maintenance runs beside it.
         let mut living = spawn(&logs[1]);
         for _ in 0..5 {
             lake.ok(&["maintain"]);
@@ -138,10 +138,10 @@ fn maintenance_of_an_older_lake_leaves_nothing_of_stopped_processes_and_tightens
     assert_eq!(folder["tightened"], 0, "{folder}");
 }
 
-/// What it is called, and what it does to the state file.
+/// The name of a loss, and what it does to the state file.
 type Loss = (&'static str, fn(&Path));
 
-/// The state file as it is lost in several ways.
+/// Ways in which the state file is lost.
 fn losses() -> [Loss; 6] {
     [
         ("empty", |state| std::fs::write(state, "").unwrap()),
@@ -171,7 +171,7 @@ fn losses() -> [Loss; 6] {
 }
 
 #[test]
-fn a_lost_state_beside_a_full_folder_is_no_empty_lake() {
+fn a_folder_with_data_and_a_lost_state_is_not_an_empty_lake() {
     for (how, lose) in losses() {
         let lake = older_lake();
         lake.ok(&["tables"]);

@@ -1,5 +1,5 @@
-//! Databases whose schemas name what only their own application knows: they are read as far as nobody
-//! needs it, and drafted.
+//! Databases whose schemas name things that only their own application has. Tarn reads the tables that do
+//! not need them, and drafts contracts.
 
 use std::path::PathBuf;
 
@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::lake::Lake;
 
-/// A database of these statements, whose schema then says one word for another: what only an application
-/// knows cannot be made without it.
+/// A database made by these statements, with one word of its schema replaced afterwards: SQLite does not
+/// create a schema that needs the application.
 fn database(lake: &Lake, name: &str, sql: &str, words: &[(&str, &str)]) -> PathBuf {
     let path = lake.file(name, "");
     std::fs::remove_file(&path).unwrap();
@@ -187,7 +187,7 @@ fn tables_and_columns_of_any_name_are_drafted_under_names_of_their_own() {
             .position(|file| *file == format!("{name}.odcs.yaml"));
         names.remove(place.unwrap_or_else(|| panic!("{name} is not among {names:?}")));
     }
-    // What has no letters at all has a name too.
+    // A name without any letters is replaced by one.
     assert_eq!(names.len(), 1);
     let records = lake.ingest(&[&path]);
     assert_eq!(records[0]["status"], "succeeded", "{}", records[0]);
@@ -199,7 +199,7 @@ fn tables_and_columns_of_any_name_are_drafted_under_names_of_their_own() {
     );
     assert_eq!(lake.value("SELECT zhi_duan FROM zhu_wen"), 5);
     assert_eq!(lake.value("SELECT tsena FROM zakazy"), 6);
-    // What is there stays, the others are written.
+    // Existing files stay; the others are written.
     let folder = lake.contracts.as_ref().unwrap();
     std::fs::remove_file(folder.join("zakazy.odcs.yaml")).unwrap();
     std::fs::write(folder.join("evil.odcs.yaml"), "mine").unwrap();

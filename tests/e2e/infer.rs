@@ -15,7 +15,7 @@ fn python() -> String {
     std::env::var("TARN_PYTHON").expect("run cargo xtask test: it names a Python with datacontract")
 }
 
-/// The drafts of a file: their folder, their texts, and what another reader of YAML makes of them.
+/// The drafts of a file: their folder, their texts, and what another YAML parser reads from them.
 fn infer(lake: &Lake, file: &Path) -> (PathBuf, Vec<String>, Vec<Value>) {
     let folder = lake.scratch().join(format!(
         "drafts-{}",
@@ -184,7 +184,7 @@ fn has_its_values_and_patterns(drafts: &[Value]) {
     ] {
         assert_eq!(values(drafts, dataset, column), set(expected), "{column}");
     }
-    // Two orders are in a state that the shop does not know: the draft tells how rare the last one is.
+    // Two orders are in a state that the shop does not know: the draft says how rare the last one is.
     let status = values(drafts, "orders", "status");
     assert!(status.is_superset(&set(&["paid", "shipped", "delivered"])));
     let pattern = |text: &'static str| {
@@ -243,7 +243,7 @@ fn has_its_people_money_and_times(drafts: &[Value]) {
             "refunds.refunded_at",
         ])
     );
-    // The database declares this of two columns beside its keys, and nothing else.
+    // The database declares this for two columns besides its keys, and for no others.
     assert_eq!(
         those(drafts, |column| column["required"] == true
             && column["primaryKey"] != true),
@@ -311,7 +311,7 @@ fn the_drafts_of_events_logs_and_posts_find_people_and_kinds() {
     }
 }
 
-/// A database of columns whose names say nothing, with few values over many rows.
+/// A database whose column names suggest nothing, with few values over many rows.
 fn people(lake: &Lake) -> (PathBuf, Vec<String>) {
     let path = lake.scratch().join("crm.sqlite");
     let database = Connection::open(&path).unwrap();
@@ -416,7 +416,7 @@ fn no_personal_value_is_in_a_draft_whatever_its_column_is_called() {
     ] {
         assert!(members.contains(evidence), "{evidence} in {members}");
     }
-    // What the database declares rejects where it holds, and warns where it does not.
+    // Rules that the database declares reject if they hold, and warn if they do not.
     let visits = &drafts[1];
     let rule = |column: usize| {
         let rules = columns(visits)[column]["quality"].as_array().unwrap();
@@ -427,14 +427,14 @@ fn no_personal_value_is_in_a_draft_whatever_its_column_is_called() {
     };
     assert_eq!((rule(0), rule(3)), ("reject".to_owned(), "warn".to_owned()));
     assert!(texts[1].contains("400 of 400 distinct values are not in members.id."));
-    // A table without a declared key gets one that its rows bear out.
+    // A table without a declared key gets one that its rows support.
     assert!(
         texts[1].contains(
             "# Decide: no primary key is declared; this column distinguishes all 400 rows."
         )
     );
     assert_eq!(columns(visits)[0]["primaryKey"], true);
-    // The drafts take all rows.
+    // The drafts accept all rows.
     let mut lake = lake;
     lake.contracts = Some(folder);
     let records = lake.ingest(&[&path]);

@@ -32,7 +32,7 @@ pub fn binary() -> PathBuf {
     }
 }
 
-/// Real data that is not part of the repository, where it is there.
+/// Real data that is not part of the repository, if it is present.
 pub fn shared(path: &str) -> Option<PathBuf> {
     let path = root().join("../shared/data").join(path);
     if !path.exists() {

@@ -1,5 +1,5 @@
-//! The binary as a Lambda function, against a runtime API of the test's own, and the command line's
-//! way to a lake on AWS. Nothing here needs AWS or an emulator of it.
+//! The binary as a Lambda function, against a runtime API that the test serves, and the command line with
+//! a lake on AWS. Nothing here needs AWS or an emulator.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -178,7 +178,7 @@ fn sample(path: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// An address where nobody listens: AWS is not reached.
+/// An address without a listener: AWS cannot be reached.
 const NOBODY: [(&str, &str); 4] = [
     ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
     ("AWS_REGION", "us-east-1"),
@@ -256,8 +256,8 @@ fn an_event_that_cannot_be_read_fails_its_invocation_and_a_store_that_is_away_th
     );
 }
 
-/// The store is away, and so is the queue: that it cannot be asked for another delivery soon is said in
-/// the log, and changes nothing about the answer.
+/// Neither the store nor the queue can be reached. The log says that the queue could not be asked for an
+/// earlier delivery; the answer stays the same.
 #[test]
 fn a_queue_that_cannot_be_asked_for_a_message_soon_delivers_it_later() {
     let ingest = [

@@ -112,7 +112,7 @@ fn members(metadata: &Value) -> Vec<(String, BTreeSet<String>)> {
 }
 
 #[test]
-fn versions_and_features_live_in_the_root_manifest_alone() {
+fn versions_and_features_are_only_in_the_root_manifest() {
     let metadata = metadata();
     for (member, _) in members(&metadata) {
         let package = metadata["packages"]

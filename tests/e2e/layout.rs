@@ -39,7 +39,7 @@ const EDGES: [(&str, &str); 19] = [
     ("xtask", "contract"),
 ];
 
-/// Heavy dependencies, by the beginning of their names, and the one member that names each.
+/// Heavy dependencies, by the beginning of their names, and the one member that may name each.
 const OWNERS: [(&str, &str); 4] = [
     ("polars", "engine"),
     ("iceberg", "table"),
@@ -163,7 +163,7 @@ fn the_crates_at_the_bottom_know_no_runtime() {
     }
 }
 
-/// The text of a source file without comments, and without what only tests are built of.
+/// The text of a source file without comments and without tests.
 fn code(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
     let text = match text.find("#[cfg(test)]\nmod tests {") {
@@ -303,7 +303,7 @@ fn imports(krate: &str) -> BTreeMap<Module, BTreeSet<Module>> {
         .collect()
 }
 
-/// Among the modules right below a folder: who names whom, as pairs.
+/// The modules directly below a folder, each with the siblings that it names.
 fn siblings(
     imports: &BTreeMap<Module, BTreeSet<Module>>,
     folder: &[String],

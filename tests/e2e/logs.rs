@@ -1,4 +1,4 @@
-//! Logs: each request counts once, whatever its file is called and however it comes.
+//! Logs: each request counts once, whatever its file is called and however it arrives.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ fn name(record: &Value) -> String {
 }
 
 #[test]
-fn files_of_one_name_are_told_apart_by_their_folders() {
+fn folders_distinguish_files_of_one_name() {
     let lake = Lake::new();
     let a = lake.file("a/access.log", log(0..100));
     let b = lake.file("b/access.log", log(0..150));
@@ -74,7 +74,7 @@ fn files_of_one_name_are_told_apart_by_their_folders() {
         ["a/access.log", "b/access.log"]
     );
     assert_eq!(requests(&lake), 250);
-    // What both logged counts for both, and somebody should know.
+    // Lines that both logged count for both, and the run warns about them.
     assert!(
         records[1]["warnings"][0]
             .as_str()
@@ -109,7 +109,7 @@ fn folders_of_two_servers_and_the_same_file_twice() {
         names,
         ["one.log", "one/access.log", "two.log", "two/access.log"]
     );
-    // Names that nothing tells apart are of one folder: the second is a copy.
+    // Names that nothing distinguishes belong to one folder: the second is a copy.
     assert_eq!(requests(&lake), 15);
     let again = lake.ingest(&[&one, &two]);
     assert!(
@@ -166,7 +166,7 @@ fn a_log_that_is_renamed_copied_linked_or_compressed_counts_once() {
 }
 
 #[test]
-fn a_log_that_grows_brings_its_new_lines_alone() {
+fn a_log_that_grows_adds_only_its_new_lines() {
     let lake = Lake::new();
     let grow = |name: &str, content: &[u8]| lake.ingest(&[&lake.file(name, content)])[0].clone();
     assert_eq!(
@@ -187,7 +187,7 @@ fn a_log_that_grows_brings_its_new_lines_alone() {
         numbers(&grow("access.log.2.gz", &gzip(log(0..320)))),
         [10, 10, 0]
     );
-    // Blank lines at the end are none.
+    // Blank lines at the end do not count.
     let blank = grow("blank.log", (log(0..320) + "\n\n").as_bytes());
     assert_eq!(numbers(&blank), [0, 0, 0], "{blank}");
     assert_eq!(odd(&lake, 0..320), []);
@@ -201,7 +201,7 @@ fn a_log_that_grows_brings_its_new_lines_alone() {
 }
 
 #[test]
-fn rotation_as_it_happens_in_the_wild_counts_each_request_once() {
+fn every_form_of_rotation_counts_each_request_once() {
     // goaccess #334 and #608, matomo-log-analytics #144: a log grows, is renamed, and compressed.
     let lake = Lake::new();
     lake.ingest(&[&lake.file("day1/access.log", log(1..3))]);
@@ -210,8 +210,8 @@ fn rotation_as_it_happens_in_the_wild_counts_each_request_once() {
     lake.ingest(&[&lake.scratch().join("files/day2")]);
     assert_eq!(odd(&lake, 1..4), []);
 
-    // Copied and cut off: the live file begins again under its old name, and the copy comes late and
-    // has lines that nobody saw.
+    // Copied and cut off: the live file begins again under its old name, and the copy comes late and has
+    // lines that no run has seen.
     let lake = Lake::new();
     let path = lake.file("access.log", log(0..40));
     lake.ingest(&[&path]);
@@ -223,7 +223,7 @@ fn rotation_as_it_happens_in_the_wild_counts_each_request_once() {
 }
 
 #[test]
-fn a_line_that_was_cut_off_is_taken_whole_when_the_rest_comes() {
+fn a_line_that_was_cut_off_is_ingested_whole_when_the_rest_comes() {
     let whole = |end: usize| log(0..end).replace(" \"-\" \"x\"", "");
     for (missing, first) in [
         // In the middle of the number of bytes: a row that looks right and is wrong.
@@ -256,12 +256,12 @@ fn a_line_that_was_cut_off_is_taken_whole_when_the_rest_comes() {
             lake.value("SELECT COUNT(*) AS n FROM quarantine_web_requests"),
             0
         );
-        // What was cut off comes once more.
+        // The part that was cut off comes again.
         for end in [cut, whole(1).len(), text.len() - 5] {
             lake.ingest(&[&lake.file(&format!("{end}.log"), &text[..end])]);
             assert_eq!(requests(&lake), 20, "cut at {end}");
         }
-        // A replay of the first reads as much as is its own.
+        // A replay of the first reads only its own part.
         for _ in 0..2 {
             lake.ok(&["backfill", "--from", "2020-01-01", "--to", "2100-01-01"]);
             lake.ok(&["replay", record["key"].as_str().unwrap()]);
@@ -293,13 +293,13 @@ fn equal_lines_of_one_file_are_requests_of_their_own() {
     assert_eq!(requests(&lake), 5);
     lake.ingest(&[&lake.file("access.log", text.clone() + &line(1))]);
     assert_eq!(requests(&lake), 6);
-    // Fewer of them are a part of what is there.
+    // Fewer of them are part of what was ingested.
     lake.ingest(&[&lake.file("other.log", line(1).repeat(2))]);
     assert_eq!(requests(&lake), 6);
 }
 
 #[test]
-fn other_content_under_an_old_name_adds_rows_and_replaces_them_on_demand_alone() {
+fn other_content_under_an_old_name_adds_rows_and_replaces_them_only_on_demand() {
     let lake = Lake::new();
     let first = lake.ingest(&[&lake.file("access.log", log(0..10) + "broken\n")])[0].clone();
     let second = lake.ingest(&[&lake.file("access.log", log(20..30) + "other\n")])[0].clone();
@@ -331,7 +331,7 @@ fn other_content_under_an_old_name_adds_rows_and_replaces_them_on_demand_alone()
         lake.value("SELECT COUNT(*) AS n FROM quarantine_web_requests"),
         1
     );
-    // What was replaced is no longer taken: it is new when it comes again.
+    // Replaced lines are no longer remembered: they are new when they come again.
     lake.ingest(&[&lake.file("other.log", log(0..10))]);
     assert_eq!(requests(&lake), 20);
     // This does not exist for objects that are not logs.
@@ -385,7 +385,7 @@ fn json_lines_grow_too_and_a_new_column_comes_with_the_new_lines() {
     };
     assert_eq!(place("id.type")["_line"], 17);
     assert_eq!(place("id.type")["_source_offset"], grown.len() - 11);
-    // The payload is found in the version that brought it, and what is cut off is not.
+    // The payload is found in the version that added it; a payload that was cut off is not.
     let listed = lines(&lake.ok(&["--json", "quarantine"]));
     for (row, payload) in listed.iter().zip(["broken", "{\"id\":\"x\"}"]) {
         let number = row["number"].to_string();
@@ -408,7 +408,7 @@ fn json_lines_grow_too_and_a_new_column_comes_with_the_new_lines() {
 }
 
 #[test]
-fn a_replay_under_a_mended_contract_reads_each_version_as_much_as_is_its_own() {
+fn a_replay_under_a_corrected_contract_reads_only_what_each_version_added() {
     // All of it is rejected, the last line of the first was cut off, and a copy comes as well.
     let id = |longest: u32| {
         format!(
@@ -461,7 +461,7 @@ fn a_large_copy_of_another_folder_counts_once() {
     let records = lake.ingest(&[&a, &b]);
     assert_eq!(numbers(&records[1]), [0, 0, 0], "{}", records[1]);
     assert_eq!(requests(&lake), 2_000);
-    // It went other ways after many lines: what both have was taken.
+    // The logs differ after many lines: the lines that both have were ingested.
     let other = text.clone() + &log(3_000..3_010);
     lake.ingest(&[&lake.file("access.log", text + &log(2_000..2_100))]);
     let record = &lake.ingest(&[&lake.file("access.log.1", other)])[0];

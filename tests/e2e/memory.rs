@@ -92,8 +92,8 @@ fn an_access_log_of_any_size_takes_at_most_64_mib_more_than_a_small_one() {
     });
 }
 
-/// A rule of each kind that has to know more than one row: samples, counts of distinct values, the
-/// identities of all rows, and a first reading of the object.
+/// Rules of each kind that needs more than one row: samples, counts of distinct values, the identities of
+/// all rows, and a first pass over the object.
 fn with_rules_that_remember(name: &str, text: String) -> String {
     if name != "web_requests.odcs.yaml" {
         return text;
@@ -141,7 +141,7 @@ fn an_access_log_with_six_rules_that_remember_rows_takes_at_most_96_mib_more_tha
     let mut lake = Lake::new();
     lake.contracts = Some(shop(&lake, with_rules_that_remember));
     grows_by_at_most(96, &lake, "ruled.log", |line| {
-        // Every host is another one, but that one in fifty repeats one of long before.
+        // Every host is different, except that one in fifty repeats a much earlier one.
         let number = if line % 50 == 49 { line / 2 } else { line };
         format!(
             "v{number}.example:443 10.0.{}.{} - - [{:02}/Jan/2026:{:02}:{:02}:{:02} +0000] \"GET /product/{} HTTP/1.1\" 200 {} \"https://example.com/{}\" \"Mozilla/5.0 ({})\"\n",
@@ -187,7 +187,7 @@ fn an_access_log_with_six_rules_that_remember_rows_takes_at_most_96_mib_more_tha
 #[test]
 fn events_of_any_number_take_at_most_64_mib_more_than_a_few() {
     grows_by_at_most_64_mib("events.ndjson", |line| {
-        // One in fifty repeats an event of long before.
+        // One in fifty repeats a much earlier event.
         let id = if line % 50 == 49 { line / 2 } else { line };
         format!(
             "{{\"event_id\":\"{id:036x}\",\"event_ts\":{},\"event_type\":\"impression\",\"platform\":\"meta\",\"campaign_id\":{},\"ad_id\":{},\"user_id\":{},\"device\":\"mobile\",\"placement\":\"feed\",\"country\":\"US\",\"cost_micros\":{},\"bid\":1.25,\"order_id\":null,\"session_id\":\"s{:x}\"}}\n",

@@ -54,7 +54,7 @@ fn rows(dice: &mut Dice, count: u64, days: u64) -> String {
         let mut one = json!({
             "at": format!("2026-{month:02}-{day:02}T{:02}:00:00Z", dice.throw(24)),
             "channel": pick(dice, 4),
-            // Mostly distinct texts are held another way than repeated ones.
+            // Mostly distinct texts are stored differently from repeated ones.
             "note": if dice.throw(3) == 0 { pick(dice, 8).to_owned() } else { format!("note {row}") },
             "price": dice.throw(100),
             "paid": dice.throw(2) == 0,
@@ -162,7 +162,7 @@ fn missing_values_by_partition_are_those_that_duckdb_finds_in_the_tables() {
 
 #[test]
 #[ignore = "needs duckdb: cargo xtask test runs it"]
-fn of_an_object_with_many_partitions_the_largest_are_told_and_the_rest_summed_up() {
+fn the_largest_partitions_of_an_object_are_listed_and_the_rest_summed_up() {
     let mut lake = Lake::new();
     let contracts = lake.scratch().join("contracts");
     std::fs::create_dir_all(&contracts).unwrap();
@@ -217,7 +217,7 @@ fn the_report_names_the_partitions_with_the_most_missing_values() {
     let mut text = String::new();
     for row in 0..400 {
         let day = 1 + row % 4;
-        // All of the third day, a tenth of the second, a quarter of the first; nothing of the fourth.
+        // All of the third day, a tenth of the second, a quarter of the first; none of the fourth.
         let missing = match day {
             3 => true,
             2 => row % 40 == 1,

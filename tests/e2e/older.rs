@@ -1,4 +1,5 @@
-//! A lake that an older version made, under another path: it opens, answers what it answered, and goes on.
+//! A lake that an older version made, under another path: it opens, gives the same answers, and can be
+//! used further.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -68,7 +69,7 @@ fn assert_answers(lake: &Lake) {
     let counts = counts(lake);
     for (table, rows, versions) in TABLES {
         assert_eq!(counts[table], (rows, versions), "{table}");
-        // What a table's metadata say is what its files hold.
+        // A table's files hold what its metadata say.
         if versions > 0 {
             let sql = format!("SELECT COUNT(*) AS n FROM {table}");
             assert_eq!(lake.value(&sql), rows, "{table}");
@@ -131,8 +132,8 @@ fn extend_log(lake: &Lake, path: &str) {
     assert_eq!(records[0]["status"], "succeeded", "{}", records[0]);
 }
 
-/// The rows of a table by their raw object, by whichever of its names: a log that grew after a relocation has
-/// rows under the former one too.
+/// The rows of a table by their raw object, under any of its names: a log that grew after a relocation
+/// has rows under the former name too.
 fn objects(lake: &Lake, table: &str) -> BTreeMap<String, u64> {
     let sql = format!("SELECT _source_uri AS uri, COUNT(*) AS n FROM {table} GROUP BY _source_uri");
     let mut objects = BTreeMap::new();
@@ -144,7 +145,7 @@ fn objects(lake: &Lake, table: &str) -> BTreeMap<String, u64> {
     objects
 }
 
-/// What must go on in a lake wherever it is: everything that a lake does.
+/// Everything that a lake does must still work, wherever it is.
 fn assert_goes_on(lake: &Lake) {
     // A rejected row leads to its raw object.
     let rejected = lines(&lake.ok(&["--json", "quarantine", "--limit", "50"]));
@@ -272,7 +273,7 @@ fn a_relocated_lake_answers_and_goes_on_and_moves_again() {
         assert_eq!(table["metadata_files"], 0, "{table}");
     }
     assert_goes_on(&lake);
-    // Away again, without a relocation in between.
+    // Moved again, without a relocation in between.
     let elsewhere = Lake::new();
     std::fs::rename(lake.path(), elsewhere.path()).unwrap();
     let rows = objects(&elsewhere, "web_requests");
@@ -299,7 +300,7 @@ fn a_copy_beside_its_original_reads_and_changes_nothing_of_it() {
         .unwrap();
     assert!(copied.success());
     let before = files(&original.path());
-    // Where the original is gone the copy reads its own files; where it is there too.
+    // The copy reads its own files, whether or not the original exists.
     extend_log(&copy, "/in-the-copy");
     copy.ok(&["replay"]);
     copy.ok(&["maintain", "--keep-days", "0", "--keep-versions", "1"]);
@@ -310,7 +311,7 @@ fn a_copy_beside_its_original_reads_and_changes_nothing_of_it() {
     assert_eq!(rows(&copy), 290);
 }
 
-/// Every file below a folder with its content; what SQLite keeps beside the state is its own affair.
+/// Every file below a folder with its content; files that SQLite keeps beside the state are left out.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -1,4 +1,4 @@
-//! Posts that are collected again and again: of each the newest is in the table, once.
+//! Posts that are collected again and again: the table has the newest of each, once.
 
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ fn file(ids: std::ops::Range<u32>, likes: u32) -> String {
     .collect()
 }
 
-/// Ingests in one command, which must find in the tables what its runs accepted.
+/// Ingests files in one command; the tables must have what its runs accepted.
 fn ingest(lake: &Lake, files: &[&std::path::Path]) -> Vec<Value> {
     let mut command = lake.command();
     let command = command.args(["--json", "ingest", "--to", "social/posts"]);
@@ -112,7 +112,7 @@ fn a_post_that_comes_again_is_in_the_table_once_and_as_it_was_last() {
         lake.ok(&["replay", key]);
         assert_eq!(posts(&lake), [600, 600, 150 + 300 + 1200], "{key}");
     }
-    // Posts of an API's answer: only what is new of it is added.
+    // Posts of an API's answer: only new ones are added.
     let fourth = lake.file("thursday.ndjson", file(199..201, 8));
     ingest(&lake, &[&fourth]);
     assert_eq!(posts(&lake), [603, 603, 150 + 300 + 1188 + 48]);

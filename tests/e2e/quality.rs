@@ -1,5 +1,5 @@
-//! Quality end to end: seeded faults are found and named, reports are the same again, anomalies are
-//! judged, and the page is one that a browser likes.
+//! Quality end to end: seeded faults are found and named, reports are reproducible, anomalies are judged,
+//! and a browser shows the page without errors.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ fn seeded(faulty: bool) -> Lake {
     demo(if faulty { "all" } else { "none" }).0
 }
 
-/// The demo once more on its lake; its exit code and what it printed.
+/// Runs the demo again on its lake; returns its exit code and what it printed.
 fn again(lake: &Lake, faults: &str) -> (Option<i32>, Value) {
     let output = Command::new(crate::lake::binary())
         .env_remove("TARN_CONTRACTS")
@@ -173,7 +173,7 @@ fn a_report_is_made_again_bit_for_bit_from_the_table_of_results_alone() {
     let lake = seeded(true);
     let reports = lake.path().join("results/reports");
     let runs = lines(&lake.ok(&["--json", "runs"]));
-    // As they were written for every run and every day.
+    // The files that were written for every run and every day.
     let mut first: BTreeMap<String, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
     for entry in std::fs::read_dir(&reports).unwrap() {
         let path = entry.unwrap().path();
@@ -196,7 +196,7 @@ fn a_report_is_made_again_bit_for_bit_from_the_table_of_results_alone() {
     for (name, files_then) in &first {
         let then: Value = serde_json::from_slice(&files_then["report.json"]).unwrap();
         let (scope, subject) = name.split_once('=').unwrap();
-        // A run's report is asked for by the ledger's record, which is gone.
+        // A run's report needs the ledger's record, which was deleted.
         if scope == "day" {
             let as_of = then["as_of"].as_str().unwrap();
             lake.ok(&[
@@ -267,7 +267,7 @@ fn a_judged_anomaly_is_no_longer_open() {
         (&json!("dismissed"), &json!("spring sale"))
     );
     assert!(!found(&report(&lake, 22)).contains(&spike));
-    // The last word counts.
+    // The last judgement counts.
     lake.ok(&["quality", "confirm", &spike]);
     assert!(found(&report(&lake, 22)).contains(&spike));
     let unknown = lake.run(&["quality", "confirm", "sales/row_count/2026-03-03"]);
@@ -282,7 +282,7 @@ fn the_status_names_what_waits_and_what_failed() {
     let well = status(&lake);
     assert_eq!(well["backlog"]["committed"], 29);
     assert_eq!(well["backlog"]["oldest"], Value::Null);
-    // Put there by hand, and a file that is cut off.
+    // A file that was put there by hand, and one that is cut off.
     let unseen = lake
         .path()
         .join("raw/shop/sales/ingest_date=2026-03-30/late.jsonl");

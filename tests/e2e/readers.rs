@@ -55,7 +55,7 @@ pub fn own(lake: &Lake, table: &str, version: u64) -> Value {
     assert!(schema.len() as u64 >= version);
     for column in &columns {
         let value = &first[0][column];
-        // The sum of snapshots' numbers says nothing, and is beyond 64 bits.
+        // The sum of snapshot ids is meaningless, and does not fit 64 bits.
         let number =
             column != "snapshot_id" && (value.is_i64() || value.as_str().is_some_and(is_decimal));
         if number {

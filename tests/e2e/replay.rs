@@ -32,7 +32,7 @@ fn contents(lake: &Lake, table: &str) -> Vec<String> {
     let mut rows: Vec<String> = rows
         .into_iter()
         .map(|row| {
-            // What the newest snapshot no longer has is as the last one left it that had it.
+            // A row that the newest snapshot no longer has is as in the last snapshot that had it.
             let is_gone = row.get("_deleted_at").is_some_and(|at| !at.is_null());
             let kept = row.as_object().unwrap().iter().filter(|(name, value)| {
                 let own = ["_run_id", "_ingested_at", "_source_uri", "_source_version"];
@@ -258,7 +258,7 @@ fn a_rotated_key_gives_new_rows_new_pseudonyms_and_a_snapshot_moves_over() {
 }
 
 #[test]
-fn lost_keys_are_an_error_and_are_never_replaced_in_silence() {
+fn lost_keys_are_an_error_and_are_never_replaced_silently() {
     let lake = Lake::new();
     let reason = |record: &Value| record["reason"].as_str().unwrap_or_default().to_owned();
     let snapshot = |number: usize| {
@@ -305,7 +305,7 @@ fn lost_keys_are_an_error_and_are_never_replaced_in_silence() {
     let record = &lake.ingest(&[&snapshot(3)])[0];
     assert!(reason(record).contains("end at version 2"), "{record}");
 
-    // From the right backup all goes on.
+    // With the right backup everything works again.
     write_secret(&keys, &saved);
     let records = lake.ingest(&[&lake.path().join("raw")]);
     assert!(
@@ -314,7 +314,7 @@ fn lost_keys_are_an_error_and_are_never_replaced_in_silence() {
     );
     assert_eq!(lake.value(ann), before);
 
-    // Without one a new key is made on demand, and no version comes twice.
+    // Without a backup a new key is made on demand, and no version is used twice.
     std::fs::remove_file(&keys).unwrap();
     let added = lines(&lake.ok(&["--json", "keys", "rotate", "--lost"]));
     assert_eq!(added[0]["version"], 4);
@@ -324,7 +324,7 @@ fn lost_keys_are_an_error_and_are_never_replaced_in_silence() {
     assert_ne!(lake.value(ann), before);
 }
 
-/// A file that its owner alone can read.
+/// A file that only its owner can read.
 fn write_secret(path: &std::path::Path, text: &[u8]) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::write(path, text).unwrap();
@@ -332,7 +332,7 @@ fn write_secret(path: &std::path::Path, text: &[u8]) {
 }
 
 #[test]
-fn a_lake_from_before_the_ledger_knew_of_keys_tells_by_its_tables_that_one_is_lost() {
+fn a_lake_from_before_the_ledger_had_keys_finds_a_lost_key_by_its_tables() {
     let lake = Lake::new();
     lake.ingest(&[&database(&lake, "shop-0.sqlite", "")]);
     let state = Connection::open(lake.path().join(".tarn/lake.sqlite")).unwrap();

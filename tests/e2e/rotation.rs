@@ -1,4 +1,4 @@
-//! Logs of a server over several days, as random as they come: every request counts once.
+//! Random logs of a server over several days: every request counts once.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -37,7 +37,7 @@ impl Server {
         }
     }
 
-    /// Some requests; the last line may be cut off for the moment.
+    /// Writes some requests; the last line may be cut off for a while.
     fn serve(&mut self, random: &mut Dice) {
         self.live += &std::mem::take(&mut self.unwritten);
         for _ in 0..random.below(6) {
@@ -83,7 +83,7 @@ impl Server {
         let write = |name: String, bytes: Vec<u8>| {
             std::fs::write(self.folder.join(name), bytes).unwrap();
         };
-        // A file without a byte fits no contract.
+        // An empty file fits no contract.
         if !self.live.is_empty() {
             write("access.log".to_owned(), self.live.clone().into_bytes());
         }
@@ -121,7 +121,7 @@ impl Server {
     }
 }
 
-/// Ingests some paths; where the run is to be killed, after some time.
+/// Ingests some paths, and kills the run after some time if asked to.
 fn ingest(lake: &Lake, paths: &[PathBuf], kill_after: Option<u64>) {
     let mut command = lake.command();
     command.arg("ingest").args(paths);
@@ -188,7 +188,7 @@ fn days_of_a_server(seed: u64, kills: bool) {
             lake.ok(&["backfill", "--from", "2020-01-01", "--to", "2100-01-01"]);
         }
     }
-    // All that there is, whole.
+    // All files, complete.
     for server in &mut servers {
         server.rotate(&mut random);
         server.write(&mut random);

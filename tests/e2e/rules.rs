@@ -81,7 +81,7 @@ fn close(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0)
 }
 
-/// Ingests a file by its key in the raw zone; the run record.
+/// Ingests a file by its key in the raw zone; returns the run record.
 fn put(lake: &Lake, dataset: &str, path: &Path) -> Value {
     let object = lake.path().join(format!("raw/test/{dataset}/rows.ndjson"));
     std::fs::create_dir_all(object.parent().unwrap()).unwrap();
@@ -99,7 +99,7 @@ fn put(lake: &Lake, dataset: &str, path: &Path) -> Value {
     records.remove(0)
 }
 
-/// Compares the measure of each rule; how many.
+/// Compares the measure of each rule; returns how many.
 fn compare_measures(trial: &Trial, outcome: &Value, answer: &Value) -> usize {
     let found: Map<String, Value> = outcome["checks"]
         .as_array()
@@ -128,7 +128,7 @@ fn compare_measures(trial: &Trial, outcome: &Value, answer: &Value) -> usize {
     trial.rules.len()
 }
 
-/// Compares the numbers of each column's profile; how many.
+/// Compares the numbers of each column's profile; returns how many.
 fn compare_profiles(trial: &Trial, outcome: &Value, answer: &Value) -> usize {
     let mut compared = 0;
     for profile in outcome["profile"].as_array().unwrap() {

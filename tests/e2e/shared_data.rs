@@ -1,10 +1,10 @@
-//! Real data, where it is beside the repository.
+//! Real data, if it is beside the repository.
 
 use std::process::Command;
 
 use crate::lake::{Lake, root, shared};
 
-/// What a short script that is not ours finds.
+/// What an independent short script finds.
 fn script(command: &str, path: &std::path::Path) -> String {
     let output = Command::new("sh")
         .arg("-c")
@@ -30,7 +30,7 @@ fn ten_thousand_lines_of_a_real_access_log_are_accounted_for() {
     let records = lake.ingest(&[&path]);
     let outcome = &records[0]["datasets"][0];
     assert_eq!(outcome["received"], 10_000);
-    // One line lacks its closing quote; it is looked at below.
+    // One line lacks its closing quote; the test below reads it.
     assert_eq!(outcome["accepted"], 9_999);
     let rejected = lake.query("SELECT _line, _payload FROM quarantine_web_requests");
     assert_eq!(rejected.len(), 1);

@@ -1,5 +1,5 @@
-//! Snapshots of databases: keys as they are typed, rows that are rejected and not deleted, deletions that
-//! need to be confirmed, and the order of snapshots.
+//! Snapshots of databases: keys after conversion to their types, rows that are rejected and not deleted,
+//! deletions that need confirmation, and the order of snapshots.
 
 use std::path::{Path, PathBuf};
 
@@ -176,8 +176,8 @@ fn a_row_that_breaks_a_rule_is_held_at_its_last_good_version_and_not_deleted() {
         "(1,'DE'),(2,'FR'),(3,'PL'),(4,'SE')",
         "(1,1,1),(2,2,2),(3,3,4),(4,4,1)",
     );
-    // A pattern, a type and a minimum are broken; customer 4 and item 4 are really gone. Item 5 is new and
-    // refers to a customer who is held.
+    // A pattern, a type and a minimum are broken; customer 4 and item 4 are really deleted. Item 5 is new
+    // and refers to a customer who is held.
     let record = shop(
         "shop-2026-01-06.db",
         "(1,'DE'),(2,'France'),(3,x'00')",
@@ -338,7 +338,7 @@ fn a_snapshot_that_deletes_too_much_changes_nothing_until_it_is_confirmed() {
         database(&lake, name, &sql)
     };
     lake.ingest(&[&shop("shop-2026-01-05.db", 20, 20)]);
-    // Half of aaa may go, and a quarter of bbb.
+    // Half of aaa may be deleted, and a quarter of bbb.
     let record = lake
         .ingest(&[&shop("shop-2026-01-06.db", 10, 15)])
         .remove(0);
@@ -362,7 +362,8 @@ fn a_snapshot_that_deletes_too_much_changes_nothing_until_it_is_confirmed() {
     assert_eq!(lake.tables(), before, "not even the quarantine has changed");
     let object = record["key"].as_str().unwrap();
 
-    // A replay alone fails as well, a dry run says so, and the confirmation needs the object's name.
+    // A replay without confirmation fails as well, a dry run says so, and the confirmation needs the
+    // object's name.
     assert!(!lake.run(&["replay", object]).status.success());
     let dry = lake.run(&["replay", object, "--dry-run"]);
     let said =

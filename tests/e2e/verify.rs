@@ -1,4 +1,4 @@
-//! Bits that turn over: no answer comes from a damaged file, and each is found.
+//! Flipped bits: no answer comes from a damaged file, and each damaged file is found.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -419,7 +419,7 @@ fn an_upsert_refuses_a_damaged_file_and_changes_nothing(lake: &Lake, dice: &mut 
 }
 
 #[test]
-fn a_file_is_read_for_its_digest_once_and_again_when_it_was_touched() {
+fn a_file_is_digested_once_and_again_after_it_was_touched() {
     let lake = small_lake();
     // Files that were written just now are looked at each time.
     std::thread::sleep(Duration::from_millis(2_100));
@@ -490,7 +490,7 @@ fn no_row_is_made_with_a_key_that_is_damaged_or_another_lakes() {
 }
 
 #[test]
-fn a_file_that_is_gone_is_a_fault_and_no_shorter_answer() {
+fn a_missing_file_is_a_fault_and_not_a_shorter_answer() {
     let lake = small_lake();
     let sql = "SELECT COUNT(*) AS n FROM web_requests";
     let before = lake.value(sql);

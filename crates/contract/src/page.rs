@@ -1,4 +1,4 @@
-//! The page of a dataset for those who query it, as Markdown.
+//! The page of a dataset for people who query it, as Markdown.
 
 use std::fmt::Write as _;
 
@@ -471,7 +471,7 @@ schema:
     }
 
     #[test]
-    fn a_page_tells_what_is_in_the_table_and_how_it_got_there() {
+    fn a_page_describes_what_is_in_the_table_and_how_it_got_there() {
         let contracts = load_texts(&[("orders", ORDERS)]).unwrap();
         let pages = pages(&contracts, &[]);
         let names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_of_rejected_rows_tells_its_dataset() {
+    fn a_table_of_rejected_rows_names_its_dataset() {
         assert_eq!(table("orders").to_string(), "quality.quarantine_orders");
         assert_eq!(dataset_of(&table("orders")), Some("orders"));
         assert_eq!(

@@ -102,7 +102,7 @@ fn sql(query: &str) -> String {
 }
 
 #[test]
-fn a_rule_that_cannot_be_run_is_refused_with_its_line_and_the_way_to_mend_it() {
+fn a_rule_that_cannot_be_run_is_refused_with_its_line_and_how_to_fix_it() {
     let number = "decimal(12,2)";
     #[rustfmt::skip]
     let cases: Vec<(&str, String, &str, &str)> = vec![
@@ -128,7 +128,7 @@ fn a_rule_that_cannot_be_run_is_refused_with_its_line_and_the_way_to_mend_it() {
         (number, custom("kind: outlier, method: mat, limit: 3", "mustBe: 0"), "unknown method 'mat'", "did you mean 'mad'?"),
         (number, custom("kind: outlier, method: mad, limit: 0", "mustBe: 0"), "must be greater than 0", "3.5"),
         ("bigint", custom("kind: reference", "mustBe: 0"), "does not say what it refers to", "to: dataset.column"),
-        ("bigint", custom("kind: reference, to: others", "mustBe: 0"), "no dataset.column", "orders.order_id"),
+        ("bigint", custom("kind: reference, to: others", "mustBe: 0"), "not of the form dataset.column", "orders.order_id"),
         ("bigint", custom("kind: reference, to: othrs.id", "mustBe: 0"), "a dataset 'othrs' that has no contract", "did you mean 'others'?"),
         ("bigint", custom("kind: reference, to: others.idd", "mustBe: 0"), "others has no column 'idd'", "did you mean 'id'?"),
         ("string", custom("kind: reference, to: others.id", "mustBe: 0"), "cannot be compared with string", "same type"),
@@ -143,7 +143,7 @@ fn a_rule_that_cannot_be_run_is_refused_with_its_line_and_the_way_to_mend_it() {
         ("string", sql("SELECT COUNT(*), SUM(id) FROM ${object}"), "2 columns instead of one number", "one SELECT"),
         ("string", sql("SELECT COUNT(*) FROM ${object} GROUP BY id"), "several rows", "one SELECT"),
         ("string", sql("SELECT * FROM ${object}"), "every column", "one SELECT"),
-        ("string", sql("SELECT 'a'"), "no number", "one SELECT"),
+        ("string", sql("SELECT 'a'"), "is not a number", "one SELECT"),
         ("string", sql("SELECT COUNT(*) FROM ${object}; DROP TABLE things"), "one query at a time", "one SELECT"),
         ("string", sql("SELECT COUNT(*) FROM read_csv('/etc/passwd')"), "cannot be a rule", "one SELECT"),
         ("string", sql("SELECT COUNT(*) FROM quality.quarantine"), "quality.quarantine is none", "one SELECT"),
@@ -210,7 +210,7 @@ fn references_in_a_circle_are_refused_in_both_files() {
 }
 
 #[test]
-fn rules_of_columns_are_refused_where_a_format_has_always_the_same() {
+fn rules_about_columns_are_refused_for_formats_with_fixed_columns() {
     let text = "apiVersion: v3.1.0\nkind: DataContract\nid: t\nversion: 1.0.0\nstatus: active\n\
          description: { purpose: Things. }\ncustomProperties:\n  - { property: sourceFormat, value: accessLog }\n  \
          - { property: keyPattern, value: raw/t/things/** }\nschema:\n  - name: things\n    quality:\n      \
@@ -291,7 +291,7 @@ fn the_contracts_of_the_benchmark_have_no_rule_and_thirty() {
 }
 
 #[test]
-fn values_that_are_not_kept_as_they_are_are_neither_unique_nor_referred_to() {
+fn protected_values_are_neither_unique_nor_referred_to() {
     let protected = |keys: &str| {
         contract(
             "string",

@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_file_tells_the_time_of_a_snapshot() {
+    fn the_name_of_a_file_has_the_time_of_a_snapshot() {
         for (name, expected) in [
             ("shop-2026-01-05.sqlite", "2026-01-05T00:00:00"),
             ("2026-01-05.sqlite", "2026-01-05T00:00:00"),
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_way_to_tell_the_time_is_refused_with_the_way_out() {
+    fn an_unknown_source_of_the_time_is_refused_with_what_to_write() {
         for (text, help) in [
             ("", "write name, put"),
             ("Name", "write name, put"),

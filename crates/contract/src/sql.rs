@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn times_in_utc_are_written_as_polars_takes_them_for_instants_alone() {
+    fn times_in_utc_are_written_for_polars_only_beside_instants() {
         let instants = BTreeSet::from(["order_time"]);
         for (condition, expected) in [
             (

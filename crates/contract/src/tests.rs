@@ -124,7 +124,7 @@ fn newest_by(columns: &str) -> String {
 }
 
 #[test]
-fn of_rows_with_equal_values_in_some_columns_the_newest_stays() {
+fn the_newest_of_rows_with_equal_values_stays() {
     let contract = parse_str("sales.odcs.yaml", &newest_by("[kind, sale_id]")).unwrap();
     assert_eq!(contract.newest_by, [3, 0]);
     assert_eq!(contract.deduplication, None);
@@ -151,7 +151,7 @@ fn of_rows_with_equal_values_in_some_columns_the_newest_stays() {
 }
 
 #[test]
-fn the_newest_row_is_not_told_by_protected_columns_or_without_days() {
+fn newest_by_is_refused_for_protected_columns_and_without_days() {
     for (from, to, message, help) in [
         (
             "      - name: kind\n        logicalType: string\n",

@@ -115,7 +115,7 @@ fn an_entry_keeps_the_newest() {
 }
 
 #[test]
-fn folders_tell_servers_apart_and_dates_do_not() {
+fn folders_distinguish_servers_and_dates_do_not() {
     let origin = |rest: &str| Origin::of_key(&format!("raw/web/access_logs/{rest}"));
     for same in [
         ("ingest_date=2026-01-31/x.log", "y.log.1"),

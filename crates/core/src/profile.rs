@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blanks_and_sentinels_are_told_from_values() {
+    fn blanks_and_sentinels_are_distinguished_from_values() {
         for (text, blank, sentinel) in [
             ("", true, false),
             (" \t", true, false),

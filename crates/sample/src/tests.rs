@@ -120,7 +120,7 @@ fn the_rows_are_those_of_every_machine() {
 }
 
 #[test]
-fn a_fortnight_at_scale_one_has_the_size_that_is_promised() {
+fn a_fortnight_at_scale_one_has_the_documented_size() {
     let (_dir, files) = generated(|_| {});
     let rows = |kind| {
         of_kind(&files, kind)

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// A rule as the contract has it and as the other side is asked for it.
+/// A rule as the contract has it, and as DuckDB and Python are asked for it.
 pub struct Rule {
     /// None for a rule of the table.
     pub column: Option<String>,

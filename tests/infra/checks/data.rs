@@ -167,7 +167,7 @@ pub fn bucket_lifecycle(plan: &Plan) -> Vec<String> {
         zone && has("/abort_incomplete_multipart_upload/0/days_after_initiation")
             && has("/noncurrent_version_expiration/0/noncurrent_days")
     });
-    // Tables are emptied by their own maintenance and never by age.
+    // Only maintenance deletes files of tables; their age does not matter.
     for lifecycle in plan.of_kind("aws_s3_bucket_lifecycle_configuration") {
         if ["curated", "analytics", "quarantine"].contains(&lifecycle.index())
             && lifecycle.values["rule"]
@@ -198,7 +198,7 @@ pub fn raw_events(plan: &Plan) -> Vec<String> {
     }
     let bucket = format!("{}-raw-{}", plan.prefix(), plan.account);
     for rule in plan.of_kind("aws_cloudwatch_event_rule") {
-        // The bucket's name may be known after the apply only.
+        // The bucket's name may be known only after the apply.
         let pattern = rule.text("/event_pattern");
         let sound = rule.is_unknown("/event_pattern")
             || (pattern.contains(&bucket)
@@ -223,7 +223,7 @@ pub fn keys(plan: &Plan) -> Vec<String> {
             && key.number("/deletion_window_in_days").unwrap_or(0.0) >= least
     });
     for statement in statements(plan) {
-        // The data key is for this account's principals alone.
+        // Only this account's principals may use the data key.
         if statement.kind == "aws_kms_key"
             && statement.address.contains("data_key")
             && !statement.services().is_empty()

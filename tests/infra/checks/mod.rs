@@ -16,29 +16,38 @@ pub const ALL: &[(&str, Check)] = &[
     // access
     ("every policy is known when the plan is made", access::known),
     ("no action has a wildcard", access::no_action_wildcard),
-    ("no resource is a star but the named ones", access::no_star),
+    (
+        "no resource is a star except the named ones",
+        access::no_star,
+    ),
     ("no permission is for everybody", access::not_everybody),
     ("services are bound to this account", access::deputies),
     ("roles are taken on by named principals", access::trust),
     ("every function has a role of its own", access::own_roles),
     (
-        "functions write their own zones alone",
+        "functions write only their own zones",
         access::zones_written,
     ),
-    ("functions read their own zones alone", access::zones_read),
+    ("functions read only their own zones", access::zones_read),
     (
-        "functions send to their own queues alone",
+        "functions send only to their own queues",
         access::queues_sent,
     ),
     (
-        "functions put off messages of their own queues alone",
+        "functions delay messages only of their own queues",
         access::queues_put_off,
     ),
-    ("only those who commit change the catalog", access::catalog),
-    ("only those who keep the ledger change it", access::ledger),
-    ("ingest alone reads its secret", access::secrets),
+    (
+        "only functions that commit change the catalog",
+        access::catalog,
+    ),
+    (
+        "only functions that keep the ledger change it",
+        access::ledger,
+    ),
+    ("only ingest reads its secret", access::secrets),
     ("keys are used by alias and through a service", access::keys),
-    ("personas see their own zones alone", access::personas),
+    ("personas see only their own zones", access::personas),
     (
         "functions are given what they need and nothing else",
         access::environment,
@@ -48,7 +57,7 @@ pub const ALL: &[(&str, Check)] = &[
         access::permissions,
     ),
     // documents
-    ("no document holds a null", documents::nulls),
+    ("no document has a null", documents::nulls),
     ("no policy holds an empty value", documents::hollow),
     // data
     ("buckets refuse plain HTTP and old TLS", data::bucket_tls),
@@ -75,7 +84,7 @@ pub const ALL: &[(&str, Check)] = &[
     ),
     ("settings of functions are encrypted", data::settings),
     ("schedules are encrypted", data::schedules),
-    ("Athena's workgroup has the last word", data::athena),
+    ("Athena's workgroup enforces its settings", data::athena),
     ("databases are in their zone's bucket", data::databases),
     ("everything is tagged and named by the prefix", data::names),
     // edges
@@ -92,7 +101,10 @@ pub const ALL: &[(&str, Check)] = &[
         "queues are read with partial failures",
         edges::queue_readers,
     ),
-    ("a message is not handed out twice", edges::visibility),
+    (
+        "a message is not delivered twice at once",
+        edges::visibility,
+    ),
     (
         "records of the stream are tried until they are old, and then reported",
         edges::stream_readers,
@@ -118,8 +130,8 @@ pub const ALL: &[(&str, Check)] = &[
     ("metrics are the lake's own", watch::own_metrics),
     ("freshness has alarms", watch::freshness),
     ("service levels and anomalies have alarms", watch::quality),
-    ("alarms are heard", watch::heard),
-    ("the budget is heard", watch::budget),
+    ("alarms notify someone", watch::heard),
+    ("the budget notifies someone", watch::budget),
     ("functions log as JSON and are traced", watch::functions_log),
     (
         "Lambda drops no line that is asked for, and no metrics",

@@ -39,7 +39,7 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "every resource",
-            "no resource is a star but the named ones",
+            "no resource is a star except the named ones",
             policy(
                 role("quality"),
                 "\"arn:aws:dynamodb:eu-central-1:123456789012:table/tarn-prod-ledger\"",
@@ -48,7 +48,7 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "every bucket",
-            "no resource is a star but the named ones",
+            "no resource is a star except the named ones",
             policy(
                 role("marts"),
                 "arn:aws:s3:::tarn-prod-curated-123456789012/curated/*",
@@ -57,7 +57,7 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "queues of every account",
-            "no resource is a star but the named ones",
+            "no resource is a star except the named ones",
             policy(
                 role("ingest"),
                 "arn:aws:sqs:eu-central-1:123456789012:tarn-prod-marts",
@@ -66,7 +66,7 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "more after the name of tracing",
-            "no resource is a star but the named ones",
+            "no resource is a star except the named ones",
             policy(role("api"), "\"xray:PutTraceSegments\"", "\"s3:GetObject\""),
         ),
         (
@@ -148,7 +148,7 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "an API that writes",
-            "functions write their own zones alone",
+            "functions write only their own zones",
             policy(
                 role("api"),
                 "[\"s3:GetObject\"]",
@@ -157,7 +157,7 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "an ingest that changes raw objects",
-            "functions write their own zones alone",
+            "functions write only their own zones",
             policy(
                 role("ingest"),
                 "\"s3:GetObjectVersion\"",
@@ -166,7 +166,7 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "marts that read raw objects",
-            "functions read their own zones alone",
+            "functions read only their own zones",
             policy(
                 role("marts"),
                 "arn:aws:s3:::tarn-prod-curated-123456789012/curated/*",
@@ -175,7 +175,7 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "an ingest that feeds itself",
-            "functions send to their own queues alone",
+            "functions send only to their own queues",
             policy(
                 role("ingest"),
                 "arn:aws:sqs:eu-central-1:123456789012:tarn-prod-marts",
@@ -184,12 +184,12 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "an ingest that cannot put its messages off",
-            "functions put off messages of their own queues alone",
+            "functions delay messages only of their own queues",
             policy(role("ingest"), "\"sqs:ChangeMessageVisibility\",", ""),
         ),
         (
             "marts that put off messages of ingest",
-            "functions put off messages of their own queues alone",
+            "functions delay messages only of their own queues",
             policy(
                 role("marts"),
                 "arn:aws:sqs:eu-central-1:123456789012:tarn-prod-marts\"",
@@ -198,12 +198,12 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "an API that moves tables",
-            "only those who commit change the catalog",
+            "only functions that commit change the catalog",
             policy(role("api"), "\"glue:GetTables\"", "\"glue:UpdateTable\""),
         ),
         (
             "tables that are dropped",
-            "only those who commit change the catalog",
+            "only functions that commit change the catalog",
             policy(
                 role("maintain"),
                 "\"glue:GetTables\"",
@@ -212,7 +212,7 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "a quality run that writes the ledger",
-            "only those who keep the ledger change it",
+            "only functions that keep the ledger change it",
             policy(
                 role("quality"),
                 "\"dynamodb:Query\"",
@@ -221,17 +221,17 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "a quality run that says when datasets were committed",
-            "only those who keep the ledger change it",
+            "only functions that keep the ledger change it",
             policy(role("quality"), "state#watched/*", "state#*"),
         ),
         (
             "every secret of the account",
-            "ingest alone reads its secret",
+            "only ingest reads its secret",
             policy(role("ingest"), "tarn-prod-pseudonym-keys-??????", "*"),
         ),
         (
             "marts that read secrets",
-            "ingest alone reads its secret",
+            "only ingest reads its secret",
             policy(
                 role("marts"),
                 "\"dynamodb:Query\"",
@@ -245,7 +245,7 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "a MARKETER who sees customers",
-            "personas see their own zones alone",
+            "personas see only their own zones",
             policy(
                 MARKETER,
                 "arn:aws:s3:::tarn-prod-analytics-123456789012/analytics/*",
@@ -254,7 +254,7 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "a MARKETER who sees the catalog of curated tables",
-            "personas see their own zones alone",
+            "personas see only their own zones",
             policy(
                 MARKETER,
                 "database/tarn_prod_analytics",

@@ -245,7 +245,7 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "queries without a limit",
-            "Athena's workgroup has the last word",
+            "Athena's workgroup enforces its settings",
             set(
                 "module.lake.module.athena.aws_athena_workgroup.this",
                 "/configuration/0/bytes_scanned_cutoff_per_query",
@@ -254,7 +254,7 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "clients that choose where results go",
-            "Athena's workgroup has the last word",
+            "Athena's workgroup enforces its settings",
             set(
                 "module.lake.module.athena.aws_athena_workgroup.this",
                 "/configuration/0/enforce_workgroup_configuration",

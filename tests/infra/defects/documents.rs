@@ -8,7 +8,7 @@ pub fn all() -> Vec<Defect> {
     vec![
         (
             "a null that SQS does not keep",
-            "no document holds a null",
+            "no document has a null",
             set(
                 "module.lake.module.stream.module.dead_letter.aws_sqs_queue.this",
                 "/redrive_allow_policy",
@@ -17,7 +17,7 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "a null in a document within a document",
-            "no document holds a null",
+            "no document has a null",
             set(
                 "module.lake.module.schedule.aws_scheduler_schedule.this[\"marts\"]",
                 "/target/0/input",
@@ -26,7 +26,7 @@ pub fn all() -> Vec<Defect> {
         ),
         (
             "a null in a condition",
-            "no document holds a null",
+            "no document has a null",
             policy(
                 role("ingest"),
                 "\"kms:ResourceAliases\":[\"alias/tarn-prod-data\"]",

@@ -83,12 +83,12 @@ fn readers_of_queues() -> Vec<Defect> {
         ),
         (
             "a short visibility timeout",
-            "a message is not handed out twice",
+            "a message is not delivered twice at once",
             set(INGEST_QUEUE, "/visibility_timeout_seconds", json!(300)),
         ),
         (
             "a visibility timeout without the time to collect a batch",
-            "a message is not handed out twice",
+            "a message is not delivered twice at once",
             set(
                 "module.lake.module.marts_queue.aws_sqs_queue.this",
                 "/visibility_timeout_seconds",

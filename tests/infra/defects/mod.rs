@@ -189,7 +189,7 @@ fn a_defect_in_a_module_reaches_the_plan_and_its_check() {
             "terraform/modules/dead-letter-queue/main.tf",
             "jsonencode({ redrivePermission = \"denyAll\" })",
             "jsonencode({ redrivePermission = \"denyAll\", sourceQueueArns = null })",
-            "no document holds a null",
+            "no document has a null",
         ),
         (
             "terraform/modules/stream/main.tf",
@@ -207,7 +207,7 @@ fn a_defect_in_a_module_reaches_the_plan_and_its_check() {
             "terraform/modules/lake/permissions.tf",
             "  read_objects  = [\"s3:GetObject\"]",
             "  read_objects  = [\"s3:GetObject\", \"s3:PutObject\"]",
-            "functions write their own zones alone",
+            "functions write only their own zones",
         ),
         (
             "terraform/modules/lake/main.tf",

@@ -141,7 +141,7 @@ fn notifications_and_logs() -> Vec<Defect> {
     vec![
         (
             "an alarm that nobody hears",
-            "alarms are heard",
+            "alarms notify someone",
             set(
                 "module.lake.module.monitoring.aws_cloudwatch_metric_alarm.iterator_age",
                 "/alarm_actions",
@@ -150,7 +150,7 @@ fn notifications_and_logs() -> Vec<Defect> {
         ),
         (
             "an alarm without a runbook",
-            "alarms are heard",
+            "alarms notify someone",
             set(
                 "module.lake.module.monitoring.aws_cloudwatch_metric_alarm.api_errors",
                 "/alarm_description",
@@ -159,7 +159,7 @@ fn notifications_and_logs() -> Vec<Defect> {
         ),
         (
             "a budget without a notification",
-            "the budget is heard",
+            "the budget notifies someone",
             set(
                 "module.lake.module.budget[0].aws_budgets_budget.this",
                 "/notification",

@@ -184,7 +184,7 @@ fn a_breaking_change_needs_a_new_major_version() {
 }
 
 #[test]
-fn faults_of_the_new_contract_are_told_instead_and_an_old_one_may_have_some() {
+fn faults_of_the_new_contract_are_reported_instead_and_the_old_one_may_have_some() {
     let wrong = ORDERS.replace("physicalType: bigint", "physicalType: long");
     let faults = diff(("old", ORDERS), ("new", &wrong)).unwrap_err();
     assert!(faults.iter().all(|fault| fault.file == "new"), "{faults:?}");

@@ -97,7 +97,7 @@ fn what_is_missing_is_bounded_with_three_standard_errors_to_spare() {
 }
 
 #[test]
-fn what_the_source_declares_rejects_and_what_merely_held_warns() {
+fn declared_rules_reject_and_observed_ones_warn() {
     let mut evidence = of(100, 0, 100);
     evidence.declared.unique = true;
     evidence.declared.required = true;
@@ -137,7 +137,7 @@ fn what_the_source_declares_rejects_and_what_merely_held_warns() {
 }
 
 #[test]
-fn personal_columns_are_found_by_name_and_by_value_and_their_values_are_not_told() {
+fn personal_columns_are_found_by_name_and_by_value_and_their_values_are_not_shown() {
     let seen = |pattern, rows| {
         let mut evidence = of(1000, 0, 2);
         evidence.profile.categories = vec![Category {

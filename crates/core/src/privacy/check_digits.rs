@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_of_cards_and_accounts_are_told_from_others() {
+    fn numbers_of_cards_and_accounts_are_distinguished_from_others() {
         for (digits, expected) in [
             ("4111111111111111", true),
             ("4111111111111112", false),

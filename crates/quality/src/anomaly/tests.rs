@@ -231,7 +231,7 @@ fn too_little_history_is_no_pass() {
 }
 
 #[test]
-fn a_count_that_never_was_zero_may_not_become_it() {
+fn a_count_that_never_was_zero_may_not_become_zero() {
     let mad = detector(Method::Mad { deviations: 3.5 }, Direction::Both);
     // So spread that the range would reach below 0.
     let history = observations(&[5., 50., 500., 3., 80., 9., 200.]);

@@ -129,7 +129,7 @@ fn each_seeded_fault_is_found_and_named_and_nothing_else_is() {
 }
 
 #[test]
-fn a_report_is_the_same_again_and_knows_nothing_of_later_days() {
+fn a_report_is_reproducible_and_knows_nothing_of_later_days() {
     let all = rows(|_| Some((1_000, 3, 20)));
     let before: Vec<ResultRow> = all
         .iter()

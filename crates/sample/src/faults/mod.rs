@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_differs_from_the_sound_one_on_the_days_of_faults_alone() {
+    fn a_file_differs_from_the_sound_one_only_on_the_days_of_faults() {
         let (faulty, sound) = ("all".parse().unwrap(), "none".parse().unwrap());
         for (a, b) in arrivals(&faulty).iter().zip(&arrivals(&sound)) {
             let seeded = a.folder == DATASET && faulty.of_day(a.day).is_some();

@@ -89,7 +89,7 @@ fn checkov_finds_nothing_in_prod_but_the_named_exceptions() {
         .map(|(check, resource)| format!("{check} {resource}"))
         .collect();
     assert!(open.is_empty(), "{}", open.join("\n"));
-    // An exception that nothing needs any more goes.
+    // An exception that is no longer needed must be removed.
     for skip in &skips {
         assert!(
             failed.iter().any(|failure| covers(skip, failure)),

@@ -91,7 +91,7 @@ fn every_variable_is_typed_and_described_and_every_output_described() {
     assert!(seen > 150, "{seen} variables and outputs");
 }
 
-/// Modules are never applied by themselves: providers and backends are the roots' business.
+/// Modules are never applied by themselves: providers and backends belong to the roots.
 #[test]
 fn modules_have_no_provider_and_roots_have_no_resource() {
     for module in modules() {
@@ -125,7 +125,7 @@ fn all_roots_have_the_same_outputs() {
     for environment in ["dev", "prod"] {
         assert_eq!(outputs(environment), lake, "{environment}");
     }
-    // The emulator's address is the one thing more.
+    // Only the emulator's address is added.
     let local: Vec<String> = outputs("local")
         .into_iter()
         .filter(|name| name != "endpoint")

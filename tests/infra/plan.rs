@@ -12,7 +12,7 @@ pub struct Resource<'a> {
     pub kind: &'a str,
     /// Its arguments as far as they are known.
     pub values: &'a Value,
-    /// Which of them are known after the apply only.
+    /// Which of them are known only after the apply.
     pub unknown: &'a Value,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Resource<'a> {
     }
 }
 
-/// A plan, and the environment it is of.
+/// A plan, and its environment.
 pub struct Plan {
     pub environment: &'static str,
     pub account: &'static str,

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 pub const ACCOUNT: &str = "123456789012";
 pub const REGION: &str = "eu-central-1";
 
-/// Lets a root be planned without AWS: state in a file, no question to STS.
+/// Lets a root be planned without AWS: state in a file, no request to STS.
 const OFFLINE: &str = r#"
 terraform {
   backend "local" {}
@@ -163,14 +163,14 @@ impl Copy {
                 "TF_VAR_package",
                 serde_json::json!({ "path": self.path("package.zip") }).to_string(),
             );
-        // The environment of whoever runs the tests is not part of them.
+        // The user's environment must not reach the tests.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
             if name.starts_with("AWS_") || name.starts_with("TF_CLI_ARGS") {
                 command.env_remove(name);
             }
         }
-        // A folder of plugins, where there is no way to the registry.
+        // A folder of plugins, for machines that cannot reach the registry.
         if let Some(plugins) = std::env::var_os("TARN_TF_PLUGIN_DIR") {
             let mut option = std::ffi::OsString::from("-plugin-dir=");
             option.push(plugins);

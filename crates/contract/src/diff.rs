@@ -24,7 +24,7 @@ pub enum Direction {
     Tightens,
     /// More rows are permitted.
     Loosens,
-    /// Rows that were permitted are not, and the other way round.
+    /// Some rows are no longer permitted, and some are newly permitted.
     Both,
     /// The contracts alone do not show it.
     Undetermined,
@@ -36,9 +36,9 @@ pub enum Direction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Party {
-    /// Those who read the table and rely on what it guarantees.
+    /// People and programs that read the table and rely on its guarantees.
     Consumers,
-    /// Those who send the data and rely on its being accepted.
+    /// People and programs that send the data and rely on its being accepted.
     Producers,
 }
 
@@ -46,11 +46,11 @@ pub enum Party {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Impact {
-    /// Nobody needs to do anything.
+    /// There is nothing to do.
     Compatible,
-    /// Somebody needs to look at it.
+    /// Someone should check it.
     Review,
-    /// What the party relies on is gone.
+    /// It breaks what the party relies on.
     Breaking,
 }
 
@@ -72,7 +72,7 @@ pub struct Change {
     pub path: String,
     /// What it said before; None where it is new or has parts.
     pub old: Option<String>,
-    /// What it says now; None where it is gone or has parts.
+    /// What it says now; None if it was removed or has parts.
     pub new: Option<String>,
     /// How it moves what is permitted.
     pub direction: Direction,

@@ -105,9 +105,7 @@ const WILDCARDS: [char; 4] = ['*', '?', '{', '}'];
 /// Appends one segment as a regular expression.
 fn translate(segment: &str, regex: &mut String) -> Result<(), String> {
     if segment.contains("**") {
-        return Err(
-            "'**' must stand alone between two slashes; within a name write '*'".to_owned(),
-        );
+        return Err("'**' must be alone between two slashes; within a name write '*'".to_owned());
     }
     let mut in_braces = false;
     let mut buffer = [0_u8; 4];
@@ -230,8 +228,8 @@ mod tests {
                 "must begin with raw/<source>/<dataset>/",
             ),
             ("raw/web/logs/", "write raw/web/logs/** for every file"),
-            ("raw/web/logs/a**", "'**' must stand alone"),
-            ("raw/web/logs/***", "'**' must stand alone"),
+            ("raw/web/logs/a**", "'**' must be alone"),
+            ("raw/web/logs/***", "'**' must be alone"),
             ("raw/web/logs/{a,b", "needs a '}'"),
             ("raw/web/logs/{a/b}", "needs a '}'"),
             ("raw/web/logs/{a{b}}", "cannot be nested"),

@@ -277,8 +277,8 @@ fn conflicts(outcomes: &[Outcome]) -> Vec<Diagnostic> {
             {
                 faults.add(
                     time.at,
-                    format!("snapshotTime of this database is another one in {}", first.file),
-                    "say it in one of the database's contracts, or the same in all of them; a column in one alone",
+                    format!("{} has another snapshotTime for this database", first.file),
+                    "set snapshotTime in one of the database's contracts, or the same in all of them; a column only in one",
                 );
             }
             claims.push(outcome);

@@ -146,7 +146,7 @@ fn a_rule_that_cannot_be_run_is_refused_with_its_line_and_how_to_fix_it() {
         ("string", sql("SELECT 'a'"), "is not a number", "one SELECT"),
         ("string", sql("SELECT COUNT(*) FROM ${object}; DROP TABLE things"), "one query at a time", "one SELECT"),
         ("string", sql("SELECT COUNT(*) FROM read_csv('/etc/passwd')"), "cannot be a rule", "one SELECT"),
-        ("string", sql("SELECT COUNT(*) FROM quality.quarantine"), "quality.quarantine is none", "one SELECT"),
+        ("string", sql("SELECT COUNT(*) FROM quality.quarantine"), "quality.quarantine is not one", "one SELECT"),
         ("string", sql("SELECT COUNT(*) FROM othrs"), "a dataset 'othrs' that has no contract", "did you mean 'others'?"),
         ("string", "quality:\n  - { id: a, metric: nullValues, mustBe: 0 }\n  - { id: a, metric: missingValues, mustBe: 0 }".into(), "another rule has the id 'a'", "of its own"),
         ("string", "customProperties:\n  - { property: missing, value: drop }".into(), "unknown missing 'drop'", "keep, default or reject"),

@@ -295,7 +295,7 @@ impl VisitorMut for Guard<'_> {
         match statement {
             Statement::Query(_) => ControlFlow::Continue(()),
             _ => ControlFlow::Break(refuse(
-                "only queries are answered: SELECT …, WITH … SELECT …; tables are changed by ingest alone",
+                "only queries are answered: SELECT …, WITH … SELECT …; only ingest changes tables",
             )),
         }
     }

@@ -45,7 +45,7 @@ fn a_content_is_within_what_was_taken_or_goes_on_from_it_or_differs() {
         (&text[..100], &text[..100], Comparison::Within),
         (&text[..100], &text[..120], Comparison::Extends),
         (&text[..5_000], &text, Comparison::Extends),
-        // Its length is none that was digested: what is behind the last such one is open.
+        // No digest is known for its length, so the bytes after the last digested length are undecided.
         (&text, &text[..5_000], Comparison::Open(4 << 10)),
         (&text, &text[..4 << 10], Comparison::Within),
         (&text, &text[..100], Comparison::Open(0)),

@@ -1,9 +1,9 @@
 //! Precision and recall of the anomaly methods on seeded series: `cargo xtask bench --only anomalies`.
 //!
-//! Each series is 140 days of a daily row count. From the 36th day on one day in 25 is changed: it has
-//! no rows, half of them, twice or three times as many. Every day from the 36th on is judged by those
-//! before it; days that were changed are left out of the history, as confirmed anomalies are. The same
-//! numbers on every machine.
+//! Each series is 140 days of a daily row count. From the 36th day on one day in 25 is changed: it has no
+//! rows, half of them, twice or three times as many. Every day from the 36th on is judged by those before
+//! it; days that were changed are left out of the history, as confirmed anomalies are. The numbers are
+//! the same on every machine.
 
 use std::error::Error;
 
@@ -48,9 +48,9 @@ enum Shape {
     Level,
     /// Weekends at 40 and 25 per cent of the level.
     Weekly,
-    /// As weekly, growing by half in the time.
+    /// Like weekly, and growing by half over the series.
     Growing,
-    /// Some ten rows a day, as chance has it.
+    /// About ten rows a day, at random.
     Small,
 }
 
@@ -82,7 +82,7 @@ impl Shape {
     }
 }
 
-/// What a day becomes when it is changed.
+/// The rows of a day that is changed.
 fn fault(value: f64, dice: &mut Dice) -> f64 {
     match dice.next() % 4 {
         0 => 0.0,

@@ -60,7 +60,7 @@ const PROBES: [(&str, u16); 5] = [
     ),
 ];
 
-/// Lines that nobody can read, about this many per 100,000.
+/// Lines that cannot be read, about this many per 100,000.
 const BROKEN_PER_100_000: u64 = 70;
 
 /// A request line, and how the server answered.
@@ -77,7 +77,7 @@ struct Visitor {
     user: String,
 }
 
-/// A line with the second that orders it, and what is behind and before its time.
+/// A line: the second that orders it, and the text before and after its time.
 struct Line {
     ts: i64,
     head: String,
@@ -151,7 +151,7 @@ pub(super) fn write(plan: &Plan, shop: &Shop, progress: Progress<'_>) -> Result<
     Ok(files)
 }
 
-/// A line as a full disk, another program or a wrong clock leaves it.
+/// A line as a full disk, another program or a wrong clock writes it.
 fn break_line(dice: &mut Dice, line: &str) -> String {
     let time = line.find('[').unwrap_or_default();
     match dice.below(4) {
@@ -311,7 +311,7 @@ impl Day<'_> {
         } else {
             REFERERS[self.dice.weighted(&REFERER_WEIGHTS)].to_owned()
         };
-        // Backwards from the order, as far as the day goes.
+        // Backwards from the order, until the day begins.
         let mut ago = self.dice.between(240, 1_400);
         let step = ago / (products.len() as i64 * 2 + 3);
         for product in &products {
@@ -447,7 +447,7 @@ impl Day<'_> {
             agent,
             user: "-".to_owned(),
         };
-        // Robots know no night.
+        // Robots also visit at night.
         let mut ts = self.midnight + self.dice.between(0, 80_000);
         for _ in 0..1 + self.dice.below(6) {
             let target = match self.dice.below(8) {

@@ -1,4 +1,4 @@
-//! Random numbers that are the same on every machine: ChaCha8 and whole-number arithmetic alone.
+//! Random numbers that are the same on every machine: only ChaCha8 and whole-number arithmetic.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};

@@ -66,7 +66,7 @@ impl Plan {
         }
     }
 
-    /// How many there are in the whole period of what there are `in_a_fortnight` at scale 1.
+    /// How many there are in the whole period, if there are `in_a_fortnight` in 14 days at scale 1.
     fn count(&self, in_a_fortnight: u64) -> u64 {
         self.scaled(in_a_fortnight * u64::from(self.days) / 14)
             .max(1)
@@ -93,7 +93,8 @@ impl Plan {
             .timestamp()
     }
 
-    /// The share of each day in the business of the period: weeks have a shape, and it grows slowly.
+    /// The share of each day in the business of the period: business has a weekly rhythm and grows
+    /// slowly.
     fn day_weights(&self) -> Vec<u64> {
         (0..self.days)
             .map(|day| {
@@ -160,7 +161,7 @@ pub struct Generated {
     pub duplicates: u64,
 }
 
-/// What a part of the generator tells of its work.
+/// What a part of the generator reports about its work.
 type Progress<'a> = &'a mut dyn FnMut(&str, u64);
 
 /// Generates the sample data. `progress` is called after each file with the name of its kind

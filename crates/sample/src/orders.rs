@@ -21,7 +21,7 @@ pub(super) struct Order {
     pub(super) campaign: Option<usize>,
     pub(super) payments: Vec<Payment>,
     pub(super) refund: Option<Refund>,
-    /// Each state with the time from which on it holds, in the order of time.
+    /// Each state with the time from which it holds, in the order of time.
     states: Vec<(i64, &'static str)>,
 }
 
@@ -135,7 +135,7 @@ pub(super) fn orders(plan: &Plan, shop: &Shop) -> Vec<Order> {
 }
 
 fn order(dice: &mut Dice, shop: &Shop, id: i64, ts: i64) -> Order {
-    // Somebody who is a customer by then; the oldest ones buy more often.
+    // A customer who has registered by then; the oldest ones buy more often.
     let known = shop
         .customers
         .partition_point(|customer| customer.created_at <= ts)

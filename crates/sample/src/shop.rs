@@ -282,7 +282,7 @@ pub(super) struct Customer {
     pub(super) later_consent: bool,
 }
 
-/// Everything that the sources speak of.
+/// Everything that the sources describe.
 #[derive(Debug)]
 pub(super) struct Shop {
     pub(super) products: Vec<Product>,

@@ -161,7 +161,7 @@ fn write_week(plan: &Plan, week: u32, shape: Shape, posts: &[Post]) -> Result<Ge
             let last = posts.len() - 1;
             let values = posts.iter().enumerate().map(|(index, post)| {
                 let mut value = mastodon(post);
-                // One whose time is none.
+                // A post whose time is not a time.
                 if index == last && posts.len() > 10 {
                     value["created_at"] = Value::from("yesterday");
                     defects += 1;

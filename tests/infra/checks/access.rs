@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::plan::Plan;
 use crate::policy::{Statement, documents, of_role, statements};
 
-/// Policies with `*` as resource, by the statement's name and its actions: AWS offers nothing else.
+/// Policies with `*` as resource, by the statement's name and its actions: AWS has no narrower resource
+/// for them.
 const STARS: &[(&str, &[&str])] = &[(
     "WriteTraces",
     &["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
@@ -84,7 +85,7 @@ pub fn not_everybody(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
-/// A service acts for whoever asks it. Each permission of one demands that it acts for this account.
+/// A service acts for anyone who asks it. Each of its permissions demands that it acts for this account.
 pub fn deputies(plan: &Plan) -> Vec<String> {
     let ours =
         |value: &str| value == plan.account || value.contains(&format!(":{}:", plan.account));
@@ -136,7 +137,7 @@ pub fn own_roles(plan: &Plan) -> Vec<String> {
         if of_role(plan, function).is_empty() {
             faults.push(format!("{name} may do nothing"));
         }
-        // Roles take policies from this module alone.
+        // Roles take policies only from this module.
         for kind in [
             "aws_iam_role_policy_attachment",
             "aws_iam_policy_attachment",
@@ -254,7 +255,7 @@ pub fn queues_sent(plan: &Plan) -> Vec<String> {
     .collect()
 }
 
-/// Each function puts off messages of the queue that it reads, and of no other.
+/// Each function delays messages only of the queue that it reads.
 pub fn queues_put_off(plan: &Plan) -> Vec<String> {
     FUNCTIONS
         .into_iter()
@@ -270,7 +271,7 @@ pub fn queues_put_off(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
-/// Functions that have an action that changes what a service keeps.
+/// Functions that may change what a service keeps.
 fn changers(plan: &Plan, service: &str, reads: &[&str]) -> Vec<String> {
     FUNCTIONS
         .into_iter()
@@ -342,7 +343,7 @@ pub fn ledger(plan: &Plan) -> Vec<String> {
     faults
 }
 
-/// The keys of pseudonyms are for ingest alone, and it uses no other secret.
+/// Only ingest uses the keys of pseudonyms, and it uses no other secret.
 pub fn secrets(plan: &Plan) -> Vec<String> {
     let expected = format!(
         ":{}:secret:{}-pseudonym-keys-??????",

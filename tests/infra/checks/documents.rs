@@ -1,11 +1,11 @@
-//! What JSON documents in the arguments say, whatever they are for.
+//! JSON documents in the arguments, whatever they are for.
 
 use serde_json::Value;
 
 use crate::plan::Plan;
 use crate::policy::statements;
 
-/// The document that a text is, where it is one.
+/// The JSON document in a text, if it is one.
 fn document(text: &str) -> Option<Value> {
     let begins = text.trim_start().starts_with(['{', '[']);
     begins.then(|| serde_json::from_str(text).ok()).flatten()
@@ -35,8 +35,8 @@ fn nulls_in(value: &Value, place: &str, inside: bool, found: &mut Vec<String>) {
     }
 }
 
-/// No service keeps a null: what it gives back differs from what was put, and an apply waits for the
-/// two to be equal until it gives up.
+/// No service keeps a null: what it returns differs from what was put, and an apply waits for the two to
+/// be equal until it gives up.
 pub fn nulls(plan: &Plan) -> Vec<String> {
     let mut found = Vec::new();
     for resource in plan.resources() {

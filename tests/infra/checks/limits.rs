@@ -1,4 +1,4 @@
-//! What AWS takes at most. An emulator takes more, and an apply finds out half way.
+//! Limits of AWS. An emulator accepts more, and an apply fails half way.
 
 use std::collections::BTreeSet;
 
@@ -104,7 +104,7 @@ const POLICIES: &[(&str, &str, usize)] = &[
     ("aws_sqs_queue_policy", "/policy", 8_192),
 ];
 
-/// Policies fit with the longest prefix, and their statements have names that IAM takes, each once.
+/// Policies fit with the longest prefix, and their statements have names that IAM accepts, each once.
 pub fn policies(plan: &Plan) -> Vec<String> {
     let mut faults = Vec::new();
     for (kind, pointer, most) in POLICIES {

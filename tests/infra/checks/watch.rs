@@ -123,7 +123,7 @@ pub fn api_errors(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
-/// The namespace of the lake's own metrics: they have no other mark of the lake.
+/// The namespace of the lake's own metrics: nothing else in them names the lake.
 fn namespace(plan: &Plan) -> String {
     format!("Tarn/{}", plan.prefix())
 }
@@ -255,7 +255,7 @@ pub fn functions_log(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
-/// Lambda lets through what the function is told to log, and the metrics, which it takes for INFO.
+/// Lambda passes on the lines that the function is set to log, and the metrics, which it treats as INFO.
 pub fn log_levels(plan: &Plan) -> Vec<String> {
     plan.of_kind("aws_lambda_function")
         .iter()

@@ -130,7 +130,7 @@ pub fn all() -> Vec<Defect> {
             set(DATA_KEY, "/enable_key_rotation", json!(false)),
         ),
         (
-            "a key that is gone in a week",
+            "a key that is deleted within a week",
             "keys rotate and are not deleted in haste",
             set(DATA_KEY, "/deletion_window_in_days", json!(7)),
         ),
@@ -162,7 +162,7 @@ pub fn all() -> Vec<Defect> {
             ),
         ),
         (
-            "a secret that is gone at once",
+            "a secret that is deleted at once",
             "prod is protected",
             set(
                 "module.lake.module.pseudonym_secret.aws_secretsmanager_secret.this",
@@ -171,7 +171,7 @@ pub fn all() -> Vec<Defect> {
             ),
         ),
         (
-            "a secret under no key of ours",
+            "a secret encrypted with another key",
             "secrets are encrypted and hold no value",
             set(
                 "module.lake.module.pseudonym_secret.aws_secretsmanager_secret.this",

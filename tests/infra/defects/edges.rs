@@ -107,7 +107,7 @@ fn stream() -> Vec<Defect> {
             set(STREAM_READER, "/maximum_retry_attempts", json!(5)),
         ),
         (
-            "records that are gone when they are given up",
+            "records that have expired when they are given up",
             "records of the stream are tried until they are old, and then reported",
             set(
                 STREAM_READER,

@@ -1,4 +1,4 @@
-//! What AWS takes at most.
+//! Limits of AWS.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! Seeded defects: each is one mistake that somebody could make, and a check has to find it. A check
-//! that finds nothing wrong anywhere would be worth nothing.
+//! Seeded defects: each is one possible mistake, and a check has to find it. A check that never finds a
+//! mistake would be worthless.
 
 mod access;
 mod data;

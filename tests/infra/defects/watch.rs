@@ -91,7 +91,7 @@ fn data() -> Vec<Defect> {
             remove("module.lake.module.monitoring.aws_cloudwatch_metric_alarm.api_errors"),
         ),
         (
-            "data that grow old",
+            "data that grows old",
             "freshness has alarms",
             set(
                 "module.lake.module.monitoring.aws_cloudwatch_metric_alarm.freshness[\"ad_events\"]",
@@ -140,7 +140,7 @@ fn data() -> Vec<Defect> {
 fn notifications_and_logs() -> Vec<Defect> {
     vec![
         (
-            "an alarm that nobody hears",
+            "an alarm without an action",
             "alarms notify someone",
             set(
                 "module.lake.module.monitoring.aws_cloudwatch_metric_alarm.iterator_age",

@@ -27,7 +27,7 @@ impl Tree {
             Value::Map(entries) => Tree::Map(
                 entries
                     .iter()
-                    // What is left out and what is empty say the same.
+                    // An absent list and an empty one mean the same.
                     .filter(|entry| !entry.value.is_null())
                     .map(|entry| (entry.key.clone(), Self::named(&entry.value, &entry.key)))
                     .collect(),
@@ -57,7 +57,7 @@ impl Tree {
         }
     }
 
-    /// What tells an item of the list `key` from the others.
+    /// What distinguishes an item of the list `key`.
     fn name(&self, key: &str) -> String {
         let names: &[&str] = match key {
             "customProperties" | "slaProperties" => &["property"],
@@ -65,7 +65,7 @@ impl Tree {
             "quality" => &["id", "name", "metric", "type"],
             _ => &["id", "name", "property", "url"],
         };
-        // A column's id may be given to it later; its name is what makes it the same.
+        // A column may get an id later, so its name identifies it.
         let names: &[&str] = match key {
             "schema" | "properties" => &["name"],
             _ => names,
@@ -133,7 +133,7 @@ fn compare<'a>(
     if old == new {
         return;
     }
-    // A list of rules or columns that appears is as many additions as it has parts.
+    // A new list of rules or columns counts as one addition per part.
     let empty = |tree: Option<&'a Tree>| match tree {
         Some(Tree::Map(parts)) => Some(parts),
         _ => None,
@@ -161,7 +161,7 @@ fn compare<'a>(
     }
 }
 
-/// Keys under which things with names of their own stand.
+/// Keys of lists whose items have names.
 const LISTS: [&str; 8] = [
     "schema",
     "properties",

@@ -96,7 +96,7 @@ impl Draft {
         let mut lines = Lines::default();
         lines.comment(
             0,
-            "A draft. Look at the comments, the types and the descriptions before you use it.",
+            "A draft. Check the comments, the types and the descriptions before you use it.",
         );
         for note in &self.notes {
             lines.comment(0, note);
@@ -130,7 +130,7 @@ impl Draft {
         if self.format == Format::Sqlite {
             lines.comment(
                 1,
-                "What happens to a row that is gone from the database: keep, soft or remove.",
+                "What happens to a row that the database no longer has: keep, soft or remove.",
             );
             lines.custom(1, "deletedRows", "keep");
             lines.comment(

@@ -11,7 +11,7 @@ use crate::diagnostic::nearest;
 use crate::{Column, Encoding, Format, Missing, MissingAction, MissingPolicy, natural_columns};
 use tarn_core::schema::{ColumnType, PartitionUnit};
 
-/// What ODCS knows of a property.
+/// The keys that ODCS gives a property.
 const KEYS: &[&str] = &[
     "id",
     "name",
@@ -49,7 +49,7 @@ const CLASSIFICATIONS: [&str; 4] = ["public", "internal", "confidential", "restr
 pub(super) struct Property {
     pub name: Spanned<String>,
     pub required: bool,
-    /// None where the type is at fault.
+    /// None if the type is faulty.
     pub column: Option<Column>,
     /// Position in the primary key, from 1.
     pub key: Option<Spanned<u64>>,
@@ -258,7 +258,7 @@ fn supplied_fault(
     }
 }
 
-/// What a format does not allow of a column.
+/// What a format does not allow in a column.
 fn format_faults(
     name: &Spanned<&str>,
     ty: &ColumnType,
@@ -269,7 +269,10 @@ fn format_faults(
     if format == Format::Sqlite && *ty == ColumnType::StringList {
         faults.add(
             name.at,
-            format!("column '{}': a SQLite column holds no list", name.value),
+            format!(
+                "column '{}': a SQLite column cannot hold a list",
+                name.value
+            ),
             "write physicalType: string",
         );
     }
@@ -351,7 +354,7 @@ fn missing(
         if action != MissingAction::Default && has_default {
             faults.add(
                 at,
-                "a default that would never be used",
+                "the default would never be used",
                 "write missing: default, or remove the customProperty default",
             );
         }
@@ -383,7 +386,7 @@ fn missing(
                 .collect(),
             ..Missing::default()
         },
-        // A default alone is for nulls, as it says nothing of texts.
+        // A default without a list of texts is for nulls only.
         None if custom.place("missing").is_some() && *ty == ColumnType::String => Missing {
             blanks: true,
             usual: true,

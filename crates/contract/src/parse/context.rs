@@ -12,9 +12,9 @@ use tarn_core::schema::ColumnType;
 #[derive(Debug, Clone)]
 pub(super) struct Foreign {
     pub to: ColumnRef,
-    /// The type of what is compared with the column; None where the table alone is named.
+    /// The type of what is compared with the column; None if only the table is named.
     pub ty: Option<ColumnType>,
-    /// Whether rows are judged by it, so that the other dataset has to come first.
+    /// Whether rows are judged by it, so the other dataset has to be ingested first.
     pub row: bool,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Foreign {
 pub(super) struct Known<'a> {
     pub name: &'a str,
     pub source_name: &'a str,
-    /// None where the type is at fault.
+    /// None if the type is faulty.
     pub ty: Option<&'a ColumnType>,
     /// How its values are protected before Tarn keeps them; None where they are not personal.
     pub protection: Option<Protection>,

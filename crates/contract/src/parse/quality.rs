@@ -6,7 +6,7 @@ use crate::diagnostic::nearest;
 use crate::kinds::{KINDS, Place as Where, RuleKind, Spelling};
 use crate::{Comparison, Severity, Threshold, Unit};
 
-/// What ODCS knows of a rule.
+/// The keys that ODCS gives a rule.
 const KEYS: &[&str] = &[
     "id",
     "authoritativeDefinitions",
@@ -68,7 +68,7 @@ const METRICS: [&str; 5] = [
     "rowCount",
 ];
 
-/// What every rule says besides what it asks.
+/// What every rule has in addition to its check.
 #[derive(Default)]
 pub(super) struct Meta<'a> {
     pub id: Option<Spanned<&'a str>>,
@@ -80,7 +80,7 @@ pub(super) struct Meta<'a> {
 /// What an entry of a quality list asks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
-    /// The metric `invalidValues`, which stands for a list of values, a pattern, or both.
+    /// The metric `invalidValues`, which has a list of values, a pattern, or both.
     InvalidValues,
     /// Any other metric, custom rule or query.
     Kind(RuleKind),
@@ -117,7 +117,7 @@ impl Ask {
 /// An entry of a quality list.
 pub(super) struct Quality<'a> {
     pub map: Map<'a>,
-    /// What it asks, and where that stands.
+    /// What it asks, and where.
     pub name: Spanned<Ask>,
     pub meta: Meta<'a>,
     unit: Option<Spanned<Unit>>,
@@ -126,8 +126,8 @@ pub(super) struct Quality<'a> {
 }
 
 impl<'a> Quality<'a> {
-    /// None for a rule in words, and with a fault for one that Tarn does not run. `place` is where the
-    /// list stands.
+    /// None for a rule in words; None and a fault for a rule that Tarn does not run. `place` is where the
+    /// list is.
     pub fn read(node: &'a Node, place: Where, faults: &mut Faults) -> Option<Self> {
         let map = Map::of(node, "the quality rule", faults)?;
         map.only(KEYS, faults);
@@ -232,7 +232,7 @@ impl<'a> Quality<'a> {
         node
     }
 
-    /// Where the comparison stands, or the rule.
+    /// Where the comparison is, or else the rule.
     pub fn comparison_place(&self) -> Place {
         self.map
             .entries
@@ -248,7 +248,7 @@ impl<'a> Quality<'a> {
         let unit = match &self.unit {
             None => kind.units.first().copied().unwrap_or(Unit::Number),
             Some(unit) if kind.units.contains(&unit.value) => unit.value,
-            // What has no unit may be said to have none.
+            // A number without a unit may be given an empty one.
             Some(unit) => {
                 faults.add(
                     unit.at,
@@ -281,7 +281,7 @@ impl<'a> Quality<'a> {
         Some(Threshold { comparison, unit })
     }
 
-    /// As [`Quality::threshold`], and no rows where nothing is said.
+    /// Like [`Quality::threshold`], with no rows as the default.
     pub fn threshold_or_none(&self, kind: RuleKind, faults: &mut Faults) -> Option<Threshold> {
         let said = self
             .map

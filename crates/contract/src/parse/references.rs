@@ -54,7 +54,7 @@ pub(super) fn faults(outcomes: &[Outcome]) -> Vec<Diagnostic> {
                 faults.add(
                     foreign.at,
                     format!(
-                        "{}.{} is personal, and what is kept of it cannot be referred to",
+                        "{}.{} is personal, and its protected values cannot be referred to",
                         to.dataset, to.column
                     ),
                     "refer to a column without a protection",

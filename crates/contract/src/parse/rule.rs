@@ -37,7 +37,7 @@ pub(super) struct Rules<'a, 'f> {
     ids: HashSet<String>,
     /// Of the property that is being read.
     owner: Option<&'a str>,
-    /// Where the property, or the schema object, stands.
+    /// Where the property or the schema object is.
     at: Place,
 }
 
@@ -156,7 +156,7 @@ impl<'a> Rules<'a, '_> {
             }
             _ => text,
         };
-        // A check of rows that allows none says so by its text.
+        // The text of a check of rows that allows none is enough.
         let text = if threshold == Threshold::NONE && matches!(check, Check::Rows(_)) {
             text
         } else {
@@ -260,7 +260,7 @@ impl<'a> Rules<'a, '_> {
         } else {
             RuleKind::DuplicateValues
         };
-        // A key is said to be unique in several ways, and checked once.
+        // Several rules can say that a key is unique; it is checked once.
         if key && self.ids.contains(rule_id::DUPLICATE) {
             return;
         }
@@ -314,7 +314,7 @@ impl<'a> Rules<'a, '_> {
         quality.threshold(RuleKind::DuplicateValues, self.faults)
     }
 
-    /// What counts as missing by a rule's own list, or by the usual one.
+    /// What counts as missing by a rule's own list, or by the default one.
     fn missing_of(&mut self, quality: &Quality<'_>, subject: Subject<'_>) -> Missing {
         quality.only_arguments(&["missingValues"], self.faults);
         let Some(node) = quality.argument("missingValues") else {

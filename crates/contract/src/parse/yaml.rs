@@ -30,7 +30,7 @@ impl Place {
     }
 }
 
-/// A value together with where it stands.
+/// A value and its place.
 #[derive(Debug, Clone)]
 pub(super) struct Spanned<T> {
     pub value: T,
@@ -329,8 +329,8 @@ pub(super) fn parse(text: &str, faults: &mut Faults) -> Option<Rc<Node>> {
     root
 }
 
-/// Where the syntax is wrong. Of a tab in the indentation the parser says where the value before it
-/// began, which may be lines above.
+/// Where the syntax is wrong. For a tab in the indentation, the parser gives the place where the value
+/// before it began, which may be lines above.
 fn syntax_place(text: &str, error: &ScanError) -> Place {
     let place = Place::of(error.marker());
     if !error.info().contains("tab") {
@@ -347,7 +347,7 @@ fn syntax_place(text: &str, error: &ScanError) -> Place {
         })
 }
 
-/// A mapping with the name people know it by.
+/// A mapping with its name for messages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Map<'a> {
     pub at: Place,
@@ -375,7 +375,7 @@ impl<'a> Map<'a> {
         }
     }
 
-    /// Refuses keys that ODCS does not have here: a misspelt key would silently say nothing.
+    /// Refuses keys that ODCS does not have here: a misspelt key would silently have no effect.
     pub fn only(&self, known: &[&str], faults: &mut Faults) {
         for entry in self
             .entries

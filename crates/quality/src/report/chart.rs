@@ -1,5 +1,5 @@
-//! Small charts as inline SVG. Colours come from the page's style, so that they follow its light and
-//! dark form; each chart says in words what it shows.
+//! Small charts as inline SVG. Colours come from the page's style, so that they follow its light and dark
+//! form; each chart has a text that says what it shows.
 
 use maud::{Markup, html};
 
@@ -15,7 +15,7 @@ fn at(value: f64) -> String {
     format!("{value:.1}")
 }
 
-/// Where a value lies between two, from 0 to 1; in the middle where the two are one.
+/// The position of a value between two others, from 0 to 1; 0.5 if they are equal.
 fn place(value: f64, low: f64, high: f64) -> f64 {
     if high > low {
         ((value - low) / (high - low)).clamp(0.0, 1.0)
@@ -93,7 +93,7 @@ pub(super) fn days(trend: &[TrendDay]) -> Markup {
                 @let left = step * index as f64 + (step - bar) / 2.0;
                 @let height = (BASE - 8.0) * day.received as f64 / most;
                 @let rejected = (BASE - 8.0) * day.rejected as f64 / most;
-                // What was rejected is seen even where it is little.
+                // Even a small rejected part is visible.
                 @let rejected = if day.rejected > 0 { rejected.max(2.0) } else { 0.0 };
                 g {
                     title { (label[index]) }

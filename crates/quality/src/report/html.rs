@@ -60,7 +60,7 @@ fn instant(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// Keeps a number and its sign of per cent on one line.
+/// Keeps a number and its per cent sign on one line.
 fn unbroken(text: &str) -> String {
     text.replace(" %", "\u{a0}%")
 }
@@ -290,7 +290,7 @@ fn anomaly_card(anomaly: &Anomaly) -> Markup {
     }
 }
 
-/// The identifier of a dataset's section: none of the page's own.
+/// The identifier of a dataset's section, which differs from the page's own identifiers.
 fn id(dataset: &str) -> String {
     format!("dataset-{dataset}")
 }

@@ -30,7 +30,7 @@ pub enum Fault {
     Duplicates,
     /// Values below the least that the contract allows.
     OutOfRange,
-    /// References to what does not exist.
+    /// References to rows that do not exist.
     Orphans,
     /// No file came.
     DroppedDay,
@@ -153,7 +153,7 @@ impl FromStr for Faults {
             let found = Fault::ALL.into_iter().find(|fault| fault.as_str() == name);
             found.ok_or_else(|| {
                 let names = Fault::ALL.map(Fault::as_str).join(", ");
-                format!("{name} is none of {names}; all and none stand alone")
+                format!("{name} is not one of {names}; write all or none without other names")
             })
         };
         text.split(',')
@@ -180,7 +180,7 @@ pub struct Arrival {
     pub folder: &'static str,
     /// Its name.
     pub name: &'static str,
-    /// JSON lines; None where no file comes on the day.
+    /// JSON lines; None if no file arrives on the day.
     pub text: Option<String>,
 }
 

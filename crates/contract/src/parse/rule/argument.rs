@@ -71,7 +71,7 @@ pub(super) fn of_numbers(
     None
 }
 
-/// One of the words that an argument knows.
+/// One of the words that an argument accepts.
 pub(super) fn one_of<T: Copy, const N: usize>(
     node: &Node,
     what: &str,

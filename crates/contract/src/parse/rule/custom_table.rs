@@ -175,7 +175,7 @@ impl<'a> Rules<'a, '_> {
             Some(zone) => Err(Error::new(
                 ErrorKind::BadRequest,
                 format!(
-                    "a rule reads datasets, and {}.{} is none",
+                    "a rule reads datasets, and {}.{} is not one",
                     zone.as_str(),
                     reference.name
                 ),

@@ -85,7 +85,7 @@ pub fn not_everybody(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
-/// A service acts for anyone who asks it. Each of its permissions demands that it acts for this account.
+/// A service acts for any caller. Each of its permissions demands that it acts for this account.
 pub fn deputies(plan: &Plan) -> Vec<String> {
     let ours =
         |value: &str| value == plan.account || value.contains(&format!(":{}:", plan.account));

@@ -394,7 +394,8 @@ fn missing(rows: &[&ResultRow]) -> Vec<MissingValues> {
         .next()
         .and_then(|segment| segment.split_once('='))
         .map_or("", |(column, _)| column);
-    for row in rows.iter().filter(|row| row.name == "row_count") {
+    let row_count = Metric::RowCount.to_string();
+    for row in rows.iter().filter(|row| row.name == row_count) {
         let segment = row.segment.as_deref().filter(|segment| {
             let column = segment.split_once('=').map(|(column, _)| column);
             column == Some(by_column)

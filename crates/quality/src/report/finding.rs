@@ -35,13 +35,13 @@ fn distance(metric: &str, value: f64) -> String {
 
 /// An anomaly in a sentence.
 pub fn sentence(anomaly: &Anomaly) -> String {
-    let words = Metric::parse(&anomaly.metric).map_or(anomaly.metric.clone(), |one| one.words());
+    let metric = Metric::parse(&anomaly.metric);
     let segment = anomaly
         .segment
         .as_ref()
         .map_or_else(String::new, |segment| format!(" of {segment}"));
     let show = |value| shown(&anomaly.metric, value);
-    if anomaly.metric == "row_count" && anomaly.run_id.is_none() {
+    if metric == Some(Metric::RowCount) && anomaly.run_id.is_none() {
         return format!(
             "no rows on {}, expected {} to {}",
             anomaly.day,
@@ -49,6 +49,7 @@ pub fn sentence(anomaly: &Anomaly) -> String {
             show(anomaly.expected.high)
         );
     }
+    let words = metric.map_or(anomaly.metric.clone(), |metric| metric.words());
     format!(
         "{words}{segment}: {}, expected {} to {}; {} by {}",
         show(anomaly.value),

@@ -193,6 +193,7 @@ fn volume(rows: &[&ResultRow], dataset: &str, day: NaiveDate) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn run(day: &str, minute: i64, received: u64, rejected: u64) -> ResultRow {
@@ -259,6 +260,18 @@ mod tests {
         let known = known(&[], Seen::default(), None);
         let nothing = known.states(&levels, NaiveDate::MIN, DateTime::UNIX_EPOCH);
         assert!(nothing.iter().all(|state| state.met.is_none()));
+    }
+
+    #[test]
+    fn reports_of_earlier_versions_are_read_and_written_in_their_form() {
+        let text = r#"{"dataset":"events","promise":"rows_per_day","text":"at least 100 rows a day","low":100.0,"high":null,"measured":50.0,"kept":false,"day":"1970-01-01"}"#;
+        let state: ServiceLevelState = serde_json::from_str(text).unwrap();
+        assert_eq!(
+            (state.kind, state.met),
+            (ServiceLevelKind::RowsPerDay, Some(false))
+        );
+        assert_eq!(state.found(), "50 rows on 1970-01-01");
+        assert_eq!(serde_json::to_string(&state).unwrap(), text);
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl EventReader<'_> {
         data
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&mut self, event: Event<'_>) {
         let batch = &mut self.builder.batch;
         let row = batch.offsets.len();

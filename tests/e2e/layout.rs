@@ -60,7 +60,7 @@ const BARRED: [(&str, &[&str]); 4] = [
 const ORDER: [(&str, &str); 5] = [
     (
         "core",
-        "error digest schema calendar layout content privacy profile rule_id run feedback text ports ports_suite",
+        "backoff error digest schema calendar layout content privacy profile rule_id run feedback text ports ports_suite",
     ),
     (
         "contract",

@@ -3,6 +3,7 @@
 //! Nothing here reads a network or knows an async runtime, Polars, Iceberg or AWS.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
+mod backoff;
 pub mod calendar;
 pub mod content;
 pub mod digest;
@@ -18,4 +19,5 @@ pub mod run;
 pub mod schema;
 pub mod text;
 
+pub use backoff::Backoff;
 pub use error::{Error, ErrorKind, Result, ResultExt};

@@ -1,4 +1,4 @@
-//! What a commit is asked to do, and what became of it.
+//! What a commit is asked to do, and its outcome.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ pub(crate) const TAKES_OVER: &str = "tarn.takes-over";
 /// The snapshot property that holds [`Change::kind`].
 pub(crate) const KIND: &str = "tarn.run-kind";
 
-/// The table property that names the newest source snapshot that the table was brought to: a
+/// The table property that names the newest database snapshot applied to the table: a
 /// [`SnapshotOrder`] as JSON.
 pub(crate) const NEWEST_SNAPSHOT: &str = "tarn.newest-source-snapshot";
 
@@ -49,9 +49,9 @@ pub struct SourceRef {
 /// The snapshot that a change was computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Base {
-    /// Whatever is current, as long as every removed file is still live.
+    /// Any current snapshot in which every file to remove is still live.
     Any,
-    /// This snapshot (None: the table without any) and no other: the change is the result of reading it.
+    /// This snapshot and no other (None: a table without snapshots). The change was computed from its rows.
     Exactly(Option<i64>),
 }
 
@@ -68,30 +68,30 @@ pub struct Change {
     pub sources: Vec<SourceRef>,
     /// What kind of work makes it, for example `ingest`; written into the snapshot.
     pub kind: String,
-    /// Make no second snapshot where one of this kind already names all the sources.
+    /// Commit nothing if a snapshot of this kind already names all the sources.
     pub unless_committed: bool,
-    /// The snapshot of the source that the change brings the table to, where its source is delivered as
-    /// such. A table that was brought to a newer one refuses the change; otherwise it remembers this one,
-    /// also where there is nothing to add and to remove.
+    /// The database snapshot that the change applies, if the source is a database. The commit fails with
+    /// `Conflict` if a newer one was applied before. Otherwise the table remembers this one, even if no
+    /// file is added or removed.
     pub snapshot: Option<SnapshotOrder>,
     /// More properties of the snapshot.
     pub summary: BTreeMap<String, String>,
 }
 
-/// The run that makes a change, and the runs whose work it does because they seem to have stopped. Of a run
-/// and another that takes it over one commits: the change is refused with `Conflict` where a snapshot took
-/// this run over.
+/// The run that makes a change, and the stopped runs whose work it takes over. Only one of a run and the run
+/// that takes it over can commit: the change fails with `Conflict` if a snapshot shows that this run was
+/// taken over.
 #[derive(Debug, Clone, Default)]
 pub struct Takeover {
     /// The run; snapshots name it as `tarn.run-id`.
     pub run_id: String,
     /// Those that it takes over; written into the snapshot.
     pub runs: Vec<String>,
-    /// Refuse the change with `Conflict` also where one of those has committed after all.
+    /// Fail with `Conflict` also if one of those has committed after all.
     pub unless_committed: bool,
 }
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Committed {
     /// It is in the table.

@@ -13,6 +13,7 @@ use tarn_core::schema::{PartitionUnit, PartitionValue, system};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::table::Table;
+use crate::version::VersionRef;
 
 /// Field id of `file_path` in position delete files (Iceberg's reserved ids).
 const DELETED_PATH: i32 = 2_147_483_546;
@@ -20,7 +21,7 @@ const DELETED_PATH: i32 = 2_147_483_546;
 /// Which files are wanted. A file is left out only if none of its rows can be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileFilter {
-    /// Rows of these source objects, by whichever URI of them they name: bounds of the column `_source_uri`.
+    /// Rows of these source objects, by any URI that names them. Files are pruned by the bounds of `_source_uri`.
     SourceUris(BTreeSet<String>),
     /// Rows of these days, counted from 1970-01-01 (UTC), by the partition; it leaves out rows without
     /// a day, and nothing on a table without partitions.
@@ -64,7 +65,7 @@ impl Bound {
     }
 }
 
-/// What the manifest says of one column of a file; None where it says nothing.
+/// What the manifest says about one column of a file; None where it says nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ColumnSummary {
     /// Values with nulls; for the elements of lists, Parquet's count.
@@ -96,8 +97,8 @@ pub struct DataFileInfo {
 }
 
 impl DataFileInfo {
-    /// The source object that every row comes from, where the manifest proves that there is one only: its
-    /// URI of today, also where the rows name it by one of before.
+    /// The source object that every row comes from, where the manifest proves that there is only one. It is named
+    /// by its present URI, even if the rows name it by a former one.
     pub fn only_source(&self) -> Option<&str> {
         // Equal bounds are exact: a bound that was cut is no longer than its value, and an upper bound
         // is raised when it is cut.
@@ -105,7 +106,25 @@ impl DataFileInfo {
     }
 }
 
-pub(crate) async fn list(
+impl Table {
+    /// The live data files of a version, oldest first; those that the filter rules out are left out.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such version, `Unsupported` where another engine deleted rows of one
+    /// of the files by a delete file.
+    pub async fn files(
+        &self,
+        version: &VersionRef,
+        filter: Option<&FileFilter>,
+    ) -> Result<Vec<DataFileInfo>> {
+        match self.snapshot(version)? {
+            Some(snapshot) => list(self, &snapshot, filter).await,
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+async fn list(
     table: &Table,
     snapshot: &Snapshot,
     filter: Option<&FileFilter>,

@@ -1,4 +1,4 @@
-//! From a Parquet footer to what a manifest says of the file.
+//! From a Parquet footer to what a manifest says about the file.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -17,7 +17,7 @@ use tarn_core::{Error, ErrorKind, Result};
 use crate::change::NewFile;
 use crate::partition;
 
-/// Longer bounds of strings are cut to so many characters, as Iceberg's other writers do.
+/// Bounds of strings are cut to this many characters, as Iceberg's other writers do.
 const BOUND_CHARACTERS: usize = 16;
 
 /// The table that a file is to be added to.
@@ -241,8 +241,9 @@ fn columns<'a>(
         let Type::Primitive(ty) = field.field_type.as_ref() else {
             return Err(format!("{path} carries the field id of a list"));
         };
-        check_type(ty, leaf.physical_type(), leaf.logical_type_ref())
-            .map_err(|what| format!("{path} is stored as {what}, which is no {ty}"))?;
+        check_type(ty, leaf.physical_type(), leaf.logical_type_ref()).map_err(|what| {
+            format!("{path} is stored as {what}, which does not fit the type {ty}")
+        })?;
         let column = Column {
             field,
             in_list: leaf.max_rep_level() > 0,

@@ -1,7 +1,7 @@
 //! Apache Iceberg tables (format version 2) over the ports: create and evolve, commit, list files,
 //! read versions, forget old ones.
 //!
-//! Nothing here reads or writes rows. Data files are Parquet files that somebody else wrote with the
+//! Nothing here reads or writes rows. Data files are Parquet files that were written elsewhere with the
 //! table's field ids; this crate takes their statistics from the footer and puts them into a
 //! snapshot, atomically, by compare-and-swap of the catalog's pointer. It is the only crate that
 //! names `iceberg`. The format is <https://iceberg.apache.org/spec/>.
@@ -20,6 +20,7 @@ mod table;
 mod tables;
 mod verify;
 mod version;
+mod writer;
 
 pub use change::{Base, Change, Committed, NewFile, SourceRef, Takeover};
 pub use files::{Bound, ColumnSummary, DataFileInfo, FileFilter};

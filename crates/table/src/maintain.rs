@@ -14,9 +14,10 @@ use tarn_core::ports::ObjectInfo;
 use tarn_core::schema::TableName;
 use tarn_core::{Error, ErrorKind, Result, ResultExt, layout};
 
-use crate::store::{Store, iceberg_error, metadata_bytes};
+use crate::store::{Store, iceberg_error};
 use crate::table::Table;
-use crate::tables::{ATTEMPTS, Tables, given_up, pause};
+use crate::tables::{ATTEMPTS, Tables, given_up, no_such_table, pause};
+use crate::writer::MetadataWriter;
 
 /// Files that are deleted at once.
 const CONCURRENT_DELETES: usize = 16;
@@ -32,7 +33,7 @@ const ENDINGS: [&str; 5] = [".parquet", ".avro", ".metadata.json", ".puffin", ".
 pub struct Retention {
     /// Versions that are younger than this are kept.
     pub keep_for: TimeDelta,
-    /// So many of the newest versions are kept, however old they are; at least one.
+    /// This many of the newest versions are kept, however old they are; at least one.
     pub at_least: usize,
     /// Files that no version names are deleted once they are older than this: a commit may be about to
     /// name younger ones. Former metadata files are kept as long as versions are, too.
@@ -50,7 +51,27 @@ pub struct Maintained {
     pub left: Vec<String>,
 }
 
-pub(crate) async fn run(
+impl Tables {
+    /// Expires versions beyond the retention, and deletes the files that no version names any more. With
+    /// `dry_run` nothing is changed, and the result says what would be done.
+    ///
+    /// # Errors
+    /// `NotFound` for a table that does not exist, `Unsupported` where it names files outside the store:
+    /// then nothing is deleted.
+    pub async fn maintain(
+        &self,
+        name: &TableName,
+        retention: &Retention,
+        now: DateTime<Utc>,
+        dry_run: bool,
+    ) -> Result<Maintained> {
+        run(self, name, retention, now, dry_run)
+            .await
+            .context(|| format!("maintenance of {name}"))
+    }
+}
+
+async fn run(
     tables: &Tables,
     name: &TableName,
     retention: &Retention,
@@ -63,7 +84,7 @@ pub(crate) async fn run(
     let expiry = expire(tables, name, retention, now, dry_run).await?;
     let table = load(tables, name).await?;
     let mut named = named_by(&table, retention, now, &listed).await?;
-    // A reader may have learnt of it just before.
+    // A reader may have just loaded it.
     named.insert(tables.store.key_of(&former)?);
     let mut deleted: BTreeMap<String, Option<u64>> =
         expiry.files.into_iter().map(|key| (key, None)).collect();
@@ -94,13 +115,11 @@ pub(crate) async fn run(
 }
 
 async fn load(tables: &Tables, name: &TableName) -> Result<Table> {
-    tables
-        .load(name)
-        .await?
-        .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no table {name}")))
+    let table = tables.load(name).await?;
+    table.ok_or_else(|| no_such_table(name))
 }
 
-/// Deletes what it can; the keys of the rest.
+/// Deletes what it can, and returns the keys of the rest.
 async fn delete(store: &Store, keys: Vec<String>) -> Vec<String> {
     let deletes: Vec<_> = keys
         .into_iter()
@@ -138,18 +157,19 @@ async fn expire(
     dry_run: bool,
 ) -> Result<Expiry> {
     let mut tried: Option<(Error, String, Expiry)> = None;
+    let mut writer = MetadataWriter::new(tables, name);
     for attempt in 0..=ATTEMPTS {
         if attempt > 0 {
             pause(attempt).await;
         }
         let table = load(tables, name).await?;
         if let Some((error, location, expiry)) = tried.take() {
-            // The swap may have succeeded without saying so.
+            // The swap may have succeeded although its reply was lost.
             if table.descends_from(&location) {
                 return Ok(expiry);
             }
             if error.kind() == ErrorKind::Conflict {
-                tables.store.discard(std::slice::from_ref(&location)).await;
+                writer.discard().await;
             }
             if !error.is_retryable() {
                 return Err(error);
@@ -190,16 +210,8 @@ async fn expire(
                 "versions of {name} cannot be forgotten"
             )))?
             .metadata;
-        let bytes = metadata_bytes(&metadata)?;
-        let former = Some(table.pointer.metadata_location.as_str());
-        let location = tables.next_location(name, former, &bytes);
-        tables.store.put(&location, bytes).await?;
-        let next = Table::new(
-            name.clone(),
-            table.pointer.clone(),
-            metadata,
-            tables.store.clone(),
-        )?;
+        writer.written.clear();
+        let (next, location) = writer.put_metadata(&table, metadata).await?;
         let swapped = tables.swap(&table, &next, &location).await;
         match swapped {
             Ok(_) => return Ok(expiry),
@@ -209,7 +221,7 @@ async fn expire(
     Err(given_up(name, tried.map(|(error, ..)| error)))
 }
 
-/// The snapshots that are kept for nobody, oldest first.
+/// The snapshots that nothing keeps, oldest first.
 fn expired(table: &Table, retention: &Retention, now: DateTime<Utc>) -> Result<Vec<SnapshotRef>> {
     let metadata = table.metadata.as_ref();
     let oldest = (now - retention.keep_for).timestamp_millis();
@@ -247,8 +259,8 @@ fn lineage<'a>(
     .take(metadata.snapshots().len())
 }
 
-/// The snapshots that branches and tags other than the main branch point at. `iceberg` keeps the map
-/// to itself, but writes it.
+/// The snapshots that branches and tags other than the main branch point at. `iceberg` does not expose the
+/// map, but writes it as JSON.
 fn other_refs(metadata: &TableMetadata) -> Result<Vec<i64>> {
     let json = serde_json::to_value(metadata).map_err(|error| {
         Error::internal("table metadata cannot be written as JSON").with_source(error)

@@ -1,15 +1,14 @@
 //! Rewrites a table's metadata so that every path names the place where the store is now.
 //!
-//! Iceberg names files by absolute URIs. Where a store was moved, what names a file by a place of before is
-//! written anew under a new name: manifests, the manifest lists of all versions, one metadata file. Data
-//! files stay as they are, and so do numbers, ids and times of versions. Nothing changes before the one swap
-//! of the table's pointer; a stop before it leaves files that nobody names, which maintenance deletes, and
-//! the next relocation begins anew.
+//! Iceberg names files by absolute URIs. After a store was moved, every file that names another one by a
+//! former place is rewritten under a new name: manifests, the manifest lists of all versions, one metadata
+//! file. Data files stay as they are, and so do the numbers, ids and times of versions. Nothing changes before
+//! the one swap of the table's pointer. A relocation that stops before it leaves files that nothing names,
+//! which maintenance deletes, and the next relocation starts from the beginning.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use chrono::Utc;
 use iceberg::spec::{
     DataContentType, DataFile, DataFileBuilder, FormatVersion, Manifest, ManifestEntry,
@@ -17,13 +16,14 @@ use iceberg::spec::{
 };
 use serde_json::{Value, json};
 use tarn_core::schema::TableName;
-use tarn_core::{Error, ErrorKind, Result};
+use tarn_core::{Error, ErrorKind, Result, ResultExt};
 use uuid::Uuid;
 
 use crate::change::{SOURCES, SourceRef};
-use crate::store::{Store, manifest_bytes, manifest_list_bytes, metadata_bytes};
+use crate::store::{Store, manifest_bytes, manifest_list_bytes};
 use crate::table::Table;
-use crate::tables::{ATTEMPTS, Tables, given_up, pause};
+use crate::tables::{ATTEMPTS, Tables, given_up, no_such_table, pause};
+use crate::writer::MetadataWriter;
 
 /// Manifests that are held in memory at once.
 const MANIFESTS_AT_ONCE: usize = 16;
@@ -31,7 +31,7 @@ const MANIFESTS_AT_ONCE: usize = 16;
 /// The property that bounds the list of former metadata files, and its default in the specification.
 const LOGGED: (&str, usize) = ("write.metadata.previous-versions-max", 100);
 
-/// What was rewritten of a table, or would be.
+/// The parts of a table that were rewritten, or would be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Relocated {
     /// Metadata files: one, or none where every path names the present place already.
@@ -44,7 +44,7 @@ pub struct Relocated {
     pub data_files: u64,
 }
 
-/// What of a table names another place.
+/// The parts of a table's metadata that name another place.
 struct Plan {
     lists: Vec<(SnapshotRef, Vec<ManifestFile>)>,
     /// Manifests, by their paths, that name a data file elsewhere.
@@ -114,13 +114,34 @@ impl Plan {
     }
 }
 
-pub(crate) async fn run(
+impl Tables {
+    /// Rewrites the table's metadata where it names files by a place where the store was before, so that
+    /// other readers find them. `each` is called with the number of manifests rewritten so far and the number to rewrite. With
+    /// `dry_run` nothing is changed and the result says what would be done.
+    ///
+    /// # Errors
+    /// `NotFound` for a table that does not exist, `Unsupported` where it names files outside the store, or
+    /// where another engine deleted rows by files that name data files.
+    pub async fn relocate(
+        &self,
+        name: &TableName,
+        dry_run: bool,
+        each: &mut (dyn FnMut(usize, usize) + Send),
+    ) -> Result<Relocated> {
+        run(self, name, dry_run, each)
+            .await
+            .context(|| format!("relocation of {name}"))
+    }
+}
+
+async fn run(
     tables: &Tables,
     name: &TableName,
     dry_run: bool,
     each: &mut (dyn FnMut(usize, usize) + Send),
 ) -> Result<Relocated> {
-    let mut tried: Option<(Error, Vec<String>, Relocated)> = None;
+    let mut tried: Option<(Error, String, Relocated)> = None;
+    let mut writer = MetadataWriter::new(tables, name);
     for attempt in 0..=ATTEMPTS {
         if attempt > 0 {
             pause(attempt).await;
@@ -128,17 +149,14 @@ pub(crate) async fn run(
         let table = tables
             .load(name)
             .await?
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no table {name}")))?;
-        if let Some((error, written, outcome)) = tried.take() {
-            // The swap may have succeeded without saying so.
-            if written
-                .last()
-                .is_some_and(|location| table.descends_from(location))
-            {
+            .ok_or_else(|| no_such_table(name))?;
+        if let Some((error, location, outcome)) = tried.take() {
+            // The swap may have succeeded although its reply was lost.
+            if table.descends_from(&location) {
                 return Ok(outcome);
             }
             if error.kind() == ErrorKind::Conflict {
-                tables.store.discard(&written).await;
+                writer.discard().await;
             }
             if !error.is_retryable() {
                 return Err(error);
@@ -152,23 +170,22 @@ pub(crate) async fn run(
         if dry_run || outcome == Relocated::default() {
             return Ok(outcome);
         }
-        let mut work = Work {
-            tables,
+        writer.written.clear();
+        let mut rewrite = Rewrite {
             table: &table,
-            written: Vec::new(),
+            writer: &mut writer,
         };
-        let next = match work.prepare(&plan, each).await {
-            Ok(next) => next,
+        let (next, location) = match rewrite.write(&plan, each).await {
+            Ok(written) => written,
             Err(error) => {
-                tables.store.discard(&work.written).await;
+                writer.discard().await;
                 return Err(error);
             }
         };
-        let location = work.written.last().cloned().unwrap_or_default();
         let swapped = tables.swap(&table, &next, &location).await;
         match swapped {
             Ok(_) => return Ok(outcome),
-            Err(error) => tried = Some((error, work.written, outcome)),
+            Err(error) => tried = Some((error, location, outcome)),
         }
     }
     Err(given_up(name, tried.map(|(error, ..)| error)))
@@ -212,7 +229,7 @@ fn refuse_positions(table: &Table, entry: &ManifestEntry) -> Result<()> {
             ErrorKind::Unsupported,
             format!(
                 "another engine deleted rows of {} by files that name data files ({}), which cannot be \
-                 rewritten here: let that engine rewrite the table's data files, then relocate it",
+                 rewritten here: rewrite the table's data files with that engine, then relocate it",
                 table.name(),
                 entry.file_path()
             ),
@@ -221,20 +238,19 @@ fn refuse_positions(table: &Table, entry: &ManifestEntry) -> Result<()> {
     Ok(())
 }
 
-struct Work<'a> {
-    tables: &'a Tables,
-    table: &'a Table,
-    /// URIs of what was written; the metadata file last.
-    written: Vec<String>,
+/// The files of a relocation, as they are written.
+struct Rewrite<'a, 'w> {
+    table: &'w Table,
+    writer: &'w mut MetadataWriter<'a>,
 }
 
-impl Work<'_> {
-    /// Writes everything but the pointer.
-    async fn prepare(
+impl Rewrite<'_, '_> {
+    /// Writes everything but the pointer: the table as it would be, and the URI of its metadata file.
+    async fn write(
         &mut self,
         plan: &Plan,
         each: &mut (dyn FnMut(usize, usize) + Send),
-    ) -> Result<Table> {
+    ) -> Result<(Table, String)> {
         let metadata = self.table.metadata.as_ref();
         if metadata.format_version() != FormatVersion::V2 {
             return Err(Error::new(
@@ -249,31 +265,10 @@ impl Work<'_> {
         let manifests = self.manifests(plan, each).await?;
         let lists = self.lists(plan, &manifests).await?;
         let next = self.metadata(&lists)?;
-        let bytes = metadata_bytes(&next)?;
-        let former = Some(self.table.pointer.metadata_location.as_str());
-        let location = self.tables.next_location(self.table.name(), former, &bytes);
-        self.written.push(location.clone());
-        self.tables.store.put(&location, bytes).await?;
-        let mut pointer = self.table.pointer.clone();
-        pointer.metadata_location = location;
-        Table::new(
-            self.table.name().clone(),
-            pointer,
-            next,
-            self.tables.store.clone(),
-        )
+        self.writer.put_metadata(self.table, next).await
     }
 
-    /// Puts a file; its URI.
-    async fn put(&mut self, stem: &str, bytes: Bytes) -> Result<String> {
-        let name = self.table.name();
-        let uri = self.tables.metadata_uri(name, stem, "avro", &bytes);
-        self.written.push(uri.clone());
-        self.tables.store.put(&uri, bytes).await?;
-        Ok(uri)
-    }
-
-    /// Rewritten manifests, by the paths of those that they take the place of.
+    /// Rewritten manifests, by the paths of those that they replace.
     async fn manifests(
         &mut self,
         plan: &Plan,
@@ -285,8 +280,7 @@ impl Work<'_> {
             .filter(|(path, _)| plan.manifests.contains(*path))
             .map(|(_, manifest)| manifest)
             .collect();
-        let tables = self.tables;
-        let store = &tables.store;
+        let store = self.writer.store();
         let mut rewritten = BTreeMap::new();
         for some in moved.chunks(MANIFESTS_AT_ONCE) {
             let read: Vec<(&ManifestFile, Manifest)> = store
@@ -307,7 +301,10 @@ impl Work<'_> {
                 })
                 .await?;
                 let manifest = ManifestFile {
-                    manifest_path: self.put(&format!("{}-m3", Uuid::new_v4()), bytes).await?,
+                    manifest_path: self
+                        .writer
+                        .put(&format!("{}-m3", Uuid::new_v4()), bytes)
+                        .await?,
                     manifest_length: written.manifest_length,
                     ..former.clone()
                 };
@@ -323,8 +320,7 @@ impl Work<'_> {
         plan: &Plan,
         manifests: &BTreeMap<String, ManifestFile>,
     ) -> Result<BTreeMap<i64, String>> {
-        let tables = self.tables;
-        let store = &tables.store;
+        let store = self.writer.store();
         let mut rewritten = BTreeMap::new();
         for (snapshot, list) in &plan.lists {
             let id = snapshot.snapshot_id();
@@ -347,6 +343,7 @@ impl Work<'_> {
             );
             let bytes = manifest_list_bytes(ids, list.collect()).await?;
             let uri = self
+                .writer
                 .put(&format!("snap-{id}-{}", Uuid::new_v4()), bytes)
                 .await?;
             rewritten.insert(id, uri);
@@ -354,10 +351,10 @@ impl Work<'_> {
         Ok(rewritten)
     }
 
-    /// The table's metadata with the present place in every path. The types of `iceberg` let nobody change
-    /// a snapshot, so their JSON is changed, and read by them again.
+    /// The table's metadata with the present place in every path. The types of `iceberg` do not allow
+    /// a change of a snapshot, so the JSON is changed and parsed again.
     fn metadata(&self, lists: &BTreeMap<i64, String>) -> Result<TableMetadata> {
-        let (store, metadata) = (&self.tables.store, self.table.metadata.as_ref());
+        let (store, metadata) = (self.writer.store(), self.table.metadata.as_ref());
         let odd = |error: serde_json::Error| {
             Error::internal("rewritten table metadata cannot be understood").with_source(error)
         };
@@ -385,7 +382,7 @@ impl Work<'_> {
                 respell(store, entry.get_mut(path));
             }
         }
-        // Where other engines were told to write.
+        // Properties say where other engines write.
         if let Some(properties) = json.get_mut("properties").and_then(Value::as_object_mut) {
             for (_, value) in properties.iter_mut() {
                 respell(store, Some(value));

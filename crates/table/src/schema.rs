@@ -130,7 +130,10 @@ fn build(fields: Vec<NestedField>, spec: &TableSpec) -> Result<Schema> {
         let Some(field) = fields.iter().find(|field| field.name == *name) else {
             return Err(Error::new(
                 ErrorKind::BadContract,
-                format!("the identifier {name} of {} is no column of it", spec.name),
+                format!(
+                    "the identifier {name} of {} is not one of its columns",
+                    spec.name
+                ),
             ));
         };
         // Iceberg allows neither optional columns nor floating point numbers.

@@ -86,7 +86,7 @@ impl Store {
         self.objects.get_checked(&self.key_of(uri)?).await
     }
 
-    /// Reads a file to its end, and holds it against what was written.
+    /// Reads a file to its end, and compares its digest with the one that was written.
     pub async fn examine(&self, key: &str) -> Result<Examined> {
         self.objects.examine(key).await
     }
@@ -101,7 +101,7 @@ impl Store {
         self.objects.fetch_checked(key).await
     }
 
-    /// Puts a file that nobody else has put: every name holds a fresh UUID.
+    /// Puts a new file. Every name has a fresh UUID, so no other writer puts the same.
     pub async fn put(&self, uri: &str, bytes: Bytes) -> Result<()> {
         self.objects
             .put(&self.key_of(uri)?, bytes, PutMode::IfAbsent)
@@ -118,7 +118,7 @@ impl Store {
         self.objects.delete(key).await
     }
 
-    /// Deletes files that no table names. A failure leaves an orphan, which harms nobody.
+    /// Deletes files that no table names. A failure leaves an orphan, which does no harm.
     pub async fn discard(&self, uris: &[String]) {
         for uri in uris {
             let deleted = match self.key_of(uri) {
@@ -149,7 +149,7 @@ impl Store {
         TableMetadata::read_from(&io, location)
             .await
             .map_err(iceberg_error(format!(
-                "{location} is no valid Iceberg metadata file"
+                "{location} is not a valid Iceberg metadata file"
             )))
     }
 
@@ -161,7 +161,7 @@ impl Store {
         let uri = snapshot.manifest_list();
         let bytes = self.get(uri).await?;
         let list = ManifestList::parse_with_version(&bytes, format)
-            .map_err(iceberg_error(format!("{uri} is no valid manifest list")))?;
+            .map_err(iceberg_error(format!("{uri} is not a valid manifest list")))?;
         Ok(list.consume_entries().into_iter().collect())
     }
 
@@ -170,7 +170,7 @@ impl Store {
         let io = self.staged(uri).await?;
         file.load_manifest(&io)
             .await
-            .map_err(iceberg_error(format!("{uri} is no valid manifest")))
+            .map_err(iceberg_error(format!("{uri} is not a valid manifest")))
     }
 
     /// Reads manifests, several at once, and keeps what `pick` makes of each, in their order.
@@ -224,8 +224,8 @@ pub(crate) async fn manifest_list_bytes(
     written(&io).await
 }
 
-/// The content of a manifest of files of that kind, and what a list says of it; its path is still to be
-/// filled in.
+/// The content of a manifest of files of that kind, and its entry in a manifest list, still without its
+/// path.
 pub(crate) async fn manifest_bytes(
     snapshot_id: i64,
     (schema, spec, content): (SchemaRef, PartitionSpec, ManifestContentType),

@@ -10,7 +10,6 @@ use tarn_core::schema::{Partitioning, TableField, TableName, TableSpec};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::change::{KIND, NEWEST_SNAPSHOT, RUN_ID, SOURCES, SourceRef, TAKES_OVER};
-use crate::files::{self, DataFileInfo, FileFilter};
 use crate::schema::{self, COMMENT};
 use crate::store::Store;
 use crate::version::{self, Version, VersionRef};
@@ -171,8 +170,8 @@ impl Table {
             .transpose()
     }
 
-    /// The newest snapshot of its source that the table was brought to; None where it was brought to none,
-    /// or by a version of the program that did not remember it.
+    /// The newest database snapshot that was applied to the table; None if none was, or if a version of Tarn
+    /// applied it that did not remember it.
     ///
     /// # Errors
     /// `Storage` where the table's property cannot be read.
@@ -239,23 +238,7 @@ impl Table {
         })
     }
 
-    /// The live data files of a version, oldest first; those that the filter rules out are left out.
-    ///
-    /// # Errors
-    /// `NotFound` where there is no such version, `Unsupported` where another engine deleted rows of one
-    /// of the files by a delete file.
-    pub async fn files(
-        &self,
-        version: &VersionRef,
-        filter: Option<&FileFilter>,
-    ) -> Result<Vec<DataFileInfo>> {
-        match self.snapshot(version)? {
-            Some(snapshot) => files::list(self, &snapshot, filter).await,
-            None => Ok(Vec::new()),
-        }
-    }
-
-    fn snapshot(&self, version: &VersionRef) -> Result<Option<SnapshotRef>> {
+    pub(crate) fn snapshot(&self, version: &VersionRef) -> Result<Option<SnapshotRef>> {
         let by_id = |id: i64| self.metadata.snapshot_by_id(id);
         let found = match *version {
             VersionRef::Current => return Ok(self.metadata.current_snapshot().cloned()),

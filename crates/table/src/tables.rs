@@ -4,32 +4,28 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use iceberg::spec::{FormatVersion, SortOrder, TableMetadata, TableMetadataBuilder};
 use tarn_core::digest::Digest;
 use tarn_core::layout;
 use tarn_core::ports::{Catalog, Objects, TablePointer};
 use tarn_core::schema::{TableField, TableName, TableSpec};
-use tarn_core::{Error, ErrorKind, Result, ResultExt};
+use tarn_core::{Backoff, Error, ErrorKind, Result, ResultExt};
 use uuid::Uuid;
 
-use crate::change::{Change, Committed, Takeover};
-use crate::commit;
-use crate::maintain::{self, Maintained, Retention};
-use crate::relocate::{self, Relocated};
 use crate::schema::{self, COMMENT};
 use crate::store::{Store, iceberg_error, metadata_bytes};
 use crate::table::Table;
-use crate::verify::{self, Verified};
 
-/// How often a lost race is run again. With the pauses of [`pause`] this takes about ten seconds.
+/// A commit that loses this many races gives up. With the pauses of [`BACKOFF`] this takes about ten seconds.
 pub(crate) const ATTEMPTS: u32 = 20;
 
-/// Waits before another attempt: longer each time, and never as long as the others.
+/// The pauses between attempts.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(800));
+
+/// Waits before attempt `attempt`, where 0 is the first.
 pub(crate) async fn pause(attempt: u32) {
-    let longest = 25_u64.saturating_mul(1 << attempt.min(5));
-    let random = u64::from(Uuid::new_v4().as_fields().0) % (longest / 2 + 1);
-    tokio::time::sleep(Duration::from_millis(longest / 2 + random)).await;
+    let random = Uuid::new_v4().as_fields().0;
+    tokio::time::sleep(BACKOFF.pause(attempt, random)).await;
 }
 
 /// The tables of a lake. Clones share everything.
@@ -66,7 +62,7 @@ impl Tables {
 
     /// Makes sure that there is a table with these columns: creates it, or adds the columns that it
     /// lacks. Descriptions and the order of columns follow the spec too. No version is made, and
-    /// nothing at all is written where nothing differs.
+    /// nothing is written if nothing differs.
     ///
     /// # Errors
     /// `BadContract`, with every difference, where the data already written does not allow the change.
@@ -115,7 +111,7 @@ impl Tables {
                     table.pointer = pointer;
                     return Ok(table);
                 }
-                // Whoever won, or our own swap whose reply was lost: the next round sees what there is.
+                // Another writer won, or our own swap succeeded and its reply was lost: the next round finds out.
                 Err(error) if error.is_retryable() => {
                     failure = Some((error, location));
                 }
@@ -140,90 +136,13 @@ impl Tables {
         schema::fields(planned.current_schema())
     }
 
-    /// Applies a change as one new version. Lost races are run again on the newer version where the
-    /// change's base allows it; a swap whose reply was lost is recognised.
-    ///
-    /// # Errors
-    /// `NotFound` for a table that does not exist, `Conflict` where the base or a file to remove is no
-    /// longer current (read again and recompute) and where others were faster every time.
-    pub async fn commit(&self, name: &TableName, change: Change) -> Result<Committed> {
-        self.commit_as(name, change, Takeover::default()).await
-    }
-
-    /// As [`Tables::commit`], by a run that may have been taken over, or takes over others.
-    ///
-    /// # Errors
-    /// Those of [`Tables::commit`], and `Conflict` where the run was taken over.
-    pub async fn commit_as(
-        &self,
-        name: &TableName,
-        change: Change,
-        takeover: Takeover,
-    ) -> Result<Committed> {
-        commit::run(self, name, change, takeover)
-            .await
-            .context(|| format!("commit to {name}"))
-    }
-
-    /// Forgets versions that are older than what is kept, and deletes the files that no version names
-    /// any more. With `dry_run` nothing is changed and the result says what would be done.
-    ///
-    /// # Errors
-    /// `NotFound` for a table that does not exist, `Unsupported` where it names files outside the store:
-    /// then nothing is deleted.
-    pub async fn maintain(
-        &self,
-        name: &TableName,
-        retention: &Retention,
-        now: DateTime<Utc>,
-        dry_run: bool,
-    ) -> Result<Maintained> {
-        maintain::run(self, name, retention, now, dry_run)
-            .await
-            .context(|| format!("maintenance of {name}"))
-    }
-
-    /// Rewrites the table's metadata where it names files by a place where the store was before, so that
-    /// other readers find them. `each` is told how many manifests are rewritten, and of how many. With
-    /// `dry_run` nothing is changed and the result says what would be done.
-    ///
-    /// # Errors
-    /// `NotFound` for a table that does not exist, `Unsupported` where it names files outside the store, or
-    /// where another engine deleted rows by files that name data files.
-    pub async fn relocate(
-        &self,
-        name: &TableName,
-        dry_run: bool,
-        each: &mut (dyn FnMut(usize, usize) + Send),
-    ) -> Result<Relocated> {
-        relocate::run(self, name, dry_run, each)
-            .await
-            .context(|| format!("relocation of {name}"))
-    }
-
-    /// Reads every file of every version that is kept to its end, and holds it against what was written.
-    /// `each` is told what was found so far.
-    ///
-    /// # Errors
-    /// `NotFound` for a table that does not exist, and where the catalog does not answer. A file that cannot
-    /// be read is a fault of the result.
-    pub async fn verify(
-        &self,
-        name: &TableName,
-        each: &mut (dyn FnMut(&Verified) + Send),
-    ) -> Result<Verified> {
-        verify::run(self, name, each)
-            .await
-            .context(|| format!("verification of {name}"))
-    }
-
     fn location(&self, name: &TableName) -> String {
         self.store
             .uri(layout::table_prefix(name).trim_end_matches('/'))
     }
 
-    /// A URI in the table's metadata folder for a file of this content. The stem holds a fresh UUID: equal
-    /// contents of two writers are two files, of which each writer may delete its own.
+    /// A URI in the table's metadata folder for a file of this content. The stem has a fresh UUID, so equal
+    /// contents of two writers are two files, and each writer may delete its own.
     pub(crate) fn metadata_uri(
         &self,
         name: &TableName,
@@ -264,6 +183,11 @@ impl Tables {
         let stem = format!("{next:05}-{}", Uuid::new_v4());
         self.metadata_uri(name, &stem, "metadata.json", content)
     }
+}
+
+/// The error of whoever names a table that does not exist.
+pub(crate) fn no_such_table(name: &TableName) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no table {name}"))
 }
 
 /// The error of a writer that lost every race.

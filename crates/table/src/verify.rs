@@ -1,8 +1,8 @@
-//! Reads every file of a table to its end and holds it against what was written.
+//! Reads every file of a table to its end and compares it with what was written.
 //!
-//! A file whose name carries a digest is what was written or it is not. One without is held against what
-//! names it, as far as that tells: sizes, counts of files and rows; and its digest is remembered, so that
-//! the next time tells.
+//! A file whose name carries a digest is compared with the digest. Any other file is compared with the file
+//! that names it, as far as possible: its size, its counts of files and rows. Its digest is remembered, so
+//! that the next verification can compare it.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use iceberg::spec::{ManifestFile, ManifestStatus, SnapshotRef};
 use tarn_core::digest::Digest;
 use tarn_core::ports::check;
 use tarn_core::schema::TableName;
-use tarn_core::{Error, ErrorKind, Result};
+use tarn_core::{Error, ErrorKind, Result, ResultExt};
 
 use crate::footer;
 use crate::store::Store;
 use crate::table::Table;
-use crate::tables::Tables;
+use crate::tables::{Tables, no_such_table};
 
 /// Data files that are read at once.
 const CONCURRENT_READS: usize = 4;
@@ -68,7 +68,7 @@ pub struct Verified {
     pub files: u64,
     /// Bytes that were read.
     pub bytes: u64,
-    /// Sound files without a digest: nobody knows what was written.
+    /// Sound files without a digest: what was written is not known.
     pub unknown: u64,
     /// How many of these are remembered from now on.
     pub remembered: u64,
@@ -76,29 +76,69 @@ pub struct Verified {
     pub faults: Vec<Fault>,
 }
 
+/// A file that the table names.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    key: &'a str,
+    part: Part,
+    /// Whether the current version needs it.
+    current: bool,
+    /// The key of the one raw object that all its rows came from.
+    source: Option<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    fn new(key: &'a str, part: Part, current: bool) -> Self {
+        Named {
+            key,
+            part,
+            current,
+            source: None,
+        }
+    }
+}
+
 /// A data file as a manifest describes it.
-struct Named {
+struct DataFile {
     bytes: u64,
     rows: u64,
     source: Option<String>,
     current: bool,
 }
 
-pub(crate) async fn run(
+impl Tables {
+    /// Reads every file of every version that is kept to its end, and compares it with what was written.
+    /// `each` is called with the results so far.
+    ///
+    /// # Errors
+    /// `NotFound` for a table that does not exist, and where the catalog does not answer. A file that cannot
+    /// be read is a fault of the result.
+    pub async fn verify(
+        &self,
+        name: &TableName,
+        each: &mut (dyn FnMut(&Verified) + Send),
+    ) -> Result<Verified> {
+        run(self, name, each)
+            .await
+            .context(|| format!("verification of {name}"))
+    }
+}
+
+async fn run(
     tables: &Tables,
     name: &TableName,
     each: &mut (dyn FnMut(&Verified) + Send),
 ) -> Result<Verified> {
     let pointer = tables.catalog.load(name).await?;
-    let pointer = pointer
-        .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no table {name}")))?;
+    let pointer = pointer.ok_or_else(|| no_such_table(name))?;
     let mut work = Work {
         store: &tables.store,
         done: Verified::default(),
         each,
     };
     let key = tables.store.key_of(&pointer.metadata_location)?;
-    let sound = work.look(&key, Part::Metadata, None, true).await?;
+    let file = Named::new(&key, Part::Metadata, true);
+    let sound = work.look(file, None).await?;
     // What it names cannot be known.
     let Some(sound) = sound else {
         return Ok(work.done);
@@ -107,7 +147,7 @@ pub(crate) async fn run(
         Ok(Some(table)) => table,
         Ok(None) => return Ok(work.done),
         Err(error) => {
-            work.fault(&key, Part::Metadata, error.to_string(), true, None);
+            work.fault(file, error.to_string());
             return Ok(work.done);
         }
     };
@@ -134,10 +174,10 @@ enum Look {
     Bad(String),
 }
 
-/// A file that nothing speaks against.
+/// A file without a fault.
 #[derive(Clone, Copy)]
 struct Sound {
-    /// Its digest, where nobody knew one.
+    /// Its digest, if none was known before.
     unknown: Option<Digest>,
 }
 
@@ -159,7 +199,7 @@ async fn look(store: &Store, key: &str, bytes: Option<u64>) -> Result<Look> {
         && bytes != examined.size
     {
         return Ok(Look::Bad(format!(
-            "{key} has {} bytes, and what names it says {bytes}",
+            "{key} has {} bytes, and the file that names it says {bytes}",
             examined.size
         )));
     }
@@ -170,36 +210,23 @@ async fn look(store: &Store, key: &str, bytes: Option<u64>) -> Result<Look> {
 }
 
 impl Work<'_> {
-    fn fault(&mut self, key: &str, part: Part, what: String, current: bool, source: Option<&str>) {
+    fn fault(&mut self, file: Named<'_>, what: String) {
         self.done.faults.push(Fault {
-            key: key.to_owned(),
-            part,
+            key: file.key.to_owned(),
+            part: file.part,
             what,
-            current,
-            source: source.map(str::to_owned),
+            current: file.current,
+            source: file.source.map(str::to_owned),
         });
     }
 
-    /// Looks at a file; None where something speaks against it.
-    async fn look(
-        &mut self,
-        key: &str,
-        part: Part,
-        bytes: Option<u64>,
-        current: bool,
-    ) -> Result<Option<Sound>> {
-        let seen = look(self.store, key, bytes).await?;
-        Ok(self.count(seen, key, part, current, None))
+    /// Looks at a file that should have that many bytes; None where it has a fault.
+    async fn look(&mut self, file: Named<'_>, bytes: Option<u64>) -> Result<Option<Sound>> {
+        let seen = look(self.store, file.key, bytes).await?;
+        Ok(self.count(seen, file))
     }
 
-    fn count(
-        &mut self,
-        seen: Look,
-        key: &str,
-        part: Part,
-        current: bool,
-        source: Option<&str>,
-    ) -> Option<Sound> {
+    fn count(&mut self, seen: Look, file: Named<'_>) -> Option<Sound> {
         self.done.files += 1;
         let sound = match seen {
             Look::Sound(bytes) => {
@@ -213,11 +240,11 @@ impl Work<'_> {
                 Some(Sound { unknown })
             }
             Look::Gone => {
-                self.fault(key, part, format!("{key} is gone"), current, source);
+                self.fault(file, format!("{} is gone", file.key));
                 None
             }
             Look::Bad(what) => {
-                self.fault(key, part, what, current, source);
+                self.fault(file, what);
                 None
             }
         };
@@ -234,12 +261,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// A file that cannot be understood although its digest is unknown or right.
-    fn odd(&mut self, key: &str, part: Part, what: String, current: bool) {
-        self.fault(key, part, what, current, None);
-    }
-
-    /// Metadata files of before, as far as they are kept.
+    /// Former metadata files, as far as they are kept.
     async fn former_metadata(&mut self, table: &Table) -> Result<()> {
         for entry in table.metadata.metadata_log() {
             let Ok(key) = self.store.key_of(&entry.metadata_file) else {
@@ -249,11 +271,13 @@ impl Work<'_> {
                 // Maintenance deletes them in time.
                 Look::Gone => {}
                 seen => {
-                    let sound = self.count(seen, &key, Part::Metadata, false, None);
-                    let Some(sound) = sound else { continue };
+                    let file = Named::new(&key, Part::Metadata, false);
+                    let Some(sound) = self.count(seen, file) else {
+                        continue;
+                    };
                     match self.store.metadata(&entry.metadata_file).await {
                         Ok(_) => self.remember(&key, sound).await?,
-                        Err(error) => self.odd(&key, Part::Metadata, error.to_string(), false),
+                        Err(error) => self.fault(file, error.to_string()),
                     }
                 }
             }
@@ -267,18 +291,20 @@ impl Work<'_> {
         for snapshot in table.metadata.snapshots() {
             let current = table.current_snapshot_id() == Some(snapshot.snapshot_id());
             let key = self.store.key_of(snapshot.manifest_list())?;
-            let sound = self.look(&key, Part::ManifestList, None, current).await?;
-            let Some(sound) = sound else { continue };
+            let file = Named::new(&key, Part::ManifestList, current);
+            let Some(sound) = self.look(file, None).await? else {
+                continue;
+            };
             let format = table.metadata.format_version();
             let list = match self.store.manifest_list(snapshot, format).await {
                 Ok(list) => list,
                 Err(error) => {
-                    self.odd(&key, Part::ManifestList, error.to_string(), current);
+                    self.fault(file, error.to_string());
                     continue;
                 }
             };
             if let Some(what) = miscounted(snapshot, &list) {
-                self.odd(&key, Part::ManifestList, format!("{key} {what}"), current);
+                self.fault(file, format!("{key} {what}"));
                 continue;
             }
             self.remember(&key, sound).await?;
@@ -292,7 +318,7 @@ impl Work<'_> {
         &mut self,
         table: &Table,
         lists: &[(SnapshotRef, Vec<ManifestFile>)],
-    ) -> Result<BTreeMap<String, Named>> {
+    ) -> Result<BTreeMap<String, DataFile>> {
         let mut manifests: BTreeMap<String, (&ManifestFile, bool)> = BTreeMap::new();
         for (snapshot, list) in lists {
             let current = table.current_snapshot_id() == Some(snapshot.snapshot_id());
@@ -301,25 +327,28 @@ impl Work<'_> {
                     Ok(key) => key,
                     Err(error) => {
                         let list = self.store.key_of(snapshot.manifest_list())?;
-                        self.odd(&list, Part::ManifestList, error.to_string(), current);
+                        let file = Named::new(&list, Part::ManifestList, current);
+                        self.fault(file, error.to_string());
                         continue;
                     }
                 };
-                // One without live files only tells of removals, and no reader of the version opens it.
+                // A manifest without live files only lists removals, and no reader of the version opens it.
                 let live = manifest.has_added_files() || manifest.has_existing_files();
                 let needed = current && live;
                 manifests.entry(key).or_insert((manifest, needed)).1 |= needed;
             }
         }
-        let mut files: BTreeMap<String, Named> = BTreeMap::new();
+        let mut files: BTreeMap<String, DataFile> = BTreeMap::new();
         for (key, (manifest, current)) in manifests {
             let bytes = u64::try_from(manifest.manifest_length).ok();
-            let sound = self.look(&key, Part::Manifest, bytes, current).await?;
-            let Some(sound) = sound else { continue };
-            match self.named(manifest, current).await {
+            let file = Named::new(&key, Part::Manifest, current);
+            let Some(sound) = self.look(file, bytes).await? else {
+                continue;
+            };
+            match self.data_files(manifest, current).await {
                 Ok(named) => {
                     for (key, file) in named {
-                        let known = files.entry(key).or_insert(Named {
+                        let known = files.entry(key).or_insert(DataFile {
                             current: false,
                             ..file
                         });
@@ -327,14 +356,18 @@ impl Work<'_> {
                     }
                     self.remember(&key, sound).await?;
                 }
-                Err(error) => self.odd(&key, Part::Manifest, error.to_string(), current),
+                Err(error) => self.fault(file, error.to_string()),
             }
         }
         Ok(files)
     }
 
     /// The live files that a manifest names, where it holds what its list says.
-    async fn named(&self, manifest: &ManifestFile, current: bool) -> Result<Vec<(String, Named)>> {
+    async fn data_files(
+        &self,
+        manifest: &ManifestFile,
+        current: bool,
+    ) -> Result<Vec<(String, DataFile)>> {
         let mut read = self
             .store
             .manifests([manifest], |_, content| Ok(content))
@@ -358,7 +391,7 @@ impl Work<'_> {
             let source = crate::files::only_source(content.metadata().schema(), entry.data_file());
             named.push((
                 self.store.key_of(entry.file_path())?,
-                Named {
+                DataFile {
                     bytes: entry.file_size_in_bytes(),
                     rows: entry.record_count(),
                     source: source.and_then(|uri| self.store.key_of(&uri).ok()),
@@ -391,7 +424,7 @@ impl Work<'_> {
         Ok(named)
     }
 
-    async fn data(&mut self, files: BTreeMap<String, Named>) -> Result<()> {
+    async fn data(&mut self, files: BTreeMap<String, DataFile>) -> Result<()> {
         let store = self.store;
         let reads: Vec<_> = files
             .iter()
@@ -412,8 +445,11 @@ impl Work<'_> {
             .collect();
         let mut reads = stream::iter(reads).buffered(CONCURRENT_READS);
         while let Some((key, named, seen)) = reads.try_next().await? {
-            let source = named.source.as_deref();
-            if let Some(sound) = self.count(seen, key, Part::Data, named.current, source) {
+            let file = Named {
+                source: named.source.as_deref(),
+                ..Named::new(key, Part::Data, named.current)
+            };
+            if let Some(sound) = self.count(seen, file) {
                 self.remember(key, sound).await?;
             }
         }
@@ -421,7 +457,7 @@ impl Work<'_> {
     }
 }
 
-/// What a manifest list says that its snapshot does not.
+/// How the counts of a manifest list differ from those of its snapshot; None where they agree.
 fn miscounted(snapshot: &SnapshotRef, list: &[ManifestFile]) -> Option<String> {
     use iceberg::spec::ManifestContentType;
     let said = |name: &str| -> Option<u64> {
@@ -438,7 +474,7 @@ fn miscounted(snapshot: &SnapshotRef, list: &[ManifestFile]) -> Option<String> {
     }
     let differs = |said: Option<u64>, found: u64| said.is_some_and(|said| said != found);
     (differs(said("total-data-files"), files) || differs(said("total-records"), rows))
-        .then(|| format!("counts {files} files and {rows} rows, and its snapshot says others"))
+        .then(|| format!("counts {files} files and {rows} rows, and its snapshot other numbers"))
 }
 
 async fn rows_of(store: &Store, key: &str) -> Result<u64> {

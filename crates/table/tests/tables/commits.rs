@@ -121,15 +121,12 @@ async fn of_a_run_and_who_takes_it_over_one_commits() {
             let committed = lake.tables.commit_as(&table, change, takeover);
             committed.await.map_err(|error| error.kind())
         };
-        let (slow, other) = match slow_is_first {
-            true => {
-                let slow = commit("slow", &[]).await;
-                (slow, commit("other", &["slow"]).await)
-            }
-            false => {
-                let other = commit("other", &["slow"]).await;
-                (commit("slow", &[]).await, other)
-            }
+        let (slow, other) = if slow_is_first {
+            let slow = commit("slow", &[]).await;
+            (slow, commit("other", &["slow"]).await)
+        } else {
+            let other = commit("other", &["slow"]).await;
+            (commit("slow", &[]).await, other)
         };
         let refused = Err(ErrorKind::Conflict);
         assert_eq!(slow.is_ok(), slow_is_first);
@@ -139,7 +136,7 @@ async fn of_a_run_and_who_takes_it_over_one_commits() {
         assert_eq!(table.versions().len(), 1);
         assert_eq!(table.was_taken_over("slow"), !slow_is_first);
         assert_eq!(table.has_run("slow"), slow_is_first);
-        // Who has nothing to do with either commits as ever.
+        // A run that has nothing to do with either commits as always.
         commit("third", &[]).await.unwrap();
         lake.append("s3://raw/b", 3..6, 1).await;
     }
@@ -315,7 +312,7 @@ async fn a_change_of_an_exact_base_is_refused_on_another_one() {
             "no swap is tried"
         );
     }
-    // A refusal alone is no other base.
+    // A refusal alone does not change the base.
     lake.catalog.inject([Fault::Refuse]);
     let file = lake.file("s3://raw/c", 6..9, Some(1)).await;
     done(
@@ -561,7 +558,7 @@ async fn a_table_is_never_brought_to_an_older_snapshot_of_its_source() {
     assert_eq!(table.newest_snapshot().unwrap(), snapshot(8));
     assert_eq!(table.versions().len(), 1);
     assert_eq!(lake.metadata_files().await, written);
-    // The same one again is no older one, and neither is a change of another kind.
+    // The same snapshot again is not older, and neither is a change of another kind.
     let same = lake.file("s3://raw/shop", 3..6, Some(1)).await;
     done(lake.commit(brings(8, vec![same])).await.unwrap());
     lake.append("s3://raw/b", 6..9, 1).await;

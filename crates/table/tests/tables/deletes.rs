@@ -5,15 +5,33 @@ use std::sync::Arc;
 use bytes::Bytes;
 use iceberg::io::FileIO;
 use iceberg::spec::{
-    DataContentType, DataFileBuilder, DataFileFormat, Datum, Literal, MAIN_BRANCH, ManifestFile,
-    ManifestList, ManifestListWriter, ManifestWriterBuilder, Operation, Snapshot, Struct, Summary,
-    TableMetadata,
+    DataContentType, DataFile, DataFileBuilder, DataFileFormat, Datum, Literal, MAIN_BRANCH,
+    ManifestFile, ManifestList, ManifestListWriter, ManifestWriterBuilder, Operation, Snapshot,
+    Struct, Summary, TableMetadata,
 };
 use tarn_core::ErrorKind;
 use tarn_core::ports::{Catalog, Objects, PutMode};
 use tarn_table::{Change, FileFilter, Table, VersionRef};
 
 use crate::lake::{Lake, change, done, orders};
+
+/// A file that deletes rows of a data file at `path`, or by equality.
+fn delete_file(lake: &Lake, content: DataContentType, day: i32, path: &str) -> DataFile {
+    let mut file = DataFileBuilder::default();
+    file.content(content)
+        .file_path(lake.folder.uri("curated/orders/data/deletes.parquet"))
+        .file_format(DataFileFormat::Parquet)
+        .partition(Struct::from_iter([Some(Literal::date(day))]))
+        .record_count(1)
+        .file_size_in_bytes(1);
+    if content == DataContentType::PositionDeletes {
+        file.lower_bounds([(2_147_483_546, Datum::string(path))].into())
+            .upper_bounds([(2_147_483_546, Datum::string(path))].into());
+    } else {
+        file.equality_ids(Some(vec![1]));
+    }
+    file.build().unwrap()
+}
 
 /// Commits a delete file as other engines do.
 async fn delete_rows(lake: &Lake, content: DataContentType, day: i32, path: &str, live: bool) {
@@ -28,20 +46,7 @@ async fn delete_rows(lake: &Lake, content: DataContentType, day: i32, path: &str
         4711 + metadata.next_sequence_number(),
         metadata.next_sequence_number(),
     );
-    let mut file = DataFileBuilder::default();
-    file.content(content)
-        .file_path(lake.folder.uri("curated/orders/data/deletes.parquet"))
-        .file_format(DataFileFormat::Parquet)
-        .partition(Struct::from_iter([Some(Literal::date(day))]))
-        .record_count(1)
-        .file_size_in_bytes(1);
-    if content == DataContentType::PositionDeletes {
-        file.lower_bounds([(2_147_483_546, Datum::string(path))].into())
-            .upper_bounds([(2_147_483_546, Datum::string(path))].into());
-    } else {
-        file.equality_ids(Some(vec![1]));
-    }
-    let file = file.build().unwrap();
+    let file = delete_file(lake, content, day, path);
     let io = FileIO::new_with_memory();
     let manifest_uri = lake
         .folder

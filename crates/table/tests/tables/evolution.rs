@@ -261,7 +261,7 @@ async fn writers_that_create_one_table_at_once_get_the_same_one() {
     assert_eq!(
         lake.metadata_files().await,
         1,
-        "those who lost leave nothing behind"
+        "writers that lost leave no files"
     );
 }
 

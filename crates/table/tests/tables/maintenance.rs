@@ -87,7 +87,7 @@ async fn versions_expire_by_age_but_the_newest_are_kept() {
     assert_eq!(old.expired, [1, 2]);
     assert_eq!(old.left, [""; 0]);
     assert_eq!(numbers(&lake.current().await), [3, 4]);
-    // The file that was replaced is gone with the versions that named it.
+    // The file that was replaced was deleted with the versions that named it.
     let replaced: Vec<_> = before
         .iter()
         .filter(|key| key.contains("/data/") && !live.contains(key))

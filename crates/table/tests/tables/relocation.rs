@@ -1,4 +1,4 @@
-//! A store that was moved, and metadata that are written anew for it.
+//! A store that was moved, and metadata that are rewritten for it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

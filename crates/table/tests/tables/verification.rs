@@ -10,7 +10,7 @@ use crate::lake::{Lake, change, orders};
 
 const DAY: i32 = 20_000;
 
-/// Three versions, of which the last replaced the file of the first.
+/// Three versions; the last replaced the file of the first.
 async fn lake() -> Lake {
     let lake = Lake::new();
     lake.orders().await;

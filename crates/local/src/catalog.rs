@@ -9,10 +9,10 @@ use tarn_core::ports::{Catalog, TablePointer};
 use tarn_core::schema::{TableName, TableSpec};
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::Store;
 use crate::db::Durability;
 use crate::failure::{damaged, sqlite_error};
 use crate::files::blocking;
+use crate::store::Store;
 
 /// The port [`Catalog`] on SQLite. A table's version counts its swaps.
 #[derive(Debug)]

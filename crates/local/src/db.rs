@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::failure::{io_error, sqlite_error};
-use crate::lost::LOST_STATE;
+use crate::failure::{LOST_STATE, io_error, sqlite_error};
 use crate::staging::Held;
-use crate::{files, frozen, private};
+use crate::{files, frozen, install, private};
 
 /// The state file's name under `.tarn`.
 pub(crate) const FILE: &str = "lake.sqlite";
@@ -18,7 +17,7 @@ pub(crate) const FILE: &str = "lake.sqlite";
 /// How long a transaction waits for those of other processes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Connections that are kept open for reuse, at most so many of each durability.
+/// At most this many connections of each durability are kept open for reuse.
 const KEPT_CONNECTIONS: usize = 8;
 
 /// The state file and what SQLite keeps beside it, in the lake's own folder.
@@ -26,11 +25,11 @@ pub(crate) fn files(state: &Path) -> [PathBuf; 3] {
     ["", "-wal", "-shm"].map(|end| state.join(format!("{FILE}{end}")))
 }
 
-/// What is wrong with a state file that says nothing, as a half sentence; None where it may say something.
+/// Why a state file has no content, as a half sentence; None where it may have some.
 pub(crate) fn is_lost(state: &Path) -> Result<Option<&'static str>> {
-    Ok(match files::stamp(&state.join(FILE))? {
+    Ok(match files::fingerprint(&state.join(FILE))? {
         None => Some("is missing"),
-        Some(stamp) if stamp.size == 0 => Some("is empty"),
+        Some(fingerprint) if fingerprint.size == 0 => Some("is empty"),
         Some(_) => None,
     })
 }
@@ -71,12 +70,12 @@ CREATE TABLE ledger_feedback(
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// The places that rows and metadata name the lake's files by; see [`crate::roots`].
+/// The places that rows and metadata name the lake's files by; see `roots`.
 const ROOTS: &str = "
 CREATE TABLE lake_root(path TEXT PRIMARY KEY, is_current INTEGER NOT NULL, since_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
-/// Digests of files, and the files as they were when they had them; see [`crate::checked`].
+/// Digests of files, and the files as they were when they had them; see `known`.
 const DIGESTS: &str = "
 CREATE TABLE checked(
     key TEXT PRIMARY KEY, digest TEXT NOT NULL, size INTEGER, mtime_ns INTEGER, inode INTEGER, ctime_ns INTEGER
@@ -118,7 +117,7 @@ impl Db {
         connection
             .close()
             .map_err(|(_, error)| sqlite_error(error))?;
-        match files::install(held, &new, path, false) {
+        match install::install(held, &new, path, false) {
             // Another process was faster.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 files::remove_leftover(&new);
@@ -150,7 +149,10 @@ impl Db {
         if found == 0 && !is_empty(&connection)? {
             return Err(Error::new(
                 ErrorKind::Damaged,
-                format!("{} is no state of a lake: {LOST_STATE}", path.display()),
+                format!(
+                    "{} is not the state file of a lake: {LOST_STATE}",
+                    path.display()
+                ),
             ));
         }
         enter_wal_mode(&connection)?;

@@ -4,7 +4,19 @@ use std::io;
 
 use tarn_core::{Error, ErrorKind};
 
-use crate::lost::LOST_STATE;
+/// What to do without a state file that can be read.
+pub const LOST_STATE: &str = "\
+restore .tarn/lake.sqlite from a copy of the lake. Where there is none, make the lake again from its raw zone: \
+move its folder away, make a new one that has the raw/ and the .tarn/keys/ of the old one, and run tarn ingest \
+on the raw/ of the new one, then tarn marts (docs/runbooks/lost-state.md)";
+
+/// Whether the path leads nowhere. A file where a folder would be leads nowhere too.
+pub(crate) fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
 
 /// An error of the file system. A retry can help where the cause is known to pass.
 pub(crate) fn io_error(error: io::Error, doing: impl Into<String>) -> Error {

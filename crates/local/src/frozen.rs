@@ -1,8 +1,8 @@
 //! A state file that cannot be written: on a read-only mount, in a copy that is kept as it is.
 //!
-//! SQLite needs to write beside a file in WAL mode even to read it, unless it is told that nobody changes
-//! the file. Nobody can be asked for that here, so each read looks whether it was so: before and after it
-//! the file has the same size and time, and no commits wait in the log beside it.
+//! SQLite needs to write beside a file in WAL mode even to read it, unless the connection says that the
+//! file does not change. That cannot be known here, so each read checks it: before and after it the file has
+//! the same size and time, and no commits wait in the log beside it.
 
 use std::fs::File;
 use std::io::ErrorKind as Io;
@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::failure::sqlite_error;
-use crate::files::{self, Stamp};
+use crate::files::{self, Fingerprint};
 
 /// Whether the file is there and cannot be written.
 pub(crate) fn is_read_only(path: &Path) -> bool {
@@ -23,13 +23,13 @@ pub(crate) fn is_read_only(path: &Path) -> bool {
     }
 }
 
-/// The error of who wants to write.
+/// The error of an attempt to write.
 pub(crate) fn refused(path: &Path) -> Error {
     Error::new(
         ErrorKind::Storage,
         format!(
-            "{} cannot be written: the lake is on a read-only mount, or belongs to somebody else; it can be \
-             queried, and nothing else",
+            "{} cannot be written: the lake is on a read-only mount, or belongs to another user; it can only be \
+             queried",
             path.display()
         ),
     )
@@ -43,23 +43,24 @@ pub(crate) fn read<T>(path: &Path, work: impl FnOnce(&Connection) -> Result<T>) 
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(immutable(path), flags).map_err(sqlite_error)?;
     let result = work(&connection);
-    match settled(path)? == before {
-        true => result,
-        false => Err(Error::new(
+    if settled(path)? == before {
+        result
+    } else {
+        Err(Error::new(
             ErrorKind::Conflict,
             format!(
                 "{} was changed while it was read; try again",
                 path.display()
             ),
-        )),
+        ))
     }
 }
 
-/// The stamp of the file, where all commits are in it.
-fn settled(path: &Path) -> Result<Option<Stamp>> {
+/// The fingerprint of the file, where all commits are in it.
+fn settled(path: &Path) -> Result<Option<Fingerprint>> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    match files::stamp(&PathBuf::from(log))? {
+    match files::fingerprint(&PathBuf::from(log))? {
         Some(log) if log.size > 0 => Err(Error::new(
             ErrorKind::Storage,
             format!(
@@ -68,11 +69,11 @@ fn settled(path: &Path) -> Result<Option<Stamp>> {
                 path.display()
             ),
         )),
-        _ => files::stamp(path),
+        _ => files::fingerprint(path),
     }
 }
 
-/// SQLite's name for a file that nobody changes.
+/// SQLite's name for a file that does not change.
 fn immutable(path: &Path) -> PathBuf {
     use std::fmt::Write;
     let mut name = "file:".to_owned();

@@ -2,7 +2,8 @@
 
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::STATE;
+/// The folder of the lake's own state.
+pub(crate) const STATE: &str = ".tarn";
 
 /// Begins the name of a file that is not yet an object.
 pub(crate) const TEMPORARY: &str = ".tarn-tmp-";
@@ -13,7 +14,7 @@ const KEY_BYTES: usize = 1024;
 const SEGMENT_BYTES: usize = 255;
 /// Linux's limit for a path, its closing NUL not counted.
 const PATH_BYTES: usize = 4095;
-/// What a former version's path has more than the object's: `.tarn/versions/`, `/` and the version.
+/// The bytes that the path of a former version has in addition to the object's: `.tarn/versions/`, `/` and the version.
 const VERSION_BYTES: usize = 96;
 
 /// Checks that `key` can name an object of a lake whose root's path has `root_bytes` bytes.
@@ -64,11 +65,11 @@ fn refused(key: &str, fault: &str) -> Error {
     )
 }
 
-/// The first text, in byte order, behind every text that begins with `prefix`; None where there is none.
+/// The first text, in byte order, after every text that begins with `prefix`; None where there is none.
 pub(crate) fn prefix_end(prefix: &str) -> Option<String> {
     let mut end = prefix.to_owned();
     while let Some(last) = end.pop() {
-        // Skips the surrogates, which are no characters.
+        // Skips the surrogates, which are not characters.
         let next = (u32::from(last) + 1..=u32::from(char::MAX)).find_map(char::from_u32);
         if let Some(next) = next {
             end.push(next);

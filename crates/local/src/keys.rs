@@ -13,7 +13,8 @@ use tarn_core::privacy::{KeyInfo, KeyRing, PseudonymKey};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::failure::io_error;
-use crate::{Store, files, lock, private};
+use crate::store::Store;
+use crate::{files, lock, private};
 
 /// The folder of keys, in the lake's own.
 const FOLDER: &str = "keys";
@@ -62,7 +63,7 @@ impl FileKeys {
         KeyRing::from_text(&text).map(Some)
     }
 
-    /// Stores the ring in the place of the one that is there. The caller holds the lock.
+    /// Replaces the stored ring. The caller holds the lock.
     fn write(&self, ring: &KeyRing) -> Result<()> {
         let (folder, text) = (self.folder(), ring.to_text()?);
         let failed = |error| {
@@ -84,7 +85,7 @@ impl FileKeys {
         file.write_all(text.as_bytes()).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         fs::rename(&new, folder.join(FILE)).map_err(failed)?;
-        // The new name survives a power cut: a lost key would be found out by nobody.
+        // The new name survives a power cut: otherwise no one would notice that a key is lost.
         File::open(&folder)
             .and_then(|folder| folder.sync_all())
             .map_err(failed)

@@ -4,16 +4,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::DateTime;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
-use tarn_core::Result;
+use tarn_core::digest::Digest;
 use tarn_core::ports::ObjectInfo;
+use tarn_core::{Error, ErrorKind, Result};
 
 use crate::failure::sqlite_error;
-use crate::files::Stamp;
+use crate::files::{Fingerprint, Seen};
 
 /// What the state file knows of an object.
 pub(crate) struct Known {
-    pub(crate) stamp: Stamp,
-    /// Whether an equal stamp proves an equal content.
+    pub(crate) fingerprint: Fingerprint,
+    /// Whether an equal fingerprint proves an equal content.
     pub(crate) settled: bool,
     pub(crate) version: String,
     pub(crate) sequencer: i64,
@@ -25,13 +26,13 @@ impl Known {
         "key, size, mtime_ns, inode, settled, version, sequencer, put_at_us";
 
     pub(crate) fn of(row: &Row<'_>) -> rusqlite::Result<(String, Known)> {
-        let stamp = Stamp {
+        let fingerprint = Fingerprint {
             size: row.get::<_, i64>(1)?.cast_unsigned(),
             mtime_ns: row.get(2)?,
             inode: row.get::<_, i64>(3)?.cast_unsigned(),
         };
         let known = Known {
-            stamp,
+            fingerprint,
             settled: row.get(4)?,
             version: row.get(5)?,
             sequencer: row.get(6)?,
@@ -56,9 +57,9 @@ impl Known {
         );
         let values = params![
             key,
-            self.stamp.size.cast_signed(),
-            self.stamp.mtime_ns,
-            self.stamp.inode.cast_signed(),
+            self.fingerprint.size.cast_signed(),
+            self.fingerprint.mtime_ns,
+            self.fingerprint.inode.cast_signed(),
             self.settled,
             self.version,
             self.sequencer,
@@ -68,19 +69,91 @@ impl Known {
         Ok(())
     }
 
-    pub(crate) fn proves(&self, stamp: Stamp) -> bool {
-        self.settled && self.stamp == stamp
+    pub(crate) fn proves(&self, fingerprint: Fingerprint) -> bool {
+        self.settled && self.fingerprint == fingerprint
     }
 
     pub(crate) fn info(&self, key: &str) -> ObjectInfo {
         ObjectInfo {
             key: key.to_owned(),
-            size: self.stamp.size,
+            size: self.fingerprint.size,
             version: self.version.clone(),
             // Zeros in front, so that text order is number order.
             sequencer: format!("{:016}", self.sequencer),
             last_modified: DateTime::from_timestamp_micros(self.put_at_us).unwrap_or_default(),
         }
+    }
+}
+
+/// What the state file knows of a file's content.
+pub(crate) struct Checked {
+    /// As it was written.
+    pub(crate) digest: Digest,
+    /// The file as it was when it had that content; None where only the digest is known.
+    pub(crate) seen: Option<Seen>,
+}
+
+impl Checked {
+    pub(crate) fn load(connection: &Connection, key: &str) -> Result<Option<Checked>> {
+        let mut statement = connection
+            .prepare("SELECT digest, size, mtime_ns, inode, ctime_ns FROM checked WHERE key = ?1")
+            .map_err(sqlite_error)?;
+        let found = statement
+            .query_row([key], |row| {
+                let seen = match row.get::<_, Option<i64>>(1)? {
+                    None => None,
+                    Some(size) => Some(Seen {
+                        fingerprint: Fingerprint {
+                            size: size.cast_unsigned(),
+                            mtime_ns: row.get(2)?,
+                            inode: row.get::<_, i64>(3)?.cast_unsigned(),
+                        },
+                        ctime_ns: row.get(4)?,
+                    }),
+                };
+                Ok((row.get::<_, String>(0)?, seen))
+            })
+            .optional()
+            .map_err(sqlite_error)?;
+        let Some((digest, seen)) = found else {
+            return Ok(None);
+        };
+        let digest = Digest::parse(&digest).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Storage,
+                format!("the digest of {key} in .tarn/lake.sqlite cannot be read"),
+            )
+        })?;
+        Ok(Some(Checked { digest, seen }))
+    }
+
+    pub(crate) fn save(&self, connection: &Connection, key: &str) -> Result<()> {
+        let seen = self.seen;
+        let values = params![
+            key,
+            self.digest.to_string(),
+            seen.map(|seen| seen.fingerprint.size.cast_signed()),
+            seen.map(|seen| seen.fingerprint.mtime_ns),
+            seen.map(|seen| seen.fingerprint.inode.cast_signed()),
+            seen.map(|seen| seen.ctime_ns),
+        ];
+        connection
+            .prepare(
+                "REPLACE INTO checked(key, digest, size, mtime_ns, inode, ctime_ns) \
+                 VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+            )
+            .and_then(|mut statement| statement.execute(values))
+            .map_err(sqlite_error)?;
+        Ok(())
+    }
+
+    /// Forgets what is known of a key's content; in a transaction that changes it.
+    pub(crate) fn forget(connection: &Connection, key: &str) -> Result<()> {
+        connection
+            .prepare("DELETE FROM checked WHERE key = ?1")
+            .and_then(|mut statement| statement.execute([key]))
+            .map_err(sqlite_error)?;
+        Ok(())
     }
 }
 
@@ -114,6 +187,6 @@ pub(crate) fn now_ns() -> i64 {
 }
 
 /// The version of an object that is not hashed.
-pub(crate) fn counted_version(sequencer: i64, stamp: Stamp) -> String {
-    format!("{sequencer}-{:x}", stamp.mtime_ns)
+pub(crate) fn counted_version(sequencer: i64, fingerprint: Fingerprint) -> String {
+    format!("{sequencer}-{:x}", fingerprint.mtime_ns)
 }

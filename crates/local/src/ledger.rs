@@ -13,7 +13,8 @@ use tarn_core::{Error, ErrorKind, Result};
 use crate::db::Durability;
 use crate::failure::{damaged, sqlite_error};
 use crate::files::blocking;
-use crate::{Store, key};
+use crate::key;
+use crate::store::Store;
 
 /// The port [`Ledger`] on SQLite. Records are kept as JSON beside what they are found by.
 #[derive(Debug)]
@@ -307,7 +308,7 @@ impl Ledger for SqliteLedger {
             rows.iter()
                 .map(|text| {
                     serde_json::from_str(text)
-                        .map_err(|error| damaged("what was said of an anomaly", error))
+                        .map_err(|error| damaged("the judgement of an anomaly", error))
                 })
                 .collect()
         })

@@ -22,6 +22,7 @@ mod db;
 mod failure;
 mod files;
 mod frozen;
+mod install;
 mod key;
 mod keys;
 mod known;
@@ -31,8 +32,10 @@ mod lock;
 mod lost;
 mod objects;
 mod private;
+mod put;
 mod roots;
 mod staging;
+mod store;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -45,78 +48,23 @@ use tarn_core::{Error, ErrorKind, Result};
 
 use crate::catalog::SqliteCatalog;
 use crate::db::Db;
+pub use crate::failure::LOST_STATE;
 use crate::failure::io_error;
+use crate::key::STATE;
 use crate::keys::FileKeys;
 use crate::ledger::SqliteLedger;
 pub use crate::lock::IngestLock;
-pub use crate::lost::LOST_STATE;
 use crate::objects::FolderObjects;
 use crate::private::Rights;
 use crate::roots::Roots;
-use crate::staging::Held;
 pub use crate::staging::Leftovers;
+use crate::store::{STAGING, Store, hold};
 pub use crate::tidy::Tidied;
-
-/// The folder of the lake's own state.
-pub(crate) const STATE: &str = ".tarn";
-
-/// The folder of unfinished files, in the lake's own.
-const STAGING: &str = "staging";
 
 /// A lake in a folder. Clones share one set of connections.
 #[derive(Debug, Clone)]
 pub struct LocalLake {
     store: Arc<Store>,
-}
-
-/// What the ports of one lake share.
-#[derive(Debug)]
-pub(crate) struct Store {
-    /// Absolute, without symbolic links.
-    pub(crate) root: PathBuf,
-    /// `root` as text.
-    pub(crate) root_text: String,
-    roots: RwLock<Arc<Roots>>,
-    pub(crate) db: Db,
-    /// Made when something is first written.
-    held: Mutex<Option<Arc<Held>>>,
-}
-
-impl Store {
-    /// The places that the lake's records name.
-    pub(crate) fn roots(&self) -> Arc<Roots> {
-        Arc::clone(&self.roots.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(crate) fn state(&self) -> PathBuf {
-        self.root.join(STATE)
-    }
-
-    /// The folder of all processes' unfinished files.
-    pub(crate) fn all_staging(&self) -> PathBuf {
-        self.state().join(STAGING)
-    }
-
-    /// The folder of this process's unfinished files.
-    pub(crate) fn staging(&self) -> Result<Arc<Held>> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = &*held {
-            return Ok(Arc::clone(held));
-        }
-        let made = hold(&self.all_staging())?;
-        *held = Some(Arc::clone(&made));
-        Ok(made)
-    }
-}
-
-fn hold(staging: &Path) -> Result<Arc<Held>> {
-    let failed = |error| {
-        io_error(
-            error,
-            format!("cannot make a folder in {}", staging.display()),
-        )
-    };
-    Held::new(staging).map(Arc::new).map_err(failed)
 }
 
 impl LocalLake {
@@ -212,12 +160,12 @@ impl LocalLake {
                 Ok(Rights::Kept) => {
                     tracing::warn!(
                         path = %path.display(),
-                        "others than its owner can read this, and it is not this user's to change; its owner \
+                        "other users can read this, and this user cannot change that; its owner \
                          should run chmod go= on it, or open the lake once"
                     );
                 }
                 Err(error) => {
-                    tracing::warn!(path = %path.display(), %error, "it cannot be told who can read this");
+                    tracing::warn!(path = %path.display(), %error, "it is not known who can read this");
                 }
             }
         }
@@ -229,10 +177,10 @@ impl LocalLake {
         match staging::sweep(&staging, false) {
             Ok(Leftovers { entries: 0, .. }) => {}
             Ok(Leftovers { entries, bytes }) => {
-                tracing::info!(entries, bytes, "what stopped processes left was removed");
+                tracing::info!(entries, bytes, "removed what stopped processes left");
             }
             Err(error) => {
-                tracing::warn!(path = %staging.display(), %error, "leftovers cannot be looked for");
+                tracing::warn!(path = %staging.display(), %error, "cannot look for leftovers");
             }
         }
     }
@@ -342,7 +290,7 @@ impl LocalLake {
     /// # Errors
     /// `BadRequest` for a key that cannot be one, `NotFound` where no such version is kept.
     pub fn former_version(&self, key: &str, version: &str) -> Result<PathBuf> {
-        let path = files::version_path(&self.store, key, version)?;
+        let path = self.store.version_path(key, version)?;
         if path.is_file() {
             return Ok(path);
         }
@@ -387,7 +335,7 @@ impl LocalLake {
     /// `Storage` where it cannot be looked at.
     pub fn check_state(&self) -> Result<(Vec<String>, u64)> {
         let path = self.store.state().join(db::FILE);
-        let size = files::stamp(&path)?.map_or(0, |stamp| stamp.size);
+        let size = files::fingerprint(&path)?.map_or(0, |fingerprint| fingerprint.size);
         Ok((self.store.db.faults()?, size))
     }
 

@@ -8,26 +8,26 @@ use rusqlite::params;
 use tarn_core::ports::ObjectInfo;
 use tarn_core::{Error, Result};
 
-use crate::failure::{io_error, sqlite_error};
-use crate::files::{self, Stamp};
+use crate::failure::{io_error, is_absent, sqlite_error};
+use crate::files::{self, Fingerprint};
+use crate::key::{self, STATE};
 use crate::known::Known;
 use crate::objects::FolderObjects;
-use crate::{STATE, key};
 
 impl FolderObjects {
     /// The files whose keys begin with `prefix`.
-    pub(crate) fn stamps(&self, prefix: &str) -> Result<BTreeMap<String, Stamp>> {
+    pub(crate) fn fingerprints(&self, prefix: &str) -> Result<BTreeMap<String, Fingerprint>> {
         let (folder, _) = prefix.rsplit_once('/').unwrap_or_default();
         if !folder.is_empty() {
             key::check(folder, self.store.root_text.len())?;
         }
-        let mut stamps = BTreeMap::new();
-        self.walk(folder, prefix, &mut stamps)?;
-        Ok(stamps)
+        let mut fingerprints = BTreeMap::new();
+        self.walk(folder, prefix, &mut fingerprints)?;
+        Ok(fingerprints)
     }
 
     pub(crate) fn list_now(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
-        let stamps = self.stamps(prefix)?;
+        let fingerprints = self.fingerprints(prefix)?;
         let mut known: BTreeMap<String, Known> = self.store.db.read(|connection| {
             let end = key::prefix_end(prefix);
             let sql = format!(
@@ -40,10 +40,10 @@ impl FolderObjects {
                 .map_err(sqlite_error)?;
             rows.collect::<rusqlite::Result<_>>().map_err(sqlite_error)
         })?;
-        let mut objects = Vec::with_capacity(stamps.len());
-        for (key, stamp) in stamps {
+        let mut objects = Vec::with_capacity(fingerprints.len());
+        for (key, fingerprint) in fingerprints {
             let found = match known.remove(&key) {
-                Some(known) if known.proves(stamp) => Some(known),
+                Some(known) if known.proves(fingerprint) => Some(known),
                 _ => match self.look(&key) {
                     // One file that cannot be read hides no other.
                     Err(error) if is_denied(&error) => {
@@ -60,19 +60,24 @@ impl FolderObjects {
 
     /// The files under `folder` whose keys begin with `prefix`. Links to folders are followed, but
     /// not in circles.
-    fn walk(&self, folder: &str, prefix: &str, stamps: &mut BTreeMap<String, Stamp>) -> Result<()> {
+    fn walk(
+        &self,
+        folder: &str,
+        prefix: &str,
+        fingerprints: &mut BTreeMap<String, Fingerprint>,
+    ) -> Result<()> {
         let mut pending = vec![(folder.to_owned(), Vec::<(u64, u64)>::new())];
         while let Some((folder, mut above)) = pending.pop() {
             let path = self.store.root.join(&folder);
             let failed = |error| io_error(error, format!("cannot list {}", path.display()));
             let entries = match std::fs::read_dir(&path) {
                 Ok(entries) => entries,
-                Err(error) if files::is_absent(&error) => continue,
+                Err(error) if is_absent(&error) => continue,
                 Err(error) => return Err(failed(error)),
             };
             let metadata = match std::fs::metadata(&path) {
                 Ok(metadata) => metadata,
-                Err(error) if files::is_absent(&error) => continue,
+                Err(error) if is_absent(&error) => continue,
                 Err(error) => return Err(failed(error)),
             };
             let identity = (metadata.dev(), metadata.ino());
@@ -103,8 +108,8 @@ impl FolderObjects {
                 } else if !is_dir && key.starts_with(prefix) {
                     if let Err(error) = key::check(&key, self.store.root_text.len()) {
                         tracing::warn!(path = %entry.path().display(), %error, "a file cannot be an object");
-                    } else if let Some(stamp) = files::stamp(&entry.path())? {
-                        stamps.insert(key, stamp);
+                    } else if let Some(fingerprint) = files::fingerprint(&entry.path())? {
+                        fingerprints.insert(key, fingerprint);
                     }
                 }
             }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use tarn_core::Result;
 
-use crate::failure::io_error;
+use crate::failure::{io_error, is_absent};
 use crate::files;
 
 /// The right to ingest one key; freed when dropped.
@@ -21,7 +21,7 @@ pub struct IngestLock {
 
 impl Drop for IngestLock {
     fn drop(&mut self) {
-        // Removed while still locked: who waits for this file sees that it is gone and takes a new one.
+        // Removed while still locked: a process that waits for this file sees that it is gone and takes a new one.
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove a lock file");
         }
@@ -57,13 +57,13 @@ pub(crate) fn try_acquire(dir: &Path, key: &str) -> Result<Option<IngestLock>> {
     }
 }
 
-/// Removes the files of locks that nobody holds, which killed processes left. Returns how many.
+/// Removes the files of locks that no process holds, left by killed processes. Returns how many.
 pub(crate) fn sweep(dir: &Path, dry_run: bool) -> io::Result<u64> {
     let mut found = 0;
     for entry in files::entries(dir)? {
         let path = entry.path();
         let file = match File::open(&path) {
-            Err(error) if files::is_absent(&error) => continue,
+            Err(error) if is_absent(&error) => continue,
             file => file?,
         };
         match file.try_lock() {

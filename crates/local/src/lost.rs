@@ -7,16 +7,11 @@ use tarn_core::layout::RAW;
 use tarn_core::schema::Zone;
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::failure::{io_error, sqlite_error};
-use crate::{STATE, db, files};
+use crate::failure::{LOST_STATE, io_error, sqlite_error};
+use crate::key::STATE;
+use crate::{db, files};
 
-/// What to do without a state file that can be read.
-pub const LOST_STATE: &str = "\
-restore .tarn/lake.sqlite from a copy of the lake. Where there is none, make the lake again from its raw zone: \
-move its folder away, make a new one that has the raw/ and the .tarn/keys/ of the old one, and run tarn ingest \
-on the raw/ of the new one, then tarn marts (docs/runbooks/lost-state.md)";
-
-/// What speaks for a lake whose state is gone, as a half sentence; None where nothing does.
+/// What suggests that the folder had a state, as a half sentence; None where nothing does.
 fn evidence(root: &Path) -> Result<Option<String>> {
     let failed = |error| io_error(error, format!("cannot look at {}", root.display()));
     let tables = tables(root)?;
@@ -46,7 +41,7 @@ pub(crate) fn refuse_loss(root: &Path) -> Result<()> {
     }
 }
 
-/// Refuses a state that knows nothing at all beside tables: a new one took the place of the lake's.
+/// Refuses a state that knows nothing at all beside tables: it replaced the lake's own.
 pub(crate) fn refuse_ignorance(db: &db::Db, root: &Path) -> Result<()> {
     let knows = |connection: &Connection| -> Result<bool> {
         connection
@@ -65,7 +60,7 @@ pub(crate) fn refuse_ignorance(db: &db::Db, root: &Path) -> Result<()> {
     let tables = tables(root)?;
     // Another process may have made the first table meanwhile.
     match tables.first() {
-        Some(_) if !db.read(knows)? => Err(lost("knows of nothing", &named(&tables))),
+        Some(_) if !db.read(knows)? => Err(lost("knows no table, run or object", &named(&tables))),
         _ => Ok(()),
     }
 }

@@ -4,7 +4,7 @@
 //! same version, and a file dropped into the folder by hand gets the version that a put would give
 //! it. The hash is kept with size, time and inode of the file, so that an unchanged file is read
 //! once. Other objects are the lake's own and may be large; their version is a number that no two
-//! puts share, with the file's time behind it, and costs no reading.
+//! puts share, followed by the file's time, so the file is not read for it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -22,16 +22,17 @@ use tarn_core::ports::{Examined, LocalCopy, ObjectInfo, Objects, Original, PutMo
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::db::Durability;
-use crate::failure::{io_error, sqlite_error};
-use crate::files::{self, Stamp, Unfinished, blocking};
-use crate::known::{Known, counted_version, next_sequencer, now_ns, unused_sequencer};
-use crate::{Store, checked, key};
+use crate::failure::{io_error, is_absent, sqlite_error};
+use crate::files::{self, Fingerprint, blocking};
+use crate::known::{Checked, Known, counted_version, next_sequencer, now_ns, unused_sequencer};
+use crate::store::Store;
+use crate::{install, key};
 
 /// A file whose time is younger than this could be changed again without a change of its time, so
 /// that its hash is not trusted at the next look.
 pub(crate) const SETTLED_AFTER_NS: i64 = 2_000_000_000;
 
-/// How often an operation begins anew because the file changed under it.
+/// How often an operation starts again because the file changed meanwhile.
 pub(crate) const ATTEMPTS: u32 = 20;
 
 /// The port [`Objects`] on a folder.
@@ -78,7 +79,7 @@ impl FolderObjects {
     pub(crate) fn look(&self, key: &str) -> Result<Option<Known>> {
         let path = self.path(key)?;
         for _ in 0..ATTEMPTS {
-            let Some(stamp) = files::stamp(&path)? else {
+            let Some(fingerprint) = files::fingerprint(&path)? else {
                 return Ok(None);
             };
             let known = self
@@ -86,10 +87,10 @@ impl FolderObjects {
                 .db
                 .read(|connection| Known::load(connection, key))?;
             match known {
-                Some(known) if known.proves(stamp) => return Ok(Some(known)),
+                Some(known) if known.proves(fingerprint) => return Ok(Some(known)),
                 _ => {}
             }
-            if let Some(known) = self.register(key, &path, stamp)? {
+            if let Some(known) = self.register(key, &path, fingerprint)? {
                 return Ok(Some(known));
             }
         }
@@ -98,13 +99,13 @@ impl FolderObjects {
 
     /// Takes a file into the state that was not put there or was changed by hand; None where it
     /// changed meanwhile.
-    fn register(&self, key: &str, path: &Path, stamp: Stamp) -> Result<Option<Known>> {
+    fn register(&self, key: &str, path: &Path, fingerprint: Fingerprint) -> Result<Option<Known>> {
         let begin = now_ns();
         let hash = if is_raw(key) {
             match files::hash_file(path) {
-                Ok(Some((version, read))) if read == stamp => Some(version),
+                Ok(Some((version, read))) if read == fingerprint => Some(version),
                 Ok(_) => return Ok(None),
-                Err(error) if files::is_absent(&error) => return Ok(None),
+                Err(error) if is_absent(&error) => return Ok(None),
                 Err(error) => {
                     return Err(io_error(error, format!("cannot read {}", path.display())));
                 }
@@ -112,29 +113,30 @@ impl FolderObjects {
         } else {
             None
         };
-        let settled = hash.is_none() || begin.saturating_sub(stamp.mtime_ns) > SETTLED_AFTER_NS;
+        let settled =
+            hash.is_none() || begin.saturating_sub(fingerprint.mtime_ns) > SETTLED_AFTER_NS;
         let known = |connection: &Connection, next: fn(&Connection) -> Result<i64>| {
-            if files::stamp(path)? != Some(stamp) {
+            if files::fingerprint(path)? != Some(fingerprint) {
                 return Ok(None);
             }
             let former = Known::load(connection, key)?;
             let known = match (former, hash) {
                 // Touched, copied or hashed again: the content is what it was.
                 (Some(former), Some(version)) if former.version == version => Known {
-                    stamp,
+                    fingerprint,
                     settled,
                     ..former
                 },
-                (Some(former), None) if former.proves(stamp) => former,
+                (Some(former), None) if former.proves(fingerprint) => former,
                 (_, hash) => {
                     let sequencer = next(connection)?;
-                    let version = hash.unwrap_or_else(|| counted_version(sequencer, stamp));
+                    let version = hash.unwrap_or_else(|| counted_version(sequencer, fingerprint));
                     Known {
-                        stamp,
+                        fingerprint,
                         settled,
                         version,
                         sequencer,
-                        put_at_us: stamp.mtime_ns / 1_000,
+                        put_at_us: fingerprint.mtime_ns / 1_000,
                     }
                 }
             };
@@ -153,167 +155,6 @@ impl FolderObjects {
         })
     }
 
-    /// Makes a finished file the object `key`.
-    fn put_finished(
-        &self,
-        key: &str,
-        mut file: Unfinished,
-        hash: Option<String>,
-        mode: PutMode,
-    ) -> Result<ObjectInfo> {
-        let (target, held) = (self.path(key)?, self.store.staging()?);
-        let folder = target.parent().unwrap_or(&self.store.root).to_owned();
-        let blocked = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => Error::new(
-                ErrorKind::BadRequest,
-                format!(
-                    "{key:?} cannot be put: a part of it names an object, and a file is no folder"
-                ),
-            )
-            .with_source(error),
-            _ => io_error(
-                error,
-                format!("cannot make the folder {}", folder.display()),
-            ),
-        };
-        files::ensure_dir(&folder, is_raw(key)).map_err(blocked)?;
-        if target.is_dir() {
-            let message = format!(
-                "{key:?} cannot be put: there are objects under it, and a folder is no file"
-            );
-            return Err(Error::new(ErrorKind::BadRequest, message));
-        }
-        for _ in 0..ATTEMPTS {
-            // Only a raw object has versions. Reading what is there may take long, so it is done before
-            // the transaction, which then makes sure that it is still the same.
-            let versioned = mode == PutMode::Overwrite && is_raw(key);
-            let former = match versioned {
-                true => self.look(key)?,
-                false => None,
-            };
-            if let Some(former) = &former
-                && hash.as_ref() == Some(&former.version)
-            {
-                return Ok(former.info(key));
-            }
-            let kept = match &former {
-                Some(former) => {
-                    let kept = files::version_path(&self.store, key, &former.version)?;
-                    let folder = kept.parent().unwrap_or(&kept);
-                    files::ensure_dir(folder, true).map_err(|error| {
-                        io_error(error, format!("cannot make {}", folder.display()))
-                    })?;
-                    Some(kept)
-                }
-                None => None,
-            };
-            let put = self.store.db.write(Durability::Process, |transaction| {
-                let there = files::stamp(&target)?;
-                match (mode, &former) {
-                    (PutMode::IfAbsent, _) if there.is_some() => return Err(exists(key)),
-                    (PutMode::Overwrite, former)
-                        if versioned && there != former.as_ref().map(|former| former.stamp) =>
-                    {
-                        return Ok(None);
-                    }
-                    _ => {}
-                }
-                if let Some(kept) = &kept {
-                    files::keep(&held, &target, kept).map_err(|error| {
-                        io_error(error, format!("cannot keep the former content of {key:?}"))
-                    })?;
-                }
-                let replace = mode == PutMode::Overwrite;
-                files::install(&held, &file.path, &target, replace).map_err(|error| match error
-                    .kind()
-                {
-                    io::ErrorKind::AlreadyExists if !replace => exists(key),
-                    _ => io_error(error, format!("cannot move the file of {key:?} into place")),
-                })?;
-                file.owned = false;
-                let Some(stamp) = files::stamp(&target)? else {
-                    return Err(restless(key));
-                };
-                let sequencer = next_sequencer(transaction)?;
-                let version = hash
-                    .clone()
-                    .unwrap_or_else(|| counted_version(sequencer, stamp));
-                let known = Known {
-                    stamp,
-                    settled: true,
-                    version,
-                    sequencer,
-                    put_at_us: now_ns() / 1_000,
-                };
-                known.save(transaction, key)?;
-                checked::forget(transaction, key)?;
-                Ok(Some(known))
-            })?;
-            if let Some(known) = put {
-                files::sync_dir(&folder).map_err(|error| {
-                    io_error(
-                        error,
-                        format!("cannot write {} to the disk", folder.display()),
-                    )
-                })?;
-                return Ok(known.info(key));
-            }
-        }
-        Err(restless(key))
-    }
-
-    fn put_file_now(
-        &self,
-        key: &str,
-        path: &Path,
-        mode: PutMode,
-        original: Original,
-    ) -> Result<ObjectInfo> {
-        let target = self.path(key)?;
-        let failed = |error| io_error(error, format!("cannot put {} as {key:?}", path.display()));
-        let metadata = std::fs::symlink_metadata(path).map_err(failed)?;
-        if !std::fs::metadata(path).map_err(failed)?.is_file() {
-            return Err(Error::new(
-                ErrorKind::BadRequest,
-                format!("{} is no regular file", path.display()),
-            ));
-        }
-        if let (Ok(source), Ok(target)) = (path.canonicalize(), target.canonicalize())
-            && source == target
-        {
-            return match mode {
-                PutMode::Overwrite => self
-                    .look(key)?
-                    .map(|known| known.info(key))
-                    .ok_or_else(|| not_found(key)),
-                PutMode::IfAbsent => Err(exists(key)),
-            };
-        }
-        if mode == PutMode::IfAbsent && files::stamp(&target)?.is_some() {
-            // Copying a large file to find this out at the end would be a waste.
-            return Err(exists(key));
-        }
-        // A symbolic link is copied: what it points to is not the caller's to call final.
-        let shared = original == Original::Final
-            && mode == PutMode::IfAbsent
-            && metadata.is_file()
-            && !is_raw(key);
-        let held = self.store.staging()?;
-        let (file, hash) = if shared {
-            let file = files::unfinished(&held, "put");
-            files::keep(&held, path, &file.path)
-                .and_then(|()| File::open(&file.path)?.sync_all())
-                .map_err(failed)?;
-            (file, None)
-        } else {
-            // What is added meanwhile is for the next time: a log may grow faster than it is copied.
-            let source = File::open(path).map_err(failed)?;
-            let length = source.metadata().map_err(failed)?.len();
-            files::write_staged(&held, &mut source.take(length), is_raw(key)).map_err(failed)?
-        };
-        self.put_finished(key, file, hash, mode)
-    }
-
     /// A file with the content of the version. What is current gets a second name, so that a put does
     /// not change what the caller reads.
     fn fetch_version_now(&self, info: &ObjectInfo) -> Result<LocalCopy> {
@@ -321,26 +162,27 @@ impl FolderObjects {
         let failed = |error| io_error(error, format!("cannot keep {:?} for reading", info.key));
         for _ in 0..ATTEMPTS {
             match self.look(&info.key)? {
-                // Nobody puts anything in its place.
+                // Nothing can replace it.
                 Some(known) if known.version == info.version && self.store.db.is_read_only() => {
                     return Ok(LocalCopy::in_place(path));
                 }
                 Some(known) if known.version == info.version => {
                     let held = self.store.staging()?;
-                    let copy = files::unfinished(&held, "fetch");
-                    match files::keep(&held, &path, &copy.path) {
-                        Err(error) if files::is_absent(&error) => continue,
+                    let copy = install::unfinished(&held, "fetch");
+                    match install::keep(&held, &path, &copy.path) {
+                        Err(error) if is_absent(&error) => continue,
                         result => result.map_err(failed)?,
                     }
-                    // A copy, where there are no links, has another stamp than its original.
-                    let is_it = |stamp: Option<Stamp>| stamp == Some(known.stamp);
-                    if is_it(files::stamp(&copy.path)?) || is_it(files::stamp(&path)?) {
+                    // A copy, where there are no links, has another fingerprint than its original.
+                    let is_it =
+                        |fingerprint: Option<Fingerprint>| fingerprint == Some(known.fingerprint);
+                    if is_it(files::fingerprint(&copy.path)?) || is_it(files::fingerprint(&path)?) {
                         return Ok(LocalCopy::temporary(copy.path.clone(), copy));
                     }
                 }
                 _ => {
-                    let former = files::version_path(&self.store, &info.key, &info.version)?;
-                    return match files::stamp(&former)? {
+                    let former = self.store.version_path(&info.key, &info.version)?;
+                    return match files::fingerprint(&former)? {
                         Some(_) => Ok(LocalCopy::in_place(former)),
                         None => self.grown_from(info),
                     };
@@ -350,13 +192,16 @@ impl FolderObjects {
         Err(restless(&info.key))
     }
 
-    /// The former content of a raw file that was not put anew, but has grown where it is: its beginning.
+    /// The former content of a raw file that was not put again, but has grown where it is: its beginning.
     fn grown_from(&self, info: &ObjectInfo) -> Result<LocalCopy> {
         let not_kept = || not_kept(&info.key, &info.version);
         let path = self.path(&info.key)?;
-        let failed = |error: io::Error| match files::is_absent(&error) {
-            true => not_kept(),
-            false => io_error(error, format!("cannot read {}", path.display())),
+        let failed = |error: io::Error| {
+            if is_absent(&error) {
+                not_kept()
+            } else {
+                io_error(error, format!("cannot read {}", path.display()))
+            }
         };
         let file = File::open(&path).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
@@ -365,10 +210,11 @@ impl FolderObjects {
         }
         let held = self.store.staging()?;
         let (copy, hash) =
-            files::write_staged(&held, &mut file.take(info.size), true).map_err(failed)?;
-        match hash.is_some_and(|hash| hash == info.version) {
-            true => Ok(LocalCopy::temporary(copy.path.clone(), copy)),
-            false => Err(not_kept()),
+            install::write_staged(&held, &mut file.take(info.size), true).map_err(failed)?;
+        if hash.is_some_and(|hash| hash == info.version) {
+            Ok(LocalCopy::temporary(copy.path.clone(), copy))
+        } else {
+            Err(not_kept())
         }
     }
 
@@ -378,22 +224,25 @@ impl FolderObjects {
         {
             return Ok(known.info(key));
         }
-        let former = files::version_path(&self.store, key, version)?;
-        let stamp = files::stamp(&former)?.ok_or_else(|| not_kept(key, version))?;
+        let former = self.store.version_path(key, version)?;
+        let fingerprint = files::fingerprint(&former)?.ok_or_else(|| not_kept(key, version))?;
         Ok(ObjectInfo {
             key: key.to_owned(),
-            size: stamp.size,
+            size: fingerprint.size,
             version: version.to_owned(),
             sequencer: String::new(),
-            last_modified: DateTime::from_timestamp_nanos(stamp.mtime_ns),
+            last_modified: DateTime::from_timestamp_nanos(fingerprint.mtime_ns),
         })
     }
 
     pub(crate) fn get_now(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
         let path = self.path(key)?;
-        let failed = |error: io::Error| match files::is_absent(&error) {
-            true => not_found(key),
-            false => io_error(error, format!("cannot read {}", path.display())),
+        let failed = |error: io::Error| {
+            if is_absent(&error) {
+                not_found(key)
+            } else {
+                io_error(error, format!("cannot read {}", path.display()))
+            }
         };
         let mut file = File::open(&path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
@@ -416,18 +265,18 @@ impl FolderObjects {
         let path = self.path(key)?;
         let failed = |error| io_error(error, format!("cannot delete {}", path.display()));
         if is_raw(key) {
-            // Before the object itself: a stop in between leaves nothing of what nobody finds any more.
+            // Before the object itself: a stop in between leaves no content that cannot be found any more.
             self.delete_versions(key)?;
         }
         let deleted = self.store.db.write(Durability::Process, |transaction| {
             transaction
                 .execute("DELETE FROM object WHERE key = ?1", [key])
                 .map_err(sqlite_error)?;
-            checked::forget(transaction, key)?;
+            Checked::forget(transaction, key)?;
             match std::fs::symlink_metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => Ok(false),
                 Ok(_) => std::fs::remove_file(&path).map(|()| true).map_err(failed),
-                Err(error) if files::is_absent(&error) => Ok(false),
+                Err(error) if is_absent(&error) => Ok(false),
                 Err(error) => Err(failed(error)),
             }
         })?;
@@ -441,7 +290,7 @@ impl FolderObjects {
 impl FolderObjects {
     /// Deletes the former contents of a key.
     fn delete_versions(&self, key: &str) -> Result<()> {
-        let folder = files::versions_folder(&self.store, key)?;
+        let folder = self.store.versions_folder(key)?;
         let failed = |error| io_error(error, format!("cannot delete what {key:?} was before"));
         for entry in files::entries(&folder).map_err(failed)? {
             // A folder has what other keys were before.
@@ -458,13 +307,6 @@ fn not_kept(key: &str, version: &str) -> Error {
     Error::new(
         ErrorKind::NotFound,
         format!("version {version} of {key:?} is not kept"),
-    )
-}
-
-fn exists(key: &str) -> Error {
-    Error::new(
-        ErrorKind::Conflict,
-        format!("there is an object {key:?} already"),
     )
 }
 
@@ -513,7 +355,7 @@ impl Objects for FolderObjects {
         self.run(move |this| {
             this.path(&key)?;
             let held = this.store.staging()?;
-            let staged = files::write_staged(&held, &mut body.as_ref(), is_raw(&key));
+            let staged = install::write_staged(&held, &mut body.as_ref(), is_raw(&key));
             let (file, hash) =
                 staged.map_err(|error| io_error(error, format!("cannot write {key:?}")))?;
             this.put_finished(&key, file, hash, mode)
@@ -539,7 +381,7 @@ impl Objects for FolderObjects {
         let key = key.to_owned();
         self.run(move |this| {
             let path = this.path(&key)?;
-            match files::stamp(&path)? {
+            match files::fingerprint(&path)? {
                 Some(_) => Ok(LocalCopy::in_place(path)),
                 None => Err(not_found(&key)),
             }
@@ -571,7 +413,7 @@ impl Objects for FolderObjects {
     /// The files as they are: nothing is read of them, and nothing noted.
     async fn keys(&self, prefix: &str) -> Result<Vec<String>> {
         let prefix = prefix.to_owned();
-        self.run(move |this| Ok(this.stamps(&prefix)?.into_keys().collect()))
+        self.run(move |this| Ok(this.fingerprints(&prefix)?.into_keys().collect()))
             .await
     }
 

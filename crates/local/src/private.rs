@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use crate::files;
+use crate::failure::is_absent;
 
 /// What others may do with a file.
 pub(crate) const OTHERS: u32 = 0o077;
@@ -37,14 +37,14 @@ pub(crate) fn is_loose(metadata: &Metadata) -> bool {
     metadata.permissions().mode() & OTHERS != 0
 }
 
-/// What became of the rights of others.
+/// The rights of other users after they were to be taken away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rights {
     /// They have none.
     None,
     /// They had some, which are taken away.
     Taken,
-    /// They have some, which are not this user's to take away, or which the file system keeps.
+    /// They have some, which this user may not take away, or which the file system keeps.
     Kept,
 }
 
@@ -55,7 +55,7 @@ pub(crate) enum Rights {
 pub(crate) fn tighten(path: &Path) -> io::Result<Rights> {
     let look = |path| match std::fs::metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
-        Err(error) if files::is_absent(&error) => Ok(None),
+        Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(error),
     };
     let Some(found) = look(path)?.filter(is_loose) else {

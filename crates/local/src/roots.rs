@@ -75,7 +75,7 @@ impl Roots {
             .collect()
     }
 
-    /// The key behind a URI; None for one that leads out of the lake.
+    /// The key that a URI names; None for one that leads out of the lake.
     pub(crate) fn key_of(&self, uri: &str) -> Option<String> {
         let path = uri.strip_prefix(SCHEME);
         // The longest first: a lake that was below its present place has its own files in mind.
@@ -88,7 +88,7 @@ impl Roots {
         Some(key.to_owned())
     }
 
-    /// Reads what the state file knows, and lets it know the present place where it knows none.
+    /// Reads the places from the state file, and writes the present one if it has none.
     pub(crate) fn open(db: &Db, here: &str) -> Result<Arc<Roots>> {
         if db.is_read_only() {
             return db.read(|connection| found(connection, db.version(), here));
@@ -121,16 +121,17 @@ impl Roots {
 }
 
 /// Whether readers of Iceberg tables lose a part of a path when they take a URI of it apart: pyiceberg, for
-/// one, takes what stands behind `#` or `?` for no path, and drops tabs and line breaks. A path without a
-/// scheme they take as it is. Up to version 0.1.0 such places were recorded as URIs too.
+/// one, does not take what follows `#` or `?` as part of the path, and drops tabs and line breaks. They take
+/// a path without a scheme as it is. Up to version 0.1.0 such places were recorded as URIs too.
 fn is_torn(root: &str) -> bool {
     root.contains(['#', '?', '\t', '\n', '\r'])
 }
 
 fn join(root: &str, key: &str) -> String {
-    match is_torn(root) {
-        true => format!("{root}/{key}"),
-        false => format!("{SCHEME}{root}/{key}"),
+    if is_torn(root) {
+        format!("{root}/{key}")
+    } else {
+        format!("{SCHEME}{root}/{key}")
     }
 }
 
@@ -145,11 +146,12 @@ fn save(transaction: &Transaction<'_>, root: &str, is_current: bool) -> Result<(
     Ok(())
 }
 
-/// The places as the state file tells them.
+/// The places in the state file.
 fn found(connection: &Connection, version: i64, here: &str) -> Result<Arc<Roots>> {
-    let stored = match version >= WITH_ROOTS {
-        true => stored(connection)?,
-        false => None,
+    let stored = if version >= WITH_ROOTS {
+        stored(connection)?
+    } else {
+        None
     };
     let pointers = pointers(connection)?;
     let roots = match stored {
@@ -160,13 +162,12 @@ fn found(connection: &Connection, version: i64, here: &str) -> Result<Arc<Roots>
         }
         None => {
             let named = of_pointers(&pointers);
-            let recorded = match named.contains_key(here) {
-                true => Some(here),
+            let recorded = if named.contains_key(here) {
+                Some(here)
+            } else {
                 // The place of the most tables.
-                false => named
-                    .iter()
-                    .max_by_key(|(_, tables)| **tables)
-                    .map(|(root, _)| *root),
+                let most = named.iter().max_by_key(|(_, tables)| **tables);
+                most.map(|(root, _)| *root)
             };
             let recorded = recorded.unwrap_or(here).to_owned();
             Roots::new(here, recorded, named.into_keys().map(str::to_owned))

@@ -1,9 +1,9 @@
 //! Unfinished files, and what stopped processes left of theirs.
 //!
 //! Whoever has the lake open and writes has a folder of its own, `.tarn/staging/<id>/`, and the operating
-//! system's lock on it, which ends with the process however that ends. Who gets the lock of another's
-//! folder has found what a stopped process left: copies of raw objects among it. No age and no process
-//! number says so as surely: a slow upload may be old, and numbers come again.
+//! system's lock on it, which ends with the process however that ends. A process that gets the lock
+//! of another's folder has found what a stopped process left, copies of raw objects among it. Neither ages nor
+//! process numbers are as sure: a slow upload may be old, and numbers are used again.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
+use crate::failure::is_absent;
 use crate::{files, lock, private};
 
 /// The folder of this process's unfinished files; removed when dropped, if nothing is left in it.
@@ -29,9 +30,9 @@ impl Held {
             files::ensure_dir(staging, true)?;
             let id = Uuid::new_v4().simple().to_string();
             let path = staging.join(&id);
-            // Before the lock is taken, who sweeps may take the folder for a leftover.
+            // Before the lock is taken, another process may take the folder for a leftover.
             let lock = match private::create_dir(&path).and_then(|()| File::open(&path)) {
-                Err(error) if files::is_absent(&error) => continue,
+                Err(error) if is_absent(&error) => continue,
                 lock => lock?,
             };
             match lock.try_lock() {
@@ -62,7 +63,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         match std::fs::remove_dir(&self.path) {
-            Err(error) if !files::is_absent(&error) => {
+            Err(error) if !is_absent(&error) => {
                 // The next process that opens the lake finds it.
                 tracing::debug!(path = %self.path.display(), %error, "a staging folder is left behind");
             }
@@ -80,7 +81,7 @@ pub struct Leftovers {
     pub bytes: u64,
 }
 
-/// Removes what no living process holds. With `dry_run` it is only counted.
+/// Removes the folders that no living process holds. With `dry_run` they are only counted.
 pub(crate) fn sweep(staging: &Path, dry_run: bool) -> io::Result<Leftovers> {
     let mut found = Leftovers::default();
     for entry in files::entries(staging)? {
@@ -93,9 +94,10 @@ pub(crate) fn sweep(staging: &Path, dry_run: bool) -> io::Result<Leftovers> {
                     entries: 1,
                     bytes: metadata.len(),
                 };
-                match dry_run {
-                    true => Ok(one),
-                    false => std::fs::remove_file(&path).map(|()| one),
+                if dry_run {
+                    Ok(one)
+                } else {
+                    std::fs::remove_file(&path).map(|()| one)
                 }
             }
             Err(error) => Err(error),
@@ -105,7 +107,7 @@ pub(crate) fn sweep(staging: &Path, dry_run: bool) -> io::Result<Leftovers> {
                 found.entries += one.entries;
                 found.bytes += one.bytes;
             }
-            Err(error) if files::is_absent(&error) => {}
+            Err(error) if is_absent(&error) => {}
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "a leftover cannot be removed");
             }

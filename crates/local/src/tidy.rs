@@ -1,5 +1,5 @@
-//! What maintenance does for a folder beyond its tables: removes what nobody needs and tightens what
-//! others could read.
+//! What maintenance does for a folder beyond its tables: it removes files that nothing needs, and takes away
+//! the rights of other users.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,25 +7,26 @@ use std::path::{Path, PathBuf};
 use tarn_core::Result;
 use tarn_core::layout::RAW;
 
-use crate::failure::io_error;
+use crate::failure::{io_error, is_absent};
+use crate::key::{self, STATE};
 use crate::private::{self, Rights};
 use crate::staging::{self, Leftovers};
-use crate::{LocalLake, STATE, files, key, lock, lost};
+use crate::{LocalLake, files, lock, lost};
 
 /// What was done, or would be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tidied {
     /// Unfinished files of processes that are gone.
     pub staging: Leftovers,
-    /// Former contents of what is no raw object, which older versions of Tarn kept.
+    /// Former contents of objects outside the raw zone, which older versions of Tarn kept.
     pub former_reports: Leftovers,
     /// Former contents of raw objects that were erased.
     pub erased: Leftovers,
     /// Lock files of processes that are gone.
     pub locks: u64,
-    /// Files and folders that others than their owner could read, and cannot any more.
+    /// Files and folders that other users could read, and cannot any more.
     pub tightened: u64,
-    /// Such files that are not this user's to tighten.
+    /// Such files whose rights this user cannot change.
     pub loose: u64,
 }
 
@@ -94,9 +95,10 @@ impl LocalLake {
 fn remove(path: &Path, dry_run: bool, found: &mut Leftovers) {
     let result = (|| {
         let metadata = std::fs::symlink_metadata(path)?;
-        let bytes = match metadata.is_dir() {
-            true => files::bytes_below(path)?,
-            false => metadata.len(),
+        let bytes = if metadata.is_dir() {
+            files::bytes_below(path)?
+        } else {
+            metadata.len()
         };
         match (dry_run, metadata.is_dir()) {
             (true, _) => {}
@@ -110,14 +112,14 @@ fn remove(path: &Path, dry_run: bool, found: &mut Leftovers) {
             found.entries += 1;
             found.bytes += bytes;
         }
-        Err(error) if files::is_absent(&error) => {}
+        Err(error) if is_absent(&error) => {}
         Err(error) => {
             tracing::warn!(path = %path.display(), %error, "a leftover cannot be removed")
         }
     }
 }
 
-/// Former contents below `folder` whose object is no more. `versions/<key>/<version>` is one of `<key>`.
+/// Former contents below `folder` whose object was deleted. `versions/<key>/<version>` is one of `<key>`.
 fn erased(
     folder: &Path,
     versions: &Path,
@@ -131,7 +133,7 @@ fn erased(
     };
     let gone = match std::fs::symlink_metadata(&object) {
         Ok(metadata) => metadata.is_dir(),
-        Err(error) => files::is_absent(&error),
+        Err(error) => is_absent(&error),
     };
     for entry in files::entries(folder)? {
         if entry.file_type()?.is_dir() {
@@ -149,7 +151,7 @@ fn erased(
 
 fn tighten(path: &Path, dry_run: bool, done: &mut Tidied) -> io::Result<()> {
     let metadata = match std::fs::symlink_metadata(path) {
-        Err(error) if files::is_absent(&error) => return Ok(()),
+        Err(error) if is_absent(&error) => return Ok(()),
         metadata => metadata?,
     };
     if metadata.is_symlink() {

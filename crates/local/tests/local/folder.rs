@@ -122,7 +122,7 @@ async fn a_file_dropped_by_hand_has_the_version_that_a_put_gives_it() {
     assert_eq!(
         objects.head("raw/by hand").await.unwrap(),
         dropped,
-        "a new time alone is no new version"
+        "a new time alone does not make a new version"
     );
     assert_eq!(
         objects

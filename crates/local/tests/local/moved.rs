@@ -54,7 +54,7 @@ async fn a_moved_lake_records_its_former_place_until_it_is_told_otherwise() {
         let objects = moved.objects();
         assert_eq!(moved.recorded_elsewhere(), Some(was.clone()));
         assert_eq!(objects.uri("raw/a"), format!("file://{was}/raw/a"));
-        // A reader would lose what stands behind the number sign of a URI.
+        // A reader would lose the part of a URI after its number sign.
         assert_eq!(objects.location("raw/a"), format!("{is}/raw/a"));
         for uri in objects.uris("raw/a") {
             let key = objects.key_of(&uri).unwrap();

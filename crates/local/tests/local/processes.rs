@@ -1,6 +1,6 @@
 //! Several threads and processes on one lake, and processes that are killed.
 //!
-//! A test starts this very program again, told by an environment variable what to do.
+//! A test starts this very program again; an environment variable says what to do.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};

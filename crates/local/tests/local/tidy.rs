@@ -89,7 +89,7 @@ async fn an_erased_object_takes_its_former_contents_along() {
     assert_eq!(lake.tidy(true).unwrap().erased, left(2, 6));
     assert_eq!(lake.tidy(false).unwrap().erased, left(2, 6));
     assert!(!versions.join("b").exists() && versions.join("c").exists());
-    // A raw zone that is not mounted is no raw zone whose objects were erased.
+    // A raw zone that is not mounted is not one whose objects were erased.
     std::fs::rename(dir.path().join("raw"), dir.path().join("away")).unwrap();
     std::fs::create_dir(dir.path().join("raw")).unwrap();
     assert_eq!(lake.tidy(false).unwrap().erased, Leftovers::default());

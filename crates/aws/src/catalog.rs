@@ -9,8 +9,8 @@
 //!
 //! **Lost replies.** The SDK sends an update again whose reply was lost, and Glue refuses the second
 //! one. After a refusal the entry is read: if it points at the new location, whose name no other writer
-//! has, the swap succeeded. If it points elsewhere, the answer is `Conflict`, and whoever asked finds
-//! in the table's own history whether the swap was there before others moved on.
+//! has, the swap succeeded. If it points elsewhere, the answer is `Conflict`, and the caller finds
+//! in the table's own history whether the swap succeeded before others moved on.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -80,7 +80,7 @@ impl GlueCatalog {
                 entry.version_id
             }
             Ok(_) => None,
-            // The swap is done; an error would say that it is not.
+            // The swap succeeded, so this must not be an error.
             Err(error) => {
                 tracing::warn!(table = %name, %error, "the version of a swapped table is not known");
                 None
@@ -155,8 +155,8 @@ fn pointer(name: &TableName, entry: &Table) -> Result<TablePointer> {
         _ => Err(Error::new(
             ErrorKind::Unsupported,
             format!(
-                "there is a table {name} in Glue that is no Iceberg table; rename or delete it, and \
-                 it is made anew"
+                "the table {name} in Glue is not an Iceberg table; rename or delete it, and \
+                 it is created again"
             ),
         )),
     }
@@ -212,7 +212,7 @@ fn short(text: &str, most: usize) -> String {
     line
 }
 
-/// What Glue shows of a table.
+/// What Glue shows about a table.
 fn table_input(
     spec: &TableSpec,
     current: Option<&Table>,
@@ -332,7 +332,7 @@ impl Catalog for GlueCatalog {
         }
     }
 
-    /// The tables of the zones whose databases are set. What is no Iceberg table is left out.
+    /// The tables of the zones whose databases are set. Tables that are not Iceberg tables are left out.
     async fn list(&self) -> Result<Vec<TableName>> {
         let mut zones: Vec<Zone> = self.settings.zones().collect();
         zones.sort_by_key(|zone| zone.as_str());

@@ -78,7 +78,7 @@ pub(crate) fn status<E>(error: &CallError<E>) -> Option<u16> {
         .map(|response| response.status().as_u16())
 }
 
-/// What a failed call of `action` on `resource` means, with the SDK's own retries over.
+/// What a failed call of `action` on `resource` means, after the SDK's own retries.
 pub(crate) fn failed<E>(action: &str, resource: &str, error: CallError<E>) -> Error
 where
     E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
@@ -105,11 +105,11 @@ where
             "{doing} was not answered in time; check the network, or try again"
         ))
         .retryable(true),
-        SdkError::ResponseError(_) => {
-            storage(format!("{doing} was answered by what is no AWS answer"))
-                .with_source(causes(&error))
-                .retryable(true)
-        }
+        SdkError::ResponseError(_) => storage(format!(
+            "{doing}: the answer did not come from AWS; check the endpoint and any proxy"
+        ))
+        .with_source(causes(&error))
+        .retryable(true),
         SdkError::DispatchFailure(failure) => {
             let retryable = failure.is_io() || failure.is_timeout();
             undelivered(&doing, causes(&error), retryable)
@@ -118,7 +118,7 @@ where
     }
 }
 
-/// What an error was caused by, in one line; the SDK's own text of an error leaves that out.
+/// The cause of an error in one line, which the SDK's own text leaves out.
 fn causes(error: &dyn StdError) -> String {
     let mut texts = Vec::new();
     let mut cause = error.source();

@@ -1,8 +1,8 @@
 //! The keys of pseudonyms in a secret of AWS Secrets Manager.
 //!
 //! Each version of the secret holds the whole ring. It is put with a token that names the version of
-//! its newest key: of two who put the same version at once, one is refused
-//! (`ResourceExistsException`), and reads what the other has put.
+//! its newest key: if two writers put the same version at once, one is
+//! refused (`ResourceExistsException`) and reads what the other has put.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,8 +19,7 @@ use zeroize::Zeroizing;
 use crate::failure::{code, failed};
 use crate::settings::Settings;
 
-/// For so long a function goes on with the key that it has read: a rotation is known everywhere after
-/// that.
+/// How long a function uses the key that it has read. After this time every function knows a rotation.
 const FRESH: Duration = Duration::from_secs(300);
 
 /// The keys of a lake on AWS.
@@ -30,10 +29,10 @@ pub(crate) struct SecretKeys {
     known: Mutex<Option<(Instant, PseudonymKey)>>,
 }
 
-/// What came of a put.
+/// The outcome of a put.
 enum Put {
     Done,
-    /// Somebody else has put this version.
+    /// Another writer has put this version.
     Taken,
 }
 
@@ -98,7 +97,7 @@ impl SecretKeys {
             Put::Taken => self.read().await?.ok_or_else(|| {
                 Error::new(
                     ErrorKind::Storage,
-                    "a first key was made by somebody else and cannot be read yet",
+                    "another process made the first key, and it cannot be read yet; try again",
                 )
                 .retryable(true)
             }),
@@ -162,7 +161,7 @@ impl Keys for SecretKeys {
             Put::Taken => Err(Error::new(
                 ErrorKind::Conflict,
                 format!(
-                    "version {} of the key was made by somebody else just now",
+                    "version {} of the key was just made by another process; list the keys, and rotate again if needed",
                     info.version
                 ),
             )),

@@ -1,9 +1,9 @@
 //! The lake's ports on AWS: objects on S3, the catalog on Glue, the ledger on DynamoDB, the keys of
 //! pseudonyms in Secrets Manager; besides them a producer for Kinesis and queues on SQS. The only crate that names `aws-*`.
 //!
-//! The SDK retries what passes by itself (throttling, 5xx, lost connections), at most
+//! The SDK retries failures that pass by themselves (throttling, 5xx, lost connections), at most
 //! [`CALL_ATTEMPTS`] times with exponential back-off and jitter. A retried write may have succeeded at
-//! its first attempt, with a lost reply; each port says how it tells that from a lost race.
+//! its first attempt, with a lost reply; each port says how it distinguishes that from a lost race.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod catalog;
@@ -24,6 +24,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
+use tarn_core::Backoff;
 use tarn_core::ports::{Catalog, Keys, Ledger, Objects};
 use uuid::Uuid;
 
@@ -63,13 +64,13 @@ pub struct Aws {
 
 impl Aws {
     /// Prepares the services with the credentials that the SDK finds: environment, profile, role.
-    /// Nothing is called yet: what is wrong with credentials shows at the first call.
+    /// Nothing is called yet: wrong credentials show at the first call.
     pub async fn connect(settings: Settings) -> Aws {
         let config = loader(&settings).load().await;
         Aws::new(settings, &config)
     }
 
-    /// Like [`Aws::connect`], with given keys: for an emulator, whose keys are no secret.
+    /// Like [`Aws::connect`], with given keys: for an emulator, whose keys are not secret.
     pub async fn connect_with_keys(settings: Settings, id: &str, secret: &str) -> Aws {
         let keys = Credentials::new(id, secret, None, None, "given");
         let config = loader(&settings).credentials_provider(keys).load().await;
@@ -162,13 +163,10 @@ fn loader(settings: &Settings) -> ConfigLoader {
     loader
 }
 
-/// Waits before attempt `attempt` (1 for the first repetition): at most `first` doubled for each
-/// attempt, at most [`LONGEST_PAUSE`], and a random part of that, so that many who were refused
-/// together do not come back together.
-pub(crate) async fn pause(attempt: u32, first: Duration) {
-    let longest = first
-        .saturating_mul(1 << attempt.saturating_sub(1).min(16))
-        .min(LONGEST_PAUSE);
-    let part = f64::from(Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
-    tokio::time::sleep(longest.mul_f64(part)).await;
+/// Waits before repetition `repetition`, counted from 1, by a [`Backoff`] from `first` up to
+/// [`LONGEST_PAUSE`].
+pub(crate) async fn pause(repetition: u32, first: Duration) {
+    let random = Uuid::new_v4().as_fields().0;
+    let pause = Backoff::new(first, LONGEST_PAUSE).pause(repetition, random);
+    tokio::time::sleep(pause).await;
 }

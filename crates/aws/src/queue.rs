@@ -146,8 +146,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Lets a message that a function was given, and reports as failed, be delivered again in so many
-    /// seconds (0 to 43,200) instead of after the queue's visibility timeout. `receipt` is the receipt
+    /// Has a failed message of a function delivered again after this many seconds (0 to 43,200) instead of
+    /// after the queue's visibility timeout. `receipt` is the receipt
     /// handle of that delivery.
     ///
     /// # Errors

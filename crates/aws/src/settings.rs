@@ -1,5 +1,5 @@
-//! What the lake's ports on AWS are told: names of buckets, databases, the ledger's table, streams
-//! and queues. They come from environment variables and are checked at once.
+//! The settings of the lake's ports on AWS: names of buckets, databases, the ledger's table, streams and
+//! queues. They come from environment variables, and all of them are checked at once.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ fn database_variable(zone: Zone) -> &'static str {
     }
 }
 
-/// What a caller cannot do without.
+/// A setting that a caller needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// The bucket of raw objects.
@@ -91,7 +91,7 @@ pub enum Need {
     Stream,
     /// The dataset that records of the stream belong to.
     StreamDataset,
-    /// The queue that the marts are told of changed tables by.
+    /// The queue that notifies the marts of changed tables.
     MartsQueue,
     /// The secret that holds the keys of pseudonyms.
     PseudonymSecret,
@@ -133,8 +133,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the variables that `vars` knows and makes sure of those behind `needs`. A variable that
-    /// is empty is as good as one that is not set.
+    /// Reads the variables that `vars` returns, and checks that those of `needs` are set. An empty variable
+    /// counts as not set.
     ///
     /// # Errors
     /// One `BadRequest` that names every variable that is missing or wrong.
@@ -279,7 +279,7 @@ impl Settings {
         self.ingest_queue_url.as_deref()
     }
 
-    /// The URL of the queue that the marts are told of changed tables by.
+    /// The URL of the queue that notifies the marts of changed tables.
     ///
     /// # Errors
     /// `BadRequest` where it is not set.

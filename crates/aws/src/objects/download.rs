@@ -2,8 +2,8 @@
 //!
 //! A content that is read as a whole in one go is compared with the checksum that S3 sends along, where
 //! that is one of the whole content: of everything that the lake has put, and of what others put, unless
-//! it went up in parts with a checksum of checksums. What differs is an error. S3 sends none along with a
-//! range, so neither a range nor what is read behind a break is compared; these rely on TLS.
+//! it went up in parts with a checksum of checksums. A difference is an error. S3 sends no checksum with
+//! a range, so neither a range nor the rest after a break is compared; these rely on TLS.
 
 use std::fs::File;
 use std::io::Write;
@@ -205,7 +205,7 @@ impl S3Objects {
                     ErrorKind::NotFound,
                     format!("the version asked for of {} is not kept", place.uri()),
                 )),
-                // An id that is none.
+                // Not a version id.
                 (Some(400), Which::Version(id)) if code(&error) == Some("InvalidArgument") => {
                     Err(Error::new(
                         ErrorKind::NotFound,

@@ -4,8 +4,8 @@
 //!
 //! - **`raw/`**: `version` is the S3 version id. `sequencer` is `<second>-<rank>`: the second of the
 //!   object's last change since 1970, eleven digits, and how many older versions of the key have the
-//!   same second, four digits. S3 tells times by whole seconds, so the rank is what orders two puts
-//!   within one; it comes from `ListObjectVersions`, which lists versions in their order. A version
+//!   same second, four digits. S3 has times in whole seconds, so the rank orders two puts within
+//!   one; it comes from `ListObjectVersions`, which lists versions in their order. A version
 //!   keeps its sequencer as long as the older ones of its second are kept, which lifecycle rules
 //!   delete days later.
 //! - **Everywhere else** the lake writes each key once, under a name of its own (the quality summary
@@ -17,7 +17,7 @@
 //! Calls: a put to `raw/` needs `s3:PutObject` and `s3:GetObject`, and with `Overwrite` also
 //! `s3:ListBucketVersions`; head and list there need the latter too. Every put carries a random token
 //! as metadata (`tarn-put`): if its reply is lost and the SDK's second attempt finds the object
-//! there, the token says that it is our own.
+//! there, the token shows that it is our own.
 
 mod download;
 mod upload;
@@ -81,7 +81,7 @@ impl Place<'_> {
         )
     }
 
-    /// Whether versions of this key are told apart by their ids.
+    /// Whether versions of this key are identified by their ids.
     fn is_versioned(self) -> bool {
         self.key.starts_with(RAW)
     }
@@ -151,13 +151,15 @@ impl S3Objects {
         if key.ends_with('/') || key.len() > 1024 {
             return Err(Error::new(
                 ErrorKind::BadRequest,
-                format!("{key:?} is no key: it ends with a slash, or has more than 1,024 bytes"),
+                format!(
+                    "{key:?} cannot be a key: it ends with a slash, or has more than 1,024 bytes"
+                ),
             ));
         }
         Ok(Place { bucket, key })
     }
 
-    /// What S3 says of an object, or of one version of it; None where there is none.
+    /// What S3 says about an object or one of its versions; None where there is none.
     async fn look(
         &self,
         place: Place<'_>,
@@ -243,9 +245,10 @@ impl Objects for S3Objects {
         if version.starts_with(ETAG) {
             // An ETag names no former version.
             let info = self.head(key).await?;
-            return match info.version == version {
-                true => Ok(info),
-                false => Err(place.not_found()),
+            return if info.version == version {
+                Ok(info)
+            } else {
+                Err(place.not_found())
             };
         }
         match self.look(place, Some(version)).await? {
@@ -287,7 +290,7 @@ impl Objects for S3Objects {
     }
 
     /// S3's checksum of an upload in parts is one of checksums, which no reader of the whole object can
-    /// compare: the digest in the name is what tells.
+    /// compare, so the digest in the name is compared.
     async fn fetch_checked(&self, key: &str) -> Result<LocalCopy> {
         let copy = self.fetch(key).await?;
         let Some(written) = Digest::in_name(key) else {

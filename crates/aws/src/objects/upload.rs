@@ -2,8 +2,8 @@
 //!
 //! Every content has a CRC32, computed here and compared by S3 when it arrives. An upload in parts
 //! announces it when it begins, because S3 refuses parts whose checksum was not announced, and asks for
-//! one of the whole content (`FULL_OBJECT`): that is what S3 sends along with the content later, so that
-//! who reads all of it can compare. The checksum of checksums that S3 makes otherwise is of no use then.
+//! one of the whole content (`FULL_OBJECT`): S3 sends it along with the content later, so that a
+//! reader of the whole content can compare it. S3's default, a checksum of checksums, cannot be compared.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>
 
 use std::io::Read;
@@ -43,10 +43,10 @@ const READ_BYTES: usize = 256 << 10;
 /// The metadata that says which put made an object.
 const TOKEN: &str = "tarn-put";
 
-/// How often a put is begun that another request for its key gets in the way of.
+/// How often a put is tried when another request for its key gets in the way.
 const PUTS: u32 = 5;
 
-/// What S3 says of an object that was put.
+/// What S3 says about an object that was put.
 struct Stored {
     version_id: Option<String>,
     e_tag: Option<String>,
@@ -140,11 +140,11 @@ impl S3Objects {
         if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(Error::new(
                 ErrorKind::BadRequest,
-                format!("{} is no regular file", path.display()),
+                format!("{} is not a regular file", path.display()),
             ));
         }
-        // One file, whatever its name leads to later, and as long as it is now: a log grows, and is
-        // renamed.
+        // The same file, even if its name leads to another one later, and only its present length: a log
+        // grows and is renamed.
         let file = std::fs::File::open(path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
         if size <= MULTIPART_ABOVE {
@@ -159,17 +159,18 @@ impl S3Objects {
             return self.put_bytes(place, body.into(), mode).await;
         }
         if mode == PutMode::IfAbsent && self.look(place, None).await?.is_some() {
-            // To find this out at the end of a large upload would be a waste.
+            // Finding this out at the end of a large upload would be a waste.
             return Err(place.exists());
         }
         let same = format!("/proc/self/fd/{}", file.as_raw_fd());
         self.settled(place, size, mode, |token| {
-            self.put_parts(place, Path::new(&same), size, mode, token)
+            let path = Path::new(&same);
+            self.put_parts(place, LocalFile { path, size }, mode, token)
         })
         .await
     }
 
-    /// Puts until it is known what became of it, and what there is then.
+    /// Puts until the outcome is known, and returns the object that is there then.
     async fn settled<F>(
         &self,
         place: Place<'_>,
@@ -193,7 +194,7 @@ impl S3Objects {
                 Some(head) if is_ours(&head, &token) => break Stored::of(&head),
                 Some(_) if mode == PutMode::IfAbsent => return Err(place.exists()),
                 _ if attempt == PUTS => return Err(error),
-                // What was there is gone again, or the other request is over.
+                // The object that was there is gone again, or the other request has ended.
                 _ => {
                     tracing::debug!(object = %place.uri(), exists, "a put is begun again");
                     pause(attempt, Duration::from_millis(50)).await;
@@ -244,8 +245,7 @@ impl S3Objects {
     async fn put_parts(
         &self,
         place: Place<'_>,
-        path: &Path,
-        size: u64,
+        file: LocalFile<'_>,
         mode: PutMode,
         token: String,
     ) -> std::result::Result<Stored, Refusal> {
@@ -262,7 +262,8 @@ impl S3Objects {
             .await
             .map_err(|error| Refusal::of(ACTION, place, error))?;
         let id = begun.upload_id().unwrap_or_default();
-        let result = match self.parts(place, path, size, id).await {
+        let upload = Upload { place, file, id };
+        let result = match self.parts(upload).await {
             Ok(parts) => {
                 let parts = CompletedMultipartUpload::builder()
                     .set_parts(Some(parts))
@@ -274,7 +275,7 @@ impl S3Objects {
                     .upload_id(id)
                     .multipart_upload(parts)
                     .checksum_type(ChecksumType::FullObject)
-                    .set_mpu_object_size(i64::try_from(size).ok())
+                    .set_mpu_object_size(i64::try_from(file.size).ok())
                     .set_if_none_match(condition(mode))
                     .send()
                     .await
@@ -295,24 +296,14 @@ impl S3Objects {
     }
 
     /// Sends the parts of a file.
-    async fn parts(
-        &self,
-        place: Place<'_>,
-        path: &Path,
-        size: u64,
-        id: &str,
-    ) -> Result<Vec<CompletedPart>> {
+    async fn parts(&self, upload: Upload<'_>) -> Result<Vec<CompletedPart>> {
+        let size = upload.file.size;
         let each = part_bytes(size);
         // Collected first: a stream over a lazy iterator of borrowed items is not `Send`.
         let sends: Vec<_> = (0..size.div_ceil(each))
             .map(|index| {
-                self.part(
-                    place,
-                    path,
-                    id,
-                    index,
-                    index * each..size.min((index + 1) * each),
-                )
+                let range = index * each..size.min((index + 1) * each);
+                self.part(upload, index, range)
             })
             .collect();
         stream::iter(sends)
@@ -323,16 +314,14 @@ impl S3Objects {
 
     async fn part(
         &self,
-        place: Place<'_>,
-        path: &Path,
-        id: &str,
+        upload: Upload<'_>,
         index: u64,
         range: std::ops::Range<u64>,
     ) -> Result<CompletedPart> {
         let number = i32::try_from(index + 1)
             .map_err(|error| Error::internal("a file has too many parts").with_source(error))?;
         let body = ByteStream::read_from()
-            .path(path)
+            .path(upload.file.path)
             .buffer_size(READ_BYTES)
             .offset(range.start)
             .length(Length::Exact(range.end - range.start))
@@ -348,15 +337,15 @@ impl S3Objects {
         let sent = self
             .client
             .upload_part()
-            .bucket(place.bucket)
-            .key(place.key)
-            .upload_id(id)
+            .bucket(upload.place.bucket)
+            .key(upload.place.key)
+            .upload_id(upload.id)
             .part_number(number)
             .checksum_algorithm(ChecksumAlgorithm::Crc32)
             .body(body)
             .send()
             .await
-            .map_err(|error| failed("s3:PutObject", &place.uri(), error))?;
+            .map_err(|error| failed("s3:PutObject", &upload.place.uri(), error))?;
         Ok(CompletedPart::builder()
             .part_number(number)
             .set_e_tag(sent.e_tag)
@@ -383,6 +372,22 @@ impl S3Objects {
             Ok(_) => {}
         }
     }
+}
+
+/// A file to upload.
+#[derive(Clone, Copy)]
+struct LocalFile<'a> {
+    path: &'a Path,
+    /// Bytes.
+    size: u64,
+}
+
+/// An upload in parts that was begun.
+#[derive(Clone, Copy)]
+struct Upload<'a> {
+    place: Place<'a>,
+    file: LocalFile<'a>,
+    id: &'a str,
 }
 
 fn is_ours(head: &HeadObjectOutput, token: &str) -> bool {

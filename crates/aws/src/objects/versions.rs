@@ -18,7 +18,7 @@ struct Pages<'a> {
     client: &'a Client,
     place: Place<'a>,
     size: Option<i32>,
-    /// The key and version that the next page begins behind; None after the last page.
+    /// The key and version after which the next page begins; None after the last page.
     next: Option<(Option<String>, Option<String>)>,
 }
 
@@ -67,7 +67,7 @@ impl S3Objects {
             for version in page.versions() {
                 let key = decoded(version.key(), page.encoding_type())?;
                 let at = seconds(version.last_modified());
-                // Newest first, and keys that only begin with this one come behind it.
+                // Newest first; keys that only begin with this one come after it.
                 if key != place.key || (seen && at < second) {
                     return Ok(older);
                 }
@@ -148,7 +148,7 @@ impl S3Objects {
     }
 }
 
-/// Whether somebody made an object of this key to have a folder: nobody can read or put it here.
+/// Whether the object of this key only marks a folder. Such an object cannot be read or put here.
 fn is_folder(key: &str) -> bool {
     key.ends_with('/')
 }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::server;
 
-/// A lake of its own behind an emulator.
+/// A lake of its own on an emulator.
 pub struct Lake {
     pub url: String,
     pub prefix: String,

@@ -294,12 +294,15 @@ async fn stream_that_refuses(
             .map(|record| record["PartitionKey"].as_str().unwrap());
         calls.push(keys.map(str::to_owned).collect());
         let verdicts: Vec<_> = (0..records.len())
-            .map(|index| match refuse(number, index) {
-                true => json!({
-                    "ErrorCode": "ProvisionedThroughputExceededException",
-                    "ErrorMessage": "Rate exceeded",
-                }),
-                false => json!({"SequenceNumber": "1", "ShardId": "s"}),
+            .map(|index| {
+                if refuse(number, index) {
+                    json!({
+                        "ErrorCode": "ProvisionedThroughputExceededException",
+                        "ErrorMessage": "Rate exceeded",
+                    })
+                } else {
+                    json!({"SequenceNumber": "1", "ShardId": "s"})
+                }
             })
             .collect();
         let refused = verdicts

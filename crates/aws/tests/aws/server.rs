@@ -243,7 +243,7 @@ async fn read_call(stream: &mut TcpStream) -> Option<Call> {
     })
 }
 
-/// Settings of a whole lake behind `url`, with `prefix` in front of every name.
+/// Settings of a whole lake at `url`, with `prefix` in front of every name.
 pub fn settings(url: &str, prefix: &str) -> Settings {
     let name = |variable: &str| {
         let part = variable.strip_prefix("TARN_")?;
@@ -267,7 +267,7 @@ pub fn settings(url: &str, prefix: &str) -> Settings {
     Settings::from_vars(&vars, &[]).unwrap()
 }
 
-/// The ports behind `url`.
+/// The ports at `url`.
 pub async fn aws(url: &str, prefix: &str) -> Aws {
     Aws::connect_with_keys(settings(url, prefix), "test", "test").await
 }

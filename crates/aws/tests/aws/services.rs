@@ -333,7 +333,7 @@ async fn glue_shows_the_table_and_what_others_set_is_kept() {
             ("at", Some("timestamp"), Some("When it was made")),
         ]
     );
-    // What is no Iceberg table is not listed.
+    // A table that is not an Iceberg table is not listed.
     let csv = aws_sdk_glue::types::TableInput::builder()
         .name("csv")
         .build();
@@ -466,9 +466,10 @@ async fn records_reach_a_stream() {
             let read = read.send().await.unwrap();
             let datas = read.records().iter().map(|record| record.data());
             arrived.extend(datas.map(|data| data.as_ref().to_vec()));
-            next = match read.records().is_empty() {
-                true => None,
-                false => read.next_shard_iterator,
+            next = if read.records().is_empty() {
+                None
+            } else {
+                read.next_shard_iterator
             };
         }
     }

@@ -41,7 +41,7 @@ fn parameter<'a>(target: &'a str, name: &str) -> Option<&'a str> {
         .find_map(|(found, value)| (found == name).then_some(value))
 }
 
-/// The content of a body, and the checksum behind it, where it is sent in chunks.
+/// The content of a body, and the checksum after it, where it is sent in chunks.
 fn dechunked(call: &Call) -> (Vec<u8>, Option<String>) {
     if call.header("x-amz-trailer").is_none() {
         let sent = call.header("x-amz-checksum-crc32").map(str::to_owned);

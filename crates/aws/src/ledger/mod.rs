@@ -7,21 +7,25 @@
 //! | a run in order of time | `runs#<YYYY-MM>` | `<begin>#<run id>` | `run_id`, `expires_at` |
 //! | a month that has runs | `runs` | `<YYYY-MM>` | `expires_at` |
 //! | named value | `state#<name>` | `state` | `value`, `token` where it was swapped |
-//! | what was said of an anomaly | `feedback` | `<time>#<anomaly>` | `record` |
+//! | a judgement of an anomaly | `feedback` | `<time>#<anomaly>` | `record` |
 //!
 //! DynamoDB serves about 1,000 small writes a second per `pk`. Objects are spread over
 //! [`SHARDS`] values by a hash of their key; a list by prefix asks every shard and merges. Runs and
 //! named values have a `pk` each. The list of runs by time has one `pk` a month, with items of a few
-//! dozen bytes, good for 500 runs begun a second; records are read by their own keys behind it.
+//! dozen bytes, good for 500 runs begun a second; the records are then read by their own keys.
 //! The item of the list is written before the record, so that no record is missing in it.
 //!
-//! Objects, named values and what people said stay. What is of runs has `expires_at`, the table's time to live.
+//! Objects, named values and judgements of anomalies stay. Items of runs have `expires_at`, the table's time to
+//! live.
 //!
-//! Records are JSON. One of more than [`PLAIN_BYTES`] is kept compressed in `record_zstd`; one that
+//! Records are JSON. One of more than 128 KiB is kept compressed in `record_zstd`; one that
 //! does not fit DynamoDB's 400 KB even so is refused.
 //!
-//! **Lost replies.** A conditional write that the SDK sends again fails if it succeeded at first. Each
-//! has a random `token`; the refusal returns the item there, and its token says whose it is.
+//! **Lost replies.** If the reply to a conditional write is lost, the SDK sends it again, and the second attempt
+//! fails. Each write has a random `token`: the refusal returns the stored item, and its token shows which
+//! write made it.
+
+mod item;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -30,20 +34,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure,
 };
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use futures::future::try_join_all;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tarn_core::feedback::Feedback;
 use tarn_core::ports::Ledger;
 use tarn_core::run::{ObjectRecord, RunRecord};
 use tarn_core::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
+use self::item::{Item, check_size, number, pack, read_number, read_text, text, unpack};
 use crate::failure::failed;
 use crate::pause;
 use crate::settings::Settings;
@@ -51,19 +53,11 @@ use crate::settings::Settings;
 /// Over how many values of `pk` the records of objects are spread. Another number would lose them.
 const SHARDS: u32 = 16;
 
-/// A longer JSON text (bytes) is compressed.
-const PLAIN_BYTES: usize = 128 << 10;
-
-/// What a record may have in the end: DynamoDB takes 400 KB with the other attributes.
-const MOST_BYTES: usize = 390_000;
-
 /// Records that are read at once; DynamoDB takes no more.
 const BATCH: usize = 100;
 
-/// How often what a batch left out is asked for again.
+/// How often a batch asks again for the records that an answer left out.
 const BATCH_ATTEMPTS: u32 = 8;
-
-type Item = HashMap<String, AttributeValue>;
 
 /// The port [`Ledger`] on DynamoDB.
 #[derive(Debug)]
@@ -72,22 +66,6 @@ pub(crate) struct DynamoLedger {
     settings: Arc<Settings>,
     /// Months that are known to be in the list of months.
     months: Mutex<BTreeSet<String>>,
-}
-
-fn text(value: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(value.into())
-}
-
-fn number(value: impl ToString) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
-
-fn read_text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
-    item.get(name)?.as_s().ok().map(String::as_str)
-}
-
-fn read_number(item: &Item, name: &str) -> Option<u64> {
-    item.get(name)?.as_n().ok()?.parse().ok()
 }
 
 /// FNV-1a: where a record is must never depend on a library's version.
@@ -100,59 +78,6 @@ fn shard(key: &str) -> u32 {
 
 fn object_pk(shard: u32) -> String {
     format!("object#{shard:02}")
-}
-
-/// A record as an attribute.
-fn pack(record: &impl Serialize, what: &str) -> Result<(&'static str, AttributeValue)> {
-    let json = serde_json::to_string(record).map_err(|error| {
-        Error::internal("a record of the ledger cannot be written as JSON").with_source(error)
-    })?;
-    if json.len() <= PLAIN_BYTES {
-        return Ok(("record", text(json)));
-    }
-    let packed = zstd::encode_all(json.as_bytes(), 3).map_err(|error| {
-        Error::internal("a record of the ledger cannot be compressed").with_source(error)
-    })?;
-    if packed.len() > MOST_BYTES {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            format!(
-                "{what} has {} bytes even when compressed, and the ledger's table takes \
-                 {MOST_BYTES}; give the source fewer tables or the contract fewer rules",
-                packed.len()
-            ),
-        ));
-    }
-    Ok(("record_zstd", AttributeValue::B(Blob::new(packed))))
-}
-
-fn unpack<T: DeserializeOwned>(item: &Item, what: &str) -> Result<T> {
-    let damaged = || {
-        Error::new(
-            ErrorKind::Storage,
-            format!("{what} in the ledger is damaged"),
-        )
-    };
-    if let Some(json) = read_text(item, "record") {
-        return serde_json::from_str(json).map_err(|error| damaged().with_source(error));
-    }
-    let packed = item.get("record_zstd").and_then(|value| value.as_b().ok());
-    let packed = packed.ok_or_else(damaged)?;
-    let json = zstd::decode_all(packed.as_ref()).map_err(|error| damaged().with_source(error))?;
-    serde_json::from_slice(&json).map_err(|error| damaged().with_source(error))
-}
-
-fn check_size(name: &str, value: &str) -> Result<()> {
-    if value.len() <= MOST_BYTES {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Unsupported,
-        format!(
-            "the value {name} has {} bytes, and the ledger's table takes {MOST_BYTES}",
-            value.len()
-        ),
-    ))
 }
 
 fn state_item(name: &str, value: &str) -> Item {
@@ -298,8 +223,7 @@ impl DynamoLedger {
                     let run: RunRecord = unpack(&item, "the record of a run")?;
                     found.insert(run.run_id.clone(), run);
                 }
-                // What one answer has no room for, or what was throttled, is for the caller to ask
-                // for again.
+                // The caller must ask again for records that did not fit the answer or were throttled.
                 keys = answer
                     .unprocessed_keys
                     .into_iter()
@@ -325,7 +249,7 @@ impl DynamoLedger {
         Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
     }
 
-    /// When what is of a run that began at `begin` expires, in seconds since 1970.
+    /// When the items of a run that began at `begin` expire, in seconds since 1970.
     fn expires_at(&self, begin: DateTime<Utc>) -> AttributeValue {
         number((begin + TimeDelta::days(self.settings.run_days().into())).timestamp())
     }
@@ -547,7 +471,7 @@ impl Ledger for DynamoLedger {
     }
 
     async fn put_feedback(&self, feedback: &Feedback) -> Result<()> {
-        let (name, packed) = pack(feedback, &format!("what is said of {}", feedback.anomaly))?;
+        let (name, packed) = pack(feedback, &format!("the judgement of {}", feedback.anomaly))?;
         let at = feedback.at.format("%Y-%m-%dT%H:%M:%S%.6f");
         self.put(Item::from([
             ("pk".to_owned(), text("feedback")),
@@ -561,7 +485,7 @@ impl Ledger for DynamoLedger {
         let items = self.query("feedback", "", true, None).await?;
         items
             .iter()
-            .map(|item| unpack(item, "what was said of an anomaly"))
+            .map(|item| unpack(item, "the judgement of an anomaly"))
             .collect()
     }
 }

@@ -11,13 +11,13 @@ use uuid::Uuid;
 
 use crate::{Lake, blocking};
 
-/// What rows and snapshots say of the version of their source object: one text per put, so that
-/// content that comes back after a change is told from its first appearance.
+/// The version of a source object as rows and snapshots name it. Each put has its own text, so that content
+/// that comes back after a change is distinguished from its first appearance.
 pub fn source_version(info: &ObjectInfo) -> String {
     version_text(&info.version, &info.sequencer)
 }
 
-/// The same of a version and its sequencer.
+/// The same for a version and its sequencer.
 pub fn version_text(version: &str, sequencer: &str) -> String {
     format!("{version}@{sequencer}")
 }
@@ -29,7 +29,7 @@ pub fn version_parts(source_version: &str) -> (&str, &str) {
         .unwrap_or((source_version, ""))
 }
 
-/// Uploads staged files to a table's data folder. Until a commit names them they are no part of it.
+/// Uploads staged files to a table's data folder. They are not part of it until a commit names them.
 pub async fn staged_files(
     lake: &Lake,
     table: &TableName,
@@ -37,7 +37,7 @@ pub async fn staged_files(
     files: &[ParquetFile],
 ) -> Result<Vec<NewFile>> {
     let mut uploaded = Vec::with_capacity(files.len());
-    // A run that loses a race stages and uploads again: no attempt's names are another's.
+    // A run that loses a race stages and uploads again: every attempt has names of its own.
     let attempt = Uuid::new_v4().simple().to_string();
     for (number, file) in files.iter().enumerate() {
         let stem = file
@@ -46,7 +46,7 @@ pub async fn staged_files(
             .and_then(|stem| stem.to_str())
             .ok_or_else(|| Error::internal(format!("{} has no name", file.path.display())))?;
         let name = format!("{run_id}-{attempt}-{stem}-{number:05}");
-        // Who reads it can tell by its name whether it is what is written here.
+        // The name carries the digest, so a reader can check that the content is what was written.
         let path = file.path.clone();
         let digest = blocking(move || {
             Digest::of_file(&path).map_err(|error| {

@@ -8,7 +8,7 @@ use tarn_table::DataFileInfo;
 
 use crate::Lake;
 
-/// What brings rows back that a damaged file held.
+/// What restores the rows of a damaged file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
     /// Reading this raw object again.
@@ -39,8 +39,8 @@ impl Remedy {
 }
 
 impl Lake {
-    /// What brings the rows of a table's data file back. `source` is the raw object that all of them came
-    /// from, where there is one only.
+    /// What restores the rows of a table's data file. `source` is the raw object that all of them came
+    /// from, if there is only one.
     pub fn remedy(&self, table: &TableName, source: Option<&str>) -> Remedy {
         let dataset = match table.zone {
             Zone::Analytics => return Remedy::Marts,
@@ -48,7 +48,7 @@ impl Lake {
             Zone::Quality => quarantine::dataset_of(table),
         };
         let contract = dataset.and_then(|dataset| self.contracts.get(dataset));
-        // Rows of a database are those of several snapshots: one alone does not bring them back.
+        // The rows of a database come from several snapshots: one alone does not restore them.
         let is_added = contract.is_some_and(|contract| contract.format != Format::Sqlite);
         match source {
             Some(key) if is_added => Remedy::Replay(key.to_owned()),
@@ -56,14 +56,14 @@ impl Lake {
         }
     }
 
-    /// The error of who reads a data file, with the table and what to do where the file is damaged or gone.
+    /// The error of a reader of a data file, with the table, and what to do if the file is damaged or gone.
     pub(crate) fn explained(&self, file: &DataFileInfo, error: Error) -> Error {
         let Some(table) = layout::table_of(&file.key) else {
             return error;
         };
         let what = match error.kind() {
             ErrorKind::Damaged => error.to_string(),
-            // A reader of an old version may be overtaken by maintenance.
+            // Maintenance may delete the files of an old version while it is read.
             ErrorKind::NotFound => format!("{} is gone (if not, ask again)", file.key),
             _ => return error.context(format!("table {table}")),
         };

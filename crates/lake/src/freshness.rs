@@ -1,11 +1,11 @@
 //! When each dataset was committed last, as the ledger remembers it: two named values per dataset.
 //!
-//! - `committed/<dataset>`: when the last run ended that brought accepted rows. Whoever commits a dataset
-//!   moves it forward, and nobody moves it back, in whatever order runs end.
-//! - `watched/<dataset>`: from when on the age of a dataset is counted that was never committed, or not
-//!   since the ledger remembers. It is set once, when the dataset's quality is evaluated first.
+//! - `committed/<dataset>`: when the last run that brought accepted rows ended. A commit moves it forward,
+//!   and nothing moves it back, in whatever order runs end.
+//! - `watched/<dataset>`: the start of the age of a dataset that was never committed, as far as the ledger
+//!   remembers. It is set once, when the quality of the dataset is first evaluated.
 //!
-//! Both are times in one form of fixed width, so that the order of the texts is that of the times.
+//! Both are times in one form of fixed width, so the texts sort like the times.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use tarn_core::{Error, ErrorKind, Result};
@@ -36,7 +36,7 @@ impl Lake {
         self.ledger.advance_state(&name, &text(at)).await
     }
 
-    /// Remembers from when on the age of a dataset without commits is counted.
+    /// Remembers the start of the age of a dataset without commits.
     ///
     /// # Errors
     /// Where the ledger cannot be written.
@@ -45,7 +45,7 @@ impl Lake {
         self.ledger.put_state(&name, &text(since)).await
     }
 
-    /// What the ledger remembers of a dataset's age: nothing of a lake that was written before it did.
+    /// What the ledger remembers of a dataset's age; nothing in a lake from before it did.
     ///
     /// # Errors
     /// Where the ledger cannot be read.
@@ -64,7 +64,7 @@ impl Lake {
             Ok(time) => Ok(Some(time.to_utc())),
             Err(error) => Err(Error::new(
                 ErrorKind::Storage,
-                format!("the ledger's value {name} is no time: {value:?}"),
+                format!("the ledger's value {name} is not a time: {value:?}"),
             )
             .with_source(error)),
         }

@@ -1,7 +1,7 @@
 //! The key that personal columns are protected with, and what the lake knows of keys that are gone.
 //!
 //! The ledger keeps the last version of the key that was used. A lake that has used one and finds none
-//! must not make another in silence: the same person would get another pseudonym from then on.
+//! must not silently make another: the same person would get another pseudonym from then on.
 
 use async_trait::async_trait;
 use tarn_contract::quarantine;
@@ -15,12 +15,12 @@ use crate::Lake;
 /// The name of the ledger's value: the last version of the key that was used.
 const USED: &str = "keys/pseudonym/used";
 
-/// The name of the ledger's value that tells a key of that version from any other.
+/// The name of the ledger's value that identifies the key of that version.
 fn mark_of(version: u32) -> String {
     format!("keys/pseudonym/mark/{version}")
 }
 
-/// No keys, for callers who have no business with them: whoever asks is refused.
+/// No keys, for callers that do not need them: every request is refused.
 pub(crate) struct NoKeys;
 
 fn refused() -> Error {
@@ -87,7 +87,7 @@ impl Lake {
     pub async fn used_key(&self) -> Result<UsedKey> {
         if let Some(version) = self.ledger.state(USED).await? {
             return version.parse().map(UsedKey::Version).map_err(|error| {
-                Error::internal(format!("the ledger's value {USED} is no version"))
+                Error::internal(format!("the ledger's value {USED} is not a version"))
                     .with_source(error)
             });
         }
@@ -118,7 +118,7 @@ impl Lake {
         let used = self.used_key().await?;
         let key = match (self.keys.current().await?, used) {
             (Some(key), UsedKey::Version(version)) if key.version() < version => {
-                // It may be behind a rotation; the ring itself is not.
+                // The value may be older than a rotation; the ring is not.
                 let newest = self.keys.list().await?.last().map(|info| info.version);
                 if newest.is_none_or(|newest| newest < version) {
                     return Err(lost(used, newest));
@@ -143,8 +143,8 @@ impl Lake {
         Ok(key)
     }
 
-    /// Makes sure that the key is the one that rows of its version were made with: a bit that turned over
-    /// in it, or the key of another lake in its place, would give the same people other pseudonyms.
+    /// Makes sure that the key is the one that rows of its version were made with: with a flipped bit
+    /// or the key of another lake, the same people would get other pseudonyms.
     async fn check_mark(&self, key: &PseudonymKey) -> Result<()> {
         let (name, mark) = (mark_of(key.version()), key.mark());
         match self.ledger.state(&name).await? {
@@ -153,7 +153,7 @@ impl Lake {
             Some(_) => Err(Error::new(
                 ErrorKind::Damaged,
                 format!(
-                    "version {} of the key of pseudonyms is another than the one that rows were made with: it is \
+                    "version {} of the key of pseudonyms is not the one that rows were made with: it is \
                      damaged, or comes from another lake; restore it from a backup. Where there is none, tarn \
                      keys rotate makes a new key: the same people then have other pseudonyms than before",
                     key.version()
@@ -165,8 +165,8 @@ impl Lake {
     /// Adds a key that new rows use from now on.
     ///
     /// # Errors
-    /// `Storage` where keys that rows were made with are gone; `Conflict` where somebody else adds one at
-    /// the moment.
+    /// `Storage` if keys that rows were made with are gone; `Conflict` if another process adds one at the
+    /// same time.
     pub async fn rotate_key(&self) -> Result<KeyInfo> {
         let used = self.used_key().await?;
         let newest = self.keys.list().await?.last().map(|info| info.version);
@@ -176,7 +176,7 @@ impl Lake {
         self.keys.rotate(0).await
     }
 
-    /// Makes a new key in the place of lost ones. `seen` is the greatest version that the rows of the
+    /// Makes a new key to replace lost ones. `seen` is the greatest version that the rows of the
     /// tables name, where the ledger does not know it.
     ///
     /// # Errors

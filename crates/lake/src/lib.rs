@@ -40,7 +40,7 @@ pub struct Lake {
     pub catalog: Arc<dyn Catalog>,
     /// What happened to each object, and every run.
     pub ledger: Arc<dyn Ledger>,
-    /// The keys of pseudonyms; only who writes rows of personal data has them.
+    /// The keys of pseudonyms; only functions that write personal data have them.
     pub keys: Arc<dyn Keys>,
     /// The datasets.
     pub contracts: Arc<Contracts>,
@@ -85,7 +85,7 @@ impl Lake {
         }
     }
 
-    /// Sums up what these runs found of each dataset and writes it to [`QUALITY_SUMMARY`].
+    /// Sums up what these runs found in each dataset and writes it to [`QUALITY_SUMMARY`].
     pub async fn write_quality_summary(&self, runs: &[RunRecord]) -> Result<Vec<DatasetQuality>> {
         let summary = tarn_quality::summary(runs);
         let body = serde_json::to_vec_pretty(&summary).map_err(|error| {
@@ -114,7 +114,7 @@ impl Lake {
     }
 }
 
-/// A new run's identifier: a UUID of version 7, so that later runs sort behind earlier ones.
+/// A new run's identifier: a UUID of version 7, so that later runs sort after earlier ones.
 pub fn new_run_id() -> String {
     Uuid::now_v7().to_string()
 }
@@ -152,7 +152,7 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.path) {
-            // What is left is garbage of a known place, and no part of any table.
+            // The files that are left are not part of any table.
             tracing::warn!(path = %self.path.display(), %error, "a staging folder is left behind");
         }
     }

@@ -184,7 +184,7 @@ fn a_new_version_of_an_object_replaces_its_rows_and_no_others() {
     ]);
     let second = &lake.ingest(&[&lake.file("a.ndjson", post("a2") + &post("a3"))])[0];
     let warning = second["warnings"][0].as_str().unwrap();
-    assert!(warning.contains("does not go on from it"), "{warning}");
+    assert!(warning.contains("does not continue it"), "{warning}");
     let ids = |lake: &Lake| -> Vec<Value> {
         let rows = lake.query("SELECT post_id FROM social_posts ORDER BY post_id");
         rows.into_iter().map(|row| row["post_id"].clone()).collect()

@@ -306,7 +306,7 @@ fn other_content_under_an_old_name_adds_rows_and_replaces_them_only_on_demand() 
     assert_eq!(second["key"], first["key"]);
     let warning = second["warnings"][0].as_str().unwrap();
     assert!(
-        warning.contains("does not go on from it") && warning.contains("--replace"),
+        warning.contains("does not continue it") && warning.contains("--replace"),
         "{warning}"
     );
     assert_eq!(requests(&lake), 20);

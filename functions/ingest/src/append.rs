@@ -1,5 +1,5 @@
-//! Objects whose rows are added to a table, and take the place of those of the object's former versions:
-//! posts, and events that are told by a column or by their stream.
+//! Objects whose rows are added to a table, and replace those of the object's former versions: posts, and
+//! events.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tarn_contract::Contract;
 use tarn_core::content::Measure;
 use tarn_core::ports::LocalCopy;
 use tarn_core::run::DatasetOutcome;
-use tarn_core::schema::{TableField, TableSpec};
+use tarn_core::schema::TableSpec;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::ingest::ExistingFile;
 use tarn_engine::ingest::newest::Later;
@@ -21,6 +21,7 @@ use tarn_table::{Base, Table, VersionRef};
 
 use crate::commit::{self, Put, committed_outcome};
 use crate::evolve::{evolved, prepend};
+use crate::job::{JobInputs, Target};
 use crate::newest::{self, Rewritten};
 use crate::quarantine::Quarantine;
 use crate::rules::Tables;
@@ -38,19 +39,20 @@ pub(crate) async fn ingest(
         let spec = contract.table_spec();
         let quarantine = Quarantine::open(run, &contract).await?;
         let table = run.lake.tables.ensure(&spec).await?;
-        // A former run may have been stopped between its commit and the ledger: its snapshot says what
-        // it did, and its rejected rows were in quarantine before.
+        // An earlier run may have stopped between its commit and the ledger. Its snapshot says what it did,
+        // and its rejected rows went to quarantine before.
         if !run.again
             && let Some(outcome) = committed_outcome(run, &table)?
         {
             return Ok(outcome);
         }
-        // Whether an event is a duplicate, or which of equal rows is the newest, depends on the table: after
-        // a commit by somebody else in between it is read and checked again.
+        // Whether an event is a duplicate, or which of equal rows is the newest, depends on the table: if
+        // another writer commits in between, the object is read and checked again.
         let compares = contract.deduplication.is_some() || !contract.newest_by.is_empty();
-        let base = match compares {
-            true => Base::Exactly(table.current_snapshot_id()),
-            false => Base::Any,
+        let base = if compares {
+            Base::Exactly(table.current_snapshot_id())
+        } else {
+            Base::Any
         };
         let reading = Reading {
             copy: Arc::clone(&copy),
@@ -58,15 +60,19 @@ pub(crate) async fn ingest(
             lengths: None,
             replaces: rows.to_vec(),
         };
-        let (mut staged, rewritten) =
-            stage_of(run, &contract, Some(&table), &quarantine, &reading).await?;
+        let target = Arc::new(Target {
+            contract: Arc::clone(&contract),
+            fields: table.fields(),
+            quarantine,
+        });
+        let (mut staged, rewritten) = stage_of(run, &target, Some(&table), &reading).await?;
         if !staged.new_columns.is_empty() {
             drift = staged.outcome.drift;
             contract = evolved(run, &contract, staged.new_columns).await?;
             continue;
         }
         prepend(&drift, &mut staged.outcome.drift);
-        quarantine.commit(run, &staged.rejected).await?;
+        target.quarantine.commit(run, &staged.rejected).await?;
         let committed = commit::put(
             run,
             Put {
@@ -92,38 +98,33 @@ pub(crate) async fn ingest(
     Err(changed_all_the_time(&contract.table_spec()))
 }
 
-/// Reads, checks and splits an object, held against the rows of the table where its contract asks for that:
-/// what is to be committed, and the files of the table that rows of other objects leave.
+/// Reads, checks and splits an object, and compares its rows with those of the table where the contract asks
+/// for that. Returns what is to be committed, and the files of the table that lose rows to it.
 pub(crate) async fn stage_of(
     run: &Run<'_>,
-    contract: &Arc<Contract>,
+    target: &Arc<Target>,
     table: Option<&Table>,
-    quarantine: &Quarantine,
     reading: &Reading,
 ) -> Result<(Staged, Vec<Rewritten>)> {
-    let fields = match table {
-        Some(table) if !run.dry => table.fields(),
-        _ => run.fields(&contract.table_spec()).await?,
-    };
-    if !contract.newest_by.is_empty() {
-        return newest::stage(run, contract, table, &fields, quarantine, reading).await;
+    if !target.contract.newest_by.is_empty() {
+        return newest::stage(run, target, table, reading).await;
     }
-    let existing = match (&contract.deduplication, table) {
+    let existing = match (&target.contract.deduplication, table) {
         (Some(_), Some(table)) => existing(run, table).await?,
         _ => LocalFiles::default(),
     };
-    let (staged, _) = stage(run, contract, &fields, quarantine, existing, reading).await?;
+    let (staged, _) = stage(run, target, existing, reading).await?;
     Ok((staged, Vec::new()))
 }
 
 pub(crate) fn changed_all_the_time(spec: &TableSpec) -> Error {
     Error::new(
         ErrorKind::Conflict,
-        format!("{} is changed by others all the time; try again", spec.name),
+        format!("other writers change {} all the time; try again", spec.name),
     )
 }
 
-/// The table's files but those that hold rows of this very object alone.
+/// The table's files, except those that hold only rows of this very object.
 async fn existing(run: &Run<'_>, table: &Table) -> Result<LocalFiles> {
     let mut files = table.files(&VersionRef::Current, None).await?;
     files.retain(|file| file.partition.is_some() && file.only_source() != Some(run.uri.as_str()));
@@ -148,7 +149,7 @@ fn existing_of(files: &LocalFiles, uris: &[String]) -> Vec<ExistingFile> {
         .collect()
 }
 
-/// What is read of an object, and what becomes of it.
+/// Which part of an object is read, and which rows it replaces.
 pub(crate) struct Reading {
     /// The object.
     pub copy: Arc<LocalCopy>,
@@ -156,7 +157,7 @@ pub(crate) struct Reading {
     pub part: Option<Part>,
     /// Measure it on the way, at these lengths too.
     pub lengths: Option<BTreeSet<u64>>,
-    /// The rows of the table that its rows take the place of.
+    /// The rows of the table that its rows replace.
     pub replaces: Vec<RowsOf>,
 }
 
@@ -168,67 +169,64 @@ pub(crate) struct Read {
     tables: Tables,
 }
 
-/// Reads, checks and splits an object. The measure is there where it was asked for.
+/// Reads, checks and splits an object. The measure is there where it was asked for. Repeated rows are looked
+/// for in the `existing` files.
 pub(crate) async fn stage(
     run: &Run<'_>,
-    contract: &Arc<Contract>,
-    fields: &[TableField],
-    quarantine: &Quarantine,
+    target: &Arc<Target>,
     existing: LocalFiles,
     reading: &Reading,
 ) -> Result<(Staged, Option<Measure>)> {
-    let later = Arc::default();
-    let mut read = read(run, contract, fields, quarantine, existing, reading, later).await?;
+    let compared = Compared {
+        existing,
+        later: Arc::default(),
+    };
+    let mut read = read(run, target, compared, reading).await?;
     let measure = read.measure.take();
-    let staged = judge(contract, fields, quarantine, reading, read, &[]).await?;
+    let staged = judge(target, reading, read, &[]).await?;
     Ok((staged, measure))
+}
+
+/// What the rows of an object are compared with as they are read.
+#[derive(Default)]
+pub(crate) struct Compared {
+    /// The table's files in which a repeated row may be.
+    pub existing: LocalFiles,
+    /// Keys of rows of objects that were put later.
+    pub later: Arc<Later>,
 }
 
 /// Reads and splits an object, without the rules over tables.
 pub(crate) async fn read(
     run: &Run<'_>,
-    contract: &Arc<Contract>,
-    fields: &[TableField],
-    quarantine: &Quarantine,
-    existing: LocalFiles,
+    target: &Arc<Target>,
+    compared: Compared,
     reading: &Reading,
-    later: Arc<Later>,
 ) -> Result<Read> {
-    let tables = Tables::open(run, std::slice::from_ref(contract)).await?;
-    let (contract, fields, quarantine) = (contract.clone(), fields.to_vec(), quarantine.layout());
-    let (uris, put_at) = (run.uris.clone(), run.info.last_modified.timestamp_micros());
-    let system_columns = run.system_columns(&contract.version);
-    let staging = run.staging.subfolder(&contract.dataset)?;
-    let (bytes, key) = (run.info.size, run.key(&contract).await?);
+    let tables = Tables::open(run, std::slice::from_ref(&target.contract)).await?;
+    let inputs = JobInputs::gather(run, target).await?;
+    let (target, uris) = (Arc::clone(target), run.uris.clone());
     let (copy, part) = (Arc::clone(&reading.copy), reading.part.clone());
     let lengths = reading.lengths.clone();
     blocking(move || {
-        let path = copy.path();
+        let contract = &target.contract;
         let open = |lengths: Option<&BTreeSet<u64>>| match &part {
-            Some(part) => source::open_part(&contract, path, part, lengths),
-            None => source::open(&contract, path),
+            Some(part) => source::open_part(contract, copy.path(), part, lengths),
+            None => source::open(contract, copy.path()),
         };
-        // Whether a value is far from the others shows once all of them were seen.
-        let survey = match contract.has_outlier_rule() {
-            true => Some(Survey::of(open(None)?.as_mut(), &contract)?),
-            false => None,
+        // Whether a value is far from the others shows only after all of them were read.
+        let survey = if contract.has_outlier_rule() {
+            Some(Survey::of(open(None)?.as_mut(), contract)?)
+        } else {
+            None
         };
         let mut reader = open(lengths.as_ref())?;
+        // `compared` lives until the end of the run: it keeps the files readable.
         let job = Job {
-            contract: &contract,
-            fields,
-            quarantine,
-            system_columns,
-            key,
-            staging,
-            existing: existing_of(&existing, &uris),
-            bytes,
-            put_at,
-            references: tables.references(&contract)?,
-            survey,
-            later,
+            existing: existing_of(&compared.existing, &uris),
+            later: Arc::clone(&compared.later),
+            ..inputs.into_job(&target, tables.references(contract)?, survey)
         };
-        // `existing` lives until the end of the run: it keeps the files readable.
         let staged = tarn_engine::ingest::run(reader.as_mut(), &job)?;
         Ok(Read {
             staged,
@@ -239,11 +237,9 @@ pub(crate) async fn read(
     .await
 }
 
-/// Judges the rules over tables as they will be, also without the rows that leave some of their files.
+/// Applies the rules over tables to the tables as they will be, without the rows that `rewritten` files lose.
 pub(crate) async fn judge(
-    contract: &Arc<Contract>,
-    fields: &[TableField],
-    quarantine: &Quarantine,
+    target: &Arc<Target>,
     reading: &Reading,
     read: Read,
     rewritten: &[Rewritten],
@@ -253,13 +249,11 @@ pub(crate) async fn judge(
         mut tables,
         ..
     } = read;
-    let (contract, fields) = (Arc::clone(contract), fields.to_vec());
-    let (rejected_fields, _) = quarantine.layout();
-    tables.rewrite(&contract.dataset, rewritten);
-    let replaces = reading.replaces.clone();
+    let (target, replaces) = (Arc::clone(target), reading.replaces.clone());
+    tables.rewrite(&target.contract.dataset, rewritten);
     blocking(move || {
-        tables.stage(&contract, (&fields, &rejected_fields), &staged, &replaces);
-        tables.judge(&contract, &mut staged.outcome)?;
+        tables.stage(&target, &staged, &replaces);
+        tables.judge(&target.contract, &mut staged.outcome)?;
         Ok(staged)
     })
     .await

@@ -1,5 +1,5 @@
-//! Whether the tables hold what runs say that they accepted. It reads manifests alone, unless another engine
-//! has put rows of several objects into one file.
+//! Compares what runs accepted with what the tables hold. It reads only manifests, unless another engine has
+//! put rows of several objects into one file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -77,7 +77,7 @@ pub async fn audit(lake: &Lake, records: &[RunRecord]) -> Result<Vec<Difference>
                 rows: outcome.accepted,
                 snapshot_id: outcome.snapshot_id,
             };
-            // What was read again later in the command is counted as it was then.
+            // An object that was read again later in the command is counted as of then.
             sources.insert((record.key.clone(), version), expected);
         }
     }

@@ -1,4 +1,4 @@
-//! Rows of a run into a table, in the place of others.
+//! Puts the rows of a run into a table, and takes out those that they replace.
 
 use std::collections::BTreeSet;
 
@@ -17,8 +17,8 @@ use tarn_table::{
 use crate::newest::Rewritten;
 use crate::run::Run;
 
-/// The snapshot property that holds the counts of a run as JSON, the verdicts of its checks and the profile
-/// left out.
+/// The snapshot property that holds the counts of a run as JSON, without the results of its checks and its
+/// profile.
 const OUTCOME: &str = "tarn.outcome";
 
 /// The kind of snapshot that an ingest of an object makes.
@@ -30,13 +30,13 @@ pub(crate) struct Put<'a> {
     pub spec: &'a TableSpec,
     /// Its new rows.
     pub files: &'a [ParquetFile],
-    /// The rows that they take the place of.
+    /// The rows that they replace.
     pub replaces: &'a [RowsOf],
-    /// Files of the table that rows of other objects leave, without [`Put::replaces`] already.
+    /// Files of the table that lose rows of other objects. [`Put::replaces`] is taken out of them already.
     pub rewritten: &'a [Rewritten],
     /// What it was computed from.
     pub base: Base,
-    /// Make no second snapshot of the same version.
+    /// Commit nothing if a snapshot has the same version of the object.
     pub unless_committed: bool,
     /// The counts to be found again after a crash.
     pub outcome: Option<&'a DatasetOutcome>,
@@ -44,7 +44,7 @@ pub(crate) struct Put<'a> {
     pub takeover: Takeover,
 }
 
-/// What became of it.
+/// The result of a commit.
 pub(crate) struct Done {
     /// The snapshot; None where nothing changed.
     pub snapshot_id: Option<i64>,
@@ -61,7 +61,7 @@ impl Run<'_> {
         }
     }
 
-    /// The run as it commits, without anybody that it takes over.
+    /// The run as it commits, taking over no other.
     pub(crate) fn takeover(&self) -> Takeover {
         Takeover {
             run_id: self.id.clone(),
@@ -73,7 +73,7 @@ impl Run<'_> {
 /// Commits rows, once.
 ///
 /// # Errors
-/// `Conflict` where the table was changed in a way that matters: look at it again.
+/// `Conflict` if the table was changed in a way that matters: read it again.
 pub(crate) async fn put(run: &Run<'_>, put: Put<'_>) -> Result<Done> {
     let table = run.lake.table(&put.spec.name).await?;
     let mut add = staged_files(run.lake, &put.spec.name, &run.id, put.files).await?;
@@ -156,13 +156,18 @@ pub(crate) async fn put(run: &Run<'_>, put: Put<'_>) -> Result<Done> {
     })
 }
 
-/// The counts of an outcome as text; `completed` accepted rows are taken back.
-fn counts(outcome: &DatasetOutcome, completed: u64) -> Result<String> {
-    let mut counts = DatasetOutcome {
+/// An outcome without the results of its checks and its profile, which may be large.
+pub(crate) fn counts_of(outcome: &DatasetOutcome) -> DatasetOutcome {
+    DatasetOutcome {
         checks: Vec::new(),
         profile: Vec::new(),
         ..outcome.clone()
-    };
+    }
+}
+
+/// The counts of an outcome as text; `completed` accepted rows are taken back.
+fn counts(outcome: &DatasetOutcome, completed: u64) -> Result<String> {
+    let mut counts = counts_of(outcome);
     if let Some(line) = &mut counts.completed {
         line.accepted = completed;
     }
@@ -170,7 +175,7 @@ fn counts(outcome: &DatasetOutcome, completed: u64) -> Result<String> {
         .map_err(|error| Error::internal("counts cannot be written down").with_source(error))
 }
 
-/// What an earlier run of this very version did, where it got as far as its commit.
+/// What an earlier run of this very version did; None where it did not commit.
 pub(crate) fn committed_outcome(run: &Run<'_>, table: &Table) -> Result<Option<DatasetOutcome>> {
     let Some(snapshot_id) = table.committed(&run.source(), APPEND) else {
         return Ok(None);
@@ -182,7 +187,7 @@ pub(crate) fn committed_outcome(run: &Run<'_>, table: &Table) -> Result<Option<D
     version.map_or(Ok(None), outcome_of)
 }
 
-/// The counts of the run that made a version, where a run of an ingest did.
+/// The counts of the run that made a version; None where no ingest made it.
 pub(crate) fn outcome_of(version: &Version) -> Result<Option<DatasetOutcome>> {
     let Some(text) = version.summary.get(OUTCOME) else {
         return Ok(None);
@@ -217,7 +222,7 @@ async fn holding(table: &Table, rows: &[RowsOf]) -> Result<Vec<DataFileInfo>> {
     Ok(files)
 }
 
-/// Which of these all rows of a file are; None where that cannot be told without reading it.
+/// The one of these that all rows of a file belong to; None where only reading the file can show it.
 fn wholly(fields: &[TableField], file: &DataFileInfo, rows: &[RowsOf]) -> Option<usize> {
     let bounds = Bounds::of(fields, file);
     rows.iter().position(|one| bounds.is_all(one))
@@ -227,7 +232,7 @@ fn is_of(rows: &RowsOf, uri: &str) -> bool {
     rows.uris.iter().any(|known| known == uri)
 }
 
-/// What the manifest says of where a file's rows came from.
+/// What the manifest says about where a file's rows came from.
 pub(crate) struct Bounds<'a> {
     file: &'a DataFileInfo,
     version: Option<&'a ColumnSummary>,

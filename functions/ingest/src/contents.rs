@@ -1,6 +1,5 @@
 //! The contents that were taken, as the ledger keeps them: an entry for each beginning, named
-//! `content/<dataset>/<digest>`, and `content/<dataset>` with what is known of contents that are too short
-//! to have one.
+//! `content/<dataset>/<digest>`, and `content/<dataset>` for contents that are too short to have one.
 
 use chrono::{TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -18,12 +17,12 @@ use tarn_rows::source::content::{self, Head};
 use tarn_table::SourceRef;
 
 use crate::commit::APPEND;
-use crate::holder;
-use crate::owned::Owned;
+use crate::own_lines::OwnLines;
+use crate::process;
 use crate::run::{RUN_ID, Run};
 use crate::value::{Value, change};
 
-/// So long nobody else takes lines that a run is about to commit, unless the run is known to have stopped.
+/// How long no other run takes lines that a run is about to commit, unless that run is known to have stopped.
 const CLAIM: TimeDelta = TimeDelta::minutes(5);
 
 /// Objects of a lake from before contents were recognised that are looked at, the newest first.
@@ -108,7 +107,7 @@ impl<'a> Contents<'a> {
         Ok(Some(contents))
     }
 
-    /// Looks again at what was taken.
+    /// Reads the entry again.
     pub async fn reload(&mut self) -> Result<()> {
         self.entry = Value::read(self.lake, self.entry.name.clone()).await?;
         Ok(())
@@ -124,14 +123,14 @@ impl<'a> Contents<'a> {
         self.all().find(|taken| taken.is(key, version))
     }
 
-    /// Forgets, until the next look, one that turned out to be of no use.
+    /// Leaves a content out until the next reload.
     pub fn leave_out(&mut self, taken: &Taken) {
         let is = |other: &Taken| other.is(&taken.key, &taken.version);
         self.entry.value.contents.retain(|other| !is(other));
         self.parts.retain(|other| !is(other));
     }
 
-    /// Takes note of what was found out about one.
+    /// Notes a fact about a content, until the next reload.
     pub fn learn(&mut self, taken: Taken) {
         let all = self.entry.value.contents.iter_mut().chain(&mut self.parts);
         for known in all.filter(|known| known.is(&taken.key, &taken.version)) {
@@ -139,11 +138,11 @@ impl<'a> Contents<'a> {
         }
     }
 
-    /// Says that a run is about to commit a content, or to commit it `again`. What was left out or learned is
-    /// written down too.
+    /// Records that a run is about to commit a content, or to commit it `again`. What was left out or learned is
+    /// written too.
     ///
     /// # Errors
-    /// `Conflict` where somebody else has changed the entry since it was read.
+    /// `Conflict` if another run has changed the entry since it was read.
     pub async fn claim(&mut self, taken: &Taken, again: bool) -> Result<()> {
         if let (Beginning::Part(digest), Some(measure)) = (self.beginning, &taken.measure) {
             let part = (measure.bytes, digest);
@@ -165,7 +164,7 @@ impl<'a> Contents<'a> {
         let claimed = Taken {
             stage: Stage::Claimed {
                 until: Utc::now() + CLAIM,
-                by: holder::this_process(),
+                by: process::this_process(),
                 again,
             },
             ..taken.clone()
@@ -175,7 +174,7 @@ impl<'a> Contents<'a> {
         self.entry.write(self.lake, entry).await
     }
 
-    /// Says that a content is in tables. It takes the place of those that `within` names.
+    /// Records that a content is in tables. It replaces those that `within` accepts.
     pub async fn taken(&self, taken: &Taken, within: impl Fn(&Taken) -> bool) -> Result<()> {
         change(self.lake, &self.entry.name, |entry: &Entry| {
             let mut next = entry.clone();
@@ -203,14 +202,14 @@ impl<'a> Contents<'a> {
         .await
     }
 
-    /// Remembers an object of which only the beginning is known.
+    /// Remembers an object whose beginning alone is known.
     pub async fn note(&self, taken: &Taken) -> Result<()> {
         note(self.lake, &self.entry.name, taken).await
     }
 }
 
-/// Says of the other versions of an object that their rows are about to be taken out: from then on the table
-/// tells whether their lines are taken. With `away` they are out, and forgotten.
+/// Records that the rows of the other versions of an object are about to be taken out: from then on the table
+/// shows whether their lines are taken. With `away` they are out, and are forgotten.
 pub(crate) async fn give_up(
     lake: &Lake,
     contract: &Contract,
@@ -290,7 +289,7 @@ async fn register(
         }
     }
     match register.write(lake, all).await {
-        // Somebody else did the same.
+        // Another run did the same.
         Err(error) if error.kind() == ErrorKind::Conflict => {
             register = Value::read(lake, name).await?;
         }
@@ -348,7 +347,7 @@ async fn own_versions(run: &Run<'_>, contract: &Contract) -> Result<Vec<Taken>> 
         return Ok(Vec::new());
     };
     let snapshots = table.versions();
-    let owned = Owned::of(lake, contract, key).await?;
+    let owned = OwnLines::of(lake, contract, key).await?;
     Ok(owned
         .versions()
         .into_iter()
@@ -376,7 +375,7 @@ async fn beginning_of(lake: &Lake, taken: Taken) -> Result<Option<Older>> {
     let read = async {
         let info = lake.objects.head(&taken.key).await?;
         if info.version != version_parts(&taken.version).0 {
-            // It was put over, or has grown where it is.
+            // It was overwritten, or has grown where it is.
             let former = raw(lake, &taken).await?;
             return blocking(move || content::head(former.path())).await;
         }

@@ -31,8 +31,8 @@ pub(crate) async fn evolved(
     Ok(Arc::new(contract.evolved(found)))
 }
 
-/// Puts the drift that the first reading found before that of the second, which names again what was
-/// not added.
+/// Puts the drift of the first reading before that of the second, which repeats the columns that were not
+/// added.
 pub(crate) fn prepend(first: &[Drift], second: &mut Vec<Drift>) {
     second.retain(|drift| {
         !first

@@ -1,4 +1,4 @@
-//! Folders that somebody made in a console: empty objects whose keys end in a slash. S3 announces them
+//! Folders made in a console: empty objects whose keys end in a slash. S3 announces them
 //! like any other object.
 
 use chrono::Utc;

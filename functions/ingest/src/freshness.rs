@@ -1,4 +1,4 @@
-//! What a run tells the ledger of the age of its datasets.
+//! Records the age of the datasets of a run in the ledger.
 
 use tarn_core::Result;
 use tarn_core::run::RunRecord;

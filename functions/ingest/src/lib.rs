@@ -1,9 +1,6 @@
 //! Ingests raw objects: read, check, split into accepted and rejected rows, commit.
 //!
-//! Every call ends in one of four ways, and the ledger says which: every row of the object is in a
-//! table, accepted or rejected; the run failed with its cause and can be repeated; the same version
-//! was committed before; or no contract claims the object, which is kept. An object that is gone is
-//! recorded as skipped.
+//! The README lists the ways in which a call can end; the ledger records which.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod append;
@@ -12,43 +9,47 @@ mod batch;
 mod commit;
 mod contents;
 mod database;
+mod dry_run;
 mod evolve;
 mod folder;
 mod freshness;
-mod holder;
+mod job;
 mod logs;
 mod newest;
 mod notification;
-mod owned;
-mod puts;
+mod own_lines;
+mod process;
+mod put_times;
 mod quarantine;
 mod recognise;
-mod rehearsal;
 mod rules;
 mod run;
 mod value;
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-use chrono::Utc;
 use tarn_contract::Contract;
 use tarn_core::ports::ObjectInfo;
 use tarn_core::run::{ObjectRecord, ObjectState, RunKind, RunRecord, RunStatus};
-use tarn_core::{Error, ErrorKind, Result};
+use tarn_core::{Backoff, Error, ErrorKind, Result};
 use tarn_lake::{Lake, version_parts};
 
 pub use audit::{Difference, audit};
 pub use batch::{Batch, Bounds, Ingested, ingest_batch};
+pub use dry_run::{DryRun, dry_run, dry_run_file, moved};
 pub use notification::{Noticed, noticed};
-pub use rehearsal::{Rehearsal, moved, rehearse, rehearse_file};
 
 use run::Task;
 
 /// Why nothing was done for an object that is no longer there.
 const GONE: &str = "the object is gone: it was deleted after it was put";
 
-/// A run loses a race for a table at most so often before it gives up.
+/// A run that loses this many races for a table gives up.
 const ATTEMPTS: u32 = 12;
+
+/// The pauses between attempts.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(30), Duration::from_secs(2));
 
 /// How an object is to be read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,13 +58,13 @@ pub struct Options {
     pub kind: RunKind,
     /// A snapshot of a database may delete more rows than its contracts allow.
     pub confirm_deletions: bool,
-    /// The present content of a log takes the place of all that its object ever brought.
+    /// The present content of a log replaces all rows that its object ever brought.
     pub replace: bool,
 }
 
 /// Ingests the current version of a raw object.
 ///
-/// A failure of the input is no error of this function: the returned record says `failed` and why.
+/// Bad input is not an error of this function: the returned record says `failed` and why.
 ///
 /// # Errors
 /// Where the ledger or the storage does not answer, so that not even a failure can be recorded.
@@ -71,9 +72,9 @@ pub async fn ingest(lake: &Lake, key: &str) -> Result<RunRecord> {
     ingest_task(lake, Task::new(key, Options::default())).await
 }
 
-/// Ingests a version of a raw object that may have been put over since. Of a log each version has lines of
-/// its own; of any other object the current version is ingested, and so where the store does not know
-/// the order of former ones.
+/// Ingests a version of a raw object that may have been overwritten since. Each version of a log has lines of
+/// its own. For any other object, and if the store does not know the order of former versions, the current
+/// version is ingested.
 ///
 /// # Errors
 /// As of [`ingest`].
@@ -82,12 +83,13 @@ pub async fn ingest_version(lake: &Lake, key: &str, version: &str) -> Result<Run
     if log_of(lake, key).is_some()
         && let Some(newest) = current(lake, key).await?
     {
-        task.info = match newest.version == version {
-            true => Some(newest),
-            false => match lake.objects.head_version(key, version).await {
+        task.info = if newest.version == version {
+            Some(newest)
+        } else {
+            match lake.objects.head_version(key, version).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => Some(newest),
                 former => Some(former?).filter(|former| !former.sequencer.is_empty()),
-            },
+            }
         };
     }
     ingest_task(lake, task).await
@@ -98,7 +100,7 @@ async fn ingest_task(lake: &Lake, task: Task<'_>) -> Result<RunRecord> {
         && let Some(known) = lake.ledger.object(task.key).await?
         && is_unfinished(lake, &known).await?
     {
-        // It goes on where a replay was stopped.
+        // It continues where a replay was stopped.
         let again = Options {
             kind: RunKind::Replay,
             ..Options::default()
@@ -111,10 +113,9 @@ async fn ingest_task(lake: &Lake, task: Task<'_>) -> Result<RunRecord> {
     task.run(lake).await
 }
 
-/// Reads a raw object, for a replay or a backfill, again under the present contracts: its rows take the
-/// place of those that an earlier run put into tables and quarantine. Of a log each version is read again
-/// that has lines in tables, and as much of it; with [`Options::replace`] all of the current version takes the place
-/// of all of them.
+/// Reads a raw object again under the present contracts, for a replay or a backfill: its rows replace those
+/// that an earlier run put into tables and quarantine. For a log, each version that has lines in tables is
+/// read again, and only those lines. With [`Options::replace`] all of the current version replaces all of them.
 ///
 /// # Errors
 /// As of [`ingest`].
@@ -156,15 +157,15 @@ async fn current(lake: &Lake, key: &str) -> Result<Option<ObjectInfo>> {
     }
 }
 
-/// The versions of an object before the newest that have lines in tables, in the order of their puts. One
-/// that is no longer kept stays as it is there.
+/// The versions of an object before the newest that have lines in tables, in the order of their puts. The
+/// rows of a version that is no longer kept stay as they are.
 async fn former_versions(
     lake: &Lake,
     contract: &Contract,
     newest: &ObjectInfo,
 ) -> Result<Vec<ObjectInfo>> {
     let mut former = Vec::new();
-    for text in owned::Owned::of(lake, contract, &newest.key)
+    for text in own_lines::OwnLines::of(lake, contract, &newest.key)
         .await?
         .versions()
     {
@@ -191,7 +192,7 @@ async fn former_versions(
 }
 
 /// Whether a replay or a backfill of the object was stopped or failed, perhaps between the commits of
-/// its tables: whoever comes next finishes it.
+/// its tables: the next run finishes it.
 ///
 /// # Errors
 /// Where the ledger does not answer.
@@ -207,9 +208,9 @@ pub(crate) fn missing(key: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("{key}: {GONE}"))
 }
 
-/// Waits before another attempt: longer each time, and not at the same moment as others.
+/// Waits after an attempt that lost a race, where 0 is the first.
 pub(crate) async fn back_off(attempt: u32) {
-    let jitter = u64::from(Utc::now().timestamp_subsec_nanos() % 1000);
-    let millis = (20u64 << attempt.min(6)) * (500 + jitter) / 1000;
-    tokio::time::sleep(Duration::from_millis(millis)).await;
+    // Each hasher of the standard library has random keys.
+    let random = RandomState::new().build_hasher().finish() as u32;
+    tokio::time::sleep(BACKOFF.pause(attempt + 1, random)).await;
 }

@@ -1,16 +1,16 @@
 //! Logs: files of lines that grow, are renamed, compressed and cut off. Each line is taken once, whatever
 //! its file is called; a version of an object adds what is new in it to what was taken before.
 //!
-//! 1. What is new is planned by the contents that were taken ([`recognise`](crate::recognise)).
+//! 1. The new part is found by comparison with the contents that were taken ([`recognise`](crate::recognise)).
 //! 2. It is read, checked and staged.
-//! 3. The content is claimed by compare-and-swap of its entry in the ledger. Who comes second plans again.
+//! 3. The content is claimed by compare-and-swap of its entry in the ledger. The run that loses plans again.
 //! 4. The rejected rows are committed, then the accepted ones.
 //! 5. The claim becomes a content that was taken.
 //!
-//! Stopped before 3, nothing happened. Stopped behind it, the claim is found by the next run of the object,
-//! which does all of it again, or by a run of another object with the same lines: the table says whether
-//! the claim's rows are in it, and if not, and its run has stopped, that run takes its lines over. Of the
-//! two one commits ([`tarn_table::Takeover`]).
+//! If a run stops before 3, nothing has happened. If it stops later, the next run of the object finds the claim
+//! and does all of it again; or a run of another object with the same lines finds it. The table shows whether
+//! the claim's rows are in it. If they are not, and the claiming run has stopped, the other run takes its lines
+//! over. Only one of the two commits ([`tarn_table::Takeover`]).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,15 +23,15 @@ use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::ingest::Staged;
 use tarn_engine::remove::RowsOf;
 use tarn_lake::{LocalFiles, blocking, source_version};
-use tarn_rows::source::Part;
 use tarn_rows::source::content::{self, Head};
-use tarn_table::{Base, Takeover};
+use tarn_table::{Base, Table, Takeover};
 
 use crate::append::{self, Reading, changed_all_the_time, stage};
 use crate::commit::{self, Put, committed_outcome};
 use crate::contents::{self, Contents};
 use crate::evolve::{evolved, prepend};
-use crate::owned::{Owned, Range, Window, has_rows};
+use crate::job::Target;
+use crate::own_lines::{OwnLines, Range, Window, has_rows};
 use crate::quarantine::Quarantine;
 use crate::recognise::{Log, Plan, Standing, at_work};
 use crate::run::{Run, committed_before};
@@ -41,7 +41,7 @@ use crate::{ATTEMPTS, back_off};
 #[derive(Default)]
 pub(crate) struct Worked {
     pub datasets: Vec<DatasetOutcome>,
-    /// Why there was nothing to do, where there was not.
+    /// Why there was nothing to do; None where there was something.
     pub skipped: Option<String>,
     pub warnings: Vec<String>,
 }
@@ -80,7 +80,7 @@ pub(crate) async fn ingest(run: &Run<'_>, contract: Arc<Contract>) -> Result<Wor
 
 /// The lines that the tables have of this version of the object as its own.
 async fn own_range(run: &Run<'_>, contract: &Contract, version: &str) -> Result<Option<Range>> {
-    let owned = Owned::of(run.lake, contract, &run.info.key)
+    let owned = OwnLines::of(run.lake, contract, &run.info.key)
         .await?
         .range(version);
     let window = Window::new(run.lake, contract, &run.info.key, version);
@@ -95,7 +95,7 @@ async fn own_range(run: &Run<'_>, contract: &Contract, version: &str) -> Result<
 async fn is_taken(run: &Run<'_>, contract: &Contract, head: &Head) -> Result<bool> {
     let (key, version) = (&run.info.key, source_version(&run.info));
     let window = Window::new(run.lake, contract, key, &version);
-    let owned = Owned::of(run.lake, contract, &run.info.key).await?;
+    let owned = OwnLines::of(run.lake, contract, &run.info.key).await?;
     if owned.has_accepted(&version) || window.open().await?.is_some() {
         return Ok(true);
     }
@@ -124,8 +124,17 @@ fn own(run: &Run<'_>, measure: Option<Measure>) -> Taken {
 /// What was staged, and by which plan.
 struct Ready {
     plan: Plan,
+    target: Arc<Target>,
     staged: Staged,
     measure: Measure,
+}
+
+/// None where another run was faster: a run that loses a race plans again.
+fn unless_lost<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::Conflict => Ok(None),
+        result => result.map(Some),
+    }
 }
 
 /// Takes what is new in an object.
@@ -135,162 +144,182 @@ async fn take(
     copy: Arc<LocalCopy>,
     head: &Head,
 ) -> Result<Worked> {
-    let version = source_version(&run.info);
     let Some(mut contents) = Contents::open(run, &contract, head, true).await? else {
-        // Nothing is in it.
+        // It is empty.
         return Ok(Worked::done(append::ingest(run, contract, copy).await?));
     };
     let mut log = Log::new(run, Arc::clone(&contract), Arc::clone(&copy));
     let mut drift: Vec<Drift> = Vec::new();
     let mut ready: Option<Ready> = None;
     for attempt in 0..ATTEMPTS {
-        let spec = contract.table_spec();
         let quarantine = Quarantine::open(run, &contract).await?;
-        let table = run.lake.tables.ensure(&spec).await?;
-        if !run.again {
-            if let Some(by) = taken_by(run, &contract, &contents).await? {
-                return Ok(Worked::skipped(by));
-            }
-            if let Some(outcome) = committed_outcome(run, &table)? {
-                contents.settle(&run.info.key, &version).await?;
-                // From before contents were recognised.
-                contents.note(&own(run, None)).await?;
-                return Ok(Worked::done(outcome));
-            }
-            // Its snapshot is forgotten, and the ledger's record of the object was not written.
-            let known = contents.of(&run.info.key, &version);
-            if let Some(known) = known.filter(|known| known.stage == Stage::Taken) {
-                return Ok(Worked::skipped(committed_before(&known.run_id)));
-            }
+        let table = run.lake.tables.ensure(&contract.table_spec()).await?;
+        if !run.again
+            && let Some(done) = done_before(run, &contract, &contents, &table).await?
+        {
+            return Ok(done);
         }
         let plan = log.plan(&mut contents).await?;
-        let Some(part) = plan.part.clone() else {
-            quarantine.forget(run, &version).await?;
+        if plan.part.is_none() {
+            quarantine.forget(run, &source_version(&run.info)).await?;
             return Ok(known(&contract, plan));
-        };
-        let replaces = replaced(run, &log, &plan);
-        if ready.as_ref().is_none_or(|ready| ready.plan != plan) {
-            let lengths: BTreeSet<u64> = contents
-                .all()
-                .filter_map(|taken| taken.measure.as_ref())
-                .flat_map(Measure::lengths)
-                .collect();
-            let reading = Reading {
-                copy: Arc::clone(&copy),
-                part: Some(part),
-                lengths: Some(lengths),
-                replaces: replaces.clone(),
-            };
-            let none = LocalFiles::default();
-            let staged =
-                stage(run, &contract, &table.fields(), &quarantine, none, &reading).await?;
-            let (staged, measure) = staged;
-            if !staged.new_columns.is_empty() {
-                drift = staged.outcome.drift;
-                contract = evolved(run, &contract, staged.new_columns).await?;
-                continue;
-            }
-            let measure = measure
-                .ok_or_else(|| Error::internal("the reader of a log has not measured it"))?;
-            ready = Some(Ready {
-                plan: plan.clone(),
-                staged,
-                measure,
-            });
         }
-        let Some(Ready {
-            staged, measure, ..
-        }) = &ready
-        else {
-            continue;
-        };
-        let own = own(run, Some(measure.clone()));
-        match contents.claim(&own, false).await {
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                back_off(attempt).await;
-                contents.reload().await?;
-                continue;
-            }
-            claimed => claimed?,
-        }
-        let mut outcome = DatasetOutcome {
-            taken_before: plan.before.clone(),
-            completed: plan.completes.clone().map(|(_, line)| line),
-            ..staged.outcome.clone()
-        };
-        prepend(&drift, &mut outcome.drift);
-        if let Some(line) = &outcome.completed {
-            let window = Window::new(run.lake, &contract, &line.key, &line.version);
-            window.end_before(line.offset).await?;
-        }
-        let stopped = log.takes_over.iter().map(|taken| taken.run_id.clone());
-        let takeover = Takeover {
-            runs: stopped.filter(|run| !run.is_empty()).collect(),
-            ..run.takeover()
-        };
-        let former = match run.replace {
-            true => former_beginnings(run, &contract).await?,
-            false => Vec::new(),
-        };
-        let this = (run.info.key.as_str(), version.as_str());
-        for beginning in &former {
-            contents::give_up(run.lake, &contract, *beginning, this, false).await?;
-        }
-        let rejected = quarantine.put(run, &staged.rejected, &replaces, &takeover);
-        let rejected = match rejected.await {
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                back_off(attempt).await;
-                contents.reload().await?;
-                continue;
-            }
-            rejected => rejected?,
-        };
-        if let Some(line) = &mut outcome.completed {
-            line.rejected = taken_back(&replaces, &rejected.removed);
-        }
-        let put = Put {
-            spec: &spec,
-            files: &staged.accepted,
-            replaces: &replaces,
-            rewritten: &[],
-            base: Base::Any,
-            unless_committed: !run.again,
-            outcome: Some(&outcome),
-            takeover: Takeover {
-                unless_committed: true,
-                ..takeover
-            },
-        };
-        match commit::put(run, put).await {
-            Ok(done) => {
-                outcome.snapshot_id = done.snapshot_id;
-                if let Some(line) = &mut outcome.completed {
-                    line.accepted = taken_back(&replaces, &done.removed);
+        let prepared = match ready.take().filter(|ready| ready.plan == plan) {
+            Some(ready) => ready,
+            None => {
+                let target = Arc::new(Target {
+                    contract: Arc::clone(&contract),
+                    fields: table.fields(),
+                    quarantine,
+                });
+                let mut prepared = prepare(run, target, plan, &log, &contents).await?;
+                if !prepared.staged.new_columns.is_empty() {
+                    drift = prepared.staged.outcome.drift;
+                    contract = evolved(run, &contract, prepared.staged.new_columns).await?;
+                    continue;
                 }
-                let within = |known: &Taken| {
-                    let compared = known.measure.as_ref().map(|known| compare(known, measure));
-                    matches!(compared, Some(Comparison::Extends | Comparison::Within))
-                };
-                contents.taken(&own, within).await?;
-                for beginning in former {
-                    contents::give_up(run.lake, &contract, beginning, this, true).await?;
-                }
-                return Ok(ended(outcome, plan));
+                prepend(&drift, &mut prepared.staged.outcome.drift);
+                prepared
             }
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                back_off(attempt).await;
-                contents.reload().await?;
-            }
-            Err(error) => return Err(error),
+        };
+        if let Some(outcome) = commit_new(run, &log, &mut contents, &prepared).await? {
+            return Ok(ended(outcome, prepared.plan));
         }
+        ready = Some(prepared);
+        back_off(attempt).await;
+        contents.reload().await?;
     }
     Err(changed_all_the_time(&contract.table_spec()))
+}
+/// The end of a run whose version was taken before; None where it was not.
+async fn done_before(
+    run: &Run<'_>,
+    contract: &Contract,
+    contents: &Contents<'_>,
+    table: &Table,
+) -> Result<Option<Worked>> {
+    let (key, version) = (&run.info.key, source_version(&run.info));
+    if let Some(by) = taken_by(run, contract, contents).await? {
+        return Ok(Some(Worked::skipped(by)));
+    }
+    if let Some(outcome) = committed_outcome(run, table)? {
+        contents.settle(key, &version).await?;
+        // In a lake from before contents were recognised, the content is not known yet.
+        contents.note(&own(run, None)).await?;
+        return Ok(Some(Worked::done(outcome)));
+    }
+    // Its snapshot has expired, and the ledger's record of the object was not written.
+    let known = contents.of(key, &version);
+    let known = known.filter(|known| known.stage == Stage::Taken);
+    Ok(known.map(|known| Worked::skipped(committed_before(&known.run_id))))
+}
+
+/// Reads, checks and splits the part of a log that is new.
+async fn prepare(
+    run: &Run<'_>,
+    target: Arc<Target>,
+    plan: Plan,
+    log: &Log<'_>,
+    contents: &Contents<'_>,
+) -> Result<Ready> {
+    let lengths: BTreeSet<u64> = contents
+        .all()
+        .filter_map(|taken| taken.measure.as_ref())
+        .flat_map(Measure::lengths)
+        .collect();
+    let reading = Reading {
+        copy: Arc::clone(&log.copy),
+        part: plan.part.clone(),
+        lengths: Some(lengths),
+        replaces: replaced(run, log, &plan),
+    };
+    let (staged, measure) = stage(run, &target, LocalFiles::default(), &reading).await?;
+    let measure =
+        measure.ok_or_else(|| Error::internal("the reader of a log has not measured it"))?;
+    Ok(Ready {
+        plan,
+        target,
+        staged,
+        measure,
+    })
+}
+
+/// Claims the content and commits its new lines; None where another run was faster.
+async fn commit_new(
+    run: &Run<'_>,
+    log: &Log<'_>,
+    contents: &mut Contents<'_>,
+    ready: &Ready,
+) -> Result<Option<DatasetOutcome>> {
+    let (plan, staged, contract) = (&ready.plan, &ready.staged, &ready.target.contract);
+    let own = own(run, Some(ready.measure.clone()));
+    if unless_lost(contents.claim(&own, false).await)?.is_none() {
+        return Ok(None);
+    }
+    let mut outcome = DatasetOutcome {
+        taken_before: plan.before.clone(),
+        completed: plan.completes.clone().map(|(_, line)| line),
+        ..staged.outcome.clone()
+    };
+    if let Some(line) = &outcome.completed {
+        let window = Window::new(run.lake, contract, &line.key, &line.version);
+        window.end_before(line.offset).await?;
+    }
+    let former = if run.replace {
+        former_beginnings(run, contract).await?
+    } else {
+        Vec::new()
+    };
+    let this = (own.key.as_str(), own.version.as_str());
+    for beginning in &former {
+        contents::give_up(run.lake, contract, *beginning, this, false).await?;
+    }
+    let replaces = replaced(run, log, plan);
+    let takeover = log.takeover();
+    let quarantine = &ready.target.quarantine;
+    let rejected = quarantine.put(run, &staged.rejected, &replaces, &takeover);
+    let Some(rejected) = unless_lost(rejected.await)? else {
+        return Ok(None);
+    };
+    if let Some(line) = &mut outcome.completed {
+        line.rejected = taken_back(&replaces, &rejected.removed);
+    }
+    let put = Put {
+        spec: &contract.table_spec(),
+        files: &staged.accepted,
+        replaces: &replaces,
+        rewritten: &[],
+        base: Base::Any,
+        unless_committed: !run.again,
+        outcome: Some(&outcome),
+        takeover: Takeover {
+            unless_committed: true,
+            ..takeover
+        },
+    };
+    let Some(done) = unless_lost(commit::put(run, put).await)? else {
+        return Ok(None);
+    };
+    outcome.snapshot_id = done.snapshot_id;
+    if let Some(line) = &mut outcome.completed {
+        line.accepted = taken_back(&replaces, &done.removed);
+    }
+    let within = |known: &Taken| {
+        let measure = known.measure.as_ref();
+        let compared = measure.map(|known| compare(known, &ready.measure));
+        matches!(compared, Some(Comparison::Extends | Comparison::Within))
+    };
+    contents.taken(&own, within).await?;
+    for beginning in former {
+        contents::give_up(run.lake, contract, beginning, this, true).await?;
+    }
+    Ok(Some(outcome))
 }
 
 /// The beginnings of the versions that the object has rows of, as far as they are kept.
 async fn former_beginnings(run: &Run<'_>, contract: &Contract) -> Result<Vec<Beginning>> {
     let mut beginnings = Vec::new();
-    for version in Owned::of(run.lake, contract, &run.info.key)
+    for version in OwnLines::of(run.lake, contract, &run.info.key)
         .await?
         .versions()
     {
@@ -318,8 +347,7 @@ fn taken_back(replaces: &[RowsOf], removed: &[u64]) -> u64 {
         .sum()
 }
 
-/// Why nothing is to be done for a version, although the ledger's record of the object does not say so: it
-/// is of a newer one.
+/// Why nothing is to be done for a version that is older than the one in the ledger's record of the object.
 async fn taken_by(
     run: &Run<'_>,
     contract: &Contract,
@@ -333,7 +361,7 @@ async fn taken_by(
         Some(own) if own.stage == Stage::Taken => {
             return Ok(Some(committed_before(&own.run_id)));
         }
-        // Its commit is looked for.
+        // The caller looks for its commit.
         Some(_) => return Ok(None),
         None => {}
     }
@@ -342,7 +370,7 @@ async fn taken_by(
     Ok(is_there.then(|| "this version was committed before".to_owned()))
 }
 
-/// What a run would read of a log, and the rows that it would take the place of.
+/// The part of a log that a run would read, and the rows that it would replace.
 pub(crate) struct Preview {
     pub plan: Plan,
     pub replaces: Vec<RowsOf>,
@@ -364,13 +392,9 @@ pub(crate) async fn preview(
     }
     if run.again && !run.replace && is_taken(run, contract, &head).await? {
         let range = own_range(run, contract, &version).await?;
-        let part = range.map(|range| Part {
-            from: u64::try_from(range.first).unwrap_or_default(),
-            last: Some(range.last),
-        });
         return Ok(Some(Preview {
             plan: Plan {
-                part,
+                part: range.map(Range::part),
                 ..Plan::default()
             },
             replaces: vec![RowsOf::version(&run.uris, &version)],
@@ -385,11 +409,12 @@ pub(crate) async fn preview(
     Ok(Some(Preview { plan, replaces }))
 }
 
-/// The rows that those of a log take the place of.
+/// The rows that those of a log replace.
 fn replaced(run: &Run<'_>, log: &Log<'_>, plan: &Plan) -> Vec<RowsOf> {
-    let own = match run.replace {
-        true => RowsOf::object(&run.uris),
-        false => RowsOf::version(&run.uris, &source_version(&run.info)),
+    let own = if run.replace {
+        RowsOf::object(&run.uris)
+    } else {
+        RowsOf::version(&run.uris, &source_version(&run.info))
     };
     let completed = plan.completes.iter().map(|(rows, _)| rows.clone());
     let taken_over = log.takes_over.iter().map(|taken| {
@@ -417,7 +442,7 @@ fn known(contract: &Contract, plan: Plan) -> Worked {
 fn ended(mut outcome: DatasetOutcome, plan: Plan) -> Worked {
     outcome.taken_before = plan.before;
     if outcome.is_taken_before() {
-        // Nothing can be said of no rows.
+        // There are no rows to check.
         outcome.checks.clear();
         outcome.profile.clear();
         outcome.partitions = None;
@@ -428,7 +453,7 @@ fn ended(mut outcome: DatasetOutcome, plan: Plan) -> Worked {
     }
 }
 
-/// Reads again what an object has in tables as its own.
+/// Reads again the lines that the tables have of an object.
 async fn again(
     run: &Run<'_>,
     mut contract: Arc<Contract>,
@@ -436,42 +461,42 @@ async fn again(
     head: &Head,
 ) -> Result<Worked> {
     let version = source_version(&run.info);
-    let replaces = [RowsOf::version(&run.uris, &version)];
     let mut drift: Vec<Drift> = Vec::new();
-    let mut ready: Option<(Range, Staged)> = None;
+    let mut ready: Option<(Range, Arc<Target>, Staged)> = None;
     for attempt in 0..ATTEMPTS {
-        let spec = contract.table_spec();
         let quarantine = Quarantine::open(run, &contract).await?;
-        let table = run.lake.tables.ensure(&spec).await?;
+        let table = run.lake.tables.ensure(&contract.table_spec()).await?;
         let Some(range) = own_range(run, &contract, &version).await? else {
             let reason = "its only line was cut off, and is whole in another object";
             return Ok(Worked::skipped(reason.to_owned()));
         };
-        if ready
-            .as_ref()
-            .is_none_or(|(staged_for, _)| *staged_for != range)
-        {
-            let reading = Reading {
-                copy: Arc::clone(&copy),
-                part: Some(Part {
-                    from: u64::try_from(range.first).unwrap_or_default(),
-                    last: Some(range.last),
-                }),
-                lengths: None,
-                replaces: replaces.to_vec(),
-            };
-            let none = LocalFiles::default();
-            let fields = table.fields();
-            let (staged, _) = stage(run, &contract, &fields, &quarantine, none, &reading).await?;
-            if !staged.new_columns.is_empty() {
-                drift = staged.outcome.drift;
-                contract = evolved(run, &contract, staged.new_columns).await?;
-                continue;
+        let prepared = match ready.take().filter(|(of, ..)| *of == range) {
+            Some(prepared) => prepared,
+            None => {
+                let target = Arc::new(Target {
+                    contract: Arc::clone(&contract),
+                    fields: table.fields(),
+                    quarantine,
+                });
+                let reading = Reading {
+                    copy: Arc::clone(&copy),
+                    part: Some(range.part()),
+                    lengths: None,
+                    replaces: vec![RowsOf::version(&run.uris, &version)],
+                };
+                let (mut staged, _) = stage(run, &target, LocalFiles::default(), &reading).await?;
+                if !staged.new_columns.is_empty() {
+                    drift = staged.outcome.drift;
+                    contract = evolved(run, &contract, staged.new_columns).await?;
+                    continue;
+                }
+                prepend(&drift, &mut staged.outcome.drift);
+                (range, target, staged)
             }
-            ready = Some((range, staged));
-        }
-        // From here on nobody completes its last line.
-        let claimed = match hold(run, &contract, &copy, head).await {
+        };
+        let (_, target, staged) = ready.insert(prepared);
+        // From here on no other run completes its last line.
+        let claimed = match claim_again(run, &contract, &copy, head).await {
             Err(error) if error.kind() == ErrorKind::Conflict && attempt + 1 < ATTEMPTS => {
                 back_off(attempt).await;
                 continue;
@@ -481,40 +506,49 @@ async fn again(
         if own_range(run, &contract, &version).await? != Some(range) {
             continue;
         }
-        let Some((_, staged)) = &ready else {
-            continue;
-        };
-        let window = Window::new(run.lake, &contract, &run.info.key, &version);
-        window.begin(range).await?;
-        quarantine
-            .put(run, &staged.rejected, &replaces, &run.takeover())
-            .await?;
-        let mut outcome = staged.outcome.clone();
-        prepend(&drift, &mut outcome.drift);
-        let put = Put {
-            spec: &spec,
-            files: &staged.accepted,
-            replaces: &replaces,
-            rewritten: &[],
-            base: Base::Any,
-            unless_committed: false,
-            outcome: Some(&outcome),
-            takeover: run.takeover(),
-        };
-        match commit::put(run, put).await {
-            Ok(done) => {
-                window.end().await?;
-                if let Some(contents) = claimed {
-                    contents.settle(&run.info.key, &version).await?;
-                }
-                outcome.snapshot_id = done.snapshot_id;
-                return Ok(Worked::done(outcome));
+        if let Some(outcome) = commit_again(run, target, staged, range).await? {
+            if let Some(contents) = claimed {
+                contents.settle(&run.info.key, &version).await?;
             }
-            Err(error) if error.kind() == ErrorKind::Conflict => back_off(attempt).await,
-            Err(error) => return Err(error),
+            return Ok(Worked::done(outcome));
         }
+        back_off(attempt).await;
     }
     Err(changed_all_the_time(&contract.table_spec()))
+}
+
+/// Replaces the rows of these lines; None where the table was changed meanwhile.
+async fn commit_again(
+    run: &Run<'_>,
+    target: &Target,
+    staged: &Staged,
+    range: Range,
+) -> Result<Option<DatasetOutcome>> {
+    let version = source_version(&run.info);
+    let replaces = [RowsOf::version(&run.uris, &version)];
+    let window = Window::new(run.lake, &target.contract, &run.info.key, &version);
+    window.begin(range).await?;
+    target
+        .quarantine
+        .put(run, &staged.rejected, &replaces, &run.takeover())
+        .await?;
+    let mut outcome = staged.outcome.clone();
+    let put = Put {
+        spec: &target.contract.table_spec(),
+        files: &staged.accepted,
+        replaces: &replaces,
+        rewritten: &[],
+        base: Base::Any,
+        unless_committed: false,
+        outcome: Some(&outcome),
+        takeover: run.takeover(),
+    };
+    let Some(done) = unless_lost(commit::put(run, put).await)? else {
+        return Ok(None);
+    };
+    window.end().await?;
+    outcome.snapshot_id = done.snapshot_id;
+    Ok(Some(outcome))
 }
 
 /// Claims a content whose lines are about to be put into tables again, where it is among those that are
@@ -522,7 +556,7 @@ async fn again(
 ///
 /// # Errors
 /// `Conflict` where another run is at work on a content that begins like it.
-async fn hold<'a>(
+async fn claim_again<'a>(
     run: &Run<'a>,
     contract: &Arc<Contract>,
     copy: &Arc<LocalCopy>,

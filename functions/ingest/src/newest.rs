@@ -1,5 +1,6 @@
-//! Datasets of whose equal rows the newest stays: which rows of the table leave it for those of the object
-//! under ingest, and which of its own are rejected because an object that was put later has them.
+//! Datasets in which the newest of equal rows stays: which rows of the table are replaced by those of the
+//! object under ingest, and which rows of the object are rejected because an object that was put later has
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -7,9 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
-use tarn_contract::Contract;
 use tarn_core::run::Replaced;
-use tarn_core::schema::TableField;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::ingest::Staged;
 use tarn_engine::ingest::newest::{Accepted, KeySearch, Later, Match, Matches, Origin};
@@ -18,15 +17,15 @@ use tarn_engine::remove::{self, RemovedRows, RowsOf};
 use tarn_lake::{LocalFiles, blocking, version_parts};
 use tarn_table::{DataFileInfo, FileFilter, Table, VersionRef};
 
-use crate::append::{self, Reading};
-use crate::puts::Puts;
-use crate::quarantine::Quarantine;
+use crate::append::{self, Compared, Reading};
+use crate::job::Target;
+use crate::put_times::PutTimes;
 use crate::run::Run;
 
-/// Look-ups of runs that are under way at once.
-const CONCURRENT_LOOK_UPS: usize = 8;
+/// Run records that are looked up at once.
+const CONCURRENT_LOOKUPS: usize = 8;
 
-/// A file of the table that some rows leave.
+/// A file of the table that loses rows.
 #[derive(Debug)]
 pub(crate) struct Rewritten {
     /// The file.
@@ -38,27 +37,20 @@ pub(crate) struct Rewritten {
 /// Reads, checks and splits an object as [`append::stage`] does, and finds out what its rows replace.
 pub(crate) async fn stage(
     run: &Run<'_>,
-    contract: &Arc<Contract>,
+    target: &Arc<Target>,
     table: Option<&Table>,
-    fields: &[TableField],
-    quarantine: &Quarantine,
     reading: &Reading,
 ) -> Result<(Staged, Vec<Rewritten>)> {
-    let puts = Puts::new(run.lake, contract);
-    let put_at = puts.note(run, &reading.copy).await?;
+    let puts = PutTimes::new(run.lake, &target.contract);
+    let put_at = puts.record(run, &reading.copy).await?;
     let mut later = Later::default();
     let mut first: Option<(Arc<Accepted>, Found)> = None;
     loop {
-        let read = append::read(
-            run,
-            contract,
-            fields,
-            quarantine,
-            LocalFiles::default(),
-            reading,
-            Arc::new(later.clone()),
-        );
-        let mut read = read.await?;
+        let compared = Compared {
+            later: Arc::new(later.clone()),
+            ..Compared::default()
+        };
+        let mut read = append::read(run, target, compared, reading).await?;
         if !read.staged.new_columns.is_empty() {
             return Ok((read.staged, Vec::new()));
         }
@@ -67,7 +59,7 @@ pub(crate) async fn stage(
             // Rows that were rejected since do not bring new keys.
             Some((all, found)) if keys.are_within(&all) => found,
             _ => {
-                let found = Found::of(run, contract, table, fields, &keys).await?;
+                let found = Found::of(run, target, table, &keys).await?;
                 let found = found.ranked(run, &puts, put_at).await?;
                 if found.note_later(&mut later) {
                     first = Some((keys, found));
@@ -76,14 +68,14 @@ pub(crate) async fn stage(
                 found
             }
         };
-        let (rewritten, replaced) = found.take_out(run, contract, fields).await?;
+        let (rewritten, replaced) = found.take_out(run, target).await?;
         read.staged.outcome.replaced = replaced;
-        let staged = append::judge(contract, fields, quarantine, reading, read, &rewritten);
+        let staged = append::judge(target, reading, read, &rewritten);
         return Ok((staged.await?, rewritten));
     }
 }
 
-/// How an object stands to the one under ingest.
+/// How an object compares with the one under ingest.
 struct Rank {
     /// Its key in the raw zone.
     key: String,
@@ -114,9 +106,8 @@ impl Found {
     /// Looks for rows with these keys.
     async fn of(
         run: &Run<'_>,
-        contract: &Arc<Contract>,
+        target: &Arc<Target>,
         table: Option<&Table>,
-        fields: &[TableField],
         keys: &Arc<Accepted>,
     ) -> Result<Found> {
         let mut files = match table {
@@ -128,9 +119,10 @@ impl Found {
         };
         files.retain(|file| file.only_source() != Some(run.uri.as_str()));
         let local = Arc::new(run.lake.fetch_files(files).await?);
-        let (files, contract, fields) = (Arc::clone(&local), Arc::clone(contract), fields.to_vec());
+        let (files, target) = (Arc::clone(&local), Arc::clone(target));
         let (keys, own) = (Arc::clone(keys), run.uris.clone());
         let (files, matches) = blocking(move || {
+            let contract = &target.contract;
             let columns: Vec<&str> = contract
                 .newest_by
                 .iter()
@@ -138,7 +130,7 @@ impl Found {
                 .map(|column| column.name.as_str())
                 .collect();
             let search = KeySearch {
-                fields: &fields,
+                fields: &target.fields,
                 columns: &columns,
                 accepted: &keys,
                 own: &own,
@@ -165,13 +157,18 @@ impl Found {
         })
     }
 
-    /// With how the objects stand to the one under ingest, which counts as put at `put_at`.
-    async fn ranked(self, run: &Run<'_>, puts: &Puts<'_>, put_at: DateTime<Utc>) -> Result<Found> {
+    /// Adds how the objects compare with the one under ingest, which counts as put at `put_at`.
+    async fn ranked(
+        self,
+        run: &Run<'_>,
+        puts: &PutTimes<'_>,
+        put_at: DateTime<Utc>,
+    ) -> Result<Found> {
         let ranks = ranks(run, puts, put_at, &self.origins).await?;
         Ok(Found { ranks, ..self })
     }
 
-    /// Takes note of the keys that later objects have; false where all were known.
+    /// Notes the keys that later objects have; false where all were known.
     fn note_later(&self, later: &mut Later) -> bool {
         let mut is_new = false;
         for row in self.files.iter().flat_map(|file| &file.matches) {
@@ -186,8 +183,7 @@ impl Found {
     async fn take_out(
         self,
         run: &Run<'_>,
-        contract: &Contract,
-        fields: &[TableField],
+        target: &Arc<Target>,
     ) -> Result<(Vec<Rewritten>, Vec<Replaced>)> {
         let mut rewritten = Vec::new();
         let mut replaced: BTreeMap<(String, String), u64> = BTreeMap::new();
@@ -211,9 +207,8 @@ impl Found {
                 continue;
             }
             let staging = run.staging.subfolder(&format!("newest-{number}"))?;
-            let (local, fields) = (Arc::clone(&self.local), fields.to_vec());
+            let (local, target) = (Arc::clone(&self.local), Arc::clone(target));
             let own = [RowsOf::object(&run.uris)];
-            let partitioning = contract.partitioning.clone();
             let name = info.uri.clone();
             let rest = blocking(move || {
                 let path: PathBuf = local
@@ -221,12 +216,12 @@ impl Found {
                     .find(|(info, _)| info.uri == name)
                     .map(|(_, path)| path.to_owned())
                     .unwrap_or_default();
-                let by = partitioning.as_ref();
+                let by = target.contract.partitioning.as_ref();
                 let rows = RemovedRows {
                     kinds: &own,
                     positions: &positions,
                 };
-                remove::without(&fields, &path, rows, by, &staging)
+                remove::without(&target.fields, &path, rows, by, &staging)
             });
             let rest = rest.await?.map(|rest| rest.files).unwrap_or_default();
             rewritten.push(Rewritten { file: info, rest });
@@ -239,11 +234,11 @@ impl Found {
     }
 }
 
-/// How the objects of some rows stand to the one under ingest. Sequencers order the puts of one key alone,
-/// so the times of the puts are compared, and of equal times the keys.
+/// How the objects of some rows compare with the one under ingest. Sequencers order only the puts of one key,
+/// so the times of the puts are compared, and the keys if the times are equal.
 async fn ranks(
     run: &Run<'_>,
-    puts: &Puts<'_>,
+    puts: &PutTimes<'_>,
     put_at: DateTime<Utc>,
     origins: &[Origin],
 ) -> Result<Vec<Rank>> {
@@ -262,16 +257,16 @@ async fn ranks(
     // Collected first: a stream over a lazy iterator of borrowed items is not `Send`.
     let ranks: Vec<_> = ranks.collect();
     stream::iter(ranks)
-        .buffered(CONCURRENT_LOOK_UPS)
+        .buffered(CONCURRENT_LOOKUPS)
         .try_collect()
         .await
 }
 
-/// When the object of a row counts as put: as was noted of it, else as the record of the run says that read
-/// it, else as storage says of that version, else when the row was written.
+/// When the object of a row counts as put: as was recorded for it; else as the record of its run says; else as
+/// storage says about that version; else when the row was written.
 async fn put_of(
     run: &Run<'_>,
-    puts: &Puts<'_>,
+    puts: &PutTimes<'_>,
     origin: &Origin,
     key: Option<&str>,
 ) -> Result<DateTime<Utc>> {

@@ -1,4 +1,4 @@
-//! What S3 says of new objects, in the two forms in which it says it.
+//! Notifications of new objects in the two forms that S3 sends.
 
 use chrono::{DateTime, Utc};
 use percent_encoding::percent_decode_str;
@@ -30,7 +30,7 @@ fn bad(text: impl Into<String>) -> Error {
 /// `BadRequest` for anything else.
 pub fn noticed(body: &str) -> Result<Vec<Noticed>> {
     let value: Value = serde_json::from_str(body)
-        .map_err(|error| bad("the message is no JSON").with_source(error))?;
+        .map_err(|error| bad("the message is not JSON").with_source(error))?;
     if let Some(kind) = value.get("detail-type").and_then(Value::as_str) {
         return match kind {
             "Object Created" => Ok(vec![Noticed {

@@ -1,4 +1,4 @@
-//! Rejected rows of a run into their dataset's quarantine table.
+//! Puts the rejected rows of a run into the quarantine table of their dataset.
 
 use tarn_contract::Contract;
 use tarn_contract::quarantine;
@@ -10,7 +10,7 @@ use tarn_table::{Base, Takeover};
 
 use crate::append::changed_all_the_time;
 use crate::commit::{self, Done, Put};
-use crate::owned::has_rows;
+use crate::own_lines::has_rows;
 use crate::run::Run;
 use crate::{ATTEMPTS, back_off};
 
@@ -32,13 +32,13 @@ impl Quarantine {
         (self.fields.clone(), self.spec.partitioning.clone())
     }
 
-    /// Puts the rejected rows of the run's object in the place of those of an earlier attempt or version.
+    /// Replaces the rejected rows of an earlier attempt or version by those of the run's object.
     pub async fn commit(&self, run: &Run<'_>, files: &[ParquetFile]) -> Result<()> {
         let rows = [RowsOf::object(&run.uris)];
         self.put(run, files, &rows, &run.takeover()).await.map(drop)
     }
 
-    /// Takes out what an earlier attempt of the run's object left there: others have its lines.
+    /// Takes out the rows that an earlier attempt of the run's object left: other objects have its lines.
     pub async fn forget(&self, run: &Run<'_>, version: &str) -> Result<()> {
         if !has_rows(run.lake, &self.spec.name, &run.info.key, version).await? {
             return Ok(());
@@ -47,7 +47,7 @@ impl Quarantine {
         self.put(run, &[], &rows, &run.takeover()).await.map(drop)
     }
 
-    /// Puts the rejected rows of the run in the place of these.
+    /// Replaces these rejected rows by those of the run.
     ///
     /// # Errors
     /// `Conflict` where the run was taken over.
@@ -60,11 +60,10 @@ impl Quarantine {
     ) -> Result<Done> {
         for attempt in 0..ATTEMPTS {
             // A run that is taken over may yet add rows that are not among those to be replaced.
-            let base = match takeover.runs.is_empty() {
-                true => Base::Any,
-                false => {
-                    Base::Exactly(run.lake.table(&self.spec.name).await?.current_snapshot_id())
-                }
+            let base = if takeover.runs.is_empty() {
+                Base::Any
+            } else {
+                Base::Exactly(run.lake.table(&self.spec.name).await?.current_snapshot_id())
             };
             let put = commit::put(
                 run,
@@ -89,7 +88,7 @@ impl Quarantine {
                     {
                         return Err(error);
                     }
-                    // A file that was to be replaced was replaced by somebody else: look again.
+                    // Another writer replaced a file that was to be replaced: read the table again.
                     back_off(attempt).await;
                 }
                 other => return other,

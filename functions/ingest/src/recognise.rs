@@ -1,4 +1,4 @@
-//! What of a log is new: its content is compared with those that were taken and begin like it.
+//! Which part of a log is new: its content is compared with those that were taken and begin like it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,26 +16,27 @@ use tarn_engine::remove::RowsOf;
 use tarn_lake::{blocking, source_version};
 use tarn_rows::source::Part;
 use tarn_rows::source::content::{self, Measured};
+use tarn_table::Takeover;
 
 use crate::contents::{self, Contents};
-use crate::holder;
-use crate::owned::has_rows;
+use crate::own_lines::has_rows;
+use crate::process;
 use crate::run::Run;
 
 /// How often a claim of another run is looked at before this one gives up, and the pause in between.
 const LOOKS: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What of a log is to be read.
+/// Which part of a log is to be read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Plan {
     /// Its new lines; None where there is none.
     pub part: Option<Part>,
     /// What was taken before.
     pub before: Option<TakenBefore>,
-    /// The incomplete line whose whole it has, and the row that was made of it.
+    /// The incomplete line that it completes, and the row that was made of it.
     pub completes: Option<(RowsOf, Completed)>,
-    /// What somebody should know.
+    /// Warnings for the run record.
     pub warnings: Vec<String>,
 }
 
@@ -53,7 +54,7 @@ impl Plan {
 pub(crate) struct Log<'a> {
     run: &'a Run<'a>,
     contract: Arc<Contract>,
-    copy: Arc<LocalCopy>,
+    pub copy: Arc<LocalCopy>,
     /// What was measured of it, and at which lengths.
     measured: Option<(BTreeSet<u64>, Measured)>,
     /// Earlier runs that were stopped, and whose objects hold the same lines.
@@ -67,9 +68,9 @@ struct Match {
     bytes: u64,
     /// New lines begin here; None where there are none.
     from: Option<u64>,
-    /// Lines in front of that.
+    /// Lines before that.
     lines: u64,
-    /// Whether the other has more lines behind that.
+    /// Whether the other has more lines after that.
     parts: bool,
 }
 
@@ -81,6 +82,15 @@ impl<'a> Log<'a> {
             copy,
             measured: None,
             takes_over: Vec::new(),
+        }
+    }
+
+    /// The run as it commits, with the runs that it takes over.
+    pub fn takeover(&self) -> Takeover {
+        let stopped = self.takes_over.iter().map(|taken| taken.run_id.clone());
+        Takeover {
+            runs: stopped.filter(|run| !run.is_empty()).collect(),
+            ..self.run.takeover()
         }
     }
 
@@ -104,8 +114,8 @@ impl<'a> Log<'a> {
         Ok(&self.measured.insert(measured).1)
     }
 
-    /// Decides what of it is new. Contents of this version of the object are left out, and where it is to
-    /// take the place of its other versions, theirs too.
+    /// Decides which part of it is new. Contents of this version of the object are left out. If it is to replace
+    /// the object's other versions, theirs are left out too.
     ///
     /// # Errors
     /// `Conflict` where another run is about to commit the same lines, and does not end in some seconds.
@@ -117,9 +127,12 @@ impl<'a> Log<'a> {
         }
         let mut looks = 0;
         loop {
-            let is_other = |taken: &&Taken| match self.run.replace {
-                true => taken.key != *key,
-                false => !taken.is(key, &version),
+            let is_other = |taken: &&Taken| {
+                if self.run.replace {
+                    taken.key != *key
+                } else {
+                    !taken.is(key, &version)
+                }
             };
             let others: Vec<Taken> = contents.all().filter(is_other).cloned().collect();
             if others.is_empty() {
@@ -164,7 +177,7 @@ impl<'a> Log<'a> {
         }
     }
 
-    /// The content that holds most of it, and what to say of those that are left out.
+    /// The content that holds most of it, and the warnings about those that are left out.
     async fn best(&mut self, others: &[Taken]) -> Result<(Option<Match>, Vec<String>)> {
         let lengths: BTreeSet<u64> = others
             .iter()
@@ -186,13 +199,14 @@ impl<'a> Log<'a> {
                 best = Some(found);
             }
         }
-        match best.is_some() {
-            true => Ok((best, Vec::new())),
-            false => Ok((None, warnings)),
+        if best.is_some() {
+            Ok((best, Vec::new()))
+        } else {
+            Ok((None, warnings))
         }
     }
 
-    /// How much of it `taken` holds; None where that is nothing, or too little to tell.
+    /// How much of it `taken` holds; None where that is nothing, or too little to be sure.
     async fn compared(
         &self,
         taken: &Taken,
@@ -222,7 +236,7 @@ impl<'a> Log<'a> {
             }
             Comparison::Open(equal) => equal,
         };
-        // Only what is long enough is told from elsewhere.
+        // Only a content that is long enough can be recognised under another name.
         if !origin.may_be(&taken.origin()) && mine.bytes.min(known.bytes) < SURE_BYTES {
             return Ok(None);
         }
@@ -235,10 +249,11 @@ impl<'a> Log<'a> {
         if common.bytes == mine.bytes {
             return Ok(found(mine.bytes, None, measured.lines));
         }
-        // They go different ways: what they have in common was taken, if that is no accident.
-        Ok(match common.whole >= SURE_BYTES {
-            true => found(common.whole, Some(common.whole), common.lines),
-            false => None,
+        // They differ after a common beginning, which was taken, unless it is alike by accident.
+        Ok(if common.whole >= SURE_BYTES {
+            found(common.whole, Some(common.whole), common.lines)
+        } else {
+            None
         })
     }
 
@@ -249,7 +264,7 @@ impl<'a> Log<'a> {
         } = best;
         let bytes = from.unwrap_or(best.bytes);
         let measure = taken.measure.as_ref();
-        // Where it goes on behind a line that was cut off, that line is whole now.
+        // If it goes on after a line that was cut off, that line is complete now.
         let cut = measure
             .filter(|known| known.is_open() && from == Some(known.whole))
             .map(|known| known.whole);
@@ -267,12 +282,13 @@ impl<'a> Log<'a> {
             };
             (rows, line)
         });
-        let warnings = match best.parts {
-            true => vec![format!(
+        let warnings = if best.parts {
+            vec![format!(
                 "it is like {} up to byte {bytes} and then another: what is behind that was taken as new",
                 taken.key
-            )],
-            false => warnings,
+            )]
+        } else {
+            warnings
         };
         let before = (bytes > 0).then_some(TakenBefore {
             bytes,
@@ -298,7 +314,7 @@ impl<'a> Log<'a> {
         if !again && has_rows(lake, &self.contract.table(), &taken.key, &taken.version).await? {
             return Ok(Standing::Taken);
         }
-        let stopped = by.as_deref().is_some_and(holder::has_stopped) || *until < Utc::now();
+        let stopped = by.as_deref().is_some_and(process::has_stopped) || *until < Utc::now();
         let run = lake.ledger.run(&taken.run_id).await?;
         let ended = run.is_none_or(|run| run.status != RunStatus::Running);
         Ok(match (stopped || ended, again) {
@@ -341,7 +357,7 @@ fn gone(taken: &Taken) -> Error {
     )
 }
 
-/// What is so short that two servers may have logged it.
+/// A content so short that two servers may have logged the same.
 fn elsewhere(found: &Match) -> String {
     format!(
         "its first {} bytes are those of {}, which is in another folder and was taken by run {}: below {} \

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use tarn_contract::{Contract, Format};
 use tarn_core::run::DatasetOutcome;
-use tarn_core::schema::TableField;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::ingest::Staged;
 use tarn_engine::parquet::ParquetFile;
@@ -15,6 +14,7 @@ use tarn_lake::LocalFiles;
 use tarn_rows::check::References;
 use tarn_table::VersionRef;
 
+use crate::job::Target;
 use crate::newest::Rewritten;
 use crate::run::Run;
 
@@ -52,8 +52,8 @@ impl Tables {
             Some(table) => {
                 let mut files = table.files(&VersionRef::Current, None).await?;
                 let files = match run.lake.fetch_files(files.clone()).await {
-                    // A damaged file of the very rows that are about to be replaced must not stand in
-                    // the way of that.
+                    // A damaged file of the very rows that are about to be replaced must not
+                    // prevent the replacement.
                     Err(error)
                         if error.kind() == ErrorKind::Damaged
                             && run.again
@@ -101,7 +101,7 @@ impl Tables {
             .collect()
     }
 
-    /// Takes note of files of a table of which less is left.
+    /// Notes files of a table that lose rows.
     pub fn rewrite(&mut self, dataset: &str, rewritten: &[Rewritten]) {
         let (Some(state), Some(files)) = (self.states.get_mut(dataset), self.files.get(dataset))
         else {
@@ -118,17 +118,9 @@ impl Tables {
         state.current = others.chain(rest).collect();
     }
 
-    /// Takes note of what a run is about to commit. Rows of objects that are added take the place of those
-    /// that are `replaced`.
-    ///
-    /// The columns are those of the table and of its rejected rows.
-    pub fn stage(
-        &mut self,
-        contract: &Contract,
-        (fields, rejected_fields): (&[TableField], &[TableField]),
-        staged: &Staged,
-        replaced: &[RowsOf],
-    ) {
+    /// Notes what a run is about to commit. Rows of objects that are added replace those that are `replaced`.
+    pub fn stage(&mut self, target: &Target, staged: &Staged, replaced: &[RowsOf]) {
+        let contract = &target.contract;
         let Some(state) = self.states.get_mut(&contract.dataset) else {
             return;
         };
@@ -142,15 +134,15 @@ impl Tables {
                     .collect(),
                 deleted: contract.deleted_rows,
                 rejected: paths(&staged.rejected),
-                rejected_fields: rejected_fields.to_vec(),
+                rejected_fields: target.quarantine.layout().0,
             }),
             _ => Arrival::Append(replaced.to_vec()),
         };
-        state.fields = fields.to_vec();
+        state.fields.clone_from(&target.fields);
         state.staged = Some((paths(&staged.accepted), arrival));
     }
 
-    /// Adds the verdicts of the rules over tables to an outcome.
+    /// Adds the results of the rules over tables to an outcome.
     ///
     /// # Errors
     /// Where a rule cannot be run, and `Quality` where a rule of severity abort does not hold.
@@ -167,8 +159,8 @@ impl Tables {
     }
 }
 
-/// The contracts of one database in an order in which what rows refer to comes first. Circles were
-/// refused when the contracts were read.
+/// The contracts of one database, each after those that its rows refer to. Circles were refused when the
+/// contracts were read.
 pub(crate) fn ordered(contracts: Vec<Contract>) -> Vec<Contract> {
     let mut waiting = contracts;
     let mut ordered: Vec<Contract> = Vec::new();

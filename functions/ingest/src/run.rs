@@ -1,11 +1,12 @@
-//! One run: what is done with one version of one object, and what the ledger is told of it.
+//! One run: what is done with one version of one object, and what the ledger records about it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::Utc;
 use tarn_contract::{Contract, Format};
-use tarn_core::ports::ObjectInfo;
+use tarn_core::digest::Digest;
+use tarn_core::ports::{LocalCopy, ObjectInfo, digest_of};
 use tarn_core::privacy::PseudonymKey;
 use tarn_core::run::{ObjectRecord, ObjectState, RunKind, RunRecord, RunStatus, SkipReason};
 use tarn_core::schema::{TableField, TableSpec};
@@ -13,6 +14,7 @@ use tarn_core::{Error, ErrorKind, Result};
 use tarn_lake::{Lake, Staging, blocking, new_run_id, source_version};
 use tarn_rows::source::content;
 use tarn_rows::system_columns::SystemColumns;
+use tokio::sync::OnceCell;
 use tracing::Instrument;
 
 use crate::logs::Worked;
@@ -30,7 +32,7 @@ pub(crate) struct Run<'a> {
     pub id: String,
     /// Whether the object is to be read again although its rows may be in tables.
     pub again: bool,
-    /// Whether its rows are to take the place of those of all its versions.
+    /// Whether its rows are to replace those of all its versions.
     pub replace: bool,
     /// Whether a newer version of the object was seen before this one.
     pub is_late: bool,
@@ -38,14 +40,16 @@ pub(crate) struct Run<'a> {
     pub never_taken: bool,
     /// Whether nothing is going to be committed.
     pub dry: bool,
-    /// Whether somebody has confirmed that a snapshot deletes more rows than its contracts allow.
+    /// Whether it is confirmed that a snapshot deletes more rows than its contracts allow.
     pub confirm_deletions: bool,
     pub info: ObjectInfo,
-    /// By which new rows name the object.
+    /// The URI that new rows name the object by.
     pub uri: String,
-    /// All by which rows may name it.
+    /// Every URI that rows may name it by.
     pub uris: Vec<String>,
     pub staging: Staging,
+    /// The digest of the object's content, once something needed it.
+    pub digest: OnceCell<Digest>,
 }
 
 impl Run<'_> {
@@ -67,21 +71,31 @@ impl Run<'_> {
         self.lake.pseudonym_key().await.map(Some)
     }
 
-    /// What its snapshots say of it.
+    /// The digest of the object's content, which is read for it once.
+    pub(crate) async fn content_digest(&self, copy: &Arc<LocalCopy>) -> Result<Digest> {
+        let read = || {
+            let (copy, key) = (Arc::clone(copy), self.info.key.clone());
+            blocking(move || Ok(digest_of(&key, &copy)?.0))
+        };
+        self.digest.get_or_try_init(read).await.copied()
+    }
+
+    /// The properties that its snapshots carry.
     pub(crate) fn summary(&self) -> BTreeMap<String, String> {
         BTreeMap::from([(RUN_ID.to_owned(), self.id.clone())])
     }
 
     /// The columns of a table, which is made or extended first where something is going to be committed.
     pub(crate) async fn fields(&self, spec: &TableSpec) -> Result<Vec<TableField>> {
-        match self.dry {
-            true => self.lake.tables.planned_fields(spec).await,
-            false => Ok(self.lake.tables.ensure(spec).await?.fields()),
+        if self.dry {
+            self.lake.tables.planned_fields(spec).await
+        } else {
+            Ok(self.lake.tables.ensure(spec).await?.fields())
         }
     }
 }
 
-/// What became of the object of a run that did not fail.
+/// The result of a run that did not fail.
 pub(crate) enum Work {
     /// It is in the tables, but for those that have a newer snapshot already: the reasons.
     Done(Vec<String>),
@@ -117,6 +131,35 @@ impl<'a> Task<'a> {
     }
 }
 
+/// What earlier runs left of an object.
+struct Before {
+    /// Its record in the ledger.
+    object: Option<ObjectRecord>,
+    /// Whether a replay or a backfill of it did not end.
+    unfinished: bool,
+}
+
+impl Before {
+    async fn of(lake: &Lake, key: &str) -> Result<Self> {
+        let object = lake.ledger.object(key).await?;
+        let unfinished = match &object {
+            Some(object) => is_unfinished(lake, object).await?,
+            None => false,
+        };
+        Ok(Before { object, unfinished })
+    }
+
+    /// Whether an earlier run has begun with this very version, and none has committed it.
+    fn never_took(&self, info: &ObjectInfo) -> bool {
+        self.object.as_ref().is_some_and(|object| {
+            object.version == info.version
+                && object.sequencer == info.sequencer
+                && object.state != ObjectState::Committed
+                && !self.unfinished
+        })
+    }
+}
+
 async fn run(lake: &Lake, task: Task<'_>, run_id: String) -> Result<RunRecord> {
     let Task { key, options, .. } = task;
     let mut record = RunRecord {
@@ -140,14 +183,11 @@ async fn run(lake: &Lake, task: Task<'_>, run_id: String) -> Result<RunRecord> {
     record.version.clone_from(&info.version);
     record.bytes = info.size;
     record.put_at = Some(info.last_modified);
-    let known = lake.ledger.object(key).await?;
-    let unfinished = match &known {
-        Some(known) => is_unfinished(lake, known).await?,
-        None => false,
-    };
-    let again = options.kind != RunKind::Ingest || unfinished;
+    let before = Before::of(lake, key).await?;
+    let again = options.kind != RunKind::Ingest || before.unfinished;
     let is_log = log_of(lake, key).is_some();
-    if let Some((skipped, reason)) = nothing_to_do(known.as_ref(), &info, again, is_log) {
+    let known = before.object.as_ref();
+    if let Some((skipped, reason)) = nothing_to_do(known, &info, again, is_log) {
         return Ok(record.skip(skipped, reason, Utc::now()));
     }
     let contracts: Vec<Contract> = lake.contracts.claiming(key).into_iter().cloned().collect();
@@ -159,35 +199,29 @@ async fn run(lake: &Lake, task: Task<'_>, run_id: String) -> Result<RunRecord> {
         return Ok(record);
     }
     if again && record.kind == RunKind::Ingest {
-        // It goes on where a replay was stopped, and may be stopped itself.
+        // It continues where a replay was stopped, and may be stopped itself.
         record.kind = RunKind::Replay;
     }
     let noted = task.newest.as_ref().unwrap_or(&info);
-    // The run comes first: who finds the object pending must find out what kind of run was stopped.
+    // The run comes first: a later run that finds the object pending must know what kind of run was stopped.
     lake.ledger.put_run(&record).await?;
     note_object(lake, &record, noted, ObjectState::Pending, None).await?;
-    let is_this =
-        |known: &&ObjectRecord| known.version == info.version && known.sequencer == info.sequencer;
     let run = Run {
         lake,
         id: record.run_id.clone(),
         again,
         replace: options.replace,
-        is_late: known
-            .as_ref()
-            .is_some_and(|known| known.sequencer > info.sequencer),
-        never_taken: known
-            .as_ref()
-            .filter(is_this)
-            .is_some_and(|known| known.state != ObjectState::Committed && !unfinished),
+        is_late: known.is_some_and(|known| known.sequencer > info.sequencer),
+        never_taken: before.never_took(&info),
         dry: false,
         confirm_deletions: options.confirm_deletions,
         uri: lake.objects.uri(key),
         uris: lake.objects.uris(key),
         staging: lake.staging(&record.run_id)?,
+        digest: OnceCell::new(),
         info: info.clone(),
     };
-    let outcome = work(&run, known.as_ref(), &contracts, &mut record).await;
+    let outcome = work(&run, known, &contracts, &mut record).await;
     let (mut record, mut state) = ended(record, &contracts, outcome);
     if task.newest.is_some() && state == ObjectState::Committed {
         // Newer versions are still to be read again.
@@ -199,8 +233,8 @@ async fn run(lake: &Lake, task: Task<'_>, run_id: String) -> Result<RunRecord> {
         _ => None,
     };
     freshness::note(lake, &record).await?;
-    // The object's state comes last: who reads it finds the run complete, and a stop in between
-    // leaves a pending object, whose repetition finishes it.
+    // The object's state comes last: a reader of it finds the run complete. A stop in between leaves a
+    // pending object, and repeating the run finishes it.
     lake.ledger.put_run(&record).await?;
     note_object(lake, &record, noted, state, reason).await?;
     Ok(record)
@@ -311,7 +345,7 @@ pub(crate) fn committed_before(run_id: &str) -> String {
     format!("this version was committed before, by run {run_id}")
 }
 
-/// Writes what became of the object, unless a newer version of it was seen meanwhile.
+/// Writes the state of the object, unless a newer version of it was seen meanwhile.
 async fn note_object(
     lake: &Lake,
     run: &RunRecord,
@@ -350,7 +384,7 @@ async fn note_object(
     Err(Error::new(
         ErrorKind::Conflict,
         format!(
-            "the record of {} is written by others all the time",
+            "other runs write the record of {} all the time; try again",
             run.key
         ),
     ))
@@ -377,12 +411,11 @@ async fn work(
     }
     let is_log = contract.is_log();
     let contract = Arc::new(contract);
-    let mut worked = match is_log {
-        true => logs::ingest(run, contract).await?,
-        false => {
-            let copy = Arc::new(run.lake.objects.fetch_version(&run.info).await?);
-            Worked::done(append::ingest(run, contract, copy).await?)
-        }
+    let mut worked = if is_log {
+        logs::ingest(run, contract).await?
+    } else {
+        let copy = Arc::new(run.lake.objects.fetch_version(&run.info).await?);
+        Worked::done(append::ingest(run, contract, copy).await?)
     };
     if let Some(known) = known
         && let Some(warning) = replaced(run, known, is_log, &worked).await?
@@ -397,7 +430,7 @@ async fn work(
     })
 }
 
-/// What to say where the object has another content than before, and one that does not go on from it.
+/// The warning for an object whose content is not the former one, nor a continuation of it; None otherwise.
 async fn replaced(
     run: &Run<'_>,
     known: &ObjectRecord,
@@ -416,7 +449,7 @@ async fn replaced(
             .any(|outcome| outcome.taken_before.is_some());
         return Ok((!goes_on).then(|| {
             format!(
-                "its content is another than that of version {}, and does not go on from it: the rows of \
+                "its content differs from that of version {}, and does not continue it: the rows of \
                  both are kept; to keep those of the newer alone: tarn replay {key} --replace",
                 known.version
             )
@@ -435,8 +468,8 @@ async fn replaced(
     let goes_on = blocking(move || content::goes_on(former.path(), copy.path())).await?;
     Ok((!goes_on).then(|| {
         format!(
-            "its content is another than that of version {}, and does not go on from it: its rows took the \
-             place of those",
+            "its content differs from that of version {}, and does not continue it: its rows \
+             replaced those",
             known.version
         )
     }))

@@ -28,7 +28,7 @@ impl<T: Default + Serialize + DeserializeOwned> Value<T> {
         Ok(Value { name, text, value })
     }
 
-    /// Writes the value in the place of the one that was read.
+    /// Replaces the value that was read.
     pub async fn write(&mut self, lake: &Lake, value: T) -> Result<()> {
         let text = text_of(&value)?;
         if self.text.as_deref() != Some(&text) {
@@ -51,7 +51,7 @@ pub(crate) async fn put<T: Serialize>(lake: &Lake, name: &str, value: &T) -> Res
     lake.ledger.put_state(name, &text_of(value)?).await
 }
 
-/// Changes a value, whatever others do to it meanwhile; None leaves it.
+/// Changes a value, even if others change it meanwhile; None leaves it.
 pub(crate) async fn change<T: Default + Serialize + DeserializeOwned>(
     lake: &Lake,
     name: &str,
@@ -69,6 +69,6 @@ pub(crate) async fn change<T: Default + Serialize + DeserializeOwned>(
     }
     Err(Error::new(
         ErrorKind::Conflict,
-        format!("the ledger's value {name} is written by others all the time; try again"),
+        format!("other runs write the ledger's value {name} all the time; try again"),
     ))
 }

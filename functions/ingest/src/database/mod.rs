@@ -17,8 +17,9 @@ use tarn_engine::inspect::examples;
 use tarn_lake::{blocking, staged_files};
 use tarn_table::{Base, Change, Committed};
 
+use crate::commit::counts_of;
+use crate::dry_run::{DryRun, EXAMPLES, in_quarantine};
 use crate::quarantine::Quarantine;
-use crate::rehearsal::{EXAMPLES, Rehearsal, in_quarantine};
 use crate::run::{Run, Work};
 use crate::{ATTEMPTS, back_off};
 
@@ -49,7 +50,11 @@ pub(crate) async fn ingest(
     }
     for planned in &plan.tables {
         let table = &planned.table;
-        table.quarantine.commit(run, &table.staged.rejected).await?;
+        table
+            .target
+            .quarantine
+            .commit(run, &table.staged.rejected)
+            .await?;
     }
     let several = plan.tables.len() > 1;
     for planned in plan.tables {
@@ -58,7 +63,7 @@ pub(crate) async fn ingest(
             Upserted::Superseded(reason) => superseded.push(reason),
         }
         if several {
-            // Who is stopped now has said what was done.
+            // If the run stops now, the record says what was done.
             run.lake.ledger.put_run(&progress(record)).await?;
         }
     }
@@ -71,8 +76,8 @@ pub(crate) async fn ingest(
     Ok(Work::Done(superseded))
 }
 
-/// Takes the rejected rows of a snapshot out of the quarantine of these datasets, whose tables have a newer
-/// one: no replay will accept them any more.
+/// Takes the rejected rows of a snapshot out of the quarantine of these datasets: their tables have a newer
+/// snapshot, so no replay would accept the rows.
 async fn forget_rejected(run: &Run<'_>, datasets: impl Iterator<Item = &String>) -> Result<()> {
     for dataset in datasets {
         if in_quarantine(run, dataset).await? == 0 {
@@ -91,10 +96,8 @@ async fn forget_rejected(run: &Run<'_>, datasets: impl Iterator<Item = &String>)
 /// The record of a run that is under way: which tables it has changed so far, and how.
 fn progress(record: &RunRecord) -> RunRecord {
     let counts = |outcome: &DatasetOutcome| DatasetOutcome {
-        checks: Vec::new(),
-        profile: Vec::new(),
         partitions: None,
-        ..outcome.clone()
+        ..counts_of(outcome)
     };
     RunRecord {
         datasets: record.datasets.iter().map(counts).collect(),
@@ -114,7 +117,7 @@ fn unconfirmed(run: &Run<'_>, reasons: &[String]) -> Error {
     )
 }
 
-/// What became of one table.
+/// The result for one table.
 enum Upserted {
     Done(Box<DatasetOutcome>),
     /// A newer snapshot came first.
@@ -122,17 +125,17 @@ enum Upserted {
 }
 
 async fn commit(run: &Run<'_>, mut planned: Planned, order: &SnapshotOrder) -> Result<Upserted> {
-    let contract = planned.table.contract.clone();
+    let contract = planned.table.target.contract.clone();
     let name = contract.table();
     for attempt in 0..ATTEMPTS {
         let change = Change {
             add: staged_files(run.lake, &name, &run.id, &planned.merge.add).await?,
             remove: planned.merge.remove.clone(),
-            // What changes was computed from this version and no other.
+            // The change was computed from this version and no other.
             base: Base::Exactly(planned.base),
             sources: vec![run.source()],
             kind: UPSERT.to_owned(),
-            // The comparison with the table itself tells whether there is something to do.
+            // The comparison with the table shows whether there is something to do.
             unless_committed: false,
             snapshot: Some(order.clone()),
             summary: run.summary(),
@@ -172,18 +175,18 @@ async fn commit(run: &Run<'_>, mut planned: Planned, order: &SnapshotOrder) -> R
     }
     Err(Error::new(
         ErrorKind::Conflict,
-        format!("{name} is changed by others all the time"),
+        format!("other writers change {name} all the time; try again"),
     ))
 }
 
-/// What would become of the rows of a database, or of the file in its place; nothing is committed.
-pub(crate) async fn rehearse(
+/// What a run would do with the rows of a database, or of a file instead of it; nothing is committed.
+pub(crate) async fn dry_run(
     run: &Run<'_>,
     contracts: Vec<Contract>,
     file: Option<&Path>,
-) -> Result<Vec<Rehearsal>> {
+) -> Result<Vec<DryRun>> {
     let plan = plan(run, contracts, file).await?;
-    let mut rehearsals = Vec::new();
+    let mut found = Vec::new();
     for planned in plan.tables {
         let outcome = planned.outcome(None);
         let unconfirmed = plan::too_many_deleted(&planned);
@@ -192,11 +195,11 @@ pub(crate) async fn rehearse(
         if superseded.is_some() {
             after = before.clone();
         }
-        let fields = planned.table.quarantine.layout().0;
+        let fields = planned.table.target.quarantine.layout().0;
         let rejected = planned.table.staged.rejected.iter();
         let rejected: Vec<_> = rejected.map(|file| file.path.clone()).collect();
         let examples = blocking(move || examples::of_files(&fields, &rejected, EXAMPLES)).await?;
-        rehearsals.push(Rehearsal {
+        found.push(DryRun {
             in_quarantine: in_quarantine(run, &outcome.dataset).await?,
             dataset: outcome.dataset.clone(),
             outcome,
@@ -207,5 +210,5 @@ pub(crate) async fn rehearse(
             unconfirmed,
         });
     }
-    Ok(rehearsals)
+    Ok(found)
 }

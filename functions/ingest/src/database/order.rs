@@ -9,8 +9,8 @@ use tarn_table::Table;
 use super::plan::Staged;
 use crate::run::Run;
 
-/// How the contracts of a database tell the time of its snapshots: at most one of them says it, or all say
-/// the same.
+/// How the contracts of a database say where the time of its snapshots is: at most one of them says it, or all
+/// say the same.
 pub(super) fn snapshot_time<'a>(contracts: impl IntoIterator<Item = &'a Contract>) -> SnapshotTime {
     contracts
         .into_iter()
@@ -19,10 +19,10 @@ pub(super) fn snapshot_time<'a>(contracts: impl IntoIterator<Item = &'a Contract
 }
 
 /// Where the run's object stands among the snapshots of its database, as far as that is known without
-/// reading it; None where a column tells it.
+/// reading it; None if a column has the time.
 ///
 /// # Errors
-/// `BadContract` where the key does not tell the time although the contract says so.
+/// `BadContract` if the contract says that the key has the time, and it has none.
 pub(super) fn of_key(run: &Run<'_>, time: &SnapshotTime) -> Result<Option<SnapshotOrder>> {
     if matches!(time, SnapshotTime::Column(_)) {
         return Ok(None);
@@ -35,20 +35,20 @@ pub(super) fn of_key(run: &Run<'_>, time: &SnapshotTime) -> Result<Option<Snapsh
     }))
 }
 
-/// The same where a column of one of the staged tables tells it.
+/// The same if a column of one of the staged tables has the time.
 pub(super) async fn of_column(
     run: &Run<'_>,
     column: &str,
     staged: &[Staged],
 ) -> Result<SnapshotOrder> {
     let table = staged.iter().find(|table| {
-        let time = &table.contract.snapshot_time;
+        let time = &table.target.contract.snapshot_time;
         time.as_ref()
             .is_some_and(|time| matches!(time, SnapshotTime::Column(_)))
     });
     let time = match table {
         Some(table) => {
-            let (fields, column) = (table.fields.clone(), column.to_owned());
+            let (fields, column) = (table.target.fields.clone(), column.to_owned());
             let files = table.staged.accepted.clone();
             blocking(move || upsert::latest(&fields, &files, &column)).await?
         }
@@ -61,8 +61,8 @@ pub(super) async fn of_column(
     })
 }
 
-/// The newest snapshot that a table was brought to. Of one that an older version of the program wrote last,
-/// the run that did it tells.
+/// The newest snapshot that was applied to a table. If an older version of Tarn wrote the table last, the
+/// record of that run says it.
 pub(super) async fn newest(
     run: &Run<'_>,
     table: &Table,
@@ -86,7 +86,7 @@ pub(super) async fn newest(
         return Ok(None);
     };
     Ok(Some(SnapshotOrder {
-        // A key that does not tell its time was ordered by its put.
+        // A key without a time was ordered by its put.
         time: Some(time.of_key(&record.key).ok().flatten().unwrap_or(put_at)),
         put_at,
         key: record.key,

@@ -7,38 +7,34 @@ use std::sync::Arc;
 
 use tarn_contract::{Contract, SnapshotOrder, SnapshotTime};
 use tarn_core::ports::LocalCopy;
-use tarn_core::privacy::PseudonymKey;
 use tarn_core::run::{DatasetOutcome, Drift, Reconciliation};
-use tarn_core::schema::{Partitioning, TableField};
+use tarn_core::schema::TableField;
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::ingest::{self, Job};
+use tarn_engine::ingest;
 use tarn_engine::inspect::totals::{self, Totals};
 use tarn_engine::parquet::is_of_version_0_1_0;
 use tarn_engine::upsert::{self, Changes, CurrentFile, CurrentTable, StagedRows};
 use tarn_lake::{LocalFiles, blocking};
 use tarn_rows::check::Survey;
 use tarn_rows::source::sqlite::Database;
-use tarn_rows::system_columns::SystemColumns;
 use tarn_table::{Table, VersionRef};
 
 use super::order;
 use crate::evolve::{evolved, prepend};
+use crate::job::{JobInputs, Target};
 use crate::quarantine::Quarantine;
 use crate::rules::{Tables, ordered};
 use crate::run::Run;
 
 /// A table of the source, read and checked.
 pub(crate) struct Staged {
-    pub contract: Arc<Contract>,
-    /// The curated table's columns.
-    pub fields: Vec<TableField>,
-    pub quarantine: Quarantine,
+    pub target: Target,
     pub staged: ingest::Staged,
     /// `count(*)` at the source.
     pub source_rows: u64,
 }
 
-/// What becomes of one table.
+/// What a run would do to one table.
 pub(crate) struct Planned {
     pub table: Staged,
     pub merge: Changes,
@@ -48,7 +44,7 @@ pub(crate) struct Planned {
     pub totals: Option<(Totals, Totals)>,
 }
 
-/// What becomes of the tables of a database.
+/// What a run would do to the tables of a database.
 pub(crate) struct Plan {
     /// In an order in which what rows refer to comes first.
     pub tables: Vec<Planned>,
@@ -56,13 +52,13 @@ pub(crate) struct Plan {
     pub order: SnapshotOrder,
     /// Why tables stay as they are, by dataset: a newer snapshot was applied to them.
     pub superseded: BTreeMap<String, String>,
-    /// Why the run fails unless somebody confirms it: tables that would lose too many rows.
+    /// Why the run fails unless it is confirmed: tables that would lose too many rows.
     pub unconfirmed: Vec<String>,
     /// Tables that no contract reads, with their row counts.
     pub unclaimed: BTreeMap<String, u64>,
 }
 
-/// Reads a database, or the file in its place, and says what is to be done.
+/// Reads a database, or a file instead of it, and plans what to do.
 pub(crate) async fn plan(
     run: &Run<'_>,
     contracts: Vec<Contract>,
@@ -74,7 +70,7 @@ pub(crate) async fn plan(
     if let Some(own) = &known {
         superseded = overtaken(run, &contracts, &time, own).await?;
     }
-    // A rehearsal reads all of them: it says how the rows fare by the contracts.
+    // A dry run reads all of them, to say how many rows the contracts accept.
     let wanted = |superseded: &BTreeMap<String, String>, contract: &Contract| {
         run.dry || !superseded.contains_key(&contract.dataset)
     };
@@ -85,14 +81,15 @@ pub(crate) async fn plan(
         .cloned()
         .map(Arc::new)
         .collect();
-    let (mut staged, unclaimed) = match to_read.is_empty() {
-        true => (Vec::new(), BTreeMap::new()),
-        false => stage_all(run, to_read, &contracts, file).await?,
+    let (mut staged, unclaimed) = if to_read.is_empty() {
+        (Vec::new(), BTreeMap::new())
+    } else {
+        stage_all(run, to_read, &contracts, file).await?
     };
     if let SnapshotTime::Column(column) = &time {
         let own = order::of_column(run, column, &staged).await?;
         superseded = overtaken(run, &contracts, &time, &own).await?;
-        staged.retain(|table| wanted(&superseded, &table.contract));
+        staged.retain(|table| wanted(&superseded, &table.target.contract));
         known = Some(own);
     }
     let order = known.ok_or_else(|| Error::internal("a snapshot has no place among the others"))?;
@@ -135,7 +132,7 @@ async fn overtaken(
 
 /// Why the table's deletions need to be confirmed, if they do.
 pub(super) fn too_many_deleted(planned: &Planned) -> Option<String> {
-    let (contract, merge) = (&planned.table.contract, &planned.merge);
+    let (contract, merge) = (&planned.table.target.contract, &planned.merge);
     merge.deletes_too_many(contract).then(|| {
         format!(
             "{} would lose {} of its {} rows, more than the share of {} that the contract allows \
@@ -145,7 +142,8 @@ pub(super) fn too_many_deleted(planned: &Planned) -> Option<String> {
     })
 }
 
-/// Reads every table to its end, of `all` that have a contract; where the source has new columns and a contract wants them, once more.
+/// Reads every table that has one of these contracts to its end; once more if the source has new columns
+/// that a contract wants. `all` are the contracts of the database.
 async fn stage_all(
     run: &Run<'_>,
     mut contracts: Vec<Arc<Contract>>,
@@ -154,28 +152,28 @@ async fn stage_all(
 ) -> Result<(Vec<Staged>, BTreeMap<String, u64>)> {
     let mut drift: BTreeMap<String, Vec<Drift>> = BTreeMap::new();
     loop {
-        let mut tables = Vec::new();
+        let mut targets = Vec::new();
         for contract in contracts {
-            tables.push(ToRead {
+            targets.push(Target {
                 fields: run.fields(&contract.table_spec()).await?,
                 quarantine: Quarantine::open(run, &contract).await?,
                 contract,
             });
         }
-        let (mut staged, unclaimed) = stage(run, tables, Arc::clone(all), file).await?;
+        let (mut staged, unclaimed) = stage(run, targets, Arc::clone(all), file).await?;
         let drifted = |table: &Staged| !table.staged.new_columns.is_empty();
         if !staged.iter().any(drifted) {
             for table in &mut staged {
-                let before = drift.remove(&table.contract.dataset).unwrap_or_default();
+                let before = drift
+                    .remove(&table.target.contract.dataset)
+                    .unwrap_or_default();
                 prepend(&before, &mut table.staged.outcome.drift);
             }
             return Ok((staged, unclaimed));
         }
         contracts = Vec::new();
-        for Staged {
-            contract, staged, ..
-        } in staged
-        {
+        for Staged { target, staged, .. } in staged {
+            let contract = target.contract;
             if staged.new_columns.is_empty() {
                 contracts.push(contract);
                 continue;
@@ -186,27 +184,9 @@ async fn stage_all(
     }
 }
 
-/// A table that is to be read.
-struct ToRead {
-    contract: Arc<Contract>,
-    fields: Vec<TableField>,
-    quarantine: Quarantine,
-}
-
-/// What reading a table needs besides the database.
-struct Reading {
-    table: ToRead,
-    quarantine: (Vec<TableField>, Option<Partitioning>),
-    system_columns: SystemColumns,
-    key: Option<PseudonymKey>,
-    staging: PathBuf,
-    bytes: u64,
-    put_at: i64,
-}
-
 async fn stage(
     run: &Run<'_>,
-    tables: Vec<ToRead>,
+    targets: Vec<Target>,
     all: Arc<[Contract]>,
     file: Option<&Path>,
 ) -> Result<(Vec<Staged>, BTreeMap<String, u64>)> {
@@ -214,20 +194,15 @@ async fn stage(
         Some(path) => LocalCopy::in_place(path.to_owned()),
         None => run.lake.objects.fetch_version(&run.info).await?,
     };
-    let contracts: Vec<Arc<Contract>> = tables.iter().map(|table| table.contract.clone()).collect();
+    let contracts: Vec<Arc<Contract>> = targets
+        .iter()
+        .map(|target| target.contract.clone())
+        .collect();
     let mut rules = Tables::open(run, &contracts).await?;
-    let mut readings: Vec<Reading> = Vec::new();
-    for table in tables {
-        let contract = &table.contract;
-        readings.push(Reading {
-            quarantine: table.quarantine.layout(),
-            system_columns: run.system_columns(&contract.version),
-            key: run.key(contract).await?,
-            staging: run.staging.subfolder(&contract.dataset)?,
-            bytes: run.info.size,
-            put_at: run.info.last_modified.timestamp_micros(),
-            table,
-        });
+    let mut to_read: Vec<(Target, JobInputs)> = Vec::new();
+    for target in targets {
+        let inputs = JobInputs::gather(run, &target).await?;
+        to_read.push((target, inputs));
     }
     blocking(move || {
         let database = Database::open(copy.path())?;
@@ -236,47 +211,36 @@ async fn stage(
             database.unclaimed_tables(&contracts)?
         };
         let mut staged: Vec<Staged> = Vec::new();
-        for reading in readings {
-            staged.push(read(&database, reading, &mut rules)?);
+        for (target, inputs) in to_read {
+            staged.push(read(&database, target, inputs, &mut rules)?);
         }
         // Rules over tables look at all of them as they will be.
         for table in &mut staged {
-            rules.judge(&table.contract, &mut table.staged.outcome)?;
+            rules.judge(&table.target.contract, &mut table.staged.outcome)?;
         }
         Ok((staged, unclaimed))
     })
     .await
 }
 
-/// Reads one table to its end and takes note of its rows for the tables that refer to them.
-fn read(database: &Database, reading: Reading, rules: &mut Tables) -> Result<Staged> {
-    let ToRead {
-        contract,
-        fields,
-        quarantine,
-    } = reading.table;
-    let survey = match contract.has_outlier_rule() {
-        true => Some(Survey::of(&mut database.table(&contract)?.1, &contract)?),
-        false => None,
+/// Reads one table to its end, and notes its rows for the tables that refer to them.
+fn read(
+    database: &Database,
+    target: Target,
+    inputs: JobInputs,
+    rules: &mut Tables,
+) -> Result<Staged> {
+    let contract = &target.contract;
+    let survey = if contract.has_outlier_rule() {
+        Some(Survey::of(&mut database.table(contract)?.1, contract)?)
+    } else {
+        None
     };
-    let (source_rows, mut reader) = database.table(&contract)?;
-    let job = Job {
-        contract: &contract,
-        fields,
-        quarantine: reading.quarantine,
-        system_columns: reading.system_columns,
-        key: reading.key,
-        staging: reading.staging,
-        existing: Vec::new(),
-        bytes: reading.bytes,
-        put_at: reading.put_at,
-        references: rules.references(&contract)?,
-        survey,
-        later: Arc::default(),
-    };
+    let (source_rows, mut reader) = database.table(contract)?;
+    let job = inputs.into_job(&target, rules.references(contract)?, survey);
     let staged = ingest::run(&mut reader, &job)?;
     drop(reader);
-    rules.stage(&contract, (&job.fields, &job.quarantine.0), &staged, &[]);
+    rules.stage(&target, &staged, &[]);
     if staged.outcome.received != source_rows {
         return Err(Error::new(
             ErrorKind::BadSource,
@@ -287,11 +251,8 @@ fn read(database: &Database, reading: Reading, rules: &mut Tables) -> Result<Sta
             ),
         ));
     }
-    let fields = job.fields;
     Ok(Staged {
-        contract,
-        fields,
-        quarantine,
+        target,
         staged,
         source_rows,
     })
@@ -299,7 +260,7 @@ fn read(database: &Database, reading: Reading, rules: &mut Tables) -> Result<Sta
 
 /// Merges a staged table into the curated one as it is now.
 pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
-    let current = run.lake.tables.load(&table.contract.table()).await?;
+    let current = run.lake.tables.load(&table.target.contract.table()).await?;
     let local = match &current {
         Some(current) => {
             run.lake
@@ -317,11 +278,11 @@ pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
             outdated: false,
         })
         .collect();
-    let (contract, fields) = (table.contract.clone(), table.fields.clone());
+    let (contract, fields) = (table.target.contract.clone(), table.target.fields.clone());
     let staged = StagedRows {
         accepted: table.staged.accepted.clone(),
         rejected: table.staged.rejected.clone(),
-        rejected_fields: table.quarantine.layout().0,
+        rejected_fields: table.target.quarantine.layout().0,
     };
     let system_columns = run.system_columns(&contract.version);
     let staging = run
@@ -331,7 +292,7 @@ pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
     let (merge, totals) = blocking(move || {
         // Taken as a whole: it keeps the files readable.
         let local = local;
-        // An ingest leaves what did not change; a replay leaves no file that some readers cannot read.
+        // An ingest leaves files that did not change; a replay rewrites those that some readers cannot read.
         for file in files.iter_mut().filter(|_| again) {
             file.outdated = is_of_version_0_1_0(&file.path)?;
         }
@@ -341,9 +302,10 @@ pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
             files: &files,
         };
         let merge = upsert::upsert(&before, &staged, &system_columns, &staging)?;
-        let totals = match counts {
-            true => Some(totals_of(&fields, &files, &merge)?),
-            false => None,
+        let totals = if counts {
+            Some(totals_of(&fields, &files, &merge)?)
+        } else {
+            None
         };
         drop(local);
         Ok((merge, totals))
@@ -376,7 +338,7 @@ fn totals_of(
 }
 
 impl Planned {
-    /// What the run record says of the dataset.
+    /// What the run record says about the dataset.
     pub fn outcome(&self, snapshot_id: Option<i64>) -> DatasetOutcome {
         let (merge, staged) = (&self.merge, &self.table.staged.outcome);
         let compared = &merge.comparison;

@@ -1,4 +1,4 @@
-//! What becomes of the messages of a batch.
+//! The outcomes of the messages of a batch.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -79,7 +79,7 @@ async fn the_ledger_remembers_when_a_dataset_got_rows_last() {
     fixture.put(LOG, sample("access_log/combined.log")).await;
     deliver(&fixture.lake, &[LOG, EVENTS]).await;
     assert!(committed("web_requests").await.unwrap() > found);
-    // What was committed before is no commit.
+    // An object that was committed before is not committed again.
     assert_eq!(committed("ad_events").await, Some(found));
 }
 
@@ -100,7 +100,7 @@ async fn a_folder_made_in_a_console_is_skipped_with_a_reason() {
         assert_eq!((run.key.as_str(), run.status), (key, RunStatus::Skipped));
         assert_eq!(run.skipped, Some(SkipReason::Folder));
         assert!(run.reason.as_ref().unwrap().contains("slash"), "{run:?}");
-        // Who looks for what became of it finds it.
+        // Its outcome is recorded.
         let kept = fixture.lake.ledger.run(&run.run_id).await.unwrap();
         assert_eq!(kept.as_ref(), Some(run));
         assert_eq!(fixture.lake.ledger.object(key).await.unwrap(), None);

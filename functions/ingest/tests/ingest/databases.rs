@@ -83,7 +83,7 @@ impl Key {
                 format!("'{key}.0'"),
                 format!("'{key}.00'"),
             ]),
-            // Written one behind the other with a zero byte between them, keys 0 and 1 would be the same.
+            // Written one after the other with a zero byte between them, keys 0 and 1 would be the same.
             Key::Pair => match key {
                 0 => "'a' || char(0) || 'b', 'c'".to_owned(),
                 1 => "'a', 'b' || char(0) || 'c'".to_owned(),
@@ -258,7 +258,7 @@ struct Model {
     newest: Option<usize>,
 }
 
-/// What a run should say of a dataset: accepted, rejected, held, deleted.
+/// The counts that a run should record for a dataset: accepted, rejected, held, deleted.
 type Counts = [u64; 4];
 
 /// The table after a snapshot with these rows, in their order.
@@ -493,25 +493,35 @@ async fn run(case: &Case) {
             assert!(record.deletions_confirmed);
             expected = model.apply(case, day, true);
         }
-        match expected {
-            None => {
-                assert_eq!(
-                    record.skipped,
-                    Some(SkipReason::NewerSnapshot),
-                    "{record:?}"
-                );
-                let newest = format!("shop-2026-01-{:02}.sqlite", model.newest.unwrap() + 1);
-                assert!(
-                    record.reason.as_ref().unwrap().contains(&newest),
-                    "{record:?}"
-                );
-            }
-            Some(expected) => {
-                assert_eq!(record.status, RunStatus::Succeeded, "{record:?}");
-                check_counts(&record, expected.unwrap(), whole);
-            }
-        }
+        check_record(&record, expected, &model, whole);
         check_tables(&lake, case, &model).await;
+    }
+}
+
+/// Compares the record of a run with what the model expects of it.
+fn check_record(
+    record: &RunRecord,
+    expected: Option<Result<[Counts; 2], ()>>,
+    model: &Model,
+    whole: bool,
+) {
+    match expected {
+        None => {
+            assert_eq!(
+                record.skipped,
+                Some(SkipReason::NewerSnapshot),
+                "{record:?}"
+            );
+            let newest = format!("shop-2026-01-{:02}.sqlite", model.newest.unwrap() + 1);
+            assert!(
+                record.reason.as_ref().unwrap().contains(&newest),
+                "{record:?}"
+            );
+        }
+        Some(expected) => {
+            assert_eq!(record.status, RunStatus::Succeeded, "{record:?}");
+            check_counts(record, expected.unwrap(), whole);
+        }
     }
 }
 
@@ -644,7 +654,7 @@ async fn a_run_killed_between_two_tables_says_what_it_changed_and_the_next_one_g
         let changed = found.iter().filter(|amount| **amount == both(1)[0]).count();
         assert!(
             told == changed || told + 1 == changed,
-            "killed at {moment}: {told} of {changed} are told"
+            "killed at {moment}: {told} of {changed} are recorded"
         );
         halves += usize::from(changed == 1);
         // An even moment is gone on with by the same snapshot, an odd one by a newer.

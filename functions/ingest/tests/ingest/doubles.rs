@@ -134,7 +134,7 @@ impl Gate {
     }
 }
 
-/// A lake over the folder, behind a gate.
+/// A lake over the folder whose calls pass a gate.
 pub fn gated(local: &LocalLake, gate: &Arc<Gate>) -> Lake {
     open_with(
         local,

@@ -106,7 +106,7 @@ async fn only_messages_whose_failure_passes_are_delivered_again_soon() {
         (failed(&batch), soon(&batch)),
         (vec!["0".to_owned()], vec![])
     );
-    // Rows are committed, and the marts could not be told.
+    // Rows are committed, and the marts could not be notified.
     batch.fail_changed();
     assert_eq!(failed(&batch), ["0", "1"]);
     assert_eq!(soon(&batch), [("receipt-1".to_owned(), 2)]);

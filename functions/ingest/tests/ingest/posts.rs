@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tarn_contract::{Contracts, parse_str};
 use tarn_core::run::{RunKind, RunRecord, RunStatus};
-use tarn_ingest::{Options, audit, ingest, read_again, rehearse};
+use tarn_ingest::{Options, audit, dry_run, ingest, read_again};
 use tarn_lake::Lake;
 
 use crate::doubles::{Gate, gated};
@@ -127,7 +127,7 @@ struct Object {
 /// An ingest of an object that was put, as the model remembers it: its number, its content, when it was put.
 type Noted = (usize, Vec<Post>, DateTime<Utc>);
 
-/// When an object counts as put: a content that was put before under another name is no newer for that.
+/// When an object counts as put: a content that was put before under another name does not become newer.
 fn counts_as_put(number: usize, object: &Object, noted: &[Noted]) -> DateTime<Utc> {
     let same = noted.iter().filter(|(_, posts, _)| *posts == object.posts);
     match same.min_by_key(|(_, _, at)| *at) {
@@ -253,20 +253,21 @@ async fn check(contents: Vec<Vec<Post>>, steps: Vec<Step>, order: Vec<usize>) {
             }
             Step::Replay(number) => {
                 let exists = objects.iter().any(|object| object.ingested);
-                let before = match exists {
-                    true => rows(lake, "social_posts").await,
-                    false => 0,
+                let before = if exists {
+                    rows(lake, "social_posts").await
+                } else {
+                    0
                 };
-                let rehearsed = rehearse(lake, &key_of(number), false).await.unwrap();
+                let dry = dry_run(lake, &key_of(number), false).await.unwrap();
                 let records = read_again(lake, &key_of(number), REPLAY).await.unwrap();
                 assert_counted(&records[0], &objects[number].posts);
-                let (told, done) = (&rehearsed[0].outcome, &records[0].datasets[0]);
+                let (told, done) = (&dry[0].outcome, &records[0].datasets[0]);
                 assert_eq!(
                     (told.accepted, &told.rejected_by, &told.replaced),
                     (done.accepted, &done.rejected_by, &done.replaced)
                 );
                 let change = rows(lake, "social_posts").await as i64 - before as i64;
-                let (was, is) = (rehearsed[0].before.rows, rehearsed[0].after.rows);
+                let (was, is) = (dry[0].before.rows, dry[0].after.rows);
                 assert_eq!(is as i64 - was as i64, change);
                 objects[number].ingested = true;
                 records
@@ -289,7 +290,7 @@ async fn check(contents: Vec<Vec<Post>>, steps: Vec<Step>, order: Vec<usize>) {
         assert_eq!(audit(lake, &command).await.unwrap(), []);
         let found = table(lake).await;
         if put_over {
-            // A post that only the former content had is gone with it, until an older object that has it is
+            // A post that only the former content had is deleted with it, until an older object that has it is
             // read again: here each is there once at most.
             let mut told: Vec<_> = found.iter().map(|row| (&row.0, &row.1, &row.2)).collect();
             told.dedup();

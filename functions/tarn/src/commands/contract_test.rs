@@ -1,16 +1,16 @@
-//! `tarn contract test`: what the contracts would make of files or raw objects, with nothing written.
+//! `tarn contract test`: how the contracts would judge files or raw objects, with nothing written.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chrono::Utc;
-use serde_json::json;
+use serde_json::{Value, json};
 use tarn_contract::Severity;
 use tarn_core::run::{CheckResult, DatasetOutcome};
 use tarn_core::{Error, ErrorKind, Result, layout};
 use tarn_engine::inspect::examples::Example;
-use tarn_ingest::{Rehearsal, rehearse, rehearse_file};
+use tarn_ingest::{DryRun, dry_run, dry_run_file};
 
 use crate::cli::{ContractTestArgs, Global};
 use crate::commands::replay::{check_dataset, claims, ingest_date};
@@ -39,6 +39,42 @@ impl Subject {
             Subject::File(_, key) | Subject::Object(key) => key,
         }
     }
+
+    /// Reads it under the contracts, and writes nothing.
+    async fn dry_run(&self, setting: &Setting) -> Result<Vec<DryRun>> {
+        match self {
+            Subject::File(_, key) if !claims(setting, None, key) => Err(Error::new(
+                ErrorKind::BadContract,
+                "no contract claims it; say which one it is for with --as source/dataset",
+            )),
+            Subject::File(path, key) => dry_run_file(&setting.lake, key, path).await,
+            Subject::Object(key) => dry_run(&setting.lake, key, false).await,
+        }
+    }
+
+    /// The JSON for a dataset that was read to its end.
+    fn passed(&self, found: &DryRun) -> Value {
+        json!({
+            "object": self.name(),
+            "key": self.key(),
+            "passed": is_passed(&found.outcome),
+            "outcome": found.outcome,
+            "examples": found.examples,
+            "superseded": found.superseded,
+            "unconfirmed": found.unconfirmed,
+        })
+    }
+
+    /// The JSON for a run that would fail.
+    fn failed(&self, error: &Error) -> Value {
+        json!({
+            "object": self.name(),
+            "key": self.key(),
+            "passed": false,
+            "error_kind": error.kind().as_str(),
+            "reason": error.to_string(),
+        })
+    }
 }
 
 /// Reads files or objects under the contracts and says what would be rejected, and why. The exit code
@@ -61,65 +97,30 @@ pub async fn run(
     if subjects.is_empty() {
         return Err(Error::new(
             ErrorKind::NotFound,
-            "no object of these days is claimed by a contract; list what there is with: tarn runs",
+            "no contract claims an object of these days; list the objects with: tarn runs",
         ));
     }
     let progress = terminal.progress();
     let mut findings = Findings::default();
-    let mut lines = Vec::new();
     for (number, subject) in subjects.iter().enumerate() {
         let name = subject.name();
         progress.step(format!("{}/{} {name}", number + 1, subjects.len()));
-        let rehearsed = match subject {
-            Subject::File(_, key) if !claims(&setting, None, key) => Err(Error::new(
-                ErrorKind::BadContract,
-                "no contract claims it; say which one it is for with --as source/dataset",
-            )),
-            Subject::File(path, key) => rehearse_file(&setting.lake, key, path).await,
-            Subject::Object(key) => rehearse(&setting.lake, key, false).await,
-        };
-        match rehearsed {
-            Ok(rehearsals) => {
-                for rehearsal in rehearsals {
-                    if args
-                        .dataset
-                        .as_ref()
-                        .is_some_and(|wanted| *wanted != rehearsal.dataset)
-                    {
-                        continue;
-                    }
+        match subject.dry_run(&setting).await {
+            Ok(found) => {
+                let wanted = args.dataset.as_ref();
+                let is_wanted = |one: &DryRun| wanted.is_none_or(|wanted| *wanted == one.dataset);
+                for found in found.into_iter().filter(is_wanted) {
                     if terminal.is_json() {
-                        terminal.json(&json!({
-                            "object": name,
-                            "key": subject.key(),
-                            "passed": is_passed(&rehearsal.outcome),
-                            "outcome": rehearsal.outcome,
-                            "examples": rehearsal.examples,
-                            "superseded": rehearsal.superseded,
-                            "unconfirmed": rehearsal.unconfirmed,
-                        }))?;
+                        terminal.json(&subject.passed(&found))?;
                     }
-                    lines.push(vec![
-                        name.clone(),
-                        rehearsal.dataset.clone(),
-                        count(rehearsal.outcome.received),
-                        count(rehearsal.outcome.accepted),
-                        count(rehearsal.outcome.rejected),
-                    ]);
-                    findings.add(rehearsal);
+                    findings.add(&name, found);
                 }
             }
-            // Another try may do better: this says nothing of the contract.
+            // Another try may succeed: this says nothing about the contract.
             Err(error) if error.is_retryable() => return Err(error),
             Err(error) => {
                 if terminal.is_json() {
-                    terminal.json(&json!({
-                        "object": name,
-                        "key": subject.key(),
-                        "passed": false,
-                        "error_kind": error.kind().as_str(),
-                        "reason": error.to_string(),
-                    }))?;
+                    terminal.json(&subject.failed(&error))?;
                 }
                 findings.failed.push((name, error.to_string()));
             }
@@ -130,7 +131,7 @@ pub async fn run(
         let numbers = ["received", "would pass", "would be rejected"];
         let mut head = vec!["object", "dataset"];
         head.extend(numbers);
-        terminal.table(&head, &numbers, lines)?;
+        terminal.table(&head, &numbers, std::mem::take(&mut findings.lines))?;
         findings.print(terminal)?;
     }
     Ok(if findings.broken || !findings.failed.is_empty() {
@@ -174,12 +175,12 @@ fn is_passed(outcome: &DatasetOutcome) -> bool {
     outcome.rejected == 0 && !outcome.checks.iter().any(is_broken)
 }
 
-/// Whether a rule that does more than warn does not hold.
+/// Whether a rule that does more than warn is broken.
 fn is_broken(check: &CheckResult) -> bool {
     !check.passed && check.severity != Severity::Warn.as_str()
 }
 
-/// What was found of a rule in all objects of a dataset.
+/// What was found about a rule in all objects of a dataset.
 #[derive(Default)]
 struct Finding {
     severity: String,
@@ -192,15 +193,24 @@ struct Findings {
     rules: BTreeMap<(String, String), Finding>,
     /// Objects and the reasons why their runs would fail.
     failed: Vec<(String, String)>,
+    /// Counts of each object and dataset, as the table shows them.
+    lines: Vec<Vec<String>>,
     broken: bool,
 }
 
 impl Findings {
-    fn add(&mut self, rehearsal: Rehearsal) {
-        let outcome = rehearsal.outcome;
+    fn add(&mut self, name: &str, found: DryRun) {
+        let outcome = found.outcome;
+        self.lines.push(vec![
+            name.to_owned(),
+            found.dataset.clone(),
+            count(outcome.received),
+            count(outcome.accepted),
+            count(outcome.rejected),
+        ]);
         self.broken |= !is_passed(&outcome);
         for (rule, rows) in &outcome.rejected_by {
-            let example = rehearsal.examples.iter().find(|one| one.rule == *rule);
+            let example = found.examples.iter().find(|one| one.rule == *rule);
             let found = self.rule(&outcome.dataset, rule);
             found.severity = Severity::Reject.as_str().to_owned();
             found.rows += rows;

@@ -11,7 +11,7 @@ use tarn_contract::quarantine;
 use tarn_core::ports::ObjectInfo;
 use tarn_core::run::{ObjectState, RunKind, RunRecord};
 use tarn_core::{Error, ErrorKind, Result, layout};
-use tarn_ingest::{Options, Rehearsal, is_unfinished, moved, read_again, rehearse};
+use tarn_ingest::{DryRun, Options, dry_run, is_unfinished, moved, read_again};
 
 use crate::cli::{BackfillArgs, Global, ReplayArgs};
 use crate::commands::ingest::end;
@@ -37,20 +37,20 @@ pub async fn replay(global: &Global, args: &ReplayArgs, terminal: &Terminal) -> 
     let wanted = Wanted::new(&setting, args)?;
     let mut keys = wanted.objects(&setting).await?;
     for record in setting.lake.ledger.objects(layout::RAW).await? {
-        // Who is stopped between the commits of two tables has left the object pending.
+        // A run that stopped between the commits of two tables has left the object pending.
         if wanted.claims(&setting, &record.key) && is_unfinished(&setting.lake, &record).await? {
             keys.insert(record.key);
         }
     }
     let keys = in_order(&setting, keys).await?;
     if keys.is_empty() {
-        terminal.note("No rejected row is asked for: there is nothing to replay.");
+        terminal.note("No rejected row matches: there is nothing to replay.");
         return Ok(ExitCode::SUCCESS);
     }
     again(&setting, &keys, options, args.dry_run, terminal).await
 }
 
-/// The objects with these names, which may leave out `raw/`, in the order in which they were put.
+/// The objects with these names, with or without `raw/`, in the order of their puts.
 async fn named(setting: &Setting, args: &ReplayArgs) -> Result<Vec<String>> {
     let mut keys = BTreeSet::new();
     for name in &args.keys {
@@ -67,7 +67,7 @@ async fn named(setting: &Setting, args: &ReplayArgs) -> Result<Vec<String>> {
         }
         if args.replace && !contracts.iter().all(|contract| contract.is_log()) {
             return Err(bad(format!(
-                "--replace is for logs; of {key} the newest version has taken the place of the others already"
+                "--replace is for logs; the newest version of {key} has replaced the others already"
             )));
         }
         setting.lake.objects.head(&key).await.map_err(|error| {
@@ -75,7 +75,7 @@ async fn named(setting: &Setting, args: &ReplayArgs) -> Result<Vec<String>> {
                 return error;
             }
             bad(format!(
-                "there is no object {key}; list those there are with: tarn runs"
+                "there is no object {key}; list the objects with: tarn runs"
             ))
         })?;
         keys.insert(key);
@@ -110,7 +110,7 @@ pub async fn backfill(
     let keys = in_order(&setting, keys).await?;
     if done > 0 {
         terminal.note(&format!(
-            "{} under these versions of the contracts already",
+            "{} already read under these versions of the contracts",
             plural(done, "object")
         ));
     }
@@ -154,8 +154,8 @@ pub fn check_dataset(setting: &Setting, dataset: Option<&str>) -> Result<()> {
     }
 }
 
-/// Whether the object's rows are in tables under the present versions of their contracts, or those of a
-/// newer snapshot are in their place.
+/// Whether the object's rows are in tables under the present versions of their contracts, or a newer
+/// snapshot has replaced them.
 async fn is_done(setting: &Setting, object: &ObjectInfo) -> Result<bool> {
     let Some(record) = setting.lake.ledger.object(&object.key).await? else {
         return Ok(false);
@@ -242,7 +242,7 @@ impl<'a> Wanted<'a> {
             return Ok(false);
         }
         let at: DateTime<Utc> = text(row, "_ingested_at").parse().map_err(|error| {
-            Error::internal("a time of the quarantine is none").with_source(error)
+            Error::internal("a time in the quarantine cannot be read").with_source(error)
         })?;
         Ok(self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until))
     }
@@ -259,7 +259,7 @@ fn instant(text: &str) -> Result<DateTime<Utc>> {
     }
     text.parse().map_err(|error| {
         bad(format!(
-            "{text:?} is no time such as 2026-01-31 or 2026-01-31T10:00:00Z"
+            "{text:?} is not a time; write for example 2026-01-31 or 2026-01-31T10:00:00Z"
         ))
         .with_source(error)
     })
@@ -289,7 +289,7 @@ async fn again(
     terminal: &Terminal,
 ) -> Result<ExitCode> {
     if dry_run {
-        return rehearsed(setting, keys, options.replace, terminal).await;
+        return dry_run_all(setting, keys, options.replace, terminal).await;
     }
     let progress = terminal.progress();
     let mut records: Vec<RunRecord> = Vec::new();
@@ -310,87 +310,102 @@ async fn again(
 }
 
 /// Says what a replay would do.
-async fn rehearsed(
+async fn dry_run_all(
     setting: &Setting,
     keys: &[String],
     replace: bool,
     terminal: &Terminal,
 ) -> Result<ExitCode> {
     let progress = terminal.progress();
-    let mut datasets: BTreeMap<String, Vec<Rehearsal>> = BTreeMap::new();
+    let mut datasets: BTreeMap<String, Vec<DryRun>> = BTreeMap::new();
     let mut notes = Vec::new();
     for (number, key) in keys.iter().enumerate() {
         progress.step(format!("{}/{} {key}", number + 1, keys.len()));
-        for rehearsal in rehearse(&setting.lake, key, replace).await? {
-            if let Some(reason) = &rehearsal.superseded {
+        for one in dry_run(&setting.lake, key, replace).await? {
+            if let Some(reason) = &one.superseded {
                 notes.push(format!(
-                    "{key}: {reason}; the table stays as it is, and rejected rows of this one would leave the \
-                     quarantine"
+                    "{key}: {reason}; the table stays as it is, and the rejected rows of this snapshot would leave \
+                     the quarantine"
                 ));
                 continue;
             }
-            if let Some(reason) = &rehearsal.unconfirmed {
+            if let Some(reason) = &one.unconfirmed {
                 notes.push(format!(
                     "{key}: {reason}; the replay would fail without --confirm-deletions"
                 ));
             }
-            datasets
-                .entry(rehearsal.dataset.clone())
-                .or_default()
-                .push(rehearsal);
+            datasets.entry(one.dataset.clone()).or_default().push(one);
         }
     }
     drop(progress);
     notes.iter().for_each(|note| terminal.note(note));
-    let mut lines = Vec::new();
-    let mut sums = Vec::new();
-    for (dataset, rehearsals) in &datasets {
-        let is_database = setting
-            .lake
-            .contracts
-            .get(dataset)
-            .is_some_and(|contract| contract.format == Format::Sqlite);
-        // The newest database has the last word; parts of other tables add up.
-        let counted: Vec<&Rehearsal> = match rehearsals.last() {
+    let effects: Vec<Effect> = datasets
+        .iter()
+        .map(|(dataset, dry_runs)| Effect::of(setting, dataset, dry_runs))
+        .collect();
+    if terminal.is_json() {
+        for effect in &effects {
+            terminal.json(&effect.json())?;
+        }
+    } else {
+        print(&effects, terminal)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a replay would do to one dataset.
+struct Effect<'a> {
+    dataset: &'a str,
+    objects: usize,
+    in_quarantine: u64,
+    rejected: u64,
+    /// By how much the number of rows would change.
+    rows_change: i128,
+    /// By how much the sums of columns would change.
+    sums_change: BTreeMap<String, String>,
+}
+
+impl<'a> Effect<'a> {
+    fn of(setting: &Setting, dataset: &'a str, dry_runs: &[DryRun]) -> Self {
+        let contract = setting.lake.contracts.get(dataset);
+        let is_database = contract.is_some_and(|contract| contract.format == Format::Sqlite);
+        // The newest database decides; the objects of other datasets add up.
+        let counted: Vec<&DryRun> = match dry_runs.last() {
             Some(newest) if is_database => vec![newest],
-            _ => rehearsals.iter().collect(),
+            _ => dry_runs.iter().collect(),
         };
-        let in_quarantine: u64 = rehearsals.iter().map(|one| one.in_quarantine).sum();
-        let rejected: u64 = rehearsals.iter().map(|one| one.outcome.rejected).sum();
-        let rows = |of: fn(&Rehearsal) -> u64| -> i128 {
+        let rows = |of: fn(&DryRun) -> u64| -> i128 {
             counted.iter().map(|one| i128::from(of(one))).sum()
         };
-        let change = rows(|one| one.after.rows) - rows(|one| one.before.rows);
-        let moved = moved(&counted);
-        if terminal.is_json() {
-            terminal.json(&json!({
-                "dataset": dataset,
-                "objects": rehearsals.len(),
-                "in_quarantine": in_quarantine,
-                "would_pass": in_quarantine.saturating_sub(rejected),
-                "would_be_rejected": rejected,
-                "rows_change": i64::try_from(change).unwrap_or_default(),
-                "sums_change": moved,
-            }))?;
-            continue;
+        Effect {
+            dataset,
+            objects: dry_runs.len(),
+            in_quarantine: dry_runs.iter().map(|one| one.in_quarantine).sum(),
+            rejected: dry_runs.iter().map(|one| one.outcome.rejected).sum(),
+            rows_change: rows(|one| one.after.rows) - rows(|one| one.before.rows),
+            sums_change: moved(&counted),
         }
-        lines.push(vec![
-            dataset.clone(),
-            rehearsals.len().to_string(),
-            count(in_quarantine),
-            count(in_quarantine.saturating_sub(rejected)),
-            count(rejected),
-            format!("{change:+}"),
-        ]);
-        sums.extend(
-            moved
-                .into_iter()
-                .map(|(column, change)| vec![dataset.clone(), column, change]),
-        );
     }
-    if terminal.is_json() {
-        return Ok(ExitCode::SUCCESS);
+
+    /// Rows of the quarantine that would be accepted.
+    fn would_pass(&self) -> u64 {
+        self.in_quarantine.saturating_sub(self.rejected)
     }
+
+    fn json(&self) -> Value {
+        json!({
+            "dataset": self.dataset,
+            "objects": self.objects,
+            "in_quarantine": self.in_quarantine,
+            "would_pass": self.would_pass(),
+            "would_be_rejected": self.rejected,
+            "rows_change": i64::try_from(self.rows_change).unwrap_or_default(),
+            "sums_change": self.sums_change,
+        })
+    }
+}
+
+fn print(effects: &[Effect<'_>], terminal: &Terminal) -> Result<()> {
     let numbers = [
         "objects",
         "in quarantine",
@@ -400,12 +415,31 @@ async fn rehearsed(
     ];
     let mut head = vec!["dataset"];
     head.extend(numbers);
-    terminal.table(&head, &numbers, lines)?;
+    let lines = effects.iter().map(|effect| {
+        vec![
+            effect.dataset.to_owned(),
+            effect.objects.to_string(),
+            count(effect.in_quarantine),
+            count(effect.would_pass()),
+            count(effect.rejected),
+            format!("{:+}", effect.rows_change),
+        ]
+    });
+    terminal.table(&head, &numbers, lines.collect())?;
+    let sums: Vec<Vec<String>> = effects
+        .iter()
+        .flat_map(|effect| {
+            let sums = effect.sums_change.iter();
+            sums.map(|(column, change)| {
+                vec![effect.dataset.to_owned(), column.clone(), change.clone()]
+            })
+        })
+        .collect();
     if !sums.is_empty() {
         terminal.table(&["dataset", "column", "sum"], &["sum"], sums)?;
     }
     terminal.note("Nothing was changed; run it without --dry-run to do it.");
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,20 +5,20 @@ use std::path::Path;
 /// What names a process of this machine until its next start: the start of the machine, the number of the
 /// process and when it began. None where the system does not say.
 pub(crate) fn this_process() -> Option<String> {
-    name(std::process::id())
+    name_of(std::process::id())
 }
 
 /// Whether that process is known to have stopped. What is of another machine, or of another start of this
 /// one, is not known.
-pub(crate) fn has_stopped(holder: &str) -> bool {
-    let mut parts = holder.split(' ');
+pub(crate) fn has_stopped(name: &str) -> bool {
+    let mut parts = name.split(' ');
     let (Some(machine), Some(process)) = (parts.next(), parts.next()) else {
         return false;
     };
     let Ok(process) = process.parse() else {
         return false;
     };
-    self::machine().as_deref() == Some(machine) && name(process).as_deref() != Some(holder)
+    self::machine().as_deref() == Some(machine) && name_of(process).as_deref() != Some(name)
 }
 
 fn machine() -> Option<String> {
@@ -26,7 +26,7 @@ fn machine() -> Option<String> {
     Some(text.trim().to_owned())
 }
 
-fn name(process: u32) -> Option<String> {
+fn name_of(process: u32) -> Option<String> {
     let stat = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("stat"));
     let stat = stat.ok()?;
     // The name in parentheses may hold blanks; the start is the 22nd field, and the state the third:
@@ -49,11 +49,11 @@ mod tests {
     #[test]
     fn a_process_is_known_while_it_runs_and_no_longer() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
-        let holder = name(child.id()).unwrap();
-        assert!(!has_stopped(&holder));
+        let name = name_of(child.id()).unwrap();
+        assert!(!has_stopped(&name));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(has_stopped(&holder));
+        assert!(has_stopped(&name));
         assert!(!has_stopped(&this_process().unwrap()));
     }
 

@@ -19,9 +19,11 @@ use tarn_engine::parquet::ParquetFile;
 use tarn_engine::remove::RowsOf;
 use tarn_lake::{Lake, blocking, new_run_id};
 use tarn_table::{FileFilter, VersionRef};
+use tokio::sync::OnceCell;
 
 use crate::append::{Reading, stage_of};
 use crate::evolve::{evolved, prepend};
+use crate::job::Target;
 use crate::newest::Rewritten;
 use crate::quarantine::Quarantine;
 use crate::run::Run;
@@ -30,9 +32,9 @@ use crate::{current, database, former_versions, is_unfinished, log_of, logs, mis
 /// Rejected rows of each rule that are shown.
 pub(crate) const EXAMPLES: usize = 3;
 
-/// What would become of one dataset's rows of one object.
+/// What a run would do with the rows of one dataset in one object.
 #[derive(Debug)]
-pub struct Rehearsal {
+pub struct DryRun {
     /// The dataset.
     pub dataset: String,
     /// Rows of the object that are in quarantine now.
@@ -41,39 +43,39 @@ pub struct Rehearsal {
     pub outcome: DatasetOutcome,
     /// Some of the rows that would be rejected.
     pub examples: Vec<Example>,
-    /// The object's rows in the table as they are, and those in files that rows of others would leave for
-    /// newer ones; for a database, all rows of the table.
+    /// The object's rows in the table now, and all rows of files in which older rows of other objects would be
+    /// replaced; for a database, all rows of the table.
     pub before: Totals,
     /// The same as they would be.
     pub after: Totals,
     /// Why the table would stay as it is: a newer snapshot of the database was applied to it.
     pub superseded: Option<String>,
-    /// Why the run would fail unless somebody confirms it: the table would lose too many rows.
+    /// Why the run would fail unless it is confirmed: the table would lose too many rows.
     pub unconfirmed: Option<String>,
 }
 
-/// Reads a raw object as [`read_again`](crate::read_again) would, and commits nothing: of a log each version
-/// that has lines in tables, or with `replace` all of the current one.
+/// Reads a raw object as [`read_again`](crate::read_again) would, and commits nothing. For a log it reads
+/// each version that has lines in tables, or with `replace` all of the current one.
 ///
 /// # Errors
 /// Those that would fail a run.
-pub async fn rehearse(lake: &Lake, key: &str, replace: bool) -> Result<Vec<Rehearsal>> {
+pub async fn dry_run(lake: &Lake, key: &str, replace: bool) -> Result<Vec<DryRun>> {
     let newest = current(lake, key).await?.ok_or_else(|| missing(key))?;
-    let mut rehearsals = Vec::new();
+    let mut found = Vec::new();
     if let Some(contract) = log_of(lake, key).filter(|_| !replace) {
         for former in former_versions(lake, contract, &newest).await? {
-            rehearsals.extend(of_object(lake, former, None, false).await?);
+            found.extend(of_object(lake, former, None, false).await?);
         }
     }
-    rehearsals.extend(of_object(lake, newest, None, replace).await?);
-    Ok(rehearsals)
+    found.extend(of_object(lake, newest, None, replace).await?);
+    Ok(found)
 }
 
 /// Reads a file as if it were the object `key`, and commits nothing.
 ///
 /// # Errors
 /// Those that would fail a run.
-pub async fn rehearse_file(lake: &Lake, key: &str, path: &Path) -> Result<Vec<Rehearsal>> {
+pub async fn dry_run_file(lake: &Lake, key: &str, path: &Path) -> Result<Vec<DryRun>> {
     let size = std::fs::metadata(path)
         .map_err(|error| {
             let message = format!("{} cannot be read", path.display());
@@ -96,7 +98,7 @@ async fn of_object(
     info: ObjectInfo,
     file: Option<&Path>,
     replace: bool,
-) -> Result<Vec<Rehearsal>> {
+) -> Result<Vec<DryRun>> {
     let key = &info.key;
     let contracts: Vec<Contract> = lake.contracts.claiming(key).into_iter().cloned().collect();
     if contracts.is_empty() {
@@ -122,6 +124,7 @@ async fn of_object(
         uris: lake.objects.uris(key),
         info,
         staging: lake.staging(&id)?,
+        digest: OnceCell::new(),
         id,
         again: true,
         replace,
@@ -134,27 +137,28 @@ async fn of_object(
         .iter()
         .all(|contract| contract.format == Format::Sqlite)
     {
-        return database::rehearse(&run, contracts, file).await;
+        return database::dry_run(&run, contracts, file).await;
     }
-    let mut rehearsals = Vec::new();
+    let mut found = Vec::new();
     for contract in contracts {
-        rehearsals.push(of_dataset(&run, Arc::new(contract), file).await?);
+        found.push(of_dataset(&run, Arc::new(contract), file).await?);
     }
-    Ok(rehearsals)
+    Ok(found)
 }
 
 async fn of_dataset(
     run: &Run<'_>,
     mut contract: Arc<Contract>,
     file: Option<&Path>,
-) -> Result<Rehearsal> {
+) -> Result<DryRun> {
     let copy = Arc::new(match file {
         Some(path) => LocalCopy::in_place(path.to_owned()),
         None => run.lake.objects.fetch_version(&run.info).await?,
     });
-    let preview = match file.is_none() && contract.is_log() {
-        true => logs::preview(run, &contract, &copy).await?,
-        false => None,
+    let preview = if file.is_none() && contract.is_log() {
+        logs::preview(run, &contract, &copy).await?
+    } else {
+        None
     };
     let (plan, replaces) = match preview {
         Some(preview) => (Some(preview.plan), preview.replaces),
@@ -162,10 +166,10 @@ async fn of_dataset(
     };
     let nothing_new = plan.as_ref().is_some_and(|plan| plan.part.is_none());
     let mut drift = Vec::new();
-    let (mut staged, rewritten, quarantine) = loop {
+    let (mut staged, rewritten, rejected_fields) = loop {
         let quarantine = Quarantine::open(run, &contract).await?;
         if nothing_new {
-            break (nothing(&contract), Vec::new(), quarantine);
+            break (nothing(&contract), Vec::new(), quarantine.layout().0);
         }
         let reading = Reading {
             copy: Arc::clone(&copy),
@@ -174,11 +178,16 @@ async fn of_dataset(
             replaces: replaces.clone(),
         };
         let table = run.lake.tables.load(&contract.table()).await?;
-        let staged = stage_of(run, &contract, table.as_ref(), &quarantine, &reading);
+        let target = Arc::new(Target {
+            fields: run.fields(&contract.table_spec()).await?,
+            contract: Arc::clone(&contract),
+            quarantine,
+        });
+        let staged = stage_of(run, &target, table.as_ref(), &reading);
         let (mut staged, rewritten) = staged.await?;
         prepend(&drift, &mut staged.outcome.drift);
         if staged.new_columns.is_empty() {
-            break (staged, rewritten, quarantine);
+            break (staged, rewritten, target.quarantine.layout().0);
         }
         drift = staged.outcome.drift;
         contract = evolved(run, &contract, staged.new_columns).await?;
@@ -188,7 +197,7 @@ async fn of_dataset(
         staged.outcome.completed = plan.completes.map(|(_, line)| line);
     }
     let spec = contract.table_spec();
-    let (fields, rejected_fields) = (run.fields(&spec).await?, quarantine.layout().0);
+    let fields = run.fields(&spec).await?;
     let (others_before, others_after) = of_others(run, &fields, &rewritten).await?;
     let (accepted, rejected) = (paths(&staged.accepted), paths(&staged.rejected));
     let (mut after, examples) = blocking(move || {
@@ -201,7 +210,7 @@ async fn of_dataset(
     before.include(&others_before);
     after.include(&others_after);
     let rejected = of_table(run, &quarantine::table(&contract.dataset), replaces).await?;
-    Ok(Rehearsal {
+    Ok(DryRun {
         dataset: contract.dataset.clone(),
         in_quarantine: rejected.rows,
         outcome: staged.outcome,
@@ -213,7 +222,7 @@ async fn of_dataset(
     })
 }
 
-/// What comes of an object without a new line.
+/// The result for an object without a new line.
 fn nothing(contract: &Contract) -> Staged {
     Staged {
         accepted: Vec::new(),
@@ -238,7 +247,7 @@ pub(crate) async fn in_quarantine(run: &Run<'_>, dataset: &str) -> Result<u64> {
     Ok(of_table(run, &quarantine::table(dataset), all).await?.rows)
 }
 
-/// The totals of files that rows of other objects leave, before and after. Rows of the run's own object
+/// The totals of files that lose rows of other objects, before and after. Rows of the run's own object
 /// count in both alike.
 async fn of_others(
     run: &Run<'_>,
@@ -290,12 +299,12 @@ async fn of_table(run: &Run<'_>, name: &TableName, of: Vec<RowsOf>) -> Result<To
     .await
 }
 
-/// Rows that moved, by column, over several rehearsals of a dataset.
-pub fn moved(rehearsals: &[&Rehearsal]) -> BTreeMap<String, String> {
+/// By how much the sums of columns would change, over several dry runs of a dataset.
+pub fn moved(found: &[&DryRun]) -> BTreeMap<String, String> {
     let (mut before, mut after) = (Totals::default(), Totals::default());
-    for rehearsal in rehearsals {
-        before.include(&rehearsal.before);
-        after.include(&rehearsal.after);
+    for one in found {
+        before.include(&one.before);
+        after.include(&one.after);
     }
     before.moved(&after)
 }

@@ -1,8 +1,8 @@
 //! When the contents of objects were first put, whatever their names: a file that is put again under another
-//! name is no newer than it was.
+//! name does not become newer.
 //!
-//! Named values of the ledger hold it: of each object's version when it was put and the digest of its content,
-//! and of each content the earliest of these puts.
+//! Named values of the ledger hold it: for each version of an object, when it was put and the digest of its
+//! content; for each content, the earliest of these puts.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tarn_contract::Contract;
 use tarn_core::Result;
-use tarn_core::ports::{LocalCopy, digest_of};
-use tarn_lake::{Lake, blocking, source_version};
+use tarn_core::ports::LocalCopy;
+use tarn_lake::{Lake, source_version};
 
 use crate::run::Run;
 use crate::value::{self, Value, change};
@@ -32,14 +32,14 @@ struct First {
 }
 
 /// The puts of a dataset's objects.
-pub(crate) struct Puts<'a> {
+pub(crate) struct PutTimes<'a> {
     lake: &'a Lake,
     dataset: String,
 }
 
-impl<'a> Puts<'a> {
+impl<'a> PutTimes<'a> {
     pub fn new(lake: &'a Lake, contract: &Contract) -> Self {
-        Puts {
+        PutTimes {
             lake,
             dataset: contract.dataset.clone(),
         }
@@ -53,14 +53,11 @@ impl<'a> Puts<'a> {
         format!("newest/{}/content/{content}", self.dataset)
     }
 
-    /// Takes note of the object under ingest, unless nothing is going to be committed, and tells when it counts
-    /// as put.
-    pub async fn note(&self, run: &Run<'_>, copy: &Arc<LocalCopy>) -> Result<DateTime<Utc>> {
-        let (copy, key) = (Arc::clone(copy), run.info.key.clone());
-        let content = blocking(move || Ok(digest_of(&key, &copy)?.0)).await?;
+    /// Records the put of the object under ingest, unless this is a dry run. Returns when it counts as put.
+    pub async fn record(&self, run: &Run<'_>, copy: &Arc<LocalCopy>) -> Result<DateTime<Utc>> {
         let noted = Noted {
             put_at: run.info.last_modified,
-            content: content.to_string(),
+            content: run.content_digest(copy).await?.to_string(),
         };
         if !run.dry {
             let first = First {
@@ -92,7 +89,7 @@ impl<'a> Puts<'a> {
             .map_or(noted.put_at, |first| first.put_at.min(noted.put_at)))
     }
 
-    /// Takes note of a put of a content, where none before it is known.
+    /// Records a put of a content, unless an earlier one is known.
     async fn first(&self, content: &str, put: &First) -> Result<()> {
         let name = self.of_content(content);
         change(self.lake, &name, |known: &Option<First>| {

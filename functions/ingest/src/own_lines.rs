@@ -1,5 +1,5 @@
-//! Which lines of an object are in the tables as its own: what a replay reads again. The tables say it, by
-//! the bounds of their files.
+//! Which lines of an object are in the tables as its own: a replay reads them again. The bounds of the tables'
+//! files show it.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use tarn_core::Result;
 use tarn_core::schema::TableName;
 use tarn_engine::remove;
 use tarn_lake::{Lake, blocking, version_parts};
+use tarn_rows::source::Part;
 use tarn_table::{FileFilter, VersionRef};
 
 use crate::commit::Bounds;
@@ -26,6 +27,14 @@ impl Range {
         Range {
             first: self.first.min(other.first),
             last: self.last.max(other.last),
+        }
+    }
+
+    /// The part of the object that these lines are.
+    pub fn part(self) -> Part {
+        Part {
+            from: u64::try_from(self.first).unwrap_or_default(),
+            last: Some(self.last),
         }
     }
 }
@@ -79,16 +88,16 @@ pub(crate) async fn has_rows(
     Ok(versions.contains_key(version))
 }
 
-/// What of an object is in tables as its own.
-pub(crate) struct Owned {
+/// The rows that tables have of an object as its own.
+pub(crate) struct OwnLines {
     accepted: Versions,
     rejected: Versions,
 }
 
-impl Owned {
-    /// Looks it up.
+impl OwnLines {
+    /// Reads them from the tables.
     pub async fn of(lake: &Lake, contract: &Contract, key: &str) -> Result<Self> {
-        Ok(Owned {
+        Ok(OwnLines {
             accepted: in_table(lake, &contract.table(), key).await?,
             rejected: in_table(lake, &quarantine::table(&contract.dataset), key).await?,
         })
@@ -124,8 +133,8 @@ impl Owned {
     }
 }
 
-/// Lines that a replay is about to put into tables again. It is written down while neither table need have
-/// all of them: their first and last would not be known after a crash.
+/// Lines that a replay is about to put into tables again. They are recorded while they may be missing from both
+/// tables: after a crash, the first and last would not be known otherwise.
 pub(crate) struct Window<'a> {
     lake: &'a Lake,
     name: String,
@@ -145,13 +154,13 @@ impl<'a> Window<'a> {
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    /// Says what is about to be done.
+    /// Records that these lines are about to be put.
     pub async fn begin(&self, range: Range) -> Result<()> {
         let text = format!("{{\"first\":{},\"last\":{}}}", range.first, range.last);
         self.lake.ledger.put_state(&self.name, &text).await
     }
 
-    /// Says that the line at an offset, and what is behind it, is no longer the object's own.
+    /// Records that the line at an offset, and every line after it, is no longer the object's own.
     pub async fn end_before(&self, offset: u64) -> Result<()> {
         let last = i64::try_from(offset).unwrap_or(i64::MAX) - 1;
         match self.open().await? {
@@ -160,7 +169,7 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Says that it is done.
+    /// Records that they are in the tables.
     pub async fn end(&self) -> Result<()> {
         self.lake.ledger.put_state(&self.name, "").await
     }

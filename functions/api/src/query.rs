@@ -5,14 +5,14 @@ use tarn_engine::sql::{self, Answer, Query};
 use tarn_lake::{Lake, blocking, resolve};
 use tarn_table::VersionRef;
 
-/// What is asked.
+/// A query and its options.
 #[derive(Debug, Clone, Default)]
 pub struct QueryRequest {
     /// One SELECT.
     pub sql: String,
     /// The version to read: a number, a snapshot id or a time; the current one where None.
     pub as_of: Option<String>,
-    /// At most so many rows.
+    /// The most rows to return.
     pub limit: Option<usize>,
 }
 

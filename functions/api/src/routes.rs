@@ -92,13 +92,13 @@ async fn unknown() -> ApiError {
     ))
 }
 
-/// That the service runs. It is open on AWS, so that it asks nothing of the lake: neither its content nor
-/// its costs are for everybody.
+/// Says that the service runs. On AWS it is open to everyone, so it reads nothing from the lake: neither
+/// its content nor its costs are public.
 async fn health() -> Json<Value> {
     Json(json!({ "status": "ok", "version": VERSION }))
 }
 
-/// That the lake answers.
+/// Says that the lake answers.
 async fn ready(State(service): Shared) -> Answered<Json<Value>> {
     // Listing the tables shows that the catalog answers.
     let tables = service.lake.catalog.list().await?.len();

@@ -1,5 +1,5 @@
-//! Keeps tables small: forgets old versions and deletes files that nobody names any more. And tells
-//! whether all that is kept is what was written.
+//! Keeps tables small: expires old versions and deletes files that no version names any more. It also verifies
+//! that everything that is kept is what was written.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod verify;
@@ -26,12 +26,12 @@ pub struct TableOutcome {
     pub deleted_bytes: u64,
     /// Files that could not be deleted; the next round tries again.
     pub left_files: u64,
-    /// Why the table could not be looked after.
+    /// Why maintenance of the table failed.
     pub error: Option<String>,
 }
 
-/// Looks after every table in turn; one that cannot be looked after holds up no other. With `dry_run`
-/// nothing is changed.
+/// Maintains every table in turn. A failure of one does not stop the others. With `dry_run` nothing is
+/// changed.
 ///
 /// # Errors
 /// Where the tables cannot be listed.
@@ -66,7 +66,7 @@ pub async fn maintain(
                     bytes = outcome.deleted_bytes,
                     left = outcome.left_files,
                     dryRun = dry_run,
-                    "a table was looked after"
+                    "a table was maintained"
                 );
             }
             Err(error) => {

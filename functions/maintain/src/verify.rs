@@ -1,4 +1,4 @@
-//! Reads everything that a lake holds to its end and holds it against what was written.
+//! Reads everything in a lake to its end and compares it with what was written.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub struct Fault {
     pub part: &'static str,
     /// What is wrong with it.
     pub what: String,
-    /// Whether the present content of the lake needs it, and not a former version alone.
+    /// Whether the present content of the lake needs it, not only a former version.
     pub current: bool,
     /// The raw object that all rows of a data file came from, where there is one only.
     pub source: Option<String>,
@@ -32,7 +32,7 @@ pub struct Fault {
     pub remedy: String,
 }
 
-/// What reading a part of the lake showed.
+/// The result of reading a part of the lake.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// The table, `raw`, `former versions` or `state`.
@@ -41,9 +41,9 @@ pub struct Outcome {
     pub files: u64,
     /// Bytes that were read.
     pub bytes: u64,
-    /// Files of which nobody knows what was written, and against which nothing speaks.
+    /// Files without a known digest and without a fault.
     pub unknown: u64,
-    /// How many of these are known from now on.
+    /// How many of these have a known digest from now on.
     pub remembered: u64,
     /// Raw objects that the ledger knows and that were erased.
     pub erased: u64,
@@ -67,9 +67,10 @@ pub async fn verify_table(
             Part::Data => lake.remedy(name, fault.source.as_deref()),
             Part::Metadata | Part::ManifestList | Part::Manifest => Remedy::Restore,
         };
-        let former = match fault.current {
-            true => "",
-            false => "only former versions of the table need it; ",
+        let former = if fault.current {
+            ""
+        } else {
+            "only former versions of the table need it; "
         };
         Fault {
             key: fault.key,
@@ -91,7 +92,7 @@ pub async fn verify_table(
     })
 }
 
-/// Reads every raw object, and holds it against what was put and what was ingested.
+/// Reads every raw object, and compares it with what was put and what was ingested.
 ///
 /// # Errors
 /// Where the objects cannot be listed, or the ledger does not answer. An object that cannot be read is a

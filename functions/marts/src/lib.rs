@@ -6,15 +6,15 @@ mod event;
 use std::collections::BTreeMap;
 
 use tarn_contract::Contracts;
-use tarn_core::schema::{TableName, Zone};
+use tarn_core::schema::{TableField, TableName, Zone};
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::marts::{self, Inputs, Mart};
-use tarn_lake::{Lake, blocking, new_run_id, staged_files};
+use tarn_engine::marts::{self, Built, Inputs, Mart};
+use tarn_lake::{Lake, Staging, blocking, new_run_id, staged_files};
 use tarn_table::{Base, Change, Committed, VersionRef};
 
 pub use event::{Handled, on_messages, on_schedule};
 
-/// What became of a mart.
+/// The outcome for a mart.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum MartStatus {
@@ -39,7 +39,7 @@ pub struct MartOutcome {
     pub mart: String,
     /// Its rows.
     pub rows: u64,
-    /// What became of it.
+    /// Its outcome.
     #[serde(flatten)]
     pub status: MartStatus,
 }
@@ -57,8 +57,8 @@ pub async fn build_all(
     build_each(lake, false, each).await
 }
 
-/// Computes and writes every mart anew, also those whose inputs and rows have not changed: what takes the
-/// place of a damaged file.
+/// Computes and writes every mart again, even if its inputs and rows have not changed. This replaces damaged
+/// files.
 ///
 /// # Errors
 /// As of [`build_all`].
@@ -96,6 +96,45 @@ fn has_datasets(mart: &Mart, contracts: &Contracts) -> bool {
         .all(|input| contracts.get(input).is_some())
 }
 
+/// The property of a snapshot that identifies the content of its rows.
+const CONTENT: &str = "tarn.content";
+
+/// The curated tables that a mart reads.
+#[derive(Default)]
+struct Sources {
+    /// Each with its current snapshot.
+    tables: Vec<(TableName, Option<i64>)>,
+    /// Those that do not exist.
+    missing: Vec<String>,
+}
+
+impl Sources {
+    async fn of(lake: &Lake, mart: &Mart) -> Result<Self> {
+        let mut sources = Sources::default();
+        for input in mart.inputs {
+            let name = TableName::new(Zone::Curated, *input);
+            match lake.tables.load(&name).await? {
+                Some(table) => sources.tables.push((name, table.current_snapshot_id())),
+                None => sources.missing.push(name.to_string()),
+            }
+        }
+        Ok(sources)
+    }
+
+    /// Their snapshots as JSON, which the ledger remembers.
+    fn snapshots(&self) -> Result<String> {
+        let snapshots: BTreeMap<String, Option<i64>> = self
+            .tables
+            .iter()
+            .map(|(name, snapshot)| (name.to_string(), *snapshot))
+            .collect();
+        serde_json::to_string(&snapshots).map_err(|error| {
+            Error::internal("the snapshots of a mart's inputs cannot be written as JSON")
+                .with_source(error)
+        })
+    }
+}
+
 async fn build(lake: &Lake, mart: &'static Mart, again: bool) -> Result<MartOutcome> {
     let outcome = |rows, status| MartOutcome {
         mart: mart.name.to_owned(),
@@ -103,51 +142,25 @@ async fn build(lake: &Lake, mart: &'static Mart, again: bool) -> Result<MartOutc
         status,
     };
     for _ in 0..ATTEMPTS {
-        let mut inputs = Vec::new();
-        let mut missing = Vec::new();
-        for input in mart.inputs {
-            let name = TableName::new(Zone::Curated, *input);
-            match lake.tables.load(&name).await? {
-                Some(table) => inputs.push((name, table.current_snapshot_id())),
-                None => missing.push(name.to_string()),
-            }
-        }
-        if !missing.is_empty() {
+        let sources = Sources::of(lake, mart).await?;
+        if !sources.missing.is_empty() {
+            let missing = sources.missing;
             return Ok(outcome(0, MartStatus::Waiting { missing }));
         }
         let spec = mart.table_spec();
         let table = lake.tables.ensure(&spec).await?;
         let versions = table.versions();
         let last = versions.last();
-        let read: BTreeMap<String, Option<i64>> = inputs
-            .iter()
-            .map(|(name, snapshot)| (name.to_string(), *snapshot))
-            .collect();
-        let read = serde_json::to_string(&read)
-            .map_err(|error| Error::internal("inputs cannot be written down").with_source(error))?;
+        let read = sources.snapshots()?;
         let state = format!("mart/{}/inputs", mart.name);
         let rows = last.map_or(0, |version| version.rows);
         let last = last.filter(|_| !again);
         if last.is_some() && lake.ledger.state(&state).await?.as_deref() == Some(read.as_str()) {
             return Ok(outcome(rows, MartStatus::Unchanged));
         }
-        let mut opened = Vec::new();
-        for (name, snapshot) in &inputs {
-            let version = snapshot.map_or(VersionRef::Current, VersionRef::Snapshot);
-            opened.push(lake.open(name, &version).await?);
-        }
-        let relations: Vec<_> = opened
-            .iter()
-            .map(|opened| opened.relation.clone())
-            .collect();
         let run_id = new_run_id();
         let staging = lake.staging(&run_id)?;
-        let folder = staging.subfolder(mart.name)?;
-        let fields = table.fields();
-        let built =
-            blocking(move || marts::build(mart, &Inputs::new(&relations)?, &fields, &folder))
-                .await?;
-        const CONTENT: &str = "tarn.content";
+        let built = compute(lake, mart, &sources, table.fields(), &staging).await?;
         if last.is_some_and(|version| version.summary.get(CONTENT) == Some(&built.content)) {
             lake.ledger.put_state(&state, &read).await?;
             return Ok(outcome(rows, MartStatus::Unchanged));
@@ -180,6 +193,31 @@ async fn build(lake: &Lake, mart: &'static Mart, again: bool) -> Result<MartOutc
     }
     Err(Error::new(
         ErrorKind::Conflict,
-        format!("{} is built by others all the time", mart.name),
+        format!(
+            "{} is built by other processes all the time; try again",
+            mart.name
+        ),
     ))
+}
+
+/// Computes a mart from these versions of its sources, to files in a folder of the run.
+async fn compute(
+    lake: &Lake,
+    mart: &'static Mart,
+    sources: &Sources,
+    fields: Vec<TableField>,
+    staging: &Staging,
+) -> Result<Built> {
+    let mut opened = Vec::new();
+    for (name, snapshot) in &sources.tables {
+        let version = snapshot.map_or(VersionRef::Current, VersionRef::Snapshot);
+        opened.push(lake.open(name, &version).await?);
+    }
+    let relations: Vec<_> = opened
+        .iter()
+        .map(|opened| opened.relation.clone())
+        .collect();
+    let folder = staging.subfolder(mart.name)?;
+    // `opened` lives on: it keeps the files readable.
+    blocking(move || marts::build(mart, &Inputs::new(&relations)?, &fields, &folder)).await
 }

@@ -17,12 +17,12 @@ use tarn_quality::service_level::Seen;
 pub struct Freshness {
     /// The dataset.
     pub dataset: String,
-    /// Seconds since the last run that brought accepted rows of it; of a dataset that never had any,
-    /// since it was watched first.
+    /// Seconds since the last run that brought accepted rows of it; for a dataset that never had any,
+    /// since it was first watched.
     pub seconds: u64,
 }
 
-/// What the ledger knows of the age of each dataset of the contracts.
+/// What the ledger knows about the age of each dataset of the contracts.
 pub(crate) async fn seen(lake: &Lake) -> Result<BTreeMap<String, Seen>> {
     let all = lake.contracts.iter().map(|contract| async move {
         let seen = lake.seen(&contract.dataset).await?;
@@ -44,13 +44,13 @@ pub(crate) fn newest(runs: &[RunRecord]) -> BTreeMap<&str, DateTime<Utc>> {
     newest
 }
 
-/// In the place of a dataset: the lake, from its first evaluation on. No dataset has such a name.
+/// The name that stands for the lake instead of a dataset, from its first evaluation on. No dataset has it.
 const LAKE: &str = "*";
 
-/// Begins to watch datasets whose commits the ledger does not remember: those without any, and, once,
-/// all of a lake that was written before it did. For the latter the newest runs and the results that were
-/// read anyway say when rows last came, or when anything was known first; nothing else is looked at. A
-/// dataset that comes later is watched from then on.
+/// Begins to watch datasets whose commits the ledger does not remember: those without commits and, once, all
+/// datasets of a lake that was written before the ledger remembered them. For those, the newest runs and the
+/// results that were read anyway say when rows last came, or when the dataset was first known; nothing else is
+/// read. A dataset that comes later is watched from then on.
 pub(crate) async fn watch(
     lake: &Lake,
     seen: &mut BTreeMap<String, Seen>,
@@ -96,7 +96,7 @@ pub(crate) fn ages(
         .filter_map(|contract| {
             let dataset = contract.dataset.as_str();
             let seen = seen.get(dataset).copied().unwrap_or_default();
-            // A run of a program that does not tell the ledger yet counts as well.
+            // The runs of older versions, which did not record this in the ledger, count as well.
             let at = seen
                 .last_success(&rows, dataset, now)
                 .max(newest.get(dataset).copied())

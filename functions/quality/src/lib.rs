@@ -1,5 +1,5 @@
 //! The quality of the lake: sums over the newest runs, the table of results, reports of every run and
-//! day, anomalies, promises, and the state of the pipeline.
+//! day, anomalies, service levels, and the state of the pipeline.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod freshness;
@@ -31,7 +31,7 @@ pub struct Evaluated {
     pub freshness: Vec<Freshness>,
     /// The report of the day in progress.
     pub today: Report,
-    /// What to measure of each dataset.
+    /// The measures of each dataset.
     pub measures: Vec<Measures>,
     /// Runs whose results were recorded.
     pub recorded: u64,
@@ -39,22 +39,22 @@ pub struct Evaluated {
     pub reports: Vec<String>,
 }
 
-/// What is measured of a dataset whenever it is evaluated.
+/// What is measured for a dataset at each evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measures {
     /// The dataset.
     pub dataset: String,
     /// The score of the last day that has rows within a week, from 0 to 1.
     pub score: Option<f64>,
-    /// Promises that are broken.
+    /// Service levels that are missed.
     pub broken_promises: u64,
-    /// Anomalies of today and yesterday that nobody has judged.
+    /// Anomalies of today and yesterday that are not judged.
     pub open_anomalies: u64,
 }
 
 /// Sums up the newest `runs` runs in [`tarn_lake::QUALITY_SUMMARY`], records the results of runs that
 /// ended, and writes the reports of those runs, of their days, of today, and of yesterday once it has
-/// ended. Needs no new data: promises are broken and days are missing without any. A dataset that never
+/// ended. It needs no new data: service levels are missed and days are empty without any. A dataset that never
 /// had rows is watched from its first evaluation on.
 ///
 /// # Errors
@@ -70,7 +70,7 @@ pub async fn evaluate(lake: &Lake, runs: usize, now: DateTime<Utc>) -> Result<Ev
         days.insert(yesterday);
     }
     let mut written = Vec::new();
-    // A day long past needs a history of its own: days are taken together only where they are near.
+    // A day long past needs a history of its own: only days close to each other share one.
     for near in near(&days) {
         let (Some(first), Some(last)) = (near.first(), near.last()) else {
             continue;
@@ -236,7 +236,7 @@ mod tests {
             lake.ledger.put_run(&run).await.unwrap();
         }
         let found = evaluate(&lake, 100, at(60)).await.unwrap();
-        // The failed run is of a key that no contract claims: it is of no dataset.
+        // No contract claims the key of the failed run, so it belongs to no dataset.
         assert_eq!(found.recorded, 3);
         assert_eq!(evaluate(&lake, 100, at(60)).await.unwrap().recorded, 0);
         let orders = found.datasets.iter().find(|sum| sum.dataset == "orders");
@@ -264,7 +264,7 @@ mod tests {
         }
         let found = evaluate(&lake, 2, at(60)).await.unwrap();
         assert_eq!((age(&found, "orders"), age(&found, "ad_events")), (50, 8));
-        // Ninety days later neither runs nor results know of it.
+        // Ninety days later it is in neither runs nor results.
         let later = 60 + 90 * 24 * 60;
         let found = evaluate(&lake, 2, at(later)).await.unwrap();
         assert_eq!(age(&found, "orders"), 50 + 90 * 24 * 60);
@@ -287,17 +287,17 @@ mod tests {
     async fn a_dataset_that_never_had_rows_grows_old_from_its_first_evaluation_on() {
         let folder = tempfile::tempdir().unwrap();
         let lake = lake(folder.path());
-        let promised = |found: &Evaluated| {
+        let missed_levels = |found: &Evaluated| {
             let measures = found.measures.iter().find(|one| one.dataset == "orders");
             measures.unwrap().broken_promises
         };
         // The lake is empty, and no run has ever been.
         let found = evaluate(&lake, 100, at(0)).await.unwrap();
-        assert_eq!((age(&found, "orders"), promised(&found)), (0, 0));
+        assert_eq!((age(&found, "orders"), missed_levels(&found)), (0, 0));
         let days = 10 * 24 * 60;
         let found = evaluate(&lake, 100, at(days)).await.unwrap();
         assert_eq!(age(&found, "orders"), days as u64);
-        assert!(promised(&found) > 0, "{:?}", found.measures);
+        assert!(missed_levels(&found) > 0, "{:?}", found.measures);
         assert_eq!(found.freshness.len(), lake.contracts.iter().count());
         lake.note_commit("orders", at(days)).await.unwrap();
         let found = evaluate(&lake, 100, at(days + 7)).await.unwrap();
@@ -319,7 +319,7 @@ mod tests {
         record(&lake).await.unwrap();
         let found = evaluate(&lake, 1, at(60)).await.unwrap();
         assert_eq!((age(&found, "orders"), age(&found, "ad_events")), (50, 30));
-        // Nothing came of it since the first thing that is known.
+        // No rows have come since the dataset was first known.
         assert_eq!(age(&found, "customers"), 50);
         // What was found is remembered: the results are gone later.
         let later = 90 * 24 * 60;

@@ -1,4 +1,4 @@
-//! Reports: made of the result rows, and written for every run and every day.
+//! Reports, made from the result rows and written for every run and every day.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,7 +61,7 @@ impl Material {
         freshness::watch(lake, &mut self.seen, runs, &self.rows, now).await
     }
 
-    /// The rows that a report of the day may know: none of a later day, none older than histories go.
+    /// The rows that a report of the day may use: none of a later day, and none from before the histories.
     fn rows_until(&self, day: NaiveDate) -> Vec<ResultRow> {
         let first = day - TimeDelta::days(HISTORY_DAYS);
         self.rows
@@ -108,7 +108,7 @@ impl Material {
         )
     }
 
-    /// The report of a run as of its end; None where nothing was found of it.
+    /// The report of a run as of its end; None where the run has no results.
     pub fn run(&self, lake: &Lake, run_id: &str, now: DateTime<Utc>) -> Option<Report> {
         let own = self.rows.iter().find(|row| row.run_id == run_id)?;
         let datasets: BTreeSet<&str> = self

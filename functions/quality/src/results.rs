@@ -17,10 +17,10 @@ use crate::samples;
 /// Runs that are looked at first; more only where the oldest of them is not recorded yet.
 const RUNS: usize = 1_000;
 
-/// Runs that are looked at at most: what a busy lake does in weeks.
+/// At most this many runs are looked at: weeks of a busy lake.
 const MOST_RUNS: usize = 64_000;
 
-/// A commit that loses a race is done again at most so often.
+/// A commit that loses this many races gives up.
 const ATTEMPTS: u32 = 12;
 
 /// What was recorded.
@@ -48,7 +48,7 @@ fn days_since_1970(day: NaiveDate) -> i32 {
 fn row_of(row: &ResultRow) -> Result<Row> {
     match serde_json::to_value(row) {
         Ok(Value::Object(row)) => Ok(row),
-        Ok(_) => Err(Error::internal("a result is no object")),
+        Ok(_) => Err(Error::internal("a result is not a JSON object")),
         Err(error) => Err(Error::internal("a result cannot be written").with_source(error)),
     }
 }
@@ -80,7 +80,7 @@ async fn rows_of_days(
         files: files.iter().map(|(_, path)| path.to_owned()).collect(),
     };
     let found = blocking(move || records::read(&relation)).await?;
-    // The files are read: from here on nobody needs them.
+    // The files are read, so they are not needed any more.
     drop(files);
     found.into_iter().map(parsed).collect()
 }
@@ -117,7 +117,7 @@ async fn unrecorded(lake: &Lake, table: Option<&Table>) -> Result<Vec<RunRecord>
     }
 }
 
-/// Days as spans without holes: the sample data of a day long past is not to read a year of results.
+/// Days as spans without gaps, so that one day long past does not read a year of results.
 fn spans(days: &BTreeSet<NaiveDate>) -> Vec<(NaiveDate, NaiveDate)> {
     let mut spans: Vec<(NaiveDate, NaiveDate)> = Vec::new();
     for &day in days {
@@ -160,8 +160,8 @@ pub async fn gather(lake: &Lake, first: NaiveDate, last: NaiveDate) -> Result<Ga
     Ok(Gathered { rows, unrecorded })
 }
 
-/// Puts what runs found into the table, each run once: one file per day, written anew when rows come
-/// to the day.
+/// Puts what runs found into the table, each run once: one file per day, rewritten when rows are
+/// added to the day.
 ///
 /// # Errors
 /// Where the ledger or the table cannot be read, the table cannot be written, or others write it all
@@ -219,6 +219,9 @@ pub async fn record(lake: &Lake) -> Result<Recorded> {
     }
     Err(Error::new(
         ErrorKind::Conflict,
-        format!("{} is written by others all the time", spec.name),
+        format!(
+            "other processes write {} all the time; try again",
+            spec.name
+        ),
     ))
 }

@@ -1,4 +1,4 @@
-//! Some of the rows that a run rejected, per rule: what the quarantine says of them, without the rows
+//! Some of the rows that a run rejected, per rule: what the quarantine says about them, without the rows
 //! themselves.
 
 use std::collections::BTreeMap;

@@ -15,10 +15,10 @@ use tarn_quality::watch::{Anomaly, Status as Judged};
 use crate::freshness;
 use crate::reports::Material;
 
-/// Runs of which the last success is looked for.
+/// The number of runs in which the last success is looked for.
 const RUNS: usize = 1_000;
 
-/// Days of which anomalies are looked for.
+/// The number of days whose anomalies are listed.
 const DAYS: i64 = 7;
 
 /// The state of the pipeline.
@@ -26,13 +26,13 @@ const DAYS: i64 = 7;
 pub struct Status {
     /// When (UTC).
     pub as_of: DateTime<Utc>,
-    /// What became of the raw objects.
+    /// The states of the raw objects.
     pub backlog: Backlog,
     /// Each dataset of the contracts.
     pub datasets: Vec<DatasetStatus>,
 }
 
-/// Raw objects and what became of them.
+/// The number of raw objects in each state.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Backlog {
     /// Every row is in a table.
@@ -64,7 +64,7 @@ pub struct Waiting {
     pub reason: Option<String>,
 }
 
-/// How a dataset stands.
+/// The state of a dataset.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DatasetStatus {
     /// The dataset.
@@ -75,9 +75,9 @@ pub struct DatasetStatus {
     pub age_seconds: Option<f64>,
     /// Rules that were broken on the last day that has rows.
     pub failing_rules: Vec<RuleReport>,
-    /// Promises that are broken now.
+    /// Service levels that are missed now.
     pub broken_promises: Vec<ServiceLevelState>,
-    /// Anomalies of the last seven days that nobody has judged.
+    /// Anomalies of the last seven days that are not judged.
     pub open_anomalies: Vec<Anomaly>,
 }
 
@@ -114,7 +114,7 @@ pub async fn status(lake: &Lake, now: DateTime<Utc>, list_objects: bool) -> Resu
         .map(|contract| {
             let name = contract.dataset.as_str();
             let seen = material.seen.get(name).copied().unwrap_or_default();
-            // A lake that was written before the ledger remembered it has it in its newest runs.
+            // In a lake from before the ledger remembered it, the newest runs have it.
             let last_success = seen
                 .last_success(&rows, name, now)
                 .max(newest.get(name).copied());

@@ -11,7 +11,7 @@ use tarn_contract::Format;
 use tarn_core::{Error, ErrorKind, Result, layout};
 use tarn_rows::source;
 
-use self::names::{Asked, told_apart};
+use self::names::{Asked, distinct};
 pub use self::walk::Refused;
 pub use self::zone::{Landed, RawZone};
 use crate::setting::Setting;
@@ -55,12 +55,12 @@ impl Place {
     }
 }
 
-/// What becomes of the paths of one command.
+/// What to do with the paths of one command.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// The files, and where each goes.
     pub landings: Vec<Landing>,
-    /// What cannot be taken; it stops no other.
+    /// Paths that cannot be taken; they do not stop the others.
     pub refused: Vec<Refused>,
 }
 
@@ -72,8 +72,8 @@ fn bad(text: impl Into<String>) -> Error {
 }
 
 /// Where the files of some paths go, in the order of the paths and of their names. A path that does not
-/// exist, a name that is not UTF-8, a file of which it is not clear for which of several contracts it
-/// is, and one whose key another file of the same command has are refused by themselves.
+/// exist, a name that is not UTF-8, a file that fits several contracts, and
+/// a file whose key another file of the same command has are refused one by one.
 ///
 /// # Errors
 /// `BadRequest` for a `to` that names no source and dataset.
@@ -94,7 +94,7 @@ pub fn plan(setting: &Setting, paths: &[PathBuf], to: Option<&str>) -> Result<Pl
     let mut asked: Vec<(PathBuf, Wanted)> = Vec::new();
     let mut seen: HashSet<PathBuf> = HashSet::new();
     for path in paths {
-        // What is no file has no real path either.
+        // A path that does not exist has no real path either.
         let given = path.canonicalize().unwrap_or_else(|_| path.clone());
         let found = walk::files(&given);
         plan.refused.extend(found.refused);
@@ -115,7 +115,7 @@ pub fn plan(setting: &Setting, paths: &[PathBuf], to: Option<&str>) -> Result<Pl
             Wanted::Named(asked) => Some(asked.clone()),
         })
         .collect();
-    let mut names = told_apart(&named).into_iter();
+    let mut names = distinct(&named).into_iter();
     let mut taken: BTreeMap<String, PathBuf> = BTreeMap::new();
     for (path, wanted) in asked {
         let place = match wanted {
@@ -154,7 +154,7 @@ pub fn plan(setting: &Setting, paths: &[PathBuf], to: Option<&str>) -> Result<Pl
 enum Wanted {
     /// It is there.
     Here(String),
-    /// Under this name, or one in front of which its folders stand.
+    /// Under this name, with its folders in front of it if needed.
     Named(Asked),
 }
 
@@ -198,7 +198,7 @@ fn wanted(
     let below = parts(file.strip_prefix(given).unwrap_or(Path::new("")))?;
     let all = parts(file)?;
     let Some((name, folders)) = all.split_last() else {
-        return Err(bad(format!("{} is no file", file.display())));
+        return Err(bad(format!("{} is not a file", file.display())));
     };
     let named = |folder: (&str, &str), parts: &[&str], above: Vec<String>| {
         Wanted::Named(Asked {
@@ -207,7 +207,7 @@ fn wanted(
             above,
         })
     };
-    // The folders that a name of the last `count` parts does not hold.
+    // The folders that are not part of a name of the last `count` parts.
     let above = |count: usize| owned(&all[..all.len() - count]);
     if let Some((source, dataset)) = to {
         let parts: &[&str] = if below.is_empty() { &[name] } else { &below };

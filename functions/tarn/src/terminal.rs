@@ -73,14 +73,14 @@ impl Terminal {
         self.line(table.to_string())
     }
 
-    /// Says something on standard error that is no result.
+    /// Prints a note, which is not a result, on standard error.
     pub fn note(&self, text: &str) {
         if !self.quiet {
             eprintln!("{text}");
         }
     }
 
-    /// Says what went wrong on standard error.
+    /// Prints what went wrong on standard error.
     pub fn fail(&self, text: &str) {
         eprintln!(
             "{} {text}",
@@ -110,7 +110,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Says what is being done now.
+    /// Shows what is being done now.
     pub fn step(&self, text: impl Into<String>) {
         self.bar.set_message(text.into());
     }

@@ -42,7 +42,7 @@ impl Environment {
     /// Asks Terraform for the outputs of a root, where one is given.
     ///
     /// # Errors
-    /// `BadRequest` where Terraform is not there, or the root was not applied.
+    /// `BadRequest` if Terraform is not installed, or the root was not applied.
     pub fn read(root: Option<&Path>) -> Result<Environment> {
         let Some(root) = root else {
             return Ok(Environment::default());
@@ -70,7 +70,7 @@ impl Environment {
             .map_err(|error| error.context(self.source()))
     }
 
-    /// Variables that a command cannot do without.
+    /// Variables that a command needs.
     ///
     /// # Errors
     /// One `BadRequest` that names all that are not set.
@@ -126,7 +126,7 @@ fn terraform_output(root: &Path) -> Result<Vec<u8>> {
 
 fn outputs(json: &[u8]) -> Result<BTreeMap<&'static str, String>> {
     let found: Value = serde_json::from_slice(json)
-        .map_err(|error| bad("terraform's outputs are no JSON").with_source(error))?;
+        .map_err(|error| bad("terraform's outputs are not JSON").with_source(error))?;
     let mut values = BTreeMap::new();
     for (output, variable) in OUTPUTS {
         let value = found.pointer(&format!("/{output}/value"));
@@ -139,7 +139,7 @@ fn outputs(json: &[u8]) -> Result<BTreeMap<&'static str, String>> {
     }
     if values.is_empty() {
         return Err(bad(
-            "the Terraform root has none of a lake's outputs; apply it first",
+            "the Terraform root has no outputs of a lake; apply it first",
         ));
     }
     Ok(values)

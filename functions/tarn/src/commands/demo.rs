@@ -46,7 +46,7 @@ const QUESTIONS: [(&str, &str); 3] = [
     ),
 ];
 
-/// Generates a shop, ingests it, builds marts and prints what came of it.
+/// Generates a shop, ingests it, builds marts and prints the results.
 pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Result<ExitCode> {
     if let Some(faults) = &args.faults {
         return demo_faults::run(global, faults, terminal).await;
@@ -106,7 +106,13 @@ pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Resul
         }))?;
         return Ok(code);
     }
-    print(&setting, &records, &built, &quality, changed, terminal).await?;
+    let outcome = Outcome {
+        records,
+        built,
+        quality,
+        changed,
+    };
+    outcome.print(&setting, terminal).await?;
     terminal.note(&format!("{:.1} s", started.elapsed().as_secs_f64()));
     Ok(code)
 }
@@ -152,70 +158,78 @@ struct Sums {
     rejected: u64,
 }
 
-async fn print(
-    setting: &Setting,
-    records: &[RunRecord],
-    built: &[MartOutcome],
-    quality: &[DatasetQuality],
+/// What the demo did.
+struct Outcome {
+    records: Vec<RunRecord>,
+    built: Vec<MartOutcome>,
+    quality: Vec<DatasetQuality>,
+    /// Whether any table has a new version.
     changed: bool,
-    terminal: &Terminal,
-) -> Result<()> {
-    if changed {
-        let mut sums: BTreeMap<&str, Sums> = BTreeMap::new();
-        for outcome in records.iter().flat_map(|record| &record.datasets) {
-            let sum = sums.entry(&outcome.dataset).or_default();
-            sum.objects += 1;
-            sum.received += outcome.received;
-            sum.accepted += outcome.accepted;
-            sum.rejected += outcome.rejected;
+}
+
+impl Outcome {
+    async fn print(&self, setting: &Setting, terminal: &Terminal) -> Result<()> {
+        self.print_ingested(terminal)?;
+        terminal.heading("Quality")?;
+        quality::print(&self.quality, terminal)?;
+        terminal.heading("Marts")?;
+        marts::print(&self.built, terminal)?;
+        for (title, sql) in QUESTIONS {
+            terminal.heading(title)?;
+            let request = QueryRequest {
+                sql: sql.to_owned(),
+                ..QueryRequest::default()
+            };
+            let mut found = answer(&setting.lake, request).await?;
+            let mut text = Vec::new();
+            found.write(OutputFormat::Table, &mut text)?;
+            terminal.line(String::from_utf8_lossy(&text).trim_end())?;
         }
-        terminal.heading("Ingested")?;
-        let rows = sums
-            .into_iter()
-            .map(|(dataset, sum)| {
-                let numbers = [sum.objects, sum.received, sum.accepted, sum.rejected];
-                std::iter::once(dataset.to_owned())
-                    .chain(numbers.map(count))
-                    .collect()
-            })
-            .collect();
-        let header = ["dataset", "objects", "received", "accepted", "rejected"];
-        terminal.table(&header, &header[1..], rows)?;
-    } else {
-        terminal.heading("Nothing has changed")?;
-        terminal.line(format!(
-            "The lake had all {} before: no table has a new version.",
-            plural(records.len() as u64, "object")
-        ))?;
+        print_next_steps(&setting.name(), terminal)
     }
-    for record in records
-        .iter()
-        .filter(|record| record.status == RunStatus::Failed)
-    {
-        terminal.fail(&format!(
-            "{}: {}",
-            record.key,
-            record.reason.as_deref().unwrap_or_default()
-        ));
+
+    fn print_ingested(&self, terminal: &Terminal) -> Result<()> {
+        if self.changed {
+            let mut sums: BTreeMap<&str, Sums> = BTreeMap::new();
+            for outcome in self.records.iter().flat_map(|record| &record.datasets) {
+                let sum = sums.entry(&outcome.dataset).or_default();
+                sum.objects += 1;
+                sum.received += outcome.received;
+                sum.accepted += outcome.accepted;
+                sum.rejected += outcome.rejected;
+            }
+            terminal.heading("Ingested")?;
+            let rows = sums
+                .into_iter()
+                .map(|(dataset, sum)| {
+                    let numbers = [sum.objects, sum.received, sum.accepted, sum.rejected];
+                    std::iter::once(dataset.to_owned())
+                        .chain(numbers.map(count))
+                        .collect()
+                })
+                .collect();
+            let header = ["dataset", "objects", "received", "accepted", "rejected"];
+            terminal.table(&header, &header[1..], rows)?;
+        } else {
+            terminal.heading("Nothing has changed")?;
+            terminal.line(format!(
+                "The lake had all {} before: no table has a new version.",
+                plural(self.records.len() as u64, "object")
+            ))?;
+        }
+        for record in &self.records {
+            if record.status == RunStatus::Failed {
+                let reason = record.reason.as_deref().unwrap_or_default();
+                terminal.fail(&format!("{}: {reason}", record.key));
+            }
+        }
+        Ok(())
     }
-    terminal.heading("Quality")?;
-    quality::print(quality, terminal)?;
-    terminal.heading("Marts")?;
-    marts::print(built, terminal)?;
-    for (title, sql) in QUESTIONS {
-        terminal.heading(title)?;
-        let request = QueryRequest {
-            sql: sql.to_owned(),
-            ..QueryRequest::default()
-        };
-        let mut found = answer(&setting.lake, request).await?;
-        let mut text = Vec::new();
-        found.write(OutputFormat::Table, &mut text)?;
-        terminal.line(String::from_utf8_lossy(&text).trim_end())?;
-    }
-    let lake = setting.name();
+}
+
+fn print_next_steps(lake: &str, terminal: &Terminal) -> Result<()> {
     terminal.heading("The lake")?;
-    terminal.line(&lake)?;
+    terminal.line(lake)?;
     terminal.heading("Try next")?;
     let option = format!("--lake {lake}");
     for command in [

@@ -24,7 +24,7 @@ use tarn_sample::faults::{
 /// The folder of the lake where none is named: `./lake` may be a lake with other contracts.
 const LAKE: &str = "./lake-faults";
 
-/// A seeded fault and what was found of it.
+/// A seeded fault and the findings about it.
 #[derive(Debug, Serialize)]
 struct Seeded {
     fault: &'static str,
@@ -33,7 +33,7 @@ struct Seeded {
     seeded: &'static str,
     /// Findings that name it.
     found: Vec<Named>,
-    /// Names of findings that lack.
+    /// Names of findings that are missing.
     missed: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ impl Named {
     }
 }
 
-/// What the demo came to.
+/// The result of the demo.
 #[derive(Debug, Serialize)]
 struct Outcome {
     lake: PathBuf,
@@ -121,7 +121,7 @@ pub async fn run(global: &Global, faults: &Faults, terminal: &Terminal) -> Resul
 ///
 /// # Errors
 /// `Conflict` where the lake has other files in their places, as of another choice of faults: reports
-/// would tell of both.
+/// would show both.
 async fn put(setting: &Setting, arrivals: &[Arrival]) -> Result<Vec<String>> {
     let objects = &setting.lake.objects;
     let mut missing = Vec::new();
@@ -199,7 +199,7 @@ async fn ingest(
     Ok(())
 }
 
-/// Holds the reports of all days against what was seeded.
+/// Compares the reports of all days with the seeded faults.
 async fn judge(setting: &Setting, faults: &Faults) -> Result<(Vec<Seeded>, Vec<Named>)> {
     let now = in_micros(Utc::now());
     let material = Material::read(&setting.lake, day(0), day(DAYS - 1)).await?;
@@ -242,7 +242,7 @@ fn print(outcome: &Outcome, terminal: &Terminal) -> Result<()> {
             .map(|one| ("found", format!("{} {}", one.kind, one.name)));
         let missed = fault.missed.iter().map(|name| ("MISSED", name.clone()));
         for (number, (verdict, name)) in named.chain(missed).enumerate() {
-            // What a fault is stands on the first of its lines.
+            // The first of its lines names the fault.
             let first = |text: &str| if number == 0 { text } else { "" }.to_owned();
             rows.push(vec![
                 first(fault.fault),

@@ -18,7 +18,7 @@ use crate::terminal::{Progress, Terminal, bytes, count, plural};
 /// A file is unclaimed.
 const UNCLAIMED: u8 = 3;
 
-/// Lands and ingests the files.
+/// Puts the files into the raw zone and ingests them.
 pub async fn run(global: &Global, args: &IngestArgs, terminal: &Terminal) -> Result<ExitCode> {
     let setting = create(global).await?;
     let plan = plan(&setting, &args.paths, args.to.as_deref())?;
@@ -38,7 +38,7 @@ pub async fn run(global: &Global, args: &IngestArgs, terminal: &Terminal) -> Res
     end(&setting, &records, terminal).await
 }
 
-/// Prints what became of the objects, and compares it with the tables.
+/// Prints the outcome of each object, and compares it with the tables.
 pub async fn end(
     setting: &Setting,
     records: &[RunRecord],
@@ -56,7 +56,7 @@ pub async fn end(
     Ok(ExitCode::FAILURE)
 }
 
-/// Lands and ingests files in order. What is refused has a run of its own, which failed.
+/// Puts files into the raw zone and ingests them, in order. A refused path has a failed run of its own.
 pub async fn ingest_all(
     setting: &Setting,
     local: &LocalLake,
@@ -73,7 +73,7 @@ pub async fn ingest_all(
             .file_name()
             .map(|name| name.to_string_lossy())
             .unwrap_or_default();
-        progress.step(format!("{}/{} {name}: landing", number + 1, landings.len()));
+        progress.step(format!("{}/{} {name}: copying", number + 1, landings.len()));
         let key = match raw.land(landing).await {
             Ok(landed) => landed.info.key,
             Err(error) => {
@@ -98,12 +98,12 @@ pub async fn ingest_all(
     Ok(records)
 }
 
-/// The run of a path that is no file, or cannot be read.
+/// The failed run of a path that is not a file or cannot be read.
 pub fn refused(refused: &Refused) -> RunRecord {
     not_landed(&refused.path.to_string_lossy(), &refused.error)
 }
 
-/// The run of a file that could not even be copied: it stays where it is.
+/// The failed run of a file that could not be copied into the raw zone: it stays where it is.
 pub fn not_landed(key: &str, error: &Error) -> RunRecord {
     let now = Utc::now();
     RunRecord {
@@ -140,7 +140,7 @@ fn is_unclaimed(record: &RunRecord) -> bool {
     record.skipped == Some(SkipReason::Unclaimed)
 }
 
-/// Prints what became of the objects.
+/// Prints the outcome of each object.
 pub fn report(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
     if terminal.is_json() {
         return records.iter().try_for_each(|record| terminal.json(record));
@@ -150,112 +150,15 @@ pub fn report(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
 
 /// Prints one line per object and dataset, and what needs attention below.
 fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
-    let mut rows = Vec::new();
-    for record in records {
-        let status = match record.status {
-            RunStatus::Succeeded if brought_nothing(record) => "taken before",
-            RunStatus::Succeeded => "ingested",
-            RunStatus::Failed => "failed",
-            RunStatus::Skipped => match record.skipped {
-                Some(SkipReason::Unclaimed) => "unclaimed",
-                Some(SkipReason::NewerSnapshot) => "older",
-                _ => "unchanged",
-            },
-            RunStatus::Running => "running",
-        };
-        let key = record
-            .key
-            .strip_prefix("raw/")
-            .unwrap_or(&record.key)
-            .to_owned();
-        if record.datasets.is_empty() {
-            rows.push(vec![key, status.to_owned(), bytes(record.bytes)]);
-            continue;
-        }
-        for (index, outcome) in record.datasets.iter().enumerate() {
-            let first = index == 0;
-            rows.push(vec![
-                if first { key.clone() } else { String::new() },
-                if first {
-                    status.to_owned()
-                } else {
-                    String::new()
-                },
-                if first {
-                    bytes(record.bytes)
-                } else {
-                    String::new()
-                },
-                outcome.dataset.clone(),
-                count(outcome.received),
-                count(outcome.accepted),
-                count(outcome.rejected),
-            ]);
-        }
-    }
     terminal.table(
         &[
             "object", "status", "size", "dataset", "received", "accepted", "rejected",
         ],
         &["size", "received", "accepted", "rejected"],
-        rows,
+        records.iter().flat_map(lines).collect(),
     )?;
     for record in records {
-        match (&record.reason, record.status) {
-            (Some(reason), RunStatus::Failed) => {
-                terminal.fail(&format!("{}: {reason}", record.key));
-                terminal.note(match record.version.is_empty() {
-                    true => "  It was not put into the raw zone; the file is as it was.",
-                    false => "  The object is kept; ingest it again when the cause is mended.",
-                });
-            }
-            (Some(reason), RunStatus::Skipped)
-                if is_unclaimed(record) || record.skipped == Some(SkipReason::NewerSnapshot) =>
-            {
-                terminal.note(&format!("{}: {reason}", record.key));
-            }
-            (Some(reason), RunStatus::Succeeded) => {
-                terminal.note(&format!("{}: {reason}", record.key));
-            }
-            _ => {}
-        }
-        for warning in &record.warnings {
-            terminal.note(&format!("warning: {}: {warning}", record.key));
-        }
-        for before in record
-            .datasets
-            .iter()
-            .filter_map(|outcome| outcome.taken_before.as_ref())
-        {
-            terminal.note(&format!(
-                "{}: {} taken before, from {} by run {}",
-                record.key,
-                plural(before.lines, "line"),
-                before.key,
-                before.run_id
-            ));
-        }
-        for outcome in &record.datasets {
-            let rows: u64 = outcome.replaced.iter().map(|from| from.rows).sum();
-            if rows > 0 {
-                terminal.note(&format!(
-                    "{}: its rows took the place of {} of {}",
-                    record.key,
-                    plural(rows, "older row"),
-                    plural(outcome.replaced.len() as u64, "object")
-                ));
-            }
-        }
-        for (table, rows) in &record.unclaimed_tables {
-            terminal.note(&format!(
-                "{}: no contract reads table {table} ({}); draft one with: tarn contract infer",
-                record.key,
-                plural(*rows, "row")
-            ));
-        }
-        for outcome in &record.datasets {
-            print_database(record, outcome, terminal);
-        }
+        print_notes(record, terminal);
     }
     let rejected: u64 = records.iter().map(RunRecord::rejected).sum();
     if rejected > 0 {
@@ -267,7 +170,102 @@ fn print(records: &[RunRecord], terminal: &Terminal) -> Result<()> {
     Ok(())
 }
 
-/// Says what of a table of a database needs attention.
+/// The lines of a run in the table: one for each dataset, and at least one.
+fn lines(record: &RunRecord) -> Vec<Vec<String>> {
+    let key = record.key.strip_prefix("raw/").unwrap_or(&record.key);
+    let object = [
+        key.to_owned(),
+        status(record).to_owned(),
+        bytes(record.bytes),
+    ];
+    if record.datasets.is_empty() {
+        return vec![object.to_vec()];
+    }
+    // The object is named in front of its first dataset alone.
+    let objects = std::iter::once(object).chain(std::iter::repeat_with(Default::default));
+    let datasets = record.datasets.iter().map(|outcome| {
+        [
+            outcome.dataset.clone(),
+            count(outcome.received),
+            count(outcome.accepted),
+            count(outcome.rejected),
+        ]
+    });
+    objects
+        .zip(datasets)
+        .map(|(object, dataset)| object.into_iter().chain(dataset).collect())
+        .collect()
+}
+
+fn status(record: &RunRecord) -> &'static str {
+    match record.status {
+        RunStatus::Succeeded if brought_nothing(record) => "taken before",
+        RunStatus::Succeeded => "ingested",
+        RunStatus::Failed => "failed",
+        RunStatus::Skipped => match record.skipped {
+            Some(SkipReason::Unclaimed) => "unclaimed",
+            Some(SkipReason::NewerSnapshot) => "older",
+            _ => "unchanged",
+        },
+        RunStatus::Running => "running",
+    }
+}
+
+/// Prints what needs attention about a run.
+fn print_notes(record: &RunRecord, terminal: &Terminal) {
+    let key = &record.key;
+    match (&record.reason, record.status) {
+        (Some(reason), RunStatus::Failed) => {
+            terminal.fail(&format!("{key}: {reason}"));
+            terminal.note(if record.version.is_empty() {
+                "  It was not put into the raw zone; the file is as it was."
+            } else {
+                "  The object is kept; ingest it again when the cause is fixed."
+            });
+        }
+        (Some(reason), RunStatus::Skipped)
+            if is_unclaimed(record) || record.skipped == Some(SkipReason::NewerSnapshot) =>
+        {
+            terminal.note(&format!("{key}: {reason}"));
+        }
+        (Some(reason), RunStatus::Succeeded) => terminal.note(&format!("{key}: {reason}")),
+        _ => {}
+    }
+    for warning in &record.warnings {
+        terminal.note(&format!("warning: {key}: {warning}"));
+    }
+    for outcome in &record.datasets {
+        if let Some(before) = &outcome.taken_before {
+            terminal.note(&format!(
+                "{key}: {} taken before, from {} by run {}",
+                plural(before.lines, "line"),
+                before.key,
+                before.run_id
+            ));
+        }
+    }
+    for outcome in &record.datasets {
+        let rows: u64 = outcome.replaced.iter().map(|from| from.rows).sum();
+        if rows > 0 {
+            terminal.note(&format!(
+                "{key}: its rows replaced {} of {}",
+                plural(rows, "older row"),
+                plural(outcome.replaced.len() as u64, "object")
+            ));
+        }
+    }
+    for (table, rows) in &record.unclaimed_tables {
+        terminal.note(&format!(
+            "{key}: no contract reads table {table} ({}); draft one with: tarn contract infer",
+            plural(*rows, "row")
+        ));
+    }
+    for outcome in &record.datasets {
+        print_database(record, outcome, terminal);
+    }
+}
+
+/// Prints what needs attention about a table of a database.
 fn print_database(record: &RunRecord, outcome: &DatasetOutcome, terminal: &Terminal) {
     let (key, dataset) = (&record.key, &outcome.dataset);
     if let Some(found) = outcome
@@ -284,7 +282,7 @@ fn print_database(record: &RunRecord, outcome: &DatasetOutcome, terminal: &Termi
     }
     if outcome.held > 0 {
         terminal.note(&format!(
-            "{key}: {} of {dataset} held at the last good version, for the newest was rejected",
+            "{key}: {} of {dataset} held at the last good version, because the newest was rejected",
             plural(outcome.held, "row")
         ));
     }

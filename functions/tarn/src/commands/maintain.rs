@@ -13,7 +13,7 @@ use crate::cli::{Global, MaintainArgs};
 use crate::setting::open;
 use crate::terminal::{Terminal, bytes, count, plural};
 
-/// Looks after every table and lists what was done.
+/// Maintains every table and lists what was done.
 pub async fn run(global: &Global, args: &MaintainArgs, terminal: &Terminal) -> Result<ExitCode> {
     let setting = open(global).await?;
     let retention = Retention {
@@ -27,7 +27,7 @@ pub async fn run(global: &Global, args: &MaintainArgs, terminal: &Terminal) -> R
         &retention,
         Utc::now(),
         args.dry_run,
-        &mut |table| progress.step(format!("looking after {table}")),
+        &mut |table| progress.step(format!("maintaining {table}")),
     )
     .await?;
     progress.step("looking after the folder");
@@ -78,7 +78,7 @@ fn print_tidied(tidied: &Tidied, dry_run: bool, terminal: &Terminal) -> Result<(
     for (left, what) in [
         (&tidied.staging, "left by stopped processes"),
         (&tidied.former_reports, "of former reports and summaries"),
-        (&tidied.erased, "of raw objects that are no more"),
+        (&tidied.erased, "of deleted raw objects"),
     ] {
         if *left != Leftovers::default() {
             let (number, size) = (plural(left.entries, "leftover"), bytes(left.bytes));
@@ -98,7 +98,7 @@ fn print_tidied(tidied: &Tidied, dry_run: bool, terminal: &Terminal) -> Result<(
     }
     if tidied.loose > 0 {
         terminal.note(&format!(
-            "Others can read {} files and folders of the raw zone and the state: their owner is somebody else, \
+            "Others can read {} files and folders of the raw zone and the state: they belong to another user, \
              or their file system has no modes.",
             count(tidied.loose)
         ));

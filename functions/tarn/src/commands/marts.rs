@@ -14,9 +14,10 @@ pub async fn run(global: &Global, args: &MartsArgs, terminal: &Terminal) -> Resu
     let setting = open(global).await?;
     let progress = terminal.progress();
     let each = &mut |mart: &str| progress.step(format!("building {mart}"));
-    let outcomes = match args.rebuild {
-        true => rebuild_all(&setting.lake, each).await?,
-        false => build_all(&setting.lake, each).await?,
+    let outcomes = if args.rebuild {
+        rebuild_all(&setting.lake, each).await?
+    } else {
+        build_all(&setting.lake, each).await?
     };
     drop(progress);
     if terminal.is_json() {

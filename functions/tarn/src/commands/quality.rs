@@ -61,7 +61,7 @@ async fn evaluate(setting: &Setting, runs: usize, terminal: &Terminal) -> Result
     Ok(())
 }
 
-/// A key for people: a path where the lake is a folder.
+/// A key as people read it: a path if the lake is a folder.
 fn place(setting: &Setting, key: &str) -> String {
     let uri = setting.lake.objects.location(key);
     match uri.strip_prefix("file://") {
@@ -166,14 +166,14 @@ async fn anomalies(setting: &Setting, args: &AnomaliesArgs, terminal: &Terminal)
         terminal.table(&["anomaly", "status", "found", "note"], &[], rows)?;
     }
     terminal.note(&format!(
-        "From {first} to {last} (UTC): {} as expected; of {} nothing can be said for want of history",
+        "From {first} to {last} (UTC): {} as expected; {} without enough history to judge",
         plural(watched.expected, "other value"),
         count(watched.not_enough_history),
     ));
     Ok(())
 }
 
-/// The day of an anomaly by the end of its name; today where it is that of a run.
+/// The day of an anomaly, from the end of its name; today for an anomaly of a run.
 fn day_of(id: &str) -> chrono::NaiveDate {
     let end = id.rsplit('/').next().unwrap_or_default();
     end.parse().unwrap_or_else(|_| Utc::now().date_naive())
@@ -187,7 +187,7 @@ async fn judge(
 ) -> Result<()> {
     let now = Utc::now();
     let day = day_of(&args.id);
-    // That of a run is on a day that its name does not tell.
+    // The name of an anomaly of a run does not contain its day.
     let first = day - TimeDelta::days(tarn_quality_function::HISTORY_DAYS);
     let material = Material::read(&setting.lake, first, day).await?;
     let watched = material.watch(&setting.lake, (first, day), now);
@@ -254,7 +254,7 @@ pub fn print(summary: &[DatasetQuality], terminal: &Terminal) -> Result<()> {
             ))?;
         }
         for (rule, rows) in &dataset.rejected_by {
-            // Rules of columns are listed above; these are of the row as a whole.
+            // Rules of columns are listed above; these are rules of whole rows.
             if [rule_id::PARSE, rule_id::DUPLICATE].contains(&rule.as_str())
                 || rule_id::column_of_type_rule(rule).is_some()
             {

@@ -117,7 +117,7 @@ pub async fn run(global: &Global, args: &QuarantineArgs, terminal: &Terminal) ->
         terminal.note(&match &args.dataset {
             None => "The quarantine is empty: nothing was ingested yet.".to_owned(),
             Some(dataset) => {
-                format!("The quarantine is empty: nothing of {dataset} was ingested yet.")
+                format!("The quarantine is empty: no object of {dataset} was ingested yet.")
             }
         });
         return Ok(ExitCode::SUCCESS);
@@ -284,12 +284,11 @@ async fn show_payload(
                 format!("no contract describes {dataset}; name those that do with --contracts"),
             )
         })?;
-    let key = setting.lake.objects.key_of(&uri).ok_or_else(|| {
-        Error::new(
-            ErrorKind::NotFound,
-            format!("{uri} is in another lake than this one"),
-        )
-    })?;
+    let key = setting
+        .lake
+        .objects
+        .key_of(&uri)
+        .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{uri} is not in this lake")))?;
     let source_version = text(row, "_source_version");
     let (version, sequencer) = version_parts(&source_version);
     let copy = setting

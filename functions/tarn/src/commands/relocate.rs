@@ -44,7 +44,7 @@ pub async fn run(global: &Global, args: &RelocateArgs, terminal: &Terminal) -> R
     if global.is_on_aws() {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            "a lake on AWS cannot be relocated: its metadata name its buckets. Copy the objects of its raw \
+            "a lake on AWS cannot be relocated: its metadata names its buckets. Copy the objects of its raw \
              bucket to that of a new lake, whose functions ingest them",
         ));
     }
@@ -53,10 +53,11 @@ pub async fn run(global: &Global, args: &RelocateArgs, terminal: &Terminal) -> R
         return Err(Error::internal("a lake in a folder has no folder"));
     };
     let recorded = local.recorded_elsewhere();
-    // First of all: what others commit from now on names the present place already.
-    match args.dry_run {
-        true => local.assume_here(),
-        false => local.record_here()?,
+    // First of all, so that other processes commit with the present place from now on.
+    if args.dry_run {
+        local.assume_here()
+    } else {
+        local.record_here()?
     }
     let progress = terminal.progress();
     let mut outcomes = Vec::new();
@@ -89,9 +90,9 @@ pub async fn run(global: &Global, args: &RelocateArgs, terminal: &Terminal) -> R
             None => {}
         }
         if args.dry_run {
-            terminal.note("Nothing was changed: this is what would be written anew.");
+            terminal.note("Nothing was changed: this is what would be rewritten.");
         } else if failed {
-            terminal.note("Run it again once the cause is mended; the other tables are done.");
+            terminal.note("Run it again when the cause is fixed; the other tables are done.");
         }
     }
     Ok(if failed {

@@ -1,4 +1,4 @@
-//! `tarn ingest` on AWS: uploads, and follows what the functions make of them.
+//! `tarn ingest` on AWS: uploads files, and follows the functions that ingest them.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -20,7 +20,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// A function has 15 minutes at most, and a message a few deliveries.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
 
-/// What became of the files of a command before the functions hear of them.
+/// The files of a command after their upload, before the functions are notified.
 pub struct Uploaded {
     /// Objects that are in the raw zone.
     pub landed: Vec<Landed>,
@@ -59,7 +59,7 @@ pub async fn upload(
             }
         };
         if !object.put && failed_before(setting, &object.info).await? {
-            // A new version of it tells the function, which hears of puts alone.
+            // Only a new version triggers the function, which is notified of puts alone.
             object.info = setting
                 .lake
                 .objects
@@ -77,7 +77,7 @@ pub async fn upload(
     Ok(uploaded)
 }
 
-/// Whether nothing came of the object so far.
+/// Whether the object was not ingested so far.
 async fn failed_before(setting: &Setting, info: &ObjectInfo) -> Result<bool> {
     let record = setting.lake.ledger.object(&info.key).await?;
     Ok(record
@@ -124,8 +124,8 @@ pub fn list(uploaded: &Uploaded, terminal: &Terminal) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// Waits until each object's run has ended, and gives back all runs. A run that failed for a cause that may pass is tried again
-/// by the queue, and so it is waited for.
+/// Waits until each object's run has ended, and returns all runs. If the
+/// cause of a failed run may pass, the queue tries it again, and this waits for it.
 ///
 /// # Errors
 /// `Storage` where an object is not done in time.
@@ -187,7 +187,7 @@ async fn ended(setting: &Setting, landed: &Landed) -> Result<Option<RunRecord>> 
         return Ok(None);
     };
     if !landed.put && run.status == RunStatus::Succeeded {
-        // As in a folder: nothing was done for what was there before.
+        // As in a folder: an object that was ingested before is skipped.
         run.status = RunStatus::Skipped;
         run.reason = Some(format!(
             "this version was committed before, by run {}",

@@ -13,20 +13,19 @@ use crate::cli::{Global, VerifyArgs};
 use crate::setting::{Setting, open};
 use crate::terminal::{Progress, Terminal, bytes, count, plural};
 
-/// Reads everything and says what is not what was written.
+/// Reads everything and lists the files that are not what was written.
 pub async fn run(global: &Global, args: &VerifyArgs, terminal: &Terminal) -> Result<ExitCode> {
     let setting = open(global).await?;
     let progress = terminal.progress();
     let mut outcomes = Vec::new();
-    let tables = match args.tables.is_empty() {
-        true => setting.lake.catalog.list().await?,
-        false => {
-            let mut tables = Vec::new();
-            for name in &args.tables {
-                tables.push(setting.lake.find_table(name).await?);
-            }
-            tables
+    let tables = if args.tables.is_empty() {
+        setting.lake.catalog.list().await?
+    } else {
+        let mut tables = Vec::new();
+        for name in &args.tables {
+            tables.push(setting.lake.find_table(name).await?);
         }
+        tables
     };
     if args.tables.is_empty()
         && let Some(local) = setting.folder()
@@ -162,13 +161,13 @@ fn print(setting: &Setting, outcomes: &[Outcome], terminal: &Terminal) -> Result
     if sum(|outcome| outcome.unknown) > 0 {
         let known = match setting.folder() {
             Some(_) => format!(
-                "; those of {} are known from now on",
+                "; the digests of {} are known from now on",
                 plural(sum(|outcome| outcome.remembered), "file")
             ),
             None => ", and arrived as S3's checksums say".to_owned(),
         };
         terminal.note(&format!(
-            "Of {} no digest was known: an older version or another engine wrote them{known}.",
+            "No digest of {} was known: an older version or another engine wrote them{known}.",
             plural(sum(|outcome| outcome.unknown), "file")
         ));
     }

@@ -1,5 +1,5 @@
-//! Names of files in the raw zone: files of one name are told apart by their folders, and a name that
-//! has another content already is numbered.
+//! Names of files in the raw zone: files of one name are distinguished by their folders, and a name whose
+//! object has another content already is numbered.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,10 +21,9 @@ pub(super) struct Asked {
     pub above: Vec<String>,
 }
 
-/// What the raw zone calls each file: its name, and where several ask for one name, in front of it as
-/// many of their folders as tell all of them apart. That depends on nothing but their paths: the same
-/// files have the same names on every day.
-pub(super) fn told_apart(asked: &[Asked]) -> Vec<String> {
+/// The name of each file in the raw zone. Files of one name get as many of their folders in front of it as
+/// distinguish them. The names depend only on the paths: the same files have the same names on every day.
+pub(super) fn distinct(asked: &[Asked]) -> Vec<String> {
     let mut groups: BTreeMap<(&(String, String), &str), Vec<usize>> = BTreeMap::new();
     for (index, one) in asked.iter().enumerate() {
         let key = (&one.folder, one.name.as_str());
@@ -53,7 +52,7 @@ fn last(folders: &[String], depth: usize) -> &[String] {
     &folders[folders.len().saturating_sub(depth)..]
 }
 
-/// A folder as a part of a key: what a part of a key means to the lake, a folder's name must not.
+/// A folder as a part of a key. A folder's name must not look like a part that means something to the lake.
 fn part(folder: &str) -> Cow<'_, str> {
     let name = folder.strip_prefix(DAY).unwrap_or(folder);
     if name == AS_NEW || name.is_empty() || name.starts_with('.') {
@@ -96,7 +95,7 @@ mod tests {
                 }
             })
             .collect();
-        told_apart(&asked)
+        distinct(&asked)
     }
 
     #[test]

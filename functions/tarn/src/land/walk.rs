@@ -1,4 +1,4 @@
-//! The files of a path, each found or refused by itself: one that cannot be taken stops no other.
+//! The files of a path. Each is found or refused by itself: one that cannot be taken does not stop the others.
 
 use std::fs::{FileType, Metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -29,13 +29,13 @@ impl Refused {
 pub struct Found {
     /// Regular files in name order. Links are followed.
     pub files: Vec<PathBuf>,
-    /// What is none, or cannot be read.
+    /// Paths that are not regular files or cannot be read.
     pub refused: Vec<Refused>,
 }
 
 /// The files under `path`: itself, or those of its folders. Names that begin with a dot are left out,
-/// and a link that leads back to a folder above it ends there. Nothing is opened that is no regular
-/// file: opening a pipe would wait for its writer.
+/// and a link that leads back to a folder above it ends there. Only regular files are opened:
+/// opening a pipe would wait for its writer.
 pub fn files(path: &Path) -> Found {
     let mut found = Found::default();
     walk(path, &mut Vec::new(), &mut found);

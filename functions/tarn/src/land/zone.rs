@@ -1,4 +1,4 @@
-//! The raw zone as the files of one command come into it.
+//! Puts the files of one command into the raw zone.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -26,7 +26,7 @@ pub struct Landed {
     pub put: bool,
 }
 
-/// What is in a folder of the raw zone, by the name behind `ingest_date=…/`.
+/// The objects of a folder of the raw zone, by the name after `ingest_date=…/`.
 type Folder = HashMap<String, Vec<ObjectInfo>>;
 
 /// The raw zone: each of its folders is listed once, however many files go there.
@@ -78,9 +78,10 @@ impl<'a> RawZone<'a> {
         let size = std::fs::metadata(&landing.path)
             .map_err(|error| unreadable(&landing.path, error))?
             .len();
-        let name = match as_new {
-            true => format!("{AS_NEW}/{name}"),
-            false => name.clone(),
+        let name = if as_new {
+            format!("{AS_NEW}/{name}")
+        } else {
+            name.clone()
         };
         let names = Names {
             source,
@@ -101,41 +102,16 @@ impl<'a> RawZone<'a> {
         if !as_new && let Some(info) = same(setting, &names, folder, &landing.path, size).await? {
             return Ok(there(info));
         }
-        // While the database is open for reading nobody can commit to it, so that the copy is whole.
+        // While the database is open for reading, no other process can commit to it, so the copy is complete.
         let lock = Database::open(&landing.path);
         if let Err(error) = &lock
             && error.is_retryable()
         {
             return Err(Error::new(ErrorKind::BadSource, error.to_string()).retryable(true));
         }
-        let mut number = 1;
-        let info = loop {
-            let key = names.key(number);
-            let mode = match names.is_log {
-                false => PutMode::Overwrite,
-                true => match objects.head(&key).await {
-                    Err(error) if error.kind() == ErrorKind::NotFound => PutMode::IfAbsent,
-                    Err(error) => return Err(error),
-                    Ok(there) if !as_new && is_done(setting, &there).await? => PutMode::Overwrite,
-                    Ok(_) if number < MOST_NUMBER => {
-                        number += 1;
-                        continue;
-                    }
-                    Ok(_) => {
-                        return Err(bad(format!(
-                            "{key} and all names like it are taken; ingest what is there first"
-                        )));
-                    }
-                },
-            };
-            let put = objects.put_file(&key, &landing.path, mode, Original::Changes);
-            match put.await {
-                // Somebody else was faster.
-                Err(error) if error.kind() == ErrorKind::Conflict && mode == PutMode::IfAbsent => {}
-                put => break put?,
-            }
-        };
+        let put = put(setting, as_new, &names, &landing.path).await;
         drop(lock);
+        let (number, info) = put?;
         // A later file of the command may be the same again.
         let same_name = folder.entry(numbered(&name, number)).or_default();
         same_name.retain(|former| former.key != info.key);
@@ -185,6 +161,44 @@ fn is_log(setting: &Setting, key: &str) -> bool {
     !claiming.is_empty() && claiming.iter().all(|contract| contract.is_log())
 }
 
+/// Puts a file under the first of its names that is free or may be overwritten. Returns the number of the name.
+async fn put(
+    setting: &Setting,
+    as_new: bool,
+    names: &Names<'_>,
+    path: &Path,
+) -> Result<(u32, ObjectInfo)> {
+    let objects = &setting.lake.objects;
+    let mut number = 1;
+    loop {
+        let key = names.key(number);
+        let mode = if names.is_log {
+            match objects.head(&key).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => PutMode::IfAbsent,
+                Err(error) => return Err(error),
+                Ok(there) if !as_new && is_done(setting, &there).await? => PutMode::Overwrite,
+                Ok(_) if number < MOST_NUMBER => {
+                    number += 1;
+                    continue;
+                }
+                Ok(_) => {
+                    return Err(bad(format!(
+                        "{key} and all names like it are taken; ingest what is there first"
+                    )));
+                }
+            }
+        } else {
+            PutMode::Overwrite
+        };
+        let put = objects.put_file(&key, path, mode, Original::Changes);
+        match put.await {
+            // Another process was faster.
+            Err(error) if error.kind() == ErrorKind::Conflict && mode == PutMode::IfAbsent => {}
+            put => return Ok((number, put?)),
+        }
+    }
+}
+
 /// The object that has the content of a file under one of its names, of any day.
 async fn same(
     setting: &Setting,
@@ -197,7 +211,7 @@ async fn same(
     while let Some(known) = folder.get(&numbered(names.name, number)) {
         for info in known.iter().filter(|info| info.size == size) {
             let copy = match setting.lake.objects.fetch_version(info).await {
-                // Somebody has deleted it since the folder was listed.
+                // It was deleted since the folder was listed.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 copy => copy?,
             };
@@ -213,8 +227,7 @@ async fn same(
     Ok(None)
 }
 
-/// Whether nothing of an object is lost when another version takes its place: its lines are in a table, or
-/// there is something wrong with it.
+/// Whether an object can be overwritten without loss: its lines are in a table, or its content is faulty.
 async fn is_done(setting: &Setting, info: &ObjectInfo) -> Result<bool> {
     let ledger = &setting.lake.ledger;
     let record = ledger.object(&info.key).await?;

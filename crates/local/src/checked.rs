@@ -15,16 +15,18 @@ use tarn_core::ports::{Examined, check};
 
 use crate::db::{Durability, WITH_DIGESTS};
 use crate::failure::{io_error, is_absent};
-use crate::files::{self, Seen};
+use crate::files::{self, FullFingerprint};
 use crate::known::{Checked, Known, now_ns};
-use crate::objects::{ATTEMPTS, FolderObjects, SETTLED_AFTER_NS, is_raw, not_found, restless};
+use crate::objects::{
+    ATTEMPTS, FolderObjects, SETTLED_AFTER_NS, is_raw, keeps_changing, not_found,
+};
 
 impl FolderObjects {
     /// The file of an object whose content is what was written, as far as that is known.
     pub(crate) fn checked_path(&self, key: &str) -> Result<PathBuf> {
         let path = self.path(key)?;
         for _ in 0..ATTEMPTS {
-            let Some(seen) = files::seen(&path)? else {
+            let Some(seen) = files::full_fingerprint(&path)? else {
                 return Err(not_found(key));
             };
             let known = self.known_digest(key)?;
@@ -41,7 +43,7 @@ impl FolderObjects {
                 return Ok(path);
             }
         }
-        Err(restless(key))
+        Err(keeps_changing(key))
     }
 
     /// The bytes of a small file whose content is what was written, as far as that is known.
@@ -61,7 +63,7 @@ impl FolderObjects {
     pub(crate) fn examine_now(&self, key: &str) -> Result<Examined> {
         let path = self.path(key)?;
         for _ in 0..ATTEMPTS {
-            if files::seen(&path)?.is_none() {
+            if files::full_fingerprint(&path)?.is_none() {
                 return Err(not_found(key));
             }
             let Some((found, size)) = self.digest_now(key, &path)? else {
@@ -85,7 +87,7 @@ impl FolderObjects {
                 written,
             });
         }
-        Err(restless(key))
+        Err(keeps_changing(key))
     }
 
     /// Remembers the digest of a file whose name carries none.
@@ -116,9 +118,9 @@ impl FolderObjects {
         let begin = now_ns();
         let read = || {
             let mut file = File::open(path)?;
-            let before = Seen::of(&file.metadata()?);
+            let before = FullFingerprint::of(&file.metadata()?);
             let (found, size) = Digest::of_reader(&mut file)?;
-            let after = Seen::of(&file.metadata()?);
+            let after = FullFingerprint::of(&file.metadata()?);
             Ok((before == after).then_some((found, size, after)))
         };
         let read = read().map_err(|error: std::io::Error| {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::failure::{LOST_STATE, io_error, sqlite_error};
-use crate::staging::Held;
+use crate::staging::StagingFolder;
 use crate::{files, frozen, install, private};
 
 /// The state file's name under `.tarn`.
@@ -108,8 +108,8 @@ pub(crate) struct Db {
 
 impl Db {
     /// Makes the state file, which appears whole or not at all.
-    pub(crate) fn create(held: &Arc<Held>, path: &Path) -> Result<()> {
-        let new = held.path().join(FILE);
+    pub(crate) fn create(staging: &Arc<StagingFolder>, path: &Path) -> Result<()> {
+        let new = staging.path().join(FILE);
         let failed = |error| io_error(error, format!("cannot make {}", path.display()));
         private::create_file(&new).map_err(failed)?;
         let connection = Connection::open(&new).map_err(sqlite_error)?;
@@ -117,7 +117,7 @@ impl Db {
         connection
             .close()
             .map_err(|(_, error)| sqlite_error(error))?;
-        match install::install(held, &new, path, false) {
+        match install::install(staging, &new, path, false) {
             // Another process was faster.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 files::remove_leftover(&new);

@@ -28,7 +28,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
     }
 }
 
-/// What tells an unchanged file without reading it.
+/// Identifies an unchanged file without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     /// Bytes.
@@ -52,30 +52,30 @@ impl Fingerprint {
     }
 }
 
-/// What tells an unchanged file more surely: writing to it changes a time that no program can set.
+/// Identifies an unchanged file more surely: writing to it changes a time that no program can set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct FullFingerprint {
     pub(crate) fingerprint: Fingerprint,
     /// Of the last change of content, name or mode; nanoseconds since 1970-01-01T00:00:00Z.
     pub(crate) ctime_ns: i64,
 }
 
-impl Seen {
-    pub(crate) fn of(metadata: &Metadata) -> Seen {
+impl FullFingerprint {
+    pub(crate) fn of(metadata: &Metadata) -> FullFingerprint {
         let ctime_ns = metadata
             .ctime()
             .saturating_mul(1_000_000_000)
             .saturating_add(metadata.ctime_nsec());
-        Seen {
+        FullFingerprint {
             fingerprint: Fingerprint::of(metadata),
             ctime_ns,
         }
     }
 }
 
-/// The same of a regular file (symbolic links are followed), None where there is none.
-pub(crate) fn seen(path: &Path) -> Result<Option<Seen>> {
-    regular(path, Seen::of)
+/// The full fingerprint of a regular file (symbolic links are followed), None where there is none.
+pub(crate) fn full_fingerprint(path: &Path) -> Result<Option<FullFingerprint>> {
+    regular(path, FullFingerprint::of)
 }
 
 /// The fingerprint of a regular file (symbolic links are followed), None where there is none.

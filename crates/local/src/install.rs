@@ -9,7 +9,7 @@ use tarn_core::digest::Hasher;
 use uuid::Uuid;
 
 use crate::files::remove_leftover;
-use crate::staging::Held;
+use crate::staging::StagingFolder;
 use crate::{key, private};
 
 /// Bytes that are read or written at once.
@@ -22,7 +22,7 @@ pub(crate) struct Unfinished {
     /// Whether the file is ours to remove.
     pub(crate) owned: bool,
     /// Says to others that the file is in use.
-    _held: Arc<Held>,
+    _staging: Arc<StagingFolder>,
 }
 
 impl Drop for Unfinished {
@@ -34,38 +34,38 @@ impl Drop for Unfinished {
 }
 
 /// A name in staging that no other file has.
-pub(crate) fn unfinished(held: &Arc<Held>, purpose: &str) -> Unfinished {
+pub(crate) fn unfinished(staging: &Arc<StagingFolder>, purpose: &str) -> Unfinished {
     let name = format!("{purpose}-{}", Uuid::new_v4().simple());
     Unfinished {
-        path: held.path().join(name),
+        path: staging.path().join(name),
         owned: true,
-        _held: Arc::clone(held),
+        _staging: Arc::clone(staging),
     }
 }
 
 /// A name beside others that no other file has.
-fn beside(held: &Arc<Held>, folder: &Path) -> Unfinished {
+fn beside(staging: &Arc<StagingFolder>, folder: &Path) -> Unfinished {
     let name = format!(
         "{}{}-{}",
         key::TEMPORARY,
-        held.id(),
+        staging.id(),
         Uuid::new_v4().simple()
     );
     Unfinished {
         path: folder.join(name),
         owned: true,
-        _held: Arc::clone(held),
+        _staging: Arc::clone(staging),
     }
 }
 
 /// Writes what `source` gives to a new file in staging and to the disk. A raw one is its owner's alone,
 /// and its version is computed on the way.
 pub(crate) fn write_staged(
-    held: &Arc<Held>,
+    staging: &Arc<StagingFolder>,
     source: &mut dyn Read,
     raw: bool,
 ) -> io::Result<(Unfinished, Option<String>)> {
-    let unfinished = unfinished(held, "put");
+    let unfinished = unfinished(staging, "put");
     let mut file = if raw {
         private::create_file(&unfinished.path)?
     } else {
@@ -93,7 +93,7 @@ pub(crate) fn write_staged(
 /// Moves a finished file to `target`, whose folder exists; atomic for every reader. With
 /// `replace == false` a file that is there already is kept, and the error is `AlreadyExists`.
 pub(crate) fn install(
-    held: &Arc<Held>,
+    staging: &Arc<StagingFolder>,
     from: &Path,
     target: &Path,
     replace: bool,
@@ -101,7 +101,7 @@ pub(crate) fn install(
     match place(from, target, replace) {
         // A part of the lake may be on another disk than its staging folder.
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-            let beside = copy_beside(held, from, target)?;
+            let beside = copy_beside(staging, from, target)?;
             place(&beside.path, target, replace)?;
             remove_leftover(from);
             Ok(())
@@ -111,21 +111,21 @@ pub(crate) fn install(
 }
 
 /// A copy, with its rights, on the disk of its target.
-fn copy_beside(held: &Arc<Held>, from: &Path, target: &Path) -> io::Result<Unfinished> {
-    let copy = beside(held, target.parent().unwrap_or(target));
+fn copy_beside(staging: &Arc<StagingFolder>, from: &Path, target: &Path) -> io::Result<Unfinished> {
+    let copy = beside(staging, target.parent().unwrap_or(target));
     std::fs::copy(from, &copy.path)?;
     File::open(&copy.path)?.sync_all()?;
     Ok(copy)
 }
 
 /// Gives a file a second name. Where that name is taken, it has the same content already.
-pub(crate) fn keep(held: &Arc<Held>, target: &Path, kept: &Path) -> io::Result<()> {
+pub(crate) fn keep(staging: &Arc<StagingFolder>, target: &Path, kept: &Path) -> io::Result<()> {
     match std::fs::hard_link(target, kept) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         // Another disk, or a file system without hard links.
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            let copy = copy_beside(held, target, kept)?;
-            install(held, &copy.path, kept, true)
+            let copy = copy_beside(staging, target, kept)?;
+            install(staging, &copy.path, kept, true)
         }
         result => result,
     }

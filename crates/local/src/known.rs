@@ -9,7 +9,7 @@ use tarn_core::ports::ObjectInfo;
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::failure::sqlite_error;
-use crate::files::{Fingerprint, Seen};
+use crate::files::{Fingerprint, FullFingerprint};
 
 /// What the state file knows of an object.
 pub(crate) struct Known {
@@ -90,7 +90,7 @@ pub(crate) struct Checked {
     /// As it was written.
     pub(crate) digest: Digest,
     /// The file as it was when it had that content; None where only the digest is known.
-    pub(crate) seen: Option<Seen>,
+    pub(crate) seen: Option<FullFingerprint>,
 }
 
 impl Checked {
@@ -102,7 +102,7 @@ impl Checked {
             .query_row([key], |row| {
                 let seen = match row.get::<_, Option<i64>>(1)? {
                     None => None,
-                    Some(size) => Some(Seen {
+                    Some(size) => Some(FullFingerprint {
                         fingerprint: Fingerprint {
                             size: size.cast_unsigned(),
                             mtime_ns: row.get(2)?,

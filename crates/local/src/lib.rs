@@ -84,8 +84,8 @@ impl LocalLake {
                 )
             };
             files::ensure_dir(root, false).map_err(failed)?;
-            let held = hold(&state.join(STAGING))?;
-            Db::create(&held, &state.join(db::FILE))?;
+            let staging = hold(&state.join(STAGING))?;
+            Db::create(&staging, &state.join(db::FILE))?;
         }
         LocalLake::connect(root)
     }
@@ -136,7 +136,7 @@ impl LocalLake {
                 root_text,
                 roots: RwLock::new(roots),
                 db,
-                held: Mutex::default(),
+                staging: Mutex::default(),
             }),
         };
         if !lake.store.db.is_read_only() {
@@ -239,7 +239,7 @@ impl LocalLake {
     /// lake cannot be written.
     pub fn scratch(&self) -> PathBuf {
         match self.store.staging() {
-            Ok(held) => held.path().to_owned(),
+            Ok(staging) => staging.path().to_owned(),
             Err(error) => {
                 tracing::debug!(%error, "runs use the folder of temporary files");
                 std::env::temp_dir().join(format!("tarn-{}", uuid::Uuid::new_v4().simple()))

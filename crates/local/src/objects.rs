@@ -49,7 +49,7 @@ pub(crate) fn not_found(key: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no object {key:?}"))
 }
 
-pub(crate) fn restless(key: &str) -> Error {
+pub(crate) fn keeps_changing(key: &str) -> Error {
     Error::new(
         ErrorKind::Conflict,
         format!("{key:?} is being changed; try again when it is complete"),
@@ -94,7 +94,7 @@ impl FolderObjects {
                 return Ok(Some(known));
             }
         }
-        Err(restless(key))
+        Err(keeps_changing(key))
     }
 
     /// Takes a file into the state that was not put there or was changed by hand; None where it
@@ -167,9 +167,9 @@ impl FolderObjects {
                     return Ok(LocalCopy::in_place(path));
                 }
                 Some(known) if known.version == info.version => {
-                    let held = self.store.staging()?;
-                    let copy = install::unfinished(&held, "fetch");
-                    match install::keep(&held, &path, &copy.path) {
+                    let staging = self.store.staging()?;
+                    let copy = install::unfinished(&staging, "fetch");
+                    match install::keep(&staging, &path, &copy.path) {
                         Err(error) if is_absent(&error) => continue,
                         result => result.map_err(failed)?,
                     }
@@ -189,7 +189,7 @@ impl FolderObjects {
                 }
             }
         }
-        Err(restless(&info.key))
+        Err(keeps_changing(&info.key))
     }
 
     /// The former content of a raw file that was not put again, but has grown where it is: its beginning.
@@ -208,9 +208,9 @@ impl FolderObjects {
         if !is_raw(&info.key) || info.size == 0 || info.size >= size {
             return Err(not_kept());
         }
-        let held = self.store.staging()?;
+        let staging = self.store.staging()?;
         let (copy, hash) =
-            install::write_staged(&held, &mut file.take(info.size), true).map_err(failed)?;
+            install::write_staged(&staging, &mut file.take(info.size), true).map_err(failed)?;
         if hash.is_some_and(|hash| hash == info.version) {
             Ok(LocalCopy::temporary(copy.path.clone(), copy))
         } else {
@@ -354,8 +354,8 @@ impl Objects for FolderObjects {
         let key = key.to_owned();
         self.run(move |this| {
             this.path(&key)?;
-            let held = this.store.staging()?;
-            let staged = install::write_staged(&held, &mut body.as_ref(), is_raw(&key));
+            let staging = this.store.staging()?;
+            let staged = install::write_staged(&staging, &mut body.as_ref(), is_raw(&key));
             let (file, hash) =
                 staged.map_err(|error| io_error(error, format!("cannot write {key:?}")))?;
             this.put_finished(&key, file, hash, mode)

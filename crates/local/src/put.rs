@@ -14,8 +14,8 @@ use crate::failure::io_error;
 use crate::files;
 use crate::install::{self, Unfinished};
 use crate::known::{Checked, Known, counted_version, next_sequencer, now_ns};
-use crate::objects::{ATTEMPTS, FolderObjects, is_raw, not_found, restless};
-use crate::staging::Held;
+use crate::objects::{ATTEMPTS, FolderObjects, is_raw, keeps_changing, not_found};
+use crate::staging::StagingFolder;
 
 /// A finished file that is to become an object.
 struct Finished<'a> {
@@ -25,7 +25,7 @@ struct Finished<'a> {
     /// The version of its content; None where versions are counted.
     hash: Option<String>,
     mode: PutMode,
-    staging: Arc<Held>,
+    staging: Arc<StagingFolder>,
 }
 
 impl Finished<'_> {
@@ -64,7 +64,7 @@ impl Finished<'_> {
         })?;
         self.file.owned = false;
         let Some(fingerprint) = files::fingerprint(target)? else {
-            return Err(restless(key));
+            return Err(keeps_changing(key));
         };
         let sequencer = next_sequencer(transaction)?;
         let counted = || counted_version(sequencer, fingerprint);
@@ -127,7 +127,7 @@ impl FolderObjects {
                 return Ok(known.info(key));
             }
         }
-        Err(restless(key))
+        Err(keeps_changing(key))
     }
 
     /// Makes sure that the folder of a new object exists, and that the object's path is not a folder itself.
@@ -201,10 +201,10 @@ impl FolderObjects {
             && mode == PutMode::IfAbsent
             && metadata.is_file()
             && !is_raw(key);
-        let held = self.store.staging()?;
+        let staging = self.store.staging()?;
         let (file, hash) = if shared {
-            let file = install::unfinished(&held, "put");
-            install::keep(&held, path, &file.path)
+            let file = install::unfinished(&staging, "put");
+            install::keep(&staging, path, &file.path)
                 .and_then(|()| File::open(&file.path)?.sync_all())
                 .map_err(failed)?;
             (file, None)
@@ -212,7 +212,8 @@ impl FolderObjects {
             // What is added meanwhile is for the next time: a log may grow faster than it is copied.
             let source = File::open(path).map_err(failed)?;
             let length = source.metadata().map_err(failed)?.len();
-            install::write_staged(&held, &mut source.take(length), is_raw(key)).map_err(failed)?
+            install::write_staged(&staging, &mut source.take(length), is_raw(key))
+                .map_err(failed)?
         };
         self.put_finished(key, file, hash, mode)
     }

@@ -16,16 +16,16 @@ use crate::{files, lock, private};
 
 /// The folder of this process's unfinished files; removed when dropped, if nothing is left in it.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct StagingFolder {
     path: PathBuf,
     id: String,
     /// Holds the operating system's lock while it is open.
     _lock: File,
 }
 
-impl Held {
+impl StagingFolder {
     /// Makes a folder and takes its lock.
-    pub(crate) fn new(staging: &Path) -> io::Result<Held> {
+    pub(crate) fn new(staging: &Path) -> io::Result<StagingFolder> {
         loop {
             files::ensure_dir(staging, true)?;
             let id = Uuid::new_v4().simple().to_string();
@@ -37,7 +37,7 @@ impl Held {
             };
             match lock.try_lock() {
                 Ok(()) if lock::still_there(&path, &lock) => {
-                    return Ok(Held {
+                    return Ok(StagingFolder {
                         path,
                         id,
                         _lock: lock,
@@ -60,7 +60,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for StagingFolder {
     fn drop(&mut self) {
         match std::fs::remove_dir(&self.path) {
             Err(error) if !is_absent(&error) => {

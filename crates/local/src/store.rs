@@ -9,7 +9,7 @@ use crate::db::Db;
 use crate::failure::io_error;
 use crate::key::{self, STATE};
 use crate::roots::Roots;
-use crate::staging::Held;
+use crate::staging::StagingFolder;
 
 /// The folder of unfinished files, in the lake's own.
 pub(crate) const STAGING: &str = "staging";
@@ -24,7 +24,7 @@ pub(crate) struct Store {
     pub(crate) roots: RwLock<Arc<Roots>>,
     pub(crate) db: Db,
     /// Made when something is first written.
-    pub(crate) held: Mutex<Option<Arc<Held>>>,
+    pub(crate) staging: Mutex<Option<Arc<StagingFolder>>>,
 }
 
 impl Store {
@@ -43,13 +43,13 @@ impl Store {
     }
 
     /// The folder of this process's unfinished files.
-    pub(crate) fn staging(&self) -> Result<Arc<Held>> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = &*held {
-            return Ok(Arc::clone(held));
+    pub(crate) fn staging(&self) -> Result<Arc<StagingFolder>> {
+        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(staging) = &*staging {
+            return Ok(Arc::clone(staging));
         }
         let made = hold(&self.all_staging())?;
-        *held = Some(Arc::clone(&made));
+        *staging = Some(Arc::clone(&made));
         Ok(made)
     }
 
@@ -71,12 +71,12 @@ impl Store {
     }
 }
 
-pub(crate) fn hold(staging: &Path) -> Result<Arc<Held>> {
+pub(crate) fn hold(staging: &Path) -> Result<Arc<StagingFolder>> {
     let failed = |error| {
         io_error(
             error,
             format!("cannot make a folder in {}", staging.display()),
         )
     };
-    Held::new(staging).map(Arc::new).map_err(failed)
+    StagingFolder::new(staging).map(Arc::new).map_err(failed)
 }

@@ -99,6 +99,12 @@ async fn delete_rows(lake: &Lake, content: DataContentType, day: i32, path: &str
             additional_properties: Default::default(),
         })
         .build();
+    swap(lake, &table, metadata, snapshot).await;
+}
+
+/// Makes the snapshot the current one of the table.
+async fn swap(lake: &Lake, table: &Table, metadata: TableMetadata, snapshot: Snapshot) {
+    let snapshot_id = snapshot.snapshot_id();
     let built = metadata.into_builder(Some(table.metadata_location().to_owned()));
     let built = built
         .set_branch_snapshot(snapshot, MAIN_BRANCH)

@@ -31,7 +31,7 @@ use crate::commit::{self, Put, committed_outcome};
 use crate::contents::{self, Contents};
 use crate::evolve::{evolved, prepend};
 use crate::job::Target;
-use crate::own_lines::{OwnLines, Range, Window, has_rows};
+use crate::own_lines::{LineRange, OwnLines, Window, has_rows};
 use crate::quarantine::Quarantine;
 use crate::recognise::{Log, Plan, Standing, at_work};
 use crate::run::{Run, committed_before};
@@ -79,7 +79,7 @@ pub(crate) async fn ingest(run: &Run<'_>, contract: Arc<Contract>) -> Result<Wor
 }
 
 /// The lines that the tables have of this version of the object as its own.
-async fn own_range(run: &Run<'_>, contract: &Contract, version: &str) -> Result<Option<Range>> {
+async fn own_range(run: &Run<'_>, contract: &Contract, version: &str) -> Result<Option<LineRange>> {
     let owned = OwnLines::of(run.lake, contract, &run.info.key)
         .await?
         .range(version);
@@ -394,7 +394,7 @@ pub(crate) async fn preview(
         let range = own_range(run, contract, &version).await?;
         return Ok(Some(Preview {
             plan: Plan {
-                part: range.map(Range::part),
+                part: range.map(LineRange::part),
                 ..Plan::default()
             },
             replaces: vec![RowsOf::version(&run.uris, &version)],
@@ -462,7 +462,7 @@ async fn again(
 ) -> Result<Worked> {
     let version = source_version(&run.info);
     let mut drift: Vec<Drift> = Vec::new();
-    let mut ready: Option<(Range, Arc<Target>, Staged)> = None;
+    let mut ready: Option<(LineRange, Arc<Target>, Staged)> = None;
     for attempt in 0..ATTEMPTS {
         let quarantine = Quarantine::open(run, &contract).await?;
         let table = run.lake.tables.ensure(&contract.table_spec()).await?;
@@ -522,7 +522,7 @@ async fn commit_again(
     run: &Run<'_>,
     target: &Target,
     staged: &Staged,
-    range: Range,
+    range: LineRange,
 ) -> Result<Option<DatasetOutcome>> {
     let version = source_version(&run.info);
     let replaces = [RowsOf::version(&run.uris, &version)];

@@ -17,14 +17,14 @@ use crate::commit::Bounds;
 
 /// From the first to the last of some rows, by the offsets of their lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Range {
+pub(crate) struct LineRange {
     pub first: i64,
     pub last: i64,
 }
 
-impl Range {
-    pub fn and(self, other: Range) -> Range {
-        Range {
+impl LineRange {
+    pub fn and(self, other: LineRange) -> LineRange {
+        LineRange {
             first: self.first.min(other.first),
             last: self.last.max(other.last),
         }
@@ -40,9 +40,9 @@ impl Range {
 }
 
 /// Rows by the version of their object.
-type Versions = BTreeMap<String, Range>;
+type Versions = BTreeMap<String, LineRange>;
 
-fn include(versions: &mut Versions, version: &str, range: Range) {
+fn include(versions: &mut Versions, version: &str, range: LineRange) {
     versions
         .entry(version.to_owned())
         .and_modify(|known| *known = known.and(range))
@@ -63,7 +63,7 @@ async fn in_table(lake: &Lake, name: &TableName, key: &str) -> Result<Versions> 
         if file.only_source() == Some(uri.as_str())
             && let (Some(version), Some((first, last))) = (bounds.only_version(), bounds.offsets())
         {
-            include(&mut versions, version, Range { first, last });
+            include(&mut versions, version, LineRange { first, last });
             continue;
         }
         // From before versions had whole bounds, or put together by another engine.
@@ -71,7 +71,7 @@ async fn in_table(lake: &Lake, name: &TableName, key: &str) -> Result<Versions> 
         let (fields, uris) = (fields.clone(), uris.clone());
         let found = blocking(move || remove::versions_in(&fields, copy.path(), &uris)).await?;
         for (version, first, last) in found {
-            include(&mut versions, &version, Range { first, last });
+            include(&mut versions, &version, LineRange { first, last });
         }
     }
     Ok(versions)
@@ -104,7 +104,7 @@ impl OwnLines {
     }
 
     /// The rows of a version.
-    pub fn range(&self, version: &str) -> Option<Range> {
+    pub fn range(&self, version: &str) -> Option<LineRange> {
         match (self.accepted.get(version), self.rejected.get(version)) {
             (Some(accepted), Some(rejected)) => Some(accepted.and(*rejected)),
             (one, other) => one.or(other).copied(),
@@ -149,13 +149,13 @@ impl<'a> Window<'a> {
     }
 
     /// What an earlier replay was about to do, where it was stopped.
-    pub async fn open(&self) -> Result<Option<Range>> {
+    pub async fn open(&self) -> Result<Option<LineRange>> {
         let text = self.lake.ledger.state(&self.name).await?;
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
     /// Records that these lines are about to be put.
-    pub async fn begin(&self, range: Range) -> Result<()> {
+    pub async fn begin(&self, range: LineRange) -> Result<()> {
         let text = format!("{{\"first\":{},\"last\":{}}}", range.first, range.last);
         self.lake.ledger.put_state(&self.name, &text).await
     }
@@ -164,7 +164,7 @@ impl<'a> Window<'a> {
     pub async fn end_before(&self, offset: u64) -> Result<()> {
         let last = i64::try_from(offset).unwrap_or(i64::MAX) - 1;
         match self.open().await? {
-            Some(range) if range.last > last => self.begin(Range { last, ..range }).await,
+            Some(range) if range.last > last => self.begin(LineRange { last, ..range }).await,
             _ => Ok(()),
         }
     }

@@ -35,8 +35,8 @@ const CHANGES: &[Case] = &[
     (
         "newly required",
         &[(
-            "        description: Coupon that was used; null where none was.\n",
-            "        description: Coupon that was used; null where none was.\n        required: true\n",
+            "        description: Coupon that was used; null if none was.\n",
+            "        description: Coupon that was used; null if none was.\n        required: true\n",
         )],
         false,
         true,
@@ -91,7 +91,7 @@ const CHANGES: &[Case] = &[
 ];
 
 const COUPON: &str = "      - name: coupon
-        description: Coupon that was used; null where none was.
+        description: Coupon that was used; null if none was.
         logicalType: string
         physicalType: string
         classification: internal

@@ -85,7 +85,7 @@ const ORDER: [(&str, &str); 9] = [
     ),
     (
         "aws",
-        "settings failure catalog keys ledger objects queue stream stream_reader",
+        "settings failure https catalog keys ledger objects queue stream stream_reader",
     ),
     (
         "local",

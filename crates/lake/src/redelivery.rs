@@ -3,7 +3,7 @@
 /// The pause before the second delivery, in seconds.
 const FIRST: u32 = 30;
 
-/// Each further pause is so many times as long.
+/// Each further pause is this many times as long.
 const GROWTH: u32 = 6;
 
 /// The longest pause, in seconds.

@@ -58,7 +58,7 @@ impl Store {
         if version.contains('/') || key::check_segment(version).is_err() {
             return Err(Error::new(
                 ErrorKind::BadRequest,
-                format!("{version:?} is no version of an object"),
+                format!("{version:?} is not a version of an object"),
             ));
         }
         Ok(self.versions_folder(key)?.join(version))

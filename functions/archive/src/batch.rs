@@ -11,7 +11,7 @@ use tarn_lake::Lake;
 use crate::aggregate::split;
 use crate::{StreamRecord, archive_once};
 
-/// What Lambda is told of a batch.
+/// The answer to Lambda about a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchResponse {
@@ -24,7 +24,7 @@ struct ItemFailure {
     item_identifier: String,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug, Default)]
 pub struct Archived {
     /// Keys of the objects that were put, one per shard.

@@ -173,16 +173,16 @@ impl Arrival {
     }
 }
 
-/// A batch holds at most so many records and bytes: what becomes one object and one commit.
+/// A batch holds at most this many records and bytes. It becomes one object and one commit.
 const BATCH_RECORDS: usize = 10_000;
 const BATCH_BYTES: usize = 6 << 20;
 
-/// A record of a stream holds at most so many bytes (Kinesis: 1 MiB); a longer line is cut into
-/// several records, none of which is JSON, so that the whole of it shows up in quarantine.
+/// A record of a stream holds at most this many bytes (Kinesis: 1 MiB). A longer line is cut into several
+/// records, none of which is JSON, so that all of it shows up in quarantine.
 const RECORD_BYTES: usize = 1 << 20;
 
-/// Sends each line of `input` as a record and archives them batch by batch. Blank lines are no
-/// records. `each` is called with every object that was put and the records so far.
+/// Sends each line of `input` as a record and archives them batch by batch. Blank lines are
+/// skipped. `each` is called with every object that was put and the records so far.
 ///
 /// # Errors
 /// `Storage` where the input cannot be read or an object cannot be put.

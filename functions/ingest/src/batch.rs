@@ -3,8 +3,8 @@
 //! A message succeeds once nothing is left to do for its objects: their rows are in tables, they are
 //! gone, or no contract claims them. It fails where a run failed or a message cannot be read, retryable
 //! or not: the queue delivers it again, and after the last delivery it waits in the dead-letter
-//! queue, whence it can be sent again once the cause is mended. One whose failure passes by itself is
-//! named in [`Batch::soon`], so that it need not wait for the queue's visibility timeout.
+//! queue, from which it can be sent again once the cause is fixed. A message whose failure passes by itself
+//! is in [`Batch::soon`], so that it need not wait for the queue's visibility timeout.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -37,13 +37,13 @@ pub struct Ingested {
     pub put_at: Option<DateTime<Utc>>,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// The runs, in order.
     pub ingested: Vec<Ingested>,
-    /// Tables that have changed, or did in an earlier delivery of the same event, of which nobody may
-    /// have heard.
+    /// Tables that have changed, also in an earlier delivery of the same event: the marts may not have been
+    /// notified.
     pub changed: BTreeSet<TableName>,
     failed: Vec<String>,
     soon: Vec<Redelivery>,
@@ -64,7 +64,7 @@ enum End {
     Well,
     /// It failed, and the cause passes by itself.
     Passing,
-    /// It failed, and fails again until somebody does something.
+    /// It failed, and fails again until the cause is fixed.
     Lasting,
 }
 
@@ -77,7 +77,7 @@ impl End {
         }
     }
 
-    /// Of two objects of one message: a message that fails for good is not hastened.
+    /// The outcome for two objects of one message: one that fails for good is not delivered sooner.
     fn and(self, other: End) -> End {
         match (self, other) {
             (End::Lasting, _) | (_, End::Lasting) => End::Lasting,
@@ -88,8 +88,8 @@ impl End {
 }
 
 impl Batch {
-    /// Lets the messages whose tables have changed fail too: nobody could be told of the change. The
-    /// next delivery finds the rows committed and tells again.
+    /// Lets the messages whose tables have changed fail too, because the marts could not be notified. The next
+    /// delivery finds the rows committed and notifies again.
     pub fn fail_changed(&mut self) {
         for delivery in std::mem::take(&mut self.changing) {
             self.fail(delivery, End::Passing);

@@ -1,5 +1,5 @@
-//! What the function is told: by the queue that some tables have changed, by the schedule that it is
-//! time to look at all.
+//! The events of the function: messages of the queue about changed tables, and the schedule, which asks for
+//! all marts.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use tarn_lake::{Lake, Message, Redelivery};
 
 use crate::{MartOutcome, applicable, build};
 
-/// What became of an event.
+/// The outcome of an event.
 #[derive(Debug, Default)]
 pub struct Handled {
     /// The marts that were looked at.
@@ -136,7 +136,8 @@ fn tables(body: &str) -> Result<BTreeSet<TableName>> {
         .tables
         .iter()
         .map(|name| {
-            TableName::parse(name).ok_or_else(|| wrong(&format!("{name} is no name of a table")))
+            TableName::parse(name)
+                .ok_or_else(|| wrong(&format!("{name} is not the name of a table")))
         })
         .collect()
 }

@@ -47,7 +47,7 @@ pub struct Measures {
     /// The score of the last day that has rows within a week, from 0 to 1.
     pub score: Option<f64>,
     /// Service levels that are missed.
-    pub broken_promises: u64,
+    pub missed_service_levels: u64,
     /// Anomalies of today and yesterday that are not judged.
     pub open_anomalies: u64,
 }
@@ -148,7 +148,7 @@ fn measures(lake: &Lake, material: &Material, now: DateTime<Utc>) -> Vec<Measure
             Measures {
                 dataset: name.clone(),
                 score,
-                broken_promises: broken as u64,
+                missed_service_levels: broken as u64,
                 open_anomalies: open.count() as u64,
             }
         })
@@ -289,7 +289,7 @@ mod tests {
         let lake = lake(folder.path());
         let missed_levels = |found: &Evaluated| {
             let measures = found.measures.iter().find(|one| one.dataset == "orders");
-            measures.unwrap().broken_promises
+            measures.unwrap().missed_service_levels
         };
         // The lake is empty, and no run has ever been.
         let found = evaluate(&lake, 100, at(0)).await.unwrap();

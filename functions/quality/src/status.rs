@@ -76,7 +76,8 @@ pub struct DatasetStatus {
     /// Rules that were broken on the last day that has rows.
     pub failing_rules: Vec<RuleReport>,
     /// Service levels that are missed now.
-    pub broken_promises: Vec<ServiceLevelState>,
+    #[serde(rename = "broken_promises")]
+    pub missed_service_levels: Vec<ServiceLevelState>,
     /// Anomalies of the last seven days that are not judged.
     pub open_anomalies: Vec<Anomaly>,
 }
@@ -86,7 +87,7 @@ impl Status {
     pub fn is_well(&self) -> bool {
         self.backlog.oldest.is_none()
             && self.datasets.iter().all(|dataset| {
-                dataset.broken_promises.is_empty()
+                dataset.missed_service_levels.is_empty()
                     && dataset.open_anomalies.is_empty()
                     && dataset
                         .failing_rules
@@ -123,7 +124,7 @@ pub async fn status(lake: &Lake, now: DateTime<Utc>, list_objects: bool) -> Resu
                 last_success,
                 age_seconds: last_success.map(|at| (now - at).as_seconds_f64().max(0.0)),
                 failing_rules: broken_rules(&rows, name),
-                broken_promises: Known {
+                missed_service_levels: Known {
                     dataset: name,
                     rows: &rows,
                     seen,

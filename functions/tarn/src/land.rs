@@ -14,7 +14,7 @@ use tarn_rows::source;
 use self::names::{Asked, distinct};
 pub use self::walk::Refused;
 pub use self::zone::{Landed, RawZone};
-use crate::setting::Setting;
+use crate::session::Session;
 
 /// A local file and the place in the raw zone that it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +77,7 @@ fn bad(text: impl Into<String>) -> Error {
 ///
 /// # Errors
 /// `BadRequest` for a `to` that names no source and dataset.
-pub fn plan(setting: &Setting, paths: &[PathBuf], to: Option<&str>) -> Result<Plan> {
+pub fn plan(session: &Session, paths: &[PathBuf], to: Option<&str>) -> Result<Plan> {
     let to = to
         .map(|to| match to.trim_matches('/').split_once('/') {
             Some((source, dataset))
@@ -102,7 +102,7 @@ pub fn plan(setting: &Setting, paths: &[PathBuf], to: Option<&str>) -> Result<Pl
             if !seen.insert(file.clone()) {
                 continue;
             }
-            match wanted(setting, &given, &file, to.as_ref()) {
+            match wanted(session, &given, &file, to.as_ref()) {
                 Ok(wanted) => asked.push((file, wanted)),
                 Err(error) => plan.refused.push(Refused::new(&file, error)),
             }
@@ -178,12 +178,12 @@ fn owned(parts: &[&str]) -> Vec<String> {
 }
 
 fn wanted(
-    setting: &Setting,
+    session: &Session,
     given: &Path,
     file: &Path,
     to: Option<&(String, String)>,
 ) -> Result<Wanted> {
-    if let Some(local) = setting.folder()
+    if let Some(local) = session.folder()
         && let Ok(inside) = file.strip_prefix(local.root())
     {
         let key = parts(inside)?.join("/");
@@ -214,7 +214,7 @@ fn wanted(
         return Ok(named((source, dataset), parts, above(parts.len())));
     }
     // The folders say it, wherever they are: …/web/access_logs/server7/access.log
-    let claimed: Vec<(&str, &str)> = setting
+    let claimed: Vec<(&str, &str)> = session
         .lake
         .contracts
         .iter()
@@ -236,20 +236,20 @@ fn wanted(
     {
         return Ok(named((source, dataset), rest, above(below.len())));
     }
-    let (source, dataset) = match format_of(setting, file)? {
-        Some(format) => folder_of_format(setting, file, format)?,
+    let (source, dataset) = match format_of(session, file)? {
+        Some(format) => folder_of_format(session, file, format)?,
         None => (UNCLAIMED.0.to_owned(), UNCLAIMED.1.to_owned()),
     };
     Ok(named((&source, &dataset), &[name], above(1)))
 }
 
-fn format_of(setting: &Setting, file: &Path) -> Result<Option<Format>> {
-    let contracts: Vec<_> = setting.lake.contracts.iter().collect();
+fn format_of(session: &Session, file: &Path) -> Result<Option<Format>> {
+    let contracts: Vec<_> = session.lake.contracts.iter().collect();
     source::sniff(file, &contracts)
 }
 
-fn folder_of_format(setting: &Setting, file: &Path, format: Format) -> Result<(String, String)> {
-    let mut folders: Vec<(&str, &str)> = setting
+fn folder_of_format(session: &Session, file: &Path, format: Format) -> Result<(String, String)> {
+    let mut folders: Vec<(&str, &str)> = session
         .lake
         .contracts
         .iter()

@@ -7,7 +7,7 @@ mod commands;
 #[cfg(feature = "aws")]
 mod lambda;
 mod land;
-mod setting;
+mod session;
 mod terminal;
 
 use std::process::ExitCode;
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(run(cli, &terminal)) {
         Ok(code) => code,
-        // Who reads the output has seen enough, as with `| head`.
+        // The reader of the output closed it, for example `| head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             terminal.fail(&error.to_string());

@@ -92,7 +92,7 @@ impl Added {
     }
 }
 
-/// What manifests say of new files, by their footers.
+/// What manifests say about new files, from their footers.
 async fn described(
     writer: &MetadataWriter<'_>,
     table: &Table,

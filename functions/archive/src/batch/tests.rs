@@ -93,7 +93,7 @@ async fn a_batch_becomes_one_object_that_holds_whatever_its_records_hold() {
     assert_eq!(lines[1]["sequence_number"], FIRST);
     assert_eq!(lines[1]["arrival_time"], "2026-01-31T10:00:00.987000Z");
     assert_eq!(lines[2]["data_base64"], "//4gbm90IHRleHQ=");
-    // Three events came out of one record, the last of which is no JSON.
+    // Three events came out of one record; the last is not JSON.
     assert_eq!(lines[3]["partition_key"], "user-7");
     assert!(
         lines[5]["sequence_number"]

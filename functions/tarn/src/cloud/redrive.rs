@@ -9,7 +9,7 @@ use tarn_lake::Lake;
 use crate::cli::{DeadLetters, Global, RedriveArgs};
 use crate::cloud::Redriven;
 use crate::cloud::environment::Environment;
-use crate::setting::open;
+use crate::session::open;
 
 /// Sends the dead letters of a queue on their way again, or counts them only.
 ///
@@ -45,7 +45,14 @@ pub async fn redrive(global: &Global, args: &RedriveArgs) -> Result<Redriven> {
         Back::FromStream => {
             let dataset = environment.get("TARN_STREAM_DATASET");
             let lake = open(global).await?.lake;
-            archive_again(&aws, &lake, dataset.as_deref(), &target, &dead, limit).await?
+            Archive {
+                aws: &aws,
+                lake: &lake,
+                dataset: dataset.as_deref(),
+                stream: &target,
+            }
+            .redrive(&dead, limit)
+            .await?
         }
     };
     Ok(Redriven { depth, moved })
@@ -59,7 +66,7 @@ enum Back {
     FromStream,
 }
 
-/// What Lambda says of a batch of the stream that failed for good. The records are not in it.
+/// What Lambda says about a batch of the stream that failed for good. The records are not in it.
 #[derive(Deserialize)]
 struct FailedBatch {
     #[serde(rename = "KinesisBatchInfo")]
@@ -74,58 +81,59 @@ struct BatchInfo {
     end_sequence_number: String,
 }
 
-/// Archives from here what the function could not; a letter is deleted once its records are in the raw
-/// zone.
-async fn archive_again(
-    aws: &Aws,
-    lake: &Lake,
-    dataset: Option<&str>,
-    stream: &str,
-    dead: &Queue,
-    limit: usize,
-) -> Result<usize> {
-    let mut moved = 0;
-    while moved < limit {
-        let letters = dead.take(limit - moved).await?;
-        if letters.is_empty() {
-            break;
-        }
-        for letter in letters {
-            archive_letter(aws, lake, dataset, stream, &letter)
-                .await
-                .map_err(|error| error.context(format!("{moved} dead letters were archived")))?;
-            dead.delete(&letter).await?;
-            moved += 1;
-        }
-    }
-    Ok(moved)
+/// Archives records of the stream from here that the function could not archive.
+struct Archive<'a> {
+    aws: &'a Aws,
+    lake: &'a Lake,
+    dataset: Option<&'a str>,
+    stream: &'a str,
 }
 
-async fn archive_letter(
-    aws: &Aws,
-    lake: &Lake,
-    dataset: Option<&str>,
-    stream: &str,
-    letter: &Received,
-) -> Result<()> {
-    let BatchInfo {
-        shard_id: shard,
-        start_sequence_number: first,
-        end_sequence_number: last,
-    } = failed_batch(&letter.body)?;
-    let records = aws.stream(stream).read(&shard, &first, &last).await?;
-    let records = records
-        .into_iter()
-        .map(|record| StreamRecord {
-            sequence_number: record.sequence_number,
-            arrived_at: record.arrived_at,
-            partition_key: record.partition_key,
-            data: record.data,
-        })
-        .collect();
-    let contract = stream_contract(lake, dataset)?;
-    archive_shard(lake, contract, stream, &shard, records).await?;
-    Ok(())
+impl Archive<'_> {
+    /// Archives the batches of at most `limit` dead letters. A letter is deleted once its records are in the
+    /// raw zone. Returns the number of letters.
+    async fn redrive(&self, dead: &Queue, limit: usize) -> Result<usize> {
+        let mut moved = 0;
+        while moved < limit {
+            let letters = dead.take(limit - moved).await?;
+            if letters.is_empty() {
+                break;
+            }
+            for letter in letters {
+                self.letter(&letter).await.map_err(|error| {
+                    error.context(format!("{moved} dead letters were archived"))
+                })?;
+                dead.delete(&letter).await?;
+                moved += 1;
+            }
+        }
+        Ok(moved)
+    }
+
+    async fn letter(&self, letter: &Received) -> Result<()> {
+        let BatchInfo {
+            shard_id: shard,
+            start_sequence_number: first,
+            end_sequence_number: last,
+        } = failed_batch(&letter.body)?;
+        let records = self
+            .aws
+            .stream(self.stream)
+            .read(&shard, &first, &last)
+            .await?;
+        let records = records
+            .into_iter()
+            .map(|record| StreamRecord {
+                sequence_number: record.sequence_number,
+                arrived_at: record.arrived_at,
+                partition_key: record.partition_key,
+                data: record.data,
+            })
+            .collect();
+        let contract = stream_contract(self.lake, self.dataset)?;
+        archive_shard(self.lake, contract, self.stream, &shard, records).await?;
+        Ok(())
+    }
 }
 
 fn failed_batch(body: &str) -> Result<BatchInfo> {

@@ -14,7 +14,7 @@ use tarn_engine::marts;
 use tarn_rows::infer::{ROW_LIMIT, drafts};
 
 use crate::cli::{ContractDocsArgs, DiffArgs, Global, InferArgs, LintArgs, PartyArg};
-use crate::setting::{contracts, shown};
+use crate::session::{contracts, shown};
 use crate::terminal::{Terminal, plural};
 
 /// Checks contracts and lists every fault.

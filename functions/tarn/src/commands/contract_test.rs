@@ -15,7 +15,7 @@ use tarn_ingest::{DryRun, dry_run, dry_run_file};
 use crate::cli::{ContractTestArgs, Global};
 use crate::commands::replay::{check_dataset, claims, ingest_date};
 use crate::land::{Place, plan};
-use crate::setting::{Setting, open, scratch};
+use crate::session::{Session, open, scratch};
 use crate::terminal::{Terminal, count, plural};
 
 /// What is tested.
@@ -41,14 +41,14 @@ impl Subject {
     }
 
     /// Reads it under the contracts, and writes nothing.
-    async fn dry_run(&self, setting: &Setting) -> Result<Vec<DryRun>> {
+    async fn dry_run(&self, session: &Session) -> Result<Vec<DryRun>> {
         match self {
-            Subject::File(_, key) if !claims(setting, None, key) => Err(Error::new(
+            Subject::File(_, key) if !claims(session, None, key) => Err(Error::new(
                 ErrorKind::BadContract,
                 "no contract claims it; say which one it is for with --as source/dataset",
             )),
-            Subject::File(path, key) => dry_run_file(&setting.lake, key, path).await,
-            Subject::Object(key) => dry_run(&setting.lake, key, false).await,
+            Subject::File(path, key) => dry_run_file(&session.lake, key, path).await,
+            Subject::Object(key) => dry_run(&session.lake, key, false).await,
         }
     }
 
@@ -85,15 +85,15 @@ pub async fn run(
     terminal: &Terminal,
 ) -> Result<ExitCode> {
     // Files are tested against the tables of the lake, or without any where there is no lake.
-    let (setting, _scratch) = match open(global).await {
+    let (session, _scratch) = match open(global).await {
         Err(error) if error.kind() == ErrorKind::NotFound && !args.files.is_empty() => {
-            let (setting, folder) = scratch(global)?;
-            (setting, Some(folder))
+            let (session, folder) = scratch(global)?;
+            (session, Some(folder))
         }
         other => (other?, None),
     };
-    check_dataset(&setting, args.dataset.as_deref())?;
-    let subjects = subjects(&setting, args).await?;
+    check_dataset(&session, args.dataset.as_deref())?;
+    let subjects = subjects(&session, args).await?;
     if subjects.is_empty() {
         return Err(Error::new(
             ErrorKind::NotFound,
@@ -105,7 +105,7 @@ pub async fn run(
     for (number, subject) in subjects.iter().enumerate() {
         let name = subject.name();
         progress.step(format!("{}/{} {name}", number + 1, subjects.len()));
-        match subject.dry_run(&setting).await {
+        match subject.dry_run(&session).await {
             Ok(found) => {
                 let wanted = args.dataset.as_ref();
                 let is_wanted = |one: &DryRun| wanted.is_none_or(|wanted| *wanted == one.dataset);
@@ -141,9 +141,9 @@ pub async fn run(
     })
 }
 
-async fn subjects(setting: &Setting, args: &ContractTestArgs) -> Result<Vec<Subject>> {
+async fn subjects(session: &Session, args: &ContractTestArgs) -> Result<Vec<Subject>> {
     let mut subjects = Vec::new();
-    let plan = plan(setting, &args.files, args.to_folder.as_deref())?;
+    let plan = plan(session, &args.files, args.to_folder.as_deref())?;
     if let Some(refused) = plan.refused.into_iter().next() {
         return Err(refused.error);
     }
@@ -161,9 +161,9 @@ async fn subjects(setting: &Setting, args: &ContractTestArgs) -> Result<Vec<Subj
         });
     }
     if let (Some(from), Some(to)) = (args.from, args.to) {
-        for object in setting.lake.objects.list(layout::RAW).await? {
+        for object in session.lake.objects.list(layout::RAW).await? {
             let in_range = ingest_date(&object.key).is_some_and(|day| (from..=to).contains(&day));
-            if in_range && claims(setting, args.dataset.as_deref(), &object.key) {
+            if in_range && claims(session, args.dataset.as_deref(), &object.key) {
                 subjects.push(Subject::Object(object.key));
             }
         }

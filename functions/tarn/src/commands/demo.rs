@@ -16,9 +16,10 @@ use tarn_marts::{MartOutcome, MartStatus, build_all};
 use tarn_quality::DatasetQuality;
 
 use crate::cli::{DemoArgs, Global};
-use crate::commands::{demo_faults, ingest, marts, quality, stream};
+use crate::commands::stream::Streaming;
+use crate::commands::{demo_faults, ingest, marts, quality};
 use crate::land::plan;
-use crate::setting::{Setting, create_folder};
+use crate::session::{Session, create_folder};
 use crate::terminal::{Progress, Terminal, count, plural};
 use tarn_sample::{Plan, generate};
 
@@ -52,7 +53,7 @@ pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Resul
         return demo_faults::run(global, faults, terminal).await;
     }
     let started = Instant::now();
-    let (setting, local) = create_folder(global, "demo")?;
+    let (session, local) = create_folder(global, "demo")?;
     let folder = tempfile::tempdir().map_err(|error| {
         Error::new(ErrorKind::Storage, "a temporary folder cannot be made").with_source(error)
     })?;
@@ -67,17 +68,17 @@ pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Resul
     })?;
     let mut records = Vec::new();
     for part in ["shop", "web", "social"] {
-        let plan = plan(&setting, &[folder.path().join(part)], None)?;
-        records.extend(ingest::ingest_all(&setting, &local, &plan, false, &progress).await?);
+        let plan = plan(&session, &[folder.path().join(part)], None)?;
+        records.extend(ingest::ingest_all(&session, &local, &plan, false, &progress).await?);
     }
-    records.extend(replay_events(&setting, &local, &folder.path().join(EVENTS), &progress).await?);
-    let built = build_all(&setting.lake, &mut |mart| {
+    records.extend(replay_events(&session, &local, &folder.path().join(EVENTS), &progress).await?);
+    let built = build_all(&session.lake, &mut |mart| {
         progress.step(format!("building {mart}"))
     })
     .await?;
     let runs = records.len().max(1000);
     progress.step("writing reports");
-    let quality = tarn_quality_function::evaluate(&setting.lake, runs, Utc::now())
+    let quality = tarn_quality_function::evaluate(&session.lake, runs, Utc::now())
         .await?
         .datasets;
     drop(progress);
@@ -112,14 +113,14 @@ pub async fn run(global: &Global, args: &DemoArgs, terminal: &Terminal) -> Resul
         quality,
         changed,
     };
-    outcome.print(&setting, terminal).await?;
+    outcome.print(&session, terminal).await?;
     terminal.note(&format!("{:.1} s", started.elapsed().as_secs_f64()));
     Ok(code)
 }
 
 /// Streams each day's events as if they arrived on that day.
 async fn replay_events(
-    setting: &Setting,
+    session: &Session,
     local: &LocalLake,
     folder: &Path,
     progress: &Progress,
@@ -134,6 +135,12 @@ async fn replay_events(
         .map_err(unreadable)?;
     files.sort();
     let mut records = Vec::new();
+    let streaming = Streaming {
+        session,
+        local,
+        dataset: None,
+        progress,
+    };
     for file in files {
         let name = file
             .file_stem()
@@ -143,8 +150,7 @@ async fn replay_events(
             .get(name.len().saturating_sub("2026-01-01".len())..)
             .and_then(|date| date.parse::<NaiveDate>().ok())
             .ok_or_else(|| Error::internal(format!("{name} does not end with a date")))?;
-        let (_, ingested) =
-            stream::stream_file(setting, local, &file, None, Some(day), progress).await?;
+        let (_, ingested) = streaming.file(&file, Some(day)).await?;
         records.extend(ingested);
     }
     Ok(records)
@@ -168,7 +174,7 @@ struct Outcome {
 }
 
 impl Outcome {
-    async fn print(&self, setting: &Setting, terminal: &Terminal) -> Result<()> {
+    async fn print(&self, session: &Session, terminal: &Terminal) -> Result<()> {
         self.print_ingested(terminal)?;
         terminal.heading("Quality")?;
         quality::print(&self.quality, terminal)?;
@@ -180,12 +186,12 @@ impl Outcome {
                 sql: sql.to_owned(),
                 ..QueryRequest::default()
             };
-            let mut found = answer(&setting.lake, request).await?;
+            let mut found = answer(&session.lake, request).await?;
             let mut text = Vec::new();
             found.write(OutputFormat::Table, &mut text)?;
             terminal.line(String::from_utf8_lossy(&text).trim_end())?;
         }
-        print_next_steps(&setting.name(), terminal)
+        print_next_steps(&session.name(), terminal)
     }
 
     fn print_ingested(&self, terminal: &Terminal) -> Result<()> {

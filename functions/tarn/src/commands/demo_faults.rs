@@ -15,7 +15,7 @@ use tarn_quality::result::in_micros;
 use tarn_quality_function::Material;
 
 use crate::cli::Global;
-use crate::setting::{Setting, create_with, shown};
+use crate::session::{Session, create_with, shown};
 use crate::terminal::{Progress, Terminal, plural};
 use tarn_sample::faults::{
     Arrival, CONTRACTS, DATASET, DAYS, Fault, Faults, SOURCE, arrivals, day,
@@ -88,14 +88,14 @@ pub async fn run(global: &Global, faults: &Faults, terminal: &Terminal) -> Resul
         ));
     }
     let folder = global.lake.clone().unwrap_or_else(|| LAKE.into());
-    let (setting, local) = create_with(&folder, &CONTRACTS)?;
+    let (session, local) = create_with(&folder, &CONTRACTS)?;
     let progress = terminal.progress();
-    let keys = put(&setting, &arrivals(faults)).await?;
+    let keys = put(&session, &arrivals(faults)).await?;
     let contracts = write_contracts(local.root())?;
-    ingest(&setting, &local, &keys, &progress).await?;
+    ingest(&session, &local, &keys, &progress).await?;
     progress.step("writing reports");
-    tarn_quality_function::evaluate(&setting.lake, keys.len().max(1000), Utc::now()).await?;
-    let (faults, unexpected) = judge(&setting, faults).await?;
+    tarn_quality_function::evaluate(&session.lake, keys.len().max(1000), Utc::now()).await?;
+    let (faults, unexpected) = judge(&session, faults).await?;
     drop(progress);
     let outcome = Outcome {
         lake: local.root().to_owned(),
@@ -122,8 +122,8 @@ pub async fn run(global: &Global, faults: &Faults, terminal: &Terminal) -> Resul
 /// # Errors
 /// `Conflict` where the lake has other files in their places, as of another choice of faults: reports
 /// would show both.
-async fn put(setting: &Setting, arrivals: &[Arrival]) -> Result<Vec<String>> {
-    let objects = &setting.lake.objects;
+async fn put(session: &Session, arrivals: &[Arrival]) -> Result<Vec<String>> {
+    let objects = &session.lake.objects;
     let mut missing = Vec::new();
     let mut keys = Vec::new();
     for arrival in arrivals {
@@ -146,7 +146,7 @@ async fn put(setting: &Setting, arrivals: &[Arrival]) -> Result<Vec<String>> {
                     ErrorKind::Conflict,
                     format!(
                         "{} was filled with other data; delete it, or name another folder with --lake",
-                        setting.name()
+                        session.name()
                     ),
                 ));
             }
@@ -180,7 +180,7 @@ fn write_contracts(lake: &Path) -> Result<PathBuf> {
 }
 
 async fn ingest(
-    setting: &Setting,
+    session: &Session,
     local: &LocalLake,
     keys: &[String],
     progress: &Progress,
@@ -188,7 +188,7 @@ async fn ingest(
     for (number, key) in keys.iter().enumerate() {
         progress.step(format!("{}/{} {key}: ingesting", number + 1, keys.len()));
         let _lock = local.ingest_lock(key).await?;
-        let record = tarn_ingest::ingest(&setting.lake, key).await?;
+        let record = tarn_ingest::ingest(&session.lake, key).await?;
         if record.status == RunStatus::Failed {
             return Err(Error::new(
                 ErrorKind::BadSource,
@@ -200,12 +200,12 @@ async fn ingest(
 }
 
 /// Compares the reports of all days with the seeded faults.
-async fn judge(setting: &Setting, faults: &Faults) -> Result<(Vec<Seeded>, Vec<Named>)> {
+async fn judge(session: &Session, faults: &Faults) -> Result<(Vec<Seeded>, Vec<Named>)> {
     let now = in_micros(Utc::now());
-    let material = Material::read(&setting.lake, day(0), day(DAYS - 1)).await?;
+    let material = Material::read(&session.lake, day(0), day(DAYS - 1)).await?;
     let (mut seeded, mut unexpected) = (Vec::new(), Vec::new());
     for day in (0..DAYS).map(day) {
-        let report = material.day(&setting.lake, day, None, now);
+        let report = material.day(&session.lake, day, None, now);
         let fault = faults.of_day(day);
         let mut expected: BTreeSet<String> =
             fault.map(Fault::findings).into_iter().flatten().collect();

@@ -6,7 +6,7 @@ use serde_json::json;
 use tarn_core::Result;
 
 use crate::cli::GenerateArgs;
-use crate::setting::shown;
+use crate::session::shown;
 use crate::terminal::{Terminal, count};
 use tarn_sample::{Plan, generate};
 

@@ -12,7 +12,7 @@ use tarn_local::LocalLake;
 use crate::cli::{Global, IngestArgs};
 use crate::commands::upload::{follow, list, upload};
 use crate::land::{Plan, RawZone, Refused, plan};
-use crate::setting::{Setting, create};
+use crate::session::{Session, create};
 use crate::terminal::{Progress, Terminal, bytes, count, plural};
 
 /// A file is unclaimed.
@@ -20,32 +20,32 @@ const UNCLAIMED: u8 = 3;
 
 /// Puts the files into the raw zone and ingests them.
 pub async fn run(global: &Global, args: &IngestArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = create(global).await?;
-    let plan = plan(&setting, &args.paths, args.to.as_deref())?;
+    let session = create(global).await?;
+    let plan = plan(&session, &args.paths, args.to.as_deref())?;
     let progress = terminal.progress();
-    let records = match setting.folder() {
-        Some(local) => ingest_all(&setting, local, &plan, args.as_new, &progress).await?,
+    let records = match session.folder() {
+        Some(local) => ingest_all(&session, local, &plan, args.as_new, &progress).await?,
         None => {
-            let uploaded = upload(&setting, &plan, args.as_new, &progress).await?;
+            let uploaded = upload(&session, &plan, args.as_new, &progress).await?;
             if args.no_wait {
                 drop(progress);
                 return list(&uploaded, terminal);
             }
-            follow(&setting, uploaded, &progress).await?
+            follow(&session, uploaded, &progress).await?
         }
     };
     drop(progress);
-    end(&setting, &records, terminal).await
+    end(&session, &records, terminal).await
 }
 
 /// Prints the outcome of each object, and compares it with the tables.
 pub async fn end(
-    setting: &Setting,
+    session: &Session,
     records: &[RunRecord],
     terminal: &Terminal,
 ) -> Result<ExitCode> {
     report(records, terminal)?;
-    let differences = audit(&setting.lake, records).await?;
+    let differences = audit(&session.lake, records).await?;
     for difference in &differences {
         terminal.fail(&difference.to_string());
     }
@@ -58,13 +58,13 @@ pub async fn end(
 
 /// Puts files into the raw zone and ingests them, in order. A refused path has a failed run of its own.
 pub async fn ingest_all(
-    setting: &Setting,
+    session: &Session,
     local: &LocalLake,
     plan: &Plan,
     as_new: bool,
     progress: &Progress,
 ) -> Result<Vec<RunRecord>> {
-    let mut raw = RawZone::new(setting, as_new);
+    let mut raw = RawZone::new(session, as_new);
     let mut records = Vec::new();
     let landings = &plan.landings;
     for (number, landing) in landings.iter().enumerate() {
@@ -87,12 +87,12 @@ pub async fn ingest_all(
             landings.len()
         ));
         let _lock = local.ingest_lock(&key).await?;
-        records.push(tarn_ingest::ingest(&setting.lake, &key).await?);
+        records.push(tarn_ingest::ingest(&session.lake, &key).await?);
     }
     records.extend(plan.refused.iter().map(refused));
     for record in records.iter().filter(|record| record.version.is_empty()) {
         if record.status == RunStatus::Failed {
-            setting.lake.ledger.put_run(record).await?;
+            session.lake.ledger.put_run(record).await?;
         }
     }
     Ok(records)

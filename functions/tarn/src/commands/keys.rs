@@ -10,7 +10,7 @@ use tarn_engine::sql::OutputFormat;
 use tarn_lake::{Lake, UsedKey};
 
 use crate::cli::{Global, KeysCommand};
-use crate::setting::{create, open};
+use crate::session::{create, open};
 use crate::terminal::Terminal;
 
 /// The greatest version of a key that rows name, where the ledger does not know the last one used.

@@ -10,12 +10,12 @@ use tarn_maintain::{TableOutcome, maintain};
 use tarn_table::Retention;
 
 use crate::cli::{Global, MaintainArgs};
-use crate::setting::open;
+use crate::session::open;
 use crate::terminal::{Terminal, bytes, count, plural};
 
 /// Maintains every table and lists what was done.
 pub async fn run(global: &Global, args: &MaintainArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = open(global).await?;
+    let session = open(global).await?;
     let retention = Retention {
         keep_for: TimeDelta::days(args.keep_days.into()),
         at_least: usize::try_from(args.keep_versions).unwrap_or(usize::MAX),
@@ -23,7 +23,7 @@ pub async fn run(global: &Global, args: &MaintainArgs, terminal: &Terminal) -> R
     };
     let progress = terminal.progress();
     let outcomes = maintain(
-        &setting.lake,
+        &session.lake,
         &retention,
         Utc::now(),
         args.dry_run,
@@ -31,7 +31,7 @@ pub async fn run(global: &Global, args: &MaintainArgs, terminal: &Terminal) -> R
     )
     .await?;
     progress.step("looking after the folder");
-    let tidied = match setting.folder() {
+    let tidied = match session.folder() {
         Some(local) => Some(local.tidy(args.dry_run)?),
         None => None,
     };

@@ -6,18 +6,18 @@ use tarn_core::Result;
 use tarn_marts::{MartOutcome, MartStatus, build_all, rebuild_all};
 
 use crate::cli::{Global, MartsArgs};
-use crate::setting::open;
+use crate::session::open;
 use crate::terminal::{Terminal, count};
 
 /// Brings the marts up to date and lists them.
 pub async fn run(global: &Global, args: &MartsArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = open(global).await?;
+    let session = open(global).await?;
     let progress = terminal.progress();
     let each = &mut |mart: &str| progress.step(format!("building {mart}"));
     let outcomes = if args.rebuild {
-        rebuild_all(&setting.lake, each).await?
+        rebuild_all(&session.lake, each).await?
     } else {
-        build_all(&setting.lake, each).await?
+        build_all(&session.lake, each).await?
     };
     drop(progress);
     if terminal.is_json() {

@@ -17,28 +17,28 @@ use tarn_quality_function::{Material, folder, json, write};
 use crate::cli::{
     AnomaliesArgs, Global, JudgeArgs, QualityArgs, QualityCommand, QualityReportArgs,
 };
-use crate::setting::{Setting, open, shown};
+use crate::session::{Session, open, shown};
 use crate::terminal::{Terminal, count, plural};
 
 /// Evaluates, reports, lists or judges.
 pub async fn run(global: &Global, args: &QualityArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = open(global).await?;
+    let session = open(global).await?;
     match &args.command {
-        None => evaluate(&setting, args.runs, terminal).await?,
-        Some(QualityCommand::Report(args)) => report(&setting, args, terminal).await?,
-        Some(QualityCommand::Anomalies(args)) => anomalies(&setting, args, terminal).await?,
+        None => evaluate(&session, args.runs, terminal).await?,
+        Some(QualityCommand::Report(args)) => report(&session, args, terminal).await?,
+        Some(QualityCommand::Anomalies(args)) => anomalies(&session, args, terminal).await?,
         Some(QualityCommand::Confirm(args)) => {
-            judge(&setting, args, Judgement::Confirmed, terminal).await?;
+            judge(&session, args, Judgement::Confirmed, terminal).await?;
         }
         Some(QualityCommand::Dismiss(args)) => {
-            judge(&setting, args, Judgement::Dismissed, terminal).await?;
+            judge(&session, args, Judgement::Dismissed, terminal).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn evaluate(setting: &Setting, runs: usize, terminal: &Terminal) -> Result<()> {
-    let found = tarn_quality_function::evaluate(&setting.lake, runs, Utc::now()).await?;
+async fn evaluate(session: &Session, runs: usize, terminal: &Terminal) -> Result<()> {
+    let found = tarn_quality_function::evaluate(&session.lake, runs, Utc::now()).await?;
     if terminal.is_json() {
         return found
             .datasets
@@ -56,28 +56,28 @@ async fn evaluate(setting: &Setting, runs: usize, terminal: &Terminal) -> Result
         "{} recorded, {} written below {}",
         plural(found.recorded, "run"),
         plural(found.reports.len() as u64, "report"),
-        place(setting, tarn_quality_function::REPORTS),
+        place(session, tarn_quality_function::REPORTS),
     ));
     Ok(())
 }
 
 /// A key as people read it: a path if the lake is a folder.
-fn place(setting: &Setting, key: &str) -> String {
-    let uri = setting.lake.objects.location(key);
+fn place(session: &Session, key: &str) -> String {
+    let uri = session.lake.objects.location(key);
     match uri.strip_prefix("file://") {
         Some(path) => shown(Path::new(path)),
         None => uri,
     }
 }
 
-async fn report(setting: &Setting, args: &QualityReportArgs, terminal: &Terminal) -> Result<()> {
+async fn report(session: &Session, args: &QualityReportArgs, terminal: &Terminal) -> Result<()> {
     let now = in_micros(Utc::now());
     let report = match &args.run {
-        Some(run_id) => of_run(setting, run_id, now).await?,
+        Some(run_id) => of_run(session, run_id, now).await?,
         None => {
             let day = args.day.unwrap_or_else(|| now.date_naive());
-            let material = Material::read(&setting.lake, day, day).await?;
-            material.day(&setting.lake, day, args.as_of, now)
+            let material = Material::read(&session.lake, day, day).await?;
+            material.day(&session.lake, day, args.as_of, now)
         }
     };
     let where_to = match &args.out {
@@ -90,8 +90,8 @@ async fn report(setting: &Setting, args: &QualityReportArgs, terminal: &Terminal
             out.join("report.html").display().to_string()
         }
         None => {
-            write(&setting.lake, &report).await?;
-            place(setting, &format!("{}report.html", folder(&report)))
+            write(&session.lake, &report).await?;
+            place(session, &format!("{}report.html", folder(&report)))
         }
     };
     if terminal.is_json() {
@@ -123,24 +123,24 @@ fn unwritable(out: &Path, error: std::io::Error) -> Error {
     .with_source(error)
 }
 
-async fn of_run(setting: &Setting, run_id: &str, now: DateTime<Utc>) -> Result<Report> {
+async fn of_run(session: &Session, run_id: &str, now: DateTime<Utc>) -> Result<Report> {
     let unknown = || {
         Error::new(
             ErrorKind::NotFound,
             format!("there is no run {run_id} that succeeded or failed; list them with: tarn runs"),
         )
     };
-    let run = setting.lake.ledger.run(run_id).await?.ok_or_else(unknown)?;
-    let material = Material::read(&setting.lake, run.day(), run.day()).await?;
-    material.run(&setting.lake, run_id, now).ok_or_else(unknown)
+    let run = session.lake.ledger.run(run_id).await?.ok_or_else(unknown)?;
+    let material = Material::read(&session.lake, run.day(), run.day()).await?;
+    material.run(&session.lake, run_id, now).ok_or_else(unknown)
 }
 
-async fn anomalies(setting: &Setting, args: &AnomaliesArgs, terminal: &Terminal) -> Result<()> {
+async fn anomalies(session: &Session, args: &AnomaliesArgs, terminal: &Terminal) -> Result<()> {
     let now = Utc::now();
     let last = args.until.unwrap_or_else(|| now.date_naive());
     let first = last - TimeDelta::days(i64::from(args.days) - 1);
-    let material = Material::read(&setting.lake, first, last).await?;
-    let watched = material.watch(&setting.lake, (first, last), now);
+    let material = Material::read(&session.lake, first, last).await?;
+    let watched = material.watch(&session.lake, (first, last), now);
     let shown: Vec<&Anomaly> = watched
         .anomalies
         .iter()
@@ -180,7 +180,7 @@ fn day_of(id: &str) -> chrono::NaiveDate {
 }
 
 async fn judge(
-    setting: &Setting,
+    session: &Session,
     args: &JudgeArgs,
     judgement: Judgement,
     terminal: &Terminal,
@@ -189,8 +189,8 @@ async fn judge(
     let day = day_of(&args.id);
     // The name of an anomaly of a run does not contain its day.
     let first = day - TimeDelta::days(tarn_quality_function::HISTORY_DAYS);
-    let material = Material::read(&setting.lake, first, day).await?;
-    let watched = material.watch(&setting.lake, (first, day), now);
+    let material = Material::read(&session.lake, first, day).await?;
+    let watched = material.watch(&session.lake, (first, day), now);
     if !watched.anomalies.iter().any(|one| one.id == args.id) {
         return Err(Error::new(
             ErrorKind::NotFound,
@@ -206,7 +206,7 @@ async fn judge(
         note: args.note.clone(),
         at: in_micros(now),
     };
-    setting.lake.ledger.put_feedback(&feedback).await?;
+    session.lake.ledger.put_feedback(&feedback).await?;
     if terminal.is_json() {
         return terminal.json(&feedback);
     }

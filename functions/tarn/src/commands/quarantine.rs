@@ -12,7 +12,7 @@ use tarn_lake::{blocking, version_parts};
 use tarn_rows::source;
 
 use crate::cli::{Global, QuarantineArgs};
-use crate::setting::{Setting, open};
+use crate::session::{Session, open};
 use crate::terminal::{Terminal, plural};
 
 /// The order of the list within a dataset: it does not change while nothing is ingested, so that
@@ -23,12 +23,12 @@ fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-async fn rows(setting: &Setting, sql: String) -> Result<Vec<Map<String, Value>>> {
+async fn rows(session: &Session, sql: String) -> Result<Vec<Map<String, Value>>> {
     let request = QueryRequest {
         sql,
         ..QueryRequest::default()
     };
-    answer(&setting.lake, request).await?.objects().collect()
+    answer(&session.lake, request).await?.objects().collect()
 }
 
 /// The rejected rows of one dataset that are asked for.
@@ -42,7 +42,7 @@ impl Rejected {
     /// Some rows in the order of the list.
     async fn rows(
         &self,
-        setting: &Setting,
+        session: &Session,
         columns: &str,
         limit: u64,
         offset: u64,
@@ -53,27 +53,27 @@ impl Rejected {
             ORDER.join(", ")
         );
         let dataset = [("dataset".to_owned(), Value::from(self.dataset.as_str()))];
-        let rows = rows(setting, sql).await?;
+        let rows = rows(session, sql).await?;
         let named = rows
             .into_iter()
             .map(|row| dataset.iter().cloned().chain(row).collect());
         Ok(named.collect())
     }
 
-    async fn count(&self, setting: &Setting) -> Result<u64> {
-        let counted = rows(setting, format!("SELECT count(*) AS n {}", self.from)).await?;
+    async fn count(&self, session: &Session) -> Result<u64> {
+        let counted = rows(session, format!("SELECT count(*) AS n {}", self.from)).await?;
         let count = counted.first().and_then(|row| row.get("n"));
         Ok(count.and_then(Value::as_u64).unwrap_or_default())
     }
 }
 
 /// The datasets that have a table of rejected rows.
-async fn datasets(setting: &Setting, args: &QuarantineArgs) -> Result<Vec<Rejected>> {
+async fn datasets(session: &Session, args: &QuarantineArgs) -> Result<Vec<Rejected>> {
     let filter = match &args.rule {
         Some(rule) => format!(" WHERE _rule = {}", literal(rule)),
         None => String::new(),
     };
-    let tables = setting.lake.catalog.list().await?;
+    let tables = session.lake.catalog.list().await?;
     let datasets = tables
         .iter()
         .filter_map(|table| Some((table, quarantine::dataset_of(table)?)))
@@ -94,13 +94,13 @@ const LISTED: &str = "_rule, _column, _reason, _line, _source_uri, _source_offse
 
 /// The first rows of all datasets in order of time, and which row of its dataset each is.
 async fn first(
-    setting: &Setting,
+    session: &Session,
     datasets: &[Rejected],
     limit: u64,
 ) -> Result<Vec<(u64, Map<String, Value>)>> {
     let mut all = Vec::new();
     for dataset in datasets {
-        let rows = dataset.rows(setting, LISTED, limit, 0).await?;
+        let rows = dataset.rows(session, LISTED, limit, 0).await?;
         all.extend((0..).zip(rows));
     }
     // Stable: rows of one dataset stay in their order.
@@ -111,8 +111,8 @@ async fn first(
 
 /// Lists rejected rows or shows one.
 pub async fn run(global: &Global, args: &QuarantineArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = open(global).await?;
-    let datasets = datasets(&setting, args).await?;
+    let session = open(global).await?;
+    let datasets = datasets(&session, args).await?;
     if datasets.is_empty() {
         terminal.note(&match &args.dataset {
             None => "The quarantine is empty: nothing was ingested yet.".to_owned(),
@@ -123,14 +123,14 @@ pub async fn run(global: &Global, args: &QuarantineArgs, terminal: &Terminal) ->
         return Ok(ExitCode::SUCCESS);
     }
     match args.number {
-        Some(number) => show(&setting, number, &datasets, args.payload, terminal).await?,
+        Some(number) => show(&session, number, &datasets, args.payload, terminal).await?,
         None if args.payload => {
             return Err(Error::new(
                 ErrorKind::BadRequest,
                 "--payload shows the payload of one row; give its number in the list",
             ));
         }
-        None => list(&setting, args.limit, &datasets, terminal).await?,
+        None => list(&session, args.limit, &datasets, terminal).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -144,16 +144,16 @@ fn text(row: &Map<String, Value>, name: &str) -> String {
 }
 
 async fn list(
-    setting: &Setting,
+    session: &Session,
     limit: usize,
     datasets: &[Rejected],
     terminal: &Terminal,
 ) -> Result<()> {
     let mut total = 0;
     for dataset in datasets {
-        total += dataset.count(setting).await?;
+        total += dataset.count(session).await?;
     }
-    let found: Vec<Map<String, Value>> = first(setting, datasets, limit as u64)
+    let found: Vec<Map<String, Value>> = first(session, datasets, limit as u64)
         .await?
         .into_iter()
         .map(|(_, row)| row)
@@ -202,7 +202,7 @@ async fn list(
 }
 
 async fn show(
-    setting: &Setting,
+    session: &Session,
     number: u64,
     datasets: &[Rejected],
     payload: bool,
@@ -214,7 +214,7 @@ async fn show(
             "rejected rows are numbered from 1; list them with: tarn quarantine",
         ));
     }
-    let listed = first(setting, datasets, number).await?;
+    let listed = first(session, datasets, number).await?;
     let unknown = || {
         Error::new(
             ErrorKind::NotFound,
@@ -229,10 +229,10 @@ async fn show(
         .iter()
         .find(|dataset| row.get("dataset") == Some(&Value::from(dataset.dataset.as_str())))
         .ok_or_else(unknown)?;
-    let rows = dataset.rows(setting, "*", 1, *place).await?;
+    let rows = dataset.rows(session, "*", 1, *place).await?;
     let row = rows.into_iter().next().ok_or_else(unknown)?;
     if payload {
-        return show_payload(setting, &row, terminal).await;
+        return show_payload(session, &row, terminal).await;
     }
     if terminal.is_json() {
         return terminal.json(&row);
@@ -268,12 +268,12 @@ async fn show(
 
 /// Reads the payload from the raw object, as it was received.
 async fn show_payload(
-    setting: &Setting,
+    session: &Session,
     row: &Map<String, Value>,
     terminal: &Terminal,
 ) -> Result<()> {
     let (dataset, uri) = (text(row, "dataset"), text(row, "_source_uri"));
-    let contract = setting
+    let contract = session
         .lake
         .contracts
         .get(&dataset)
@@ -284,14 +284,14 @@ async fn show_payload(
                 format!("no contract describes {dataset}; name those that do with --contracts"),
             )
         })?;
-    let key = setting
+    let key = session
         .lake
         .objects
         .key_of(&uri)
         .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{uri} is not in this lake")))?;
     let source_version = text(row, "_source_version");
     let (version, sequencer) = version_parts(&source_version);
-    let copy = setting
+    let copy = session
         .lake
         .objects
         .fetch_version(&ObjectInfo {

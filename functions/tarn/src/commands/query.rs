@@ -9,7 +9,7 @@ use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::sql::OutputFormat;
 
 use crate::cli::{Format, Global, QueryArgs};
-use crate::setting::{open, shown};
+use crate::session::{open, shown};
 use crate::terminal::{Terminal, closed, plural};
 
 /// Answers a query.
@@ -29,13 +29,13 @@ pub async fn run(global: &Global, args: &QueryArgs, terminal: &Terminal) -> Resu
             "this format is not for a terminal; name a file with --out, or redirect the output",
         ));
     }
-    let setting = open(global).await?;
+    let session = open(global).await?;
     let request = QueryRequest {
         sql: sql(args)?,
         as_of: args.as_of.clone(),
         limit: args.limit,
     };
-    let mut answer = answer(&setting.lake, request).await?;
+    let mut answer = answer(&session.lake, request).await?;
     match &args.out {
         None => {
             let mut out = BufWriter::new(std::io::stdout().lock());

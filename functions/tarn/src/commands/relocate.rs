@@ -7,7 +7,7 @@ use tarn_core::{Error, ErrorKind, Result};
 use tarn_table::Relocated;
 
 use crate::cli::{Global, RelocateArgs};
-use crate::setting::open;
+use crate::session::open;
 use crate::terminal::{Terminal, count};
 
 /// What was rewritten of one table, or would be.
@@ -48,8 +48,8 @@ pub async fn run(global: &Global, args: &RelocateArgs, terminal: &Terminal) -> R
              bucket to that of a new lake, whose functions ingest them",
         ));
     }
-    let setting = open(global).await?;
-    let Some(local) = setting.folder() else {
+    let session = open(global).await?;
+    let Some(local) = session.folder() else {
         return Err(Error::internal("a lake in a folder has no folder"));
     };
     let recorded = local.recorded_elsewhere();
@@ -61,12 +61,12 @@ pub async fn run(global: &Global, args: &RelocateArgs, terminal: &Terminal) -> R
     }
     let progress = terminal.progress();
     let mut outcomes = Vec::new();
-    for name in setting.lake.catalog.list().await? {
+    for name in session.lake.catalog.list().await? {
         progress.step(format!("looking at {name}"));
         let step = &mut |done: usize, all: usize| {
             progress.step(format!("{name}: manifest {} of {all}", done + 1));
         };
-        let result = setting
+        let result = session
             .lake
             .tables
             .relocate(&name, args.dry_run, step)

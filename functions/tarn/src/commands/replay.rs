@@ -15,7 +15,7 @@ use tarn_ingest::{DryRun, Options, dry_run, is_unfinished, moved, read_again};
 
 use crate::cli::{BackfillArgs, Global, ReplayArgs};
 use crate::commands::ingest::end;
-use crate::setting::{Setting, open};
+use crate::session::{Session, open};
 use crate::terminal::{Terminal, count, plural};
 
 fn bad(text: impl Into<String>) -> Error {
@@ -24,41 +24,41 @@ fn bad(text: impl Into<String>) -> Error {
 
 /// Reads the objects again that are named, or that rejected rows came from.
 pub async fn replay(global: &Global, args: &ReplayArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = open(global).await?;
+    let session = open(global).await?;
     let options = Options {
         kind: RunKind::Replay,
         confirm_deletions: args.confirm_deletions,
         replace: args.replace,
     };
     if !args.keys.is_empty() {
-        let keys = named(&setting, args).await?;
-        return again(&setting, &keys, options, args.dry_run, terminal).await;
+        let keys = named(&session, args).await?;
+        return again(&session, &keys, options, args.dry_run, terminal).await;
     }
-    let wanted = Wanted::new(&setting, args)?;
-    let mut keys = wanted.objects(&setting).await?;
-    for record in setting.lake.ledger.objects(layout::RAW).await? {
+    let wanted = Wanted::new(&session, args)?;
+    let mut keys = wanted.objects(&session).await?;
+    for record in session.lake.ledger.objects(layout::RAW).await? {
         // A run that stopped between the commits of two tables has left the object pending.
-        if wanted.claims(&setting, &record.key) && is_unfinished(&setting.lake, &record).await? {
+        if wanted.claims(&session, &record.key) && is_unfinished(&session.lake, &record).await? {
             keys.insert(record.key);
         }
     }
-    let keys = in_order(&setting, keys).await?;
+    let keys = in_order(&session, keys).await?;
     if keys.is_empty() {
         terminal.note("No rejected row matches: there is nothing to replay.");
         return Ok(ExitCode::SUCCESS);
     }
-    again(&setting, &keys, options, args.dry_run, terminal).await
+    again(&session, &keys, options, args.dry_run, terminal).await
 }
 
 /// The objects with these names, with or without `raw/`, in the order of their puts.
-async fn named(setting: &Setting, args: &ReplayArgs) -> Result<Vec<String>> {
+async fn named(session: &Session, args: &ReplayArgs) -> Result<Vec<String>> {
     let mut keys = BTreeSet::new();
     for name in &args.keys {
         let key = match name.strip_prefix(layout::RAW) {
             Some(_) => name.clone(),
             None => format!("{}{name}", layout::RAW),
         };
-        let contracts = setting.lake.contracts.claiming(&key);
+        let contracts = session.lake.contracts.claiming(&key);
         if contracts.is_empty() {
             return Err(bad(format!(
                 "no contract claims {key}; name the whole key, as tarn runs shows it, for example \
@@ -70,7 +70,7 @@ async fn named(setting: &Setting, args: &ReplayArgs) -> Result<Vec<String>> {
                 "--replace is for logs; the newest version of {key} has replaced the others already"
             )));
         }
-        setting.lake.objects.head(&key).await.map_err(|error| {
+        session.lake.objects.head(&key).await.map_err(|error| {
             if error.kind() != ErrorKind::NotFound {
                 return error;
             }
@@ -80,7 +80,7 @@ async fn named(setting: &Setting, args: &ReplayArgs) -> Result<Vec<String>> {
         })?;
         keys.insert(key);
     }
-    in_order(setting, keys).await
+    in_order(session, keys).await
 }
 
 /// Reads the objects again that were put on some days.
@@ -92,22 +92,22 @@ pub async fn backfill(
     if args.to < args.from {
         return Err(bad("--to is before --from"));
     }
-    let setting = open(global).await?;
-    check_dataset(&setting, args.dataset.as_deref())?;
+    let session = open(global).await?;
+    check_dataset(&session, args.dataset.as_deref())?;
     let (mut keys, mut done) = (BTreeSet::new(), 0);
-    for object in setting.lake.objects.list(layout::RAW).await? {
+    for object in session.lake.objects.list(layout::RAW).await? {
         let in_range =
             ingest_date(&object.key).is_some_and(|date| (args.from..=args.to).contains(&date));
-        if !in_range || !claims(&setting, args.dataset.as_deref(), &object.key) {
+        if !in_range || !claims(&session, args.dataset.as_deref(), &object.key) {
             continue;
         }
-        if is_done(&setting, &object).await? {
+        if is_done(&session, &object).await? {
             done += 1;
         } else {
             keys.insert(object.key);
         }
     }
-    let keys = in_order(&setting, keys).await?;
+    let keys = in_order(&session, keys).await?;
     if done > 0 {
         terminal.note(&format!(
             "{} already read under these versions of the contracts",
@@ -122,7 +122,7 @@ pub async fn backfill(
         kind: RunKind::Backfill,
         ..Options::default()
     };
-    again(&setting, &keys, options, args.dry_run, terminal).await
+    again(&session, &keys, options, args.dry_run, terminal).await
 }
 
 /// The day in a key of the raw zone.
@@ -132,17 +132,17 @@ pub fn ingest_date(key: &str) -> Option<NaiveDate> {
 }
 
 /// Whether a contract claims the object, that of the dataset where one is named.
-pub fn claims(setting: &Setting, dataset: Option<&str>, key: &str) -> bool {
-    let mut claiming = setting.lake.contracts.claiming(key).into_iter();
+pub fn claims(session: &Session, dataset: Option<&str>, key: &str) -> bool {
+    let mut claiming = session.lake.contracts.claiming(key).into_iter();
     claiming.any(|contract| dataset.is_none_or(|dataset| contract.dataset == dataset))
 }
 
 /// Refuses a dataset that no contract describes.
-pub fn check_dataset(setting: &Setting, dataset: Option<&str>) -> Result<()> {
+pub fn check_dataset(session: &Session, dataset: Option<&str>) -> Result<()> {
     match dataset {
-        Some(dataset) if setting.lake.contracts.get(dataset).is_none() => Err(bad(format!(
+        Some(dataset) if session.lake.contracts.get(dataset).is_none() => Err(bad(format!(
             "no contract describes {dataset}; there are {}",
-            setting
+            session
                 .lake
                 .contracts
                 .iter()
@@ -156,8 +156,8 @@ pub fn check_dataset(setting: &Setting, dataset: Option<&str>) -> Result<()> {
 
 /// Whether the object's rows are in tables under the present versions of their contracts, or a newer
 /// snapshot has replaced them.
-async fn is_done(setting: &Setting, object: &ObjectInfo) -> Result<bool> {
-    let Some(record) = setting.lake.ledger.object(&object.key).await? else {
+async fn is_done(session: &Session, object: &ObjectInfo) -> Result<bool> {
+    let Some(record) = session.lake.ledger.object(&object.key).await? else {
         return Ok(false);
     };
     if record.version != object.version || record.sequencer != object.sequencer {
@@ -168,10 +168,10 @@ async fn is_done(setting: &Setting, object: &ObjectInfo) -> Result<bool> {
         ObjectState::Superseded => return Ok(true),
         ObjectState::Pending | ObjectState::Failed | ObjectState::Unclaimed => return Ok(false),
     }
-    let Some(run) = setting.lake.ledger.run(&record.run_id).await? else {
+    let Some(run) = session.lake.ledger.run(&record.run_id).await? else {
         return Ok(false);
     };
-    let contracts = setting.lake.contracts.claiming(&object.key);
+    let contracts = session.lake.contracts.claiming(&object.key);
     Ok(contracts.iter().all(|contract| {
         run.datasets.iter().any(|outcome| {
             outcome.dataset == contract.dataset && outcome.contract_version == contract.version
@@ -187,8 +187,8 @@ struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    fn new(setting: &Setting, args: &'a ReplayArgs) -> Result<Self> {
-        check_dataset(setting, args.dataset.as_deref())?;
+    fn new(session: &Session, args: &'a ReplayArgs) -> Result<Self> {
+        check_dataset(session, args.dataset.as_deref())?;
         let time = |text: &Option<String>| text.as_deref().map(instant).transpose();
         Ok(Wanted {
             args,
@@ -197,14 +197,14 @@ impl<'a> Wanted<'a> {
         })
     }
 
-    fn claims(&self, setting: &Setting, key: &str) -> bool {
-        claims(setting, self.args.dataset.as_deref(), key)
+    fn claims(&self, session: &Session, key: &str) -> bool {
+        claims(session, self.args.dataset.as_deref(), key)
     }
 
     /// The objects that such rows came from.
-    async fn objects(&self, setting: &Setting) -> Result<BTreeSet<String>> {
+    async fn objects(&self, session: &Session) -> Result<BTreeSet<String>> {
         let mut keys = BTreeSet::new();
-        for table in setting.lake.catalog.list().await? {
+        for table in session.lake.catalog.list().await? {
             let Some(dataset) = quarantine::dataset_of(&table) else {
                 continue;
             };
@@ -222,10 +222,10 @@ impl<'a> Wanted<'a> {
                 ),
                 ..QueryRequest::default()
             };
-            for row in answer(&setting.lake, request).await?.objects() {
+            for row in answer(&session.lake, request).await?.objects() {
                 let row = row?;
                 if self.matches(&row)? {
-                    keys.extend(setting.lake.objects.key_of(text(&row, "_source_uri")));
+                    keys.extend(session.lake.objects.key_of(text(&row, "_source_uri")));
                 }
             }
         }
@@ -266,10 +266,10 @@ fn instant(text: &str) -> Result<DateTime<Utc>> {
 }
 
 /// The objects in the order in which they were put.
-async fn in_order(setting: &Setting, keys: BTreeSet<String>) -> Result<Vec<String>> {
+async fn in_order(session: &Session, keys: BTreeSet<String>) -> Result<Vec<String>> {
     let mut order: BTreeSet<(DateTime<Utc>, String)> = BTreeSet::new();
     for key in keys {
-        match setting.lake.objects.head(&key).await {
+        match session.lake.objects.head(&key).await {
             Ok(info) => order.insert((info.last_modified, key)),
             // Its run says that it is gone.
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -282,27 +282,27 @@ async fn in_order(setting: &Setting, keys: BTreeSet<String>) -> Result<Vec<Strin
 }
 
 async fn again(
-    setting: &Setting,
+    session: &Session,
     keys: &[String],
     options: Options,
     dry_run: bool,
     terminal: &Terminal,
 ) -> Result<ExitCode> {
     if dry_run {
-        return dry_run_all(setting, keys, options.replace, terminal).await;
+        return dry_run_all(session, keys, options.replace, terminal).await;
     }
     let progress = terminal.progress();
     let mut records: Vec<RunRecord> = Vec::new();
     for (number, key) in keys.iter().enumerate() {
         progress.step(format!("{}/{} {key}", number + 1, keys.len()));
-        let _lock = match setting.folder() {
+        let _lock = match session.folder() {
             Some(local) => Some(local.ingest_lock(key).await?),
             None => None,
         };
-        records.extend(read_again(&setting.lake, key, options).await?);
+        records.extend(read_again(&session.lake, key, options).await?);
     }
     drop(progress);
-    let code = end(setting, &records, terminal).await?;
+    let code = end(session, &records, terminal).await?;
     if !terminal.is_json() {
         terminal.note("Bring the KPI tables up to date with: tarn marts");
     }
@@ -311,7 +311,7 @@ async fn again(
 
 /// Says what a replay would do.
 async fn dry_run_all(
-    setting: &Setting,
+    session: &Session,
     keys: &[String],
     replace: bool,
     terminal: &Terminal,
@@ -321,7 +321,7 @@ async fn dry_run_all(
     let mut notes = Vec::new();
     for (number, key) in keys.iter().enumerate() {
         progress.step(format!("{}/{} {key}", number + 1, keys.len()));
-        for one in dry_run(&setting.lake, key, replace).await? {
+        for one in dry_run(&session.lake, key, replace).await? {
             if let Some(reason) = &one.superseded {
                 notes.push(format!(
                     "{key}: {reason}; the table stays as it is, and the rejected rows of this snapshot would leave \
@@ -341,7 +341,7 @@ async fn dry_run_all(
     notes.iter().for_each(|note| terminal.note(note));
     let effects: Vec<Effect> = datasets
         .iter()
-        .map(|(dataset, dry_runs)| Effect::of(setting, dataset, dry_runs))
+        .map(|(dataset, dry_runs)| Effect::of(session, dataset, dry_runs))
         .collect();
     if terminal.is_json() {
         for effect in &effects {
@@ -366,8 +366,8 @@ struct Effect<'a> {
 }
 
 impl<'a> Effect<'a> {
-    fn of(setting: &Setting, dataset: &'a str, dry_runs: &[DryRun]) -> Self {
-        let contract = setting.lake.contracts.get(dataset);
+    fn of(session: &Session, dataset: &'a str, dry_runs: &[DryRun]) -> Self {
+        let contract = session.lake.contracts.get(dataset);
         let is_database = contract.is_some_and(|contract| contract.format == Format::Sqlite);
         // The newest database decides; the objects of other datasets add up.
         let counted: Vec<&DryRun> = match dry_runs.last() {

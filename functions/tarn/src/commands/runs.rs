@@ -7,14 +7,14 @@ use tarn_core::run::{RunRecord, RunStatus};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::cli::{Global, RunsArgs};
-use crate::setting::open;
+use crate::session::open;
 use crate::terminal::{Terminal, bytes, count};
 
 /// Lists the runs or shows one.
 pub async fn run(global: &Global, args: &RunsArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = open(global).await?;
+    let session = open(global).await?;
     if let Some(run_id) = &args.run_id {
-        let run = setting.lake.ledger.run(run_id).await?.ok_or_else(|| {
+        let run = session.lake.ledger.run(run_id).await?.ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
                 format!("there is no run {run_id}; list them with: tarn runs"),
@@ -23,7 +23,7 @@ pub async fn run(global: &Global, args: &RunsArgs, terminal: &Terminal) -> Resul
         show(&run, terminal)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let runs = setting.lake.ledger.runs(args.limit).await?;
+    let runs = session.lake.ledger.runs(args.limit).await?;
     if terminal.is_json() {
         runs.iter().try_for_each(|run| terminal.json(run))?;
         return Ok(ExitCode::SUCCESS);

@@ -9,12 +9,12 @@ use tarn_core::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 
 use crate::cli::{Global, ServeArgs};
-use crate::setting::open;
+use crate::session::open;
 use crate::terminal::Terminal;
 
 /// Serves until it is interrupted.
 pub async fn run(global: &Global, args: &ServeArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = open(global).await?;
+    let session = open(global).await?;
     let taken = |error| {
         Error::new(
             ErrorKind::BadRequest,
@@ -34,12 +34,12 @@ pub async fn run(global: &Global, args: &ServeArgs, terminal: &Terminal) -> Resu
     if terminal.is_json() {
         terminal.json(&json!({ "url": url }))?;
     } else {
-        terminal.line(format!("Serving {} on {url}", setting.name()))?;
+        terminal.line(format!("Serving {} on {url}", session.name()))?;
         terminal.note(&format!(
             "Try: curl {url}/query --json '{{\"sql\": \"SELECT * FROM daily_sales LIMIT 5\"}}'"
         ));
     }
-    axum::serve(listener, router(setting.lake, Limits::default()))
+    axum::serve(listener, router(session.lake, Limits::default()))
         .with_graceful_shutdown(interrupted())
         .await
         .map_err(|error| Error::new(ErrorKind::Storage, "the server stopped").with_source(error))?;

@@ -12,7 +12,7 @@ use tarn_quality_function::{Backlog, DatasetStatus, Status};
 use crate::cli::{Global, StatusArgs};
 use crate::cloud::Remote;
 use crate::commands::tables::note_place;
-use crate::setting::open;
+use crate::session::open;
 use crate::terminal::{Terminal, count, plural};
 
 /// Queues by the variable that names each.
@@ -38,13 +38,13 @@ struct Answer<'a> {
     queues: &'a [Depth],
 }
 
-/// Shows how the pipeline stands.
+/// Shows the state of the pipeline.
 pub async fn run(global: &Global, args: &StatusArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = open(global).await?;
+    let session = open(global).await?;
     // Listing a bucket of many objects takes long, and there every put is an event with a queue.
-    let list_objects = setting.folder().is_some();
-    let status = tarn_quality_function::status(&setting.lake, Utc::now(), list_objects).await?;
-    let queues = match setting.remote() {
+    let list_objects = session.folder().is_some();
+    let status = tarn_quality_function::status(&session.lake, Utc::now(), list_objects).await?;
+    let queues = match session.remote() {
         Some(remote) => depths(remote).await?,
         None => Vec::new(),
     };
@@ -55,7 +55,7 @@ pub async fn run(global: &Global, args: &StatusArgs, terminal: &Terminal) -> Res
         })?;
     } else {
         print(&status, &queues, terminal)?;
-        note_place(&setting, terminal);
+        note_place(&session, terminal);
     }
     let dead = |queue: &Depth| queue.messages > 0 && queue.queue.ends_with("dead letters");
     let well = status.is_well() && !queues.iter().any(dead);
@@ -92,7 +92,7 @@ fn print(status: &Status, queues: &[Depth], terminal: &Terminal) -> Result<()> {
         "last success (UTC)",
         "age",
         "rules broken",
-        "promises broken",
+        "service levels missed",
         "open anomalies",
     ];
     let rows = status
@@ -106,7 +106,7 @@ fn print(status: &Status, queues: &[Depth], terminal: &Terminal) -> Result<()> {
                 }),
                 one.age_seconds.map_or_else(String::new, duration),
                 count(one.failing_rules.len() as u64),
-                count(one.broken_promises.len() as u64),
+                count(one.missed_service_levels.len() as u64),
                 count(one.open_anomalies.len() as u64),
             ]
         })
@@ -155,11 +155,11 @@ fn print_backlog(status: &Status, terminal: &Terminal) -> Result<()> {
 
 fn print_faults(dataset: &DatasetStatus, terminal: &Terminal) -> Result<()> {
     let name = &dataset.dataset;
-    for promise in &dataset.broken_promises {
+    for level in &dataset.missed_service_levels {
         terminal.line(format!(
-            "promise {name}: {}; found {}",
-            promise.text,
-            promise.found()
+            "service level {name}: {}; found {}",
+            level.text,
+            level.found()
         ))?;
     }
     for anomaly in &dataset.open_anomalies {

@@ -16,14 +16,14 @@ use tarn_local::LocalLake;
 use crate::cli::{Global, StreamArgs};
 use crate::cloud::Remote;
 use crate::commands::ingest;
-use crate::setting::{Place, Setting, create};
+use crate::session::{Place, Session, create};
 use crate::terminal::{Progress, Terminal, plural};
 
 /// Archives the events and ingests the archived objects.
 pub async fn run(global: &Global, args: &StreamArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = create(global).await?;
+    let session = create(global).await?;
     let progress = terminal.progress();
-    let local = match setting.place() {
+    let local = match session.place() {
         Place::Folder(local) => local,
         Place::Aws(remote) => {
             let sent = put_records(remote, args, &progress).await?;
@@ -36,33 +36,21 @@ pub async fn run(global: &Global, args: &StreamArgs, terminal: &Terminal) -> Res
             return Ok(ExitCode::SUCCESS);
         }
     };
+    let streaming = Streaming {
+        session: &session,
+        local,
+        dataset: args.dataset.as_deref(),
+        progress: &progress,
+    };
     let (sent, records) = match &args.file {
-        Some(path) => {
-            stream_file(
-                &setting,
-                local,
-                path,
-                args.dataset.as_deref(),
-                args.arrived_on,
-                &progress,
-            )
-            .await?
-        }
+        Some(path) => streaming.file(path, args.arrived_on).await?,
         None => {
             let mut input = BufReader::new(std::io::stdin());
-            stream(
-                &setting,
-                local,
-                &mut input,
-                args.dataset.as_deref(),
-                &Arrival::Now,
-                &progress,
-            )
-            .await?
+            streaming.input(&mut input, &Arrival::Now).await?
         }
     };
     drop(progress);
-    let code = ingest::end(&setting, &records, terminal).await?;
+    let code = ingest::end(&session, &records, terminal).await?;
     if !terminal.is_json() {
         terminal.note(&format!("{} sent", plural(sent, "event")));
     }
@@ -111,62 +99,61 @@ fn lines(path: &Path) -> Result<u64> {
     }
 }
 
-/// Streams a file; with a day, as a replay of that day.
-pub async fn stream_file(
-    setting: &Setting,
-    local: &LocalLake,
-    path: &Path,
-    dataset: Option<&str>,
-    arrived_on: Option<NaiveDate>,
-    progress: &Progress,
-) -> Result<(u64, Vec<RunRecord>)> {
-    let arrival = match arrived_on {
-        None => Arrival::Now,
-        Some(day) => Arrival::On {
-            day,
-            lines: lines(path)?,
-            name: path
-                .file_stem()
-                .map(|stem| stem.to_string_lossy().into_owned())
-                .unwrap_or_default(),
-        },
-    };
-    let mut input = open(path)?;
-    stream(setting, local, input.as_mut(), dataset, &arrival, progress).await
+/// Streams events into a lake in a folder: the archive step, then the ingest of what it put.
+pub struct Streaming<'a> {
+    pub session: &'a Session,
+    pub local: &'a LocalLake,
+    /// The dataset of the events, where it is named.
+    pub dataset: Option<&'a str>,
+    pub progress: &'a Progress,
 }
 
-async fn stream(
-    setting: &Setting,
-    local: &LocalLake,
-    input: &mut (dyn BufRead + Send),
-    dataset: Option<&str>,
-    arrival: &Arrival,
-    progress: &Progress,
-) -> Result<(u64, Vec<RunRecord>)> {
-    let contract = stream_contract(&setting.lake, dataset)?;
-    let mut keys = Vec::new();
-    let sent = stream_lines(
-        &setting.lake,
-        contract,
-        input,
-        arrival,
-        &mut |info, records| {
-            progress.step(format!("archiving: {}", plural(records, "event")));
-            keys.push(info.key.clone());
-        },
-    )
-    .await?;
-    let mut records = Vec::new();
-    for (number, key) in keys.iter().enumerate() {
-        progress.step(format!(
-            "{}/{} ingesting archived events",
-            number + 1,
-            keys.len()
-        ));
-        let _lock = local.ingest_lock(key).await?;
-        records.push(tarn_ingest::ingest(&setting.lake, key).await?);
+impl Streaming<'_> {
+    /// Streams a file; with a day, as a replay of that day. Returns the number of events, and the runs.
+    pub async fn file(
+        &self,
+        path: &Path,
+        arrived_on: Option<NaiveDate>,
+    ) -> Result<(u64, Vec<RunRecord>)> {
+        let arrival = match arrived_on {
+            None => Arrival::Now,
+            Some(day) => Arrival::On {
+                day,
+                lines: lines(path)?,
+                name: path
+                    .file_stem()
+                    .map(|stem| stem.to_string_lossy().into_owned())
+                    .unwrap_or_default(),
+            },
+        };
+        self.input(open(path)?.as_mut(), &arrival).await
     }
-    Ok((sent, records))
+
+    /// Streams the lines of an input. Returns the number of events, and the runs.
+    pub async fn input(
+        &self,
+        input: &mut (dyn BufRead + Send),
+        arrival: &Arrival,
+    ) -> Result<(u64, Vec<RunRecord>)> {
+        let lake = &self.session.lake;
+        let contract = stream_contract(lake, self.dataset)?;
+        let mut keys = Vec::new();
+        let sent = stream_lines(lake, contract, input, arrival, &mut |info, records| {
+            self.progress
+                .step(format!("archiving: {}", plural(records, "event")));
+            keys.push(info.key.clone());
+        })
+        .await?;
+        let mut records = Vec::new();
+        for (number, key) in keys.iter().enumerate() {
+            let place = format!("{}/{}", number + 1, keys.len());
+            self.progress
+                .step(format!("{place} ingesting archived events"));
+            let _lock = self.local.ingest_lock(key).await?;
+            records.push(tarn_ingest::ingest(lake, key).await?);
+        }
+        Ok((sent, records))
+    }
 }
 
 /// Records that are handed to Kinesis together.

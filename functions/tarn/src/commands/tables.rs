@@ -7,13 +7,13 @@ use serde_json::json;
 use tarn_core::Result;
 
 use crate::cli::{Global, VersionsArgs};
-use crate::setting::{Setting, open};
+use crate::session::{Session, open};
 use crate::terminal::{Terminal, count};
 
 /// Lists the tables.
 pub async fn list(global: &Global, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = open(global).await?;
-    let infos = setting.lake.table_infos().await?;
+    let session = open(global).await?;
+    let infos = session.lake.table_infos().await?;
     if terminal.is_json() {
         for info in infos {
             terminal.json(&json!({
@@ -44,13 +44,13 @@ pub async fn list(global: &Global, terminal: &Terminal) -> Result<ExitCode> {
         &["rows", "files", "versions"],
         rows,
     )?;
-    note_place(&setting, terminal);
+    note_place(&session, terminal);
     Ok(ExitCode::SUCCESS)
 }
 
 /// Says where other readers of a moved lake look for its files.
-pub fn note_place(setting: &Setting, terminal: &Terminal) {
-    if let Some(recorded) = setting
+pub fn note_place(session: &Session, terminal: &Terminal) {
+    if let Some(recorded) = session
         .folder()
         .and_then(|local| local.recorded_elsewhere())
     {
@@ -67,9 +67,9 @@ pub async fn versions(
     args: &VersionsArgs,
     terminal: &Terminal,
 ) -> Result<ExitCode> {
-    let setting = open(global).await?;
-    let name = setting.lake.find_table(&args.table).await?;
-    let table = setting.lake.table(&name).await?;
+    let session = open(global).await?;
+    let name = session.lake.find_table(&args.table).await?;
+    let table = session.lake.table(&name).await?;
     if terminal.is_json() {
         for version in table.versions() {
             terminal.json(&json!({

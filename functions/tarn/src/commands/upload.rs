@@ -11,7 +11,7 @@ use tarn_core::{Error, ErrorKind, Result};
 
 use crate::commands::ingest::{exit_code, not_landed, refused};
 use crate::land::{Landed, Plan, RawZone};
-use crate::setting::Setting;
+use crate::session::Session;
 use crate::terminal::{Progress, Terminal, bytes};
 
 /// How often the ledger is asked.
@@ -31,12 +31,12 @@ pub struct Uploaded {
 /// Uploads the files to the raw zone, in order. One that is there already is put again only if its run
 /// has failed or no contract claimed it. One that cannot be uploaded stops no other.
 pub async fn upload(
-    setting: &Setting,
+    session: &Session,
     plan: &Plan,
     as_new: bool,
     progress: &Progress,
 ) -> Result<Uploaded> {
-    let mut raw = RawZone::new(setting, as_new);
+    let mut raw = RawZone::new(session, as_new);
     let mut uploaded = Uploaded {
         landed: Vec::new(),
         failed: plan.refused.iter().map(refused).collect(),
@@ -58,9 +58,9 @@ pub async fn upload(
                 continue;
             }
         };
-        if !object.put && failed_before(setting, &object.info).await? {
+        if !object.put && failed_before(session, &object.info).await? {
             // Only a new version triggers the function, which is notified of puts alone.
-            object.info = setting
+            object.info = session
                 .lake
                 .objects
                 .put_file(
@@ -78,8 +78,8 @@ pub async fn upload(
 }
 
 /// Whether the object was not ingested so far.
-async fn failed_before(setting: &Setting, info: &ObjectInfo) -> Result<bool> {
-    let record = setting.lake.ledger.object(&info.key).await?;
+async fn failed_before(session: &Session, info: &ObjectInfo) -> Result<bool> {
+    let record = session.lake.ledger.object(&info.key).await?;
     Ok(record
         .is_some_and(|record| matches!(record.state, ObjectState::Failed | ObjectState::Unclaimed)))
 }
@@ -130,7 +130,7 @@ pub fn list(uploaded: &Uploaded, terminal: &Terminal) -> Result<ExitCode> {
 /// # Errors
 /// `Storage` where an object is not done in time.
 pub async fn follow(
-    setting: &Setting,
+    session: &Session,
     uploaded: Uploaded,
     progress: &Progress,
 ) -> Result<Vec<RunRecord>> {
@@ -140,7 +140,7 @@ pub async fn follow(
     loop {
         for (number, object) in landed.iter().enumerate() {
             if !done.contains_key(&number)
-                && let Some(run) = ended(setting, object).await?
+                && let Some(run) = ended(session, object).await?
             {
                 done.insert(number, run);
             }
@@ -175,8 +175,8 @@ fn late(landed: &[Landed], done: &BTreeMap<usize, RunRecord>) -> Error {
 }
 
 /// The run that ended the work on an object, if one did.
-async fn ended(setting: &Setting, landed: &Landed) -> Result<Option<RunRecord>> {
-    let ledger = &setting.lake.ledger;
+async fn ended(session: &Session, landed: &Landed) -> Result<Option<RunRecord>> {
+    let ledger = &session.lake.ledger;
     let Some(record) = ledger.object(&landed.info.key).await? else {
         return Ok(None);
     };

@@ -10,35 +10,35 @@ use tarn_local::LocalLake;
 use tarn_maintain::{Fault, Outcome, verify_raw, verify_table};
 
 use crate::cli::{Global, VerifyArgs};
-use crate::setting::{Setting, open};
+use crate::session::{Session, open};
 use crate::terminal::{Progress, Terminal, bytes, count, plural};
 
 /// Reads everything and lists the files that are not what was written.
 pub async fn run(global: &Global, args: &VerifyArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let setting = open(global).await?;
+    let session = open(global).await?;
     let progress = terminal.progress();
     let mut outcomes = Vec::new();
     let tables = if args.tables.is_empty() {
-        setting.lake.catalog.list().await?
+        session.lake.catalog.list().await?
     } else {
         let mut tables = Vec::new();
         for name in &args.tables {
-            tables.push(setting.lake.find_table(name).await?);
+            tables.push(session.lake.find_table(name).await?);
         }
         tables
     };
     if args.tables.is_empty()
-        && let Some(local) = setting.folder()
+        && let Some(local) = session.folder()
     {
         progress.step("the state");
         outcomes.push(state(local)?);
     }
     for name in tables {
         let step = &mut |files, size| show(&progress, &name.to_string(), files, size);
-        outcomes.push(verify_table(&setting.lake, &name, step).await?);
+        outcomes.push(verify_table(&session.lake, &name, step).await?);
     }
     if args.tables.is_empty() {
-        outcomes.extend(raw(&setting, &progress).await?);
+        outcomes.extend(raw(&session, &progress).await?);
     }
     drop(progress);
     if terminal.is_json() {
@@ -46,7 +46,7 @@ pub async fn run(global: &Global, args: &VerifyArgs, terminal: &Terminal) -> Res
             .iter()
             .try_for_each(|outcome| terminal.json(outcome))?;
     } else {
-        print(&setting, &outcomes, terminal)?;
+        print(&session, &outcomes, terminal)?;
     }
     let sound = outcomes.iter().all(|outcome| outcome.faults.is_empty());
     Ok(if sound {
@@ -64,10 +64,10 @@ fn show(progress: &Progress, what: &str, files: u64, size: u64) {
     ));
 }
 
-async fn raw(setting: &Setting, progress: &Progress) -> Result<Vec<Outcome>> {
+async fn raw(session: &Session, progress: &Progress) -> Result<Vec<Outcome>> {
     let step = &mut |files, size| show(progress, "raw", files, size);
-    let mut outcomes = vec![verify_raw(&setting.lake, step).await?];
-    if let Some(local) = setting.folder() {
+    let mut outcomes = vec![verify_raw(&session.lake, step).await?];
+    if let Some(local) = session.folder() {
         progress.step("former versions of raw objects");
         let local = local.clone();
         outcomes.push(blocking(move || former_versions(&local)).await?);
@@ -133,7 +133,7 @@ fn former_versions(local: &LocalLake) -> Result<Outcome> {
     Ok(done)
 }
 
-fn print(setting: &Setting, outcomes: &[Outcome], terminal: &Terminal) -> Result<()> {
+fn print(session: &Session, outcomes: &[Outcome], terminal: &Terminal) -> Result<()> {
     let rows = outcomes
         .iter()
         .map(|outcome| {
@@ -159,7 +159,7 @@ fn print(setting: &Setting, outcomes: &[Outcome], terminal: &Terminal) -> Result
         terminal.line("Every file whose digest is known is what was written.")?;
     }
     if sum(|outcome| outcome.unknown) > 0 {
-        let known = match setting.folder() {
+        let known = match session.folder() {
             Some(_) => format!(
                 "; the digests of {} are known from now on",
                 plural(sum(|outcome| outcome.remembered), "file")

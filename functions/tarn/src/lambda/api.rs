@@ -1,4 +1,4 @@
-//! The HTTP API behind API Gateway: the router that `tarn serve` uses.
+//! The HTTP API for API Gateway: the router that `tarn serve` uses.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ pub(super) async fn serve(function: &Function) -> Result<(), lambda_runtime::Err
     lambda_http::run(service(function.cloud.lake.clone(), limits)).await
 }
 
-/// The router, told of each request when its answer is too late.
+/// The router, with the deadline of each request.
 fn service(
     lake: Lake,
     limits: Limits,
@@ -77,7 +77,7 @@ mod tests {
             local.objects(),
             local.catalog(),
             local.ledger(),
-            crate::setting::built_in_contracts().unwrap(),
+            crate::session::built_in_contracts().unwrap(),
             &local.scratch(),
         )
         .with_keys(local.keys());

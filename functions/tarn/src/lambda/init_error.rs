@@ -1,4 +1,4 @@
-//! Tells Lambda why a function cannot start, so that who invokes it sees the reason.
+//! Reports to Lambda why a function cannot start, so that its caller sees the reason.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-initerror>
 
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use tarn_core::Error;
 /// Long enough for an address on the same machine.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Reports the error. That the report fails is no further error: the reason is in the log.
+/// Reports the error. A failure of the report is ignored: the reason is in the log.
 pub fn report(error: &Error) {
     let Ok(address) = std::env::var("AWS_LAMBDA_RUNTIME_API") else {
         return;

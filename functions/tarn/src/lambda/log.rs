@@ -37,7 +37,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 pub fn write_line(line: &Map<String, Value>) {
     let mut text = Value::Object(line.clone()).to_string();
     text.push('\n');
-    // A log that cannot be written has nobody to tell.
+    // If the log cannot be written, there is no place to report that.
     if std::io::stdout().lock().write_all(text.as_bytes()).is_err() {
         eprint!("{text}");
     }

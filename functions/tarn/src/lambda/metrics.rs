@@ -47,7 +47,7 @@ impl Metrics {
         }
     }
 
-    /// How good each dataset is: its score, broken promises, anomalies that nobody has judged.
+    /// How good each dataset is: its score, missed service levels, anomalies that are not judged.
     pub fn quality(&self, found: &[Measures]) {
         for line in self.lines_of_quality(found, Utc::now()) {
             write_line(&line);
@@ -60,7 +60,11 @@ impl Metrics {
             .map(|dataset| {
                 // Zeros too: an alarm needs to see that nothing is broken.
                 let mut measured = vec![
-                    ("PromiseBroken", "Count", dataset.broken_promises as f64),
+                    (
+                        "PromiseBroken",
+                        "Count",
+                        dataset.missed_service_levels as f64,
+                    ),
                     ("AnomaliesFound", "Count", dataset.open_anomalies as f64),
                 ];
                 if let Some(score) = dataset.score {
@@ -197,7 +201,7 @@ mod tests {
 
     fn lines(status: RunStatus) -> Vec<Map<String, Value>> {
         let metrics = Metrics::new("Tarn".to_owned());
-        let contracts = crate::setting::built_in_contracts().unwrap();
+        let contracts = crate::session::built_in_contracts().unwrap();
         let now = "2026-01-31T10:00:03Z".parse().unwrap();
         metrics.lines_of_run(&ingested(status), &contracts, now)
     }
@@ -240,7 +244,7 @@ mod tests {
         let of = |score| Measures {
             dataset: "orders".to_owned(),
             score,
-            broken_promises: 0,
+            missed_service_levels: 0,
             open_anomalies: 2,
         };
         let now = "2026-01-31T10:00:03Z".parse().unwrap();

@@ -1,7 +1,7 @@
 //! The binary as a Lambda function: which one, `_HANDLER` says.
 //!
 //! At a cold start the settings are read and checked, and the ports are connected once. A wrong
-//! setting fails the start and is told to Lambda, all faults at once. Each event is then handed to the
+//! setting fails the start; all faults are reported to Lambda at once. Each event is then handed to the
 //! library function of that name. A panic in it becomes a failed invocation.
 
 mod api;
@@ -94,7 +94,7 @@ fn serve(start: Start) -> Result<()> {
     })
 }
 
-/// Makes the folder anew: a process that was killed in the same sandbox may have left files.
+/// Empties the folder: a process that was killed in the same sandbox may have left files.
 fn clear(folder: &Path) -> Result<()> {
     let removed = match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
@@ -184,7 +184,7 @@ impl Function {
             let queue = self.cloud.aws.queue(self.start.settings.marts_queue_url()?);
             let message = json!({ "tables": tables }).to_string();
             if let Err(error) = queue.send(&message).await {
-                tracing::error!(%error, "the marts could not be told; the messages will be delivered again");
+                tracing::error!(%error, "the marts could not be notified; the messages will be delivered again");
                 batch.fail_changed();
             }
         }
@@ -204,8 +204,8 @@ impl Function {
         value(&events::failures(handled.failed()))
     }
 
-    /// Lets messages whose failure passes by itself come again soon. Where that cannot be asked for, they
-    /// come after the queue's visibility timeout, so that it is no failure.
+    /// Asks the queue to deliver messages whose failure passes by itself again soon. If that fails, they come
+    /// after the queue's visibility timeout, so it is not an error.
     async fn ask_again(&self, url: Option<&str>, messages: &[Redelivery], deadline: Instant) {
         let (Some(url), false) = (url, messages.is_empty()) else {
             return;
@@ -278,10 +278,7 @@ impl Function {
         }
         Err(Error::new(
             ErrorKind::Storage,
-            format!(
-                "some tables could not be looked after: {}",
-                failed.join(", ")
-            ),
+            format!("maintenance of some tables failed: {}", failed.join(", ")),
         )
         .retryable(true))
     }

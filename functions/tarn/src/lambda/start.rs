@@ -1,4 +1,4 @@
-//! What a function is told by its environment. Everything is read and checked before the first event,
+//! The settings of a function from its environment. Everything is read and checked before the first event,
 //! and all faults are reported together.
 
 use std::path::PathBuf;
@@ -96,7 +96,7 @@ pub struct Start {
     pub retention: Retention,
 }
 
-/// What the runtime cannot do without.
+/// A variable that the runtime needs.
 const FROM_LAMBDA: [&str; 4] = [
     "AWS_LAMBDA_RUNTIME_API",
     "AWS_LAMBDA_FUNCTION_NAME",
@@ -160,7 +160,7 @@ impl Start {
     }
 }
 
-/// A hundred years are for ever.
+/// A hundred years: no limit in practice.
 const MOST: u64 = 36_500;
 
 fn days(number: u64) -> TimeDelta {
@@ -251,7 +251,7 @@ mod tests {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         Start::read(&move |name| {
-            // What is said last wins.
+            // The last one wins.
             let found = owned.iter().rev().find(|(known, _)| known == name);
             found.map(|(_, value)| value.clone())
         })

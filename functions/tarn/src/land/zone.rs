@@ -15,7 +15,7 @@ use tarn_rows::source::sqlite::Database;
 
 use super::names::numbered;
 use super::{Landing, Place, bad};
-use crate::setting::Setting;
+use crate::session::Session;
 
 /// A file that is in the raw zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ type Folder = HashMap<String, Vec<ObjectInfo>>;
 
 /// The raw zone: each of its folders is listed once, however many files go there.
 pub struct RawZone<'a> {
-    setting: &'a Setting,
+    session: &'a Session,
     /// Whether every file is new, whatever is there.
     as_new: bool,
     folders: HashMap<String, Folder>,
@@ -42,9 +42,9 @@ const MOST_NUMBER: u32 = 1000;
 
 impl<'a> RawZone<'a> {
     /// Nothing is listed yet.
-    pub fn new(setting: &'a Setting, as_new: bool) -> Self {
+    pub fn new(session: &'a Session, as_new: bool) -> Self {
         RawZone {
-            setting,
+            session,
             as_new,
             folders: HashMap::new(),
         }
@@ -59,8 +59,8 @@ impl<'a> RawZone<'a> {
     /// `BadSource` where the file is a database that another process is writing, `BadRequest` where it
     /// cannot be read or is to be new and no contract claims it so.
     pub async fn land(&mut self, landing: &Landing) -> Result<Landed> {
-        let (setting, as_new) = (self.setting, self.as_new);
-        let objects = &setting.lake.objects;
+        let (session, as_new) = (self.session, self.as_new);
+        let objects = &session.lake.objects;
         let there = |info| Landed { info, put: false };
         let (source, dataset, name) = match &landing.place {
             Place::Here(key) if as_new => {
@@ -88,7 +88,7 @@ impl<'a> RawZone<'a> {
             dataset,
             name: &name,
             is_log: is_log(
-                setting,
+                session,
                 &layout::raw_key(source, dataset, Utc::now(), &name),
             ),
         };
@@ -99,7 +99,7 @@ impl<'a> RawZone<'a> {
             )));
         }
         let folder = self.folder(names.prefix()).await?;
-        if !as_new && let Some(info) = same(setting, &names, folder, &landing.path, size).await? {
+        if !as_new && let Some(info) = same(session, &names, folder, &landing.path, size).await? {
             return Ok(there(info));
         }
         // While the database is open for reading, no other process can commit to it, so the copy is complete.
@@ -109,7 +109,7 @@ impl<'a> RawZone<'a> {
         {
             return Err(Error::new(ErrorKind::BadSource, error.to_string()).retryable(true));
         }
-        let put = put(setting, as_new, &names, &landing.path).await;
+        let put = put(session, as_new, &names, &landing.path).await;
         drop(lock);
         let (number, info) = put?;
         // A later file of the command may be the same again.
@@ -126,7 +126,7 @@ impl<'a> RawZone<'a> {
             Entry::Vacant(unknown) => unknown,
         };
         let mut folder = Folder::new();
-        for info in self.setting.lake.objects.list(unknown.key()).await? {
+        for info in self.session.lake.objects.list(unknown.key()).await? {
             let rest = info.key.strip_prefix(unknown.key()).unwrap_or_default();
             if let Some((_, name)) = rest.split_once('/') {
                 folder.entry(name.to_owned()).or_default().push(info);
@@ -156,19 +156,19 @@ impl Names<'_> {
     }
 }
 
-fn is_log(setting: &Setting, key: &str) -> bool {
-    let claiming = setting.lake.contracts.claiming(key);
+fn is_log(session: &Session, key: &str) -> bool {
+    let claiming = session.lake.contracts.claiming(key);
     !claiming.is_empty() && claiming.iter().all(|contract| contract.is_log())
 }
 
 /// Puts a file under the first of its names that is free or may be overwritten. Returns the number of the name.
 async fn put(
-    setting: &Setting,
+    session: &Session,
     as_new: bool,
     names: &Names<'_>,
     path: &Path,
 ) -> Result<(u32, ObjectInfo)> {
-    let objects = &setting.lake.objects;
+    let objects = &session.lake.objects;
     let mut number = 1;
     loop {
         let key = names.key(number);
@@ -176,7 +176,7 @@ async fn put(
             match objects.head(&key).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => PutMode::IfAbsent,
                 Err(error) => return Err(error),
-                Ok(there) if !as_new && is_done(setting, &there).await? => PutMode::Overwrite,
+                Ok(there) if !as_new && is_done(session, &there).await? => PutMode::Overwrite,
                 Ok(_) if number < MOST_NUMBER => {
                     number += 1;
                     continue;
@@ -201,7 +201,7 @@ async fn put(
 
 /// The object that has the content of a file under one of its names, of any day.
 async fn same(
-    setting: &Setting,
+    session: &Session,
     names: &Names<'_>,
     folder: &Folder,
     path: &Path,
@@ -210,7 +210,7 @@ async fn same(
     let mut number = 1;
     while let Some(known) = folder.get(&numbered(names.name, number)) {
         for info in known.iter().filter(|info| info.size == size) {
-            let copy = match setting.lake.objects.fetch_version(info).await {
+            let copy = match session.lake.objects.fetch_version(info).await {
                 // It was deleted since the folder was listed.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 copy => copy?,
@@ -228,8 +228,8 @@ async fn same(
 }
 
 /// Whether an object can be overwritten without loss: its lines are in a table, or its content is faulty.
-async fn is_done(setting: &Setting, info: &ObjectInfo) -> Result<bool> {
-    let ledger = &setting.lake.ledger;
+async fn is_done(session: &Session, info: &ObjectInfo) -> Result<bool> {
+    let ledger = &session.lake.ledger;
     let record = ledger.object(&info.key).await?;
     let Some(record) = record.filter(|record| record.version == info.version) else {
         return Ok(false);

@@ -34,7 +34,7 @@ const SHOP: &[(&str, &str)] = built_in![
 ];
 
 /// A lake, and where it is.
-pub struct Setting {
+pub struct Session {
     /// The lake.
     pub lake: Lake,
     place: Place,
@@ -48,7 +48,7 @@ pub enum Place {
     Aws(Remote),
 }
 
-impl Setting {
+impl Session {
     /// The folder of the lake; None where it is on AWS.
     pub fn folder(&self) -> Option<&LocalLake> {
         match &self.place {
@@ -106,7 +106,7 @@ fn bad_contracts(faults: &[Diagnostic]) -> Error {
     )
 }
 
-fn in_folder(local: LocalLake, contracts: Contracts) -> Setting {
+fn in_folder(local: LocalLake, contracts: Contracts) -> Session {
     let lake = Lake::new(
         local.objects(),
         local.catalog(),
@@ -115,22 +115,22 @@ fn in_folder(local: LocalLake, contracts: Contracts) -> Setting {
         &local.scratch(),
     )
     .with_keys(local.keys());
-    Setting {
+    Session {
         lake,
         place: Place::Folder(local),
     }
 }
 
-async fn on_aws(global: &Global) -> Result<Setting> {
+async fn on_aws(global: &Global) -> Result<Session> {
     let remote = Remote::open(global.env.as_deref(), contracts(global)?).await?;
-    Ok(Setting {
+    Ok(Session {
         lake: remote.lake().clone(),
         place: Place::Aws(remote),
     })
 }
 
 /// Opens the lake, which must exist.
-pub async fn open(global: &Global) -> Result<Setting> {
+pub async fn open(global: &Global) -> Result<Session> {
     if global.is_on_aws() {
         return on_aws(global).await;
     }
@@ -139,7 +139,7 @@ pub async fn open(global: &Global) -> Result<Setting> {
 }
 
 /// Opens the lake; one in a folder is made where it does not exist.
-pub async fn create(global: &Global) -> Result<Setting> {
+pub async fn create(global: &Global) -> Result<Session> {
     if global.is_on_aws() {
         return on_aws(global).await;
     }
@@ -148,7 +148,7 @@ pub async fn create(global: &Global) -> Result<Setting> {
 }
 
 /// An empty lake in a temporary folder, which is there as long as the folder is held.
-pub fn scratch(global: &Global) -> Result<(Setting, TempDir)> {
+pub fn scratch(global: &Global) -> Result<(Session, TempDir)> {
     let folder = tempfile::tempdir().map_err(|error| {
         Error::new(ErrorKind::Storage, "a temporary folder cannot be made").with_source(error)
     })?;
@@ -160,7 +160,7 @@ pub fn scratch(global: &Global) -> Result<(Setting, TempDir)> {
 ///
 /// # Errors
 /// `BadRequest` where the lake on AWS is asked for.
-pub fn create_folder(global: &Global, command: &str) -> Result<(Setting, LocalLake)> {
+pub fn create_folder(global: &Global, command: &str) -> Result<(Session, LocalLake)> {
     if global.is_on_aws() {
         return Err(Error::new(
             ErrorKind::BadRequest,
@@ -176,7 +176,7 @@ pub fn create_folder(global: &Global, command: &str) -> Result<(Setting, LocalLa
 ///
 /// # Errors
 /// `BadContract` with every fault of the contracts; `Storage` where the folder cannot be made.
-pub fn create_with(folder: &Path, texts: &[(&str, &str)]) -> Result<(Setting, LocalLake)> {
+pub fn create_with(folder: &Path, texts: &[(&str, &str)]) -> Result<(Session, LocalLake)> {
     let contracts = load_texts(texts).map_err(|faults| bad_contracts(&faults))?;
     let local = LocalLake::create(folder)?;
     Ok((in_folder(local.clone(), contracts), local))

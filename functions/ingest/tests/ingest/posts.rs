@@ -377,7 +377,7 @@ fn changed(replacements: &[(&str, &str)]) -> Contracts {
 #[tokio::test]
 async fn posts_of_an_older_lake_are_told_apart_once_their_objects_are_read_again() {
     let fixture = Fixture::new();
-    let server = "      - name: server\n        description: Host of the server that a Mastodon post is of, in lower \
+    let server = "      - name: server\n        description: Host of the server that a Mastodon post is from, in lower \
                   case; null for platforms with one server.\n        logicalType: string\n        \
                   physicalType: string\n        classification: internal\n";
     let key = |position: usize| {

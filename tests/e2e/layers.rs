@@ -27,7 +27,7 @@ pub fn metadata() -> Value {
     serde_json::from_slice(&cargo(&["metadata", "--format-version", "1", "--locked"])).unwrap()
 }
 
-/// The packages of a build, each with its version and the features it is compiled with.
+/// The packages of a build, each with its version and its features.
 fn packages(selection: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
     let tree = [
         "tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{p}\t{f}",
@@ -69,14 +69,14 @@ fn the_first_build_has_no_aws_and_one_tls_stack() {
     }
 }
 
-/// A package whose features differ would be compiled a second time for the other build, and so would
-/// all that depends on it. The way out: a feature in the root manifest, and where no member needs the
-/// package, its name in `functions/tarn/Cargo.toml`.
+/// Cargo compiles a package again if its features differ, and with it everything that depends on it. To fix
+/// a difference, enable the feature in the root manifest, and if no member uses the package, name it in
+/// `functions/tarn/Cargo.toml`.
 #[test]
 fn the_first_build_compiles_nothing_that_the_whole_one_compiles_again() {
     let all = packages(ALL);
     for (package, features) in packages(FIRST) {
-        // Small, and ours: the command line itself is another with and without AWS.
+        // The command line itself differs. It is small.
         if package.starts_with("tarn ") {
             continue;
         }
@@ -151,7 +151,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The first lines of the code blocks in a file's documentation that rustdoc would run.
+/// The first lines of the code blocks that rustdoc would run.
 fn examples(text: &str) -> Vec<&str> {
     let mut open = false;
     let mut found = Vec::new();
@@ -170,8 +170,7 @@ fn examples(text: &str) -> Vec<&str> {
     found
 }
 
-/// Crates without examples are not searched for any, which takes a while for each. One that gets an
-/// example has to run it.
+/// `doctest = false` saves time in crates without examples. A crate with an example must not set it.
 #[test]
 fn examples_in_documentation_are_run() {
     let metadata = metadata();

@@ -168,8 +168,7 @@ fn test(module: &str) {
     )
     .unwrap();
     copy.succeed(&folder, &["init", "-input=false", "-no-color"]);
-    // Its first run fails on whatever `terraform validate` refuses, so that the provider need not be
-    // started for that as well.
+    // This fails for everything that `terraform validate` refuses, and starts the provider only once.
     let output = copy.succeed(&folder, &["test", "-no-color"]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("Success!"), "{module}: {text}");

@@ -35,8 +35,8 @@ pub struct Options {
     /// The tag that is released. It has to be `v` and the version of the workspace, such as v0.1.0
     #[arg(long)]
     tag: Option<String>,
-    /// Take the release binary of this machine (cargo build --release) instead of building one; to
-    /// try, not to publish
+    /// Take the release binary of this machine (cargo build --release --features aws) instead of building
+    /// one; to try, not to publish
     #[arg(long)]
     quick: bool,
 }
@@ -56,7 +56,7 @@ pub fn run(options: &Options) -> Outcome {
     };
     if !binary.is_file() {
         return Err(format!(
-            "{}: there is no binary; run cargo build --release",
+            "{}: there is no binary; run cargo build --release --features aws",
             binary.display()
         ));
     }

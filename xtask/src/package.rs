@@ -21,7 +21,7 @@ const BUILDER: &[&str] = &["cargo-lambda==1.9.2", "ziglang==0.17.1"];
 
 /// The arguments that say what Cargo builds for a package or a release, and with which features. The
 /// bill of materials is made with the same ones.
-pub const COMMAND_LINE: &[&str] = &["--package", "tarn"];
+pub const COMMAND_LINE: &[&str] = &["--package", "tarn", "--features", "aws"];
 
 /// AWS Lambda takes uploads of up to 50 MB.
 pub const SIZE_LIMIT: u64 = 50 * 1_000_000;
@@ -122,8 +122,8 @@ pub fn write_quick() -> Outcome<PathBuf> {
     Ok(path)
 }
 
-/// A copy of a binary without its symbols, which are half of a development build: the emulator unpacks
-/// the package for each process of a function. The binary itself where there is no `strip`.
+/// Copies a binary without its symbols, which are half of a development build: the emulator unpacks the
+/// package for each process of a function. Returns the binary itself if there is no `strip`.
 fn stripped(binary: &Path) -> Outcome<PathBuf> {
     if process::find("strip").is_none() {
         return Ok(binary.to_owned());

@@ -16,7 +16,7 @@ pub fn step(title: &str, command: &mut Command) -> Outcome {
     Ok(())
 }
 
-/// Runs a step beside others: its output is shown where it fails.
+/// Runs a step beside others. Its output is shown only if it fails.
 pub fn quiet_step(title: &str, command: &mut Command) -> Outcome {
     let started = Instant::now();
     let output = command

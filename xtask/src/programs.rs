@@ -1,5 +1,5 @@
-//! The tests of the workspace: built once, then run two test programs at a time. Those that wait for
-//! the emulator or for Terraform leave the processor to the others.
+//! The tests of the workspace. All test programs are built first and then run, two at a time: while one
+//! waits for the emulator or for Terraform, the other uses the processor.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -16,7 +16,7 @@ use crate::{Outcome, root};
 /// Test programs that run side by side.
 const LANES: usize = 2;
 
-/// Those that take long, which are begun first: by package and target.
+/// The programs that take longest, by package and target. They start first.
 const LONGEST: [(&str, &str); 4] = [
     ("tarn-tests", "e2e"),
     ("tarn-tests", "aws"),
@@ -40,7 +40,7 @@ impl Program {
     }
 }
 
-/// What the last line of a test program says.
+/// The counts in the last line of a test program.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Counts {
     passed: u64,
@@ -81,14 +81,14 @@ impl Counts {
     }
 }
 
-/// What has become of the programs so far.
+/// The results so far.
 #[derive(Default)]
 struct Results {
     counts: Counts,
     failed: Vec<String>,
 }
 
-/// Builds the test programs of a selection and says which they are.
+/// Builds the test programs of a selection and returns them.
 fn programs(selection: &[&str], variables: &[(&str, PathBuf)]) -> Outcome<Vec<Program>> {
     let mut command = cargo(&[
         "test",
@@ -139,8 +139,8 @@ fn programs(selection: &[&str], variables: &[(&str, PathBuf)]) -> Outcome<Vec<Pr
     Ok(found)
 }
 
-/// The name in a package id: `path+file:///tarn/crates/core#tarn-core@0.1.0`, or without the name where
-/// the folder has it.
+/// The name in a package id such as `path+file:///tarn/crates/core#tarn-core@0.1.0`. The id omits the name
+/// if the folder has the same name.
 fn package_name(id: &str) -> String {
     let (place, version) = id.rsplit_once('#').unwrap_or((id, ""));
     match version.split_once('@') {
@@ -149,8 +149,8 @@ fn package_name(id: &str) -> String {
     }
 }
 
-/// Builds and runs all tests. What they print is shown line by line, each with the name of its program,
-/// and the last line sums all of them up.
+/// Builds and runs all tests. Shows their output line by line, each line with the name of its program; the
+/// last line is the sum over all programs.
 pub fn run(selections: &[&[&str]], variables: &[(&str, PathBuf)]) -> Outcome {
     eprintln!("\n==> tests");
     let mut all = Vec::new();
@@ -176,7 +176,7 @@ pub fn run(selections: &[&[&str]], variables: &[(&str, PathBuf)]) -> Outcome {
     summary(&results, started)
 }
 
-/// The examples in the documentation, of the crates that have any.
+/// The examples in the documentation of the crates that have any.
 fn documentation() -> Program {
     let mut command = cargo(&[
         "test",
@@ -197,7 +197,6 @@ fn documentation() -> Program {
 /// Runs programs until none is left.
 fn lane(waiting: &Mutex<VecDeque<Program>>, results: &Mutex<Results>) {
     loop {
-        // A lane that panicked held nothing back.
         let next = waiting
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -224,7 +223,7 @@ fn lane(waiting: &Mutex<VecDeque<Program>>, results: &Mutex<Results>) {
     }
 }
 
-/// Runs one program and shows what it prints. Its counts, and whether it succeeded.
+/// Runs one program and shows its output. Returns its counts and whether it succeeded.
 fn watched(name: &str, command: &mut Command) -> Outcome<(Counts, bool)> {
     let failed = |error: std::io::Error| format!("{name}: {error}");
     let started = Instant::now();
@@ -243,7 +242,8 @@ fn watched(name: &str, command: &mut Command) -> Outcome<(Counts, bool)> {
     }
 }
 
-/// Shows both outputs of a program line by line. The sum of the results in it; None where it has none.
+/// Shows both outputs of a program line by line. Returns the sum of the results in them; None if there is
+/// no result.
 fn shown(name: &str, child: &mut Child) -> Option<Counts> {
     let errors = child.stderr.take();
     let output = child.stdout.take();
@@ -257,7 +257,7 @@ fn lines(name: &str, from: impl Read) -> Option<Counts> {
     let mut sum: Option<Counts> = None;
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
-    // Whatever bytes a test prints, the lines after them are shown.
+    // A test may print bytes that are not UTF-8.
     while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end();
@@ -270,7 +270,7 @@ fn lines(name: &str, from: impl Read) -> Option<Counts> {
     sum
 }
 
-/// The last line: as a test program prints it, over all of them.
+/// Prints the last line: the sum over all programs, in the format of a test program.
 fn summary(results: &Results, started: Instant) -> Outcome {
     for name in &results.failed {
         eprintln!("failed: {name}");
@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(shell(&format!("echo '{line}'; exit 1")), Ok((two, false)));
         assert!(shell("echo nothing").is_err());
         assert!(shell("kill -9 $$").is_err());
-        // Bytes that are no text hide no result.
+        // Bytes that are not UTF-8 do not hide the result.
         let odd = format!("printf '\\377\\n'; echo '{line}'");
         assert_eq!(shell(&odd), Ok((two, true)));
     }

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use crate::{Outcome, root, target};
 
-/// What the tests judge with; the last two open reports in a browser and hold them against their schema.
+/// The packages that the tests use. The last two open reports in a browser and check them against their
+/// schema.
 pub const TEST_PACKAGES: &[&str] = &[
     "chdb==4.4.0",
     "datacontract-cli==1.2.8",

@@ -6,8 +6,8 @@ use std::process::Command;
 use crate::process::{self, cargo, quiet_step, step};
 use crate::{Outcome, docs, package, programs, python, root, target, tarn, terraform};
 
-/// Everything, with AWS: one selection for all builds, so that nothing is compiled twice for another
-/// set of features.
+/// Everything, with AWS. All builds use this selection, so nothing is compiled twice with different
+/// features.
 const ALL: &[&str] = &["--workspace", "--all-targets", "--features", "tarn/aws"];
 
 /// The command line as the README's first command builds it, without AWS.
@@ -67,7 +67,7 @@ fn contract_changes() -> Outcome {
     )
 }
 
-/// What the tests are judged with.
+/// The programs that the tests use.
 struct Tools {
     python: PathBuf,
     emulator: PathBuf,
@@ -75,8 +75,8 @@ struct Tools {
     aws_cli: PathBuf,
 }
 
-/// Makes the Python environments and runs what needs nothing else: the compiler has no use for the
-/// network, and little for a second processor at its end.
+/// Makes the Python environments and runs the checks that need only Python. This happens beside the build,
+/// which does not need the network and seldom keeps all processors busy.
 fn tools() -> Outcome<Tools> {
     let python = python::environment("test", python::TEST_PACKAGES)?;
     for contract in python::contracts()? {
@@ -104,7 +104,7 @@ fn tools() -> Outcome<Tools> {
     })
 }
 
-/// Builds, and checks what needs no test program. The package of the functions.
+/// Builds, and runs the checks that need no test program. Returns the package of the functions.
 fn built() -> Outcome<PathBuf> {
     step("formatting", &mut cargo(&["fmt", "--all", "--check"]))?;
     clippy(ALL)?;
@@ -117,7 +117,7 @@ fn built() -> Outcome<PathBuf> {
 }
 
 pub fn test() -> Outcome {
-    // What may be missing is said before anything takes long.
+    // A missing program is reported before anything takes long.
     terraform::program()?;
     let (package, tools) = std::thread::scope(|scope| {
         let tools = scope.spawn(tools);

@@ -1,14 +1,14 @@
-//! The HTTPS client of every service: the SDK's own but for its cryptography, which is `ring`. Polars
-//! brings `ring` in any case, and the SDK's default, `aws-lc`, would be a second TLS stack with a C
-//! library of its own to compile.
+//! The HTTPS client of every service. It differs from the SDK's default client only in its cryptography:
+//! `ring`, which Polars needs anyway. The default, `aws-lc`, would be a second TLS stack to compile, with
+//! a C library.
 
 use aws_sdk_s3::config::SharedHttpClient;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, ConnectorBuilder};
 
-/// A client with the system's root certificates, which goes through the proxy that `HTTPS_PROXY`,
-/// `HTTP_PROXY` and `NO_PROXY` name, as the SDK's own does.
+/// A client with the system's root certificates. Like the SDK's default client, it uses the proxy in
+/// `HTTPS_PROXY` or `HTTP_PROXY`, except for hosts in `NO_PROXY`.
 pub(crate) fn client() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let mut connector =

@@ -12,13 +12,13 @@ const LONGEST: u32 = 1_800;
 /// A message of a queue, as it was delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// By which its failure is reported.
+    /// The identifier under which its failure is reported.
     pub id: String,
-    /// The receipt handle, by which the queue knows this delivery; empty where there is none.
+    /// The receipt handle, which identifies this delivery to the queue; empty if there is none.
     pub receipt: String,
-    /// How often it was delivered, this time included.
+    /// How often it was delivered, including this time.
     pub receives: u32,
-    /// What it says.
+    /// Its content.
     pub body: String,
 }
 
@@ -33,7 +33,7 @@ pub struct Redelivery {
 }
 
 impl Redelivery {
-    /// The redelivery of a message; None where it has no receipt, so that the queue cannot be told.
+    /// The redelivery of a message; None if it has no receipt, because the queue needs one.
     pub fn of(message: &Message) -> Option<Redelivery> {
         (!message.receipt.is_empty()).then(|| Redelivery {
             receipt: message.receipt.clone(),

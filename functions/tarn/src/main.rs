@@ -13,7 +13,7 @@ mod terminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-// Named for their features alone: see the manifest.
+// Only for their features: see the manifest.
 use tarn_core::Result;
 use {crc32fast as _, digest as _, regex_lite as _, serde_with as _};
 

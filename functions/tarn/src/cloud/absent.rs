@@ -1,5 +1,5 @@
-//! What stands in for the lake on AWS in a build without the feature `aws`: nothing can be opened, so
-//! that nothing of the rest is ever called.
+//! Stands in for the lake on AWS in a build without the feature `aws`. `Remote` has no values, so its
+//! methods are never called.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use tarn_lake::Lake;
 use crate::cli::{Global, RedriveArgs};
 use crate::cloud::Redriven;
 
-/// A lake on AWS, of which there is none.
+/// A lake on AWS. This build cannot open one.
 pub enum Remote {}
 
 /// The stream of such a lake.
@@ -20,7 +20,7 @@ pub enum EventStream {}
 fn absent() -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        "this build of tarn has no AWS side; build one that has it with: \
+        "this build of tarn does not include AWS; build one that does: \
          cargo build --release --features aws",
     )
 }
@@ -58,8 +58,35 @@ pub fn is_function() -> bool {
     std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some()
 }
 
-/// Says that this is no function.
+/// Reports that this binary cannot run as a function.
 pub fn serve() -> ExitCode {
     eprintln!("{}", absent());
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used)]
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    #[tokio::test]
+    async fn a_lake_on_aws_is_refused_with_the_way_to_a_build_that_has_it() {
+        let opened = Remote::open(None, Contracts::default()).await;
+        let redriven = match Cli::parse_from(["tarn", "--aws", "redrive", "ingest"]) {
+            Cli {
+                global,
+                command: Command::Redrive(args),
+            } => redrive(&global, &args).await.err(),
+            other => panic!("{other:?}"),
+        };
+        for error in [opened.err(), redriven] {
+            let error = error.expect("it is refused");
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.to_string().contains("--features aws"), "{error}");
+        }
+    }
 }

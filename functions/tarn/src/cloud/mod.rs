@@ -1,5 +1,5 @@
-//! The lake on AWS. The feature `aws` brings it in; a build without it has none of the AWS SDKs, and
-//! says so where the lake on AWS is asked for.
+//! The lake on AWS. It needs the feature `aws`; a build without it contains no AWS SDK and reports that
+//! when a command asks for the lake on AWS.
 
 #[cfg(not(feature = "aws"))]
 mod absent;
@@ -24,10 +24,10 @@ pub use remote::Remote;
 #[cfg(feature = "aws")]
 pub use crate::lambda::{is_function, main as serve};
 
-/// What `tarn redrive` did with a dead-letter queue.
+/// The result of `tarn redrive`.
 pub struct Redriven {
-    /// Its dead letters before that.
+    /// Dead letters in the queue before the command.
     pub depth: u64,
-    /// How many of them are on their way again.
+    /// How many of them were sent again.
     pub moved: usize,
 }

@@ -1,4 +1,4 @@
-//! Dead letters on their way again.
+//! Sends dead letters again.
 
 use serde::Deserialize;
 use tarn_archive::{StreamRecord, archive_shard, stream_contract};
@@ -11,10 +11,10 @@ use crate::cloud::Redriven;
 use crate::cloud::environment::Environment;
 use crate::session::open;
 
-/// Sends the dead letters of a queue on their way again, or counts them only.
+/// Sends the dead letters of a queue again, or only counts them.
 ///
 /// # Errors
-/// `BadRequest` where the environment does not name the queue; `Storage` where it cannot be asked.
+/// `BadRequest` if the environment does not name the queue; `Storage` if the queue does not answer.
 pub async fn redrive(global: &Global, args: &RedriveArgs) -> Result<Redriven> {
     let environment = Environment::read(global.env.as_deref())?;
     let (dead, back) = match args.queue {

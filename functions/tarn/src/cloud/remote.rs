@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::cloud::connection::{Cloud, connect};
 use crate::cloud::environment::Environment;
 
-/// What every command needs; others say themselves what they lack.
+/// What every command needs. A command that needs more checks that itself.
 const NEEDS: [Need; 6] = [
     Need::Raw,
     Need::Curated,
@@ -45,10 +45,10 @@ impl Remote {
         &self.cloud.lake
     }
 
-    /// Messages that wait in the queue whose URL a variable holds; None where it is not set.
+    /// The number of messages in the queue whose URL is in a variable; None if the variable is not set.
     ///
     /// # Errors
-    /// `Storage` where the queue cannot be asked.
+    /// `Storage` if the queue does not answer.
     pub async fn depth(&self, variable: &str) -> Result<Option<u64>> {
         match self.environment.get(variable) {
             Some(url) => Ok(Some(self.cloud.aws.queue(&url).depth().await?)),
@@ -59,7 +59,7 @@ impl Remote {
     /// The stream of events.
     ///
     /// # Errors
-    /// `BadRequest` where none is named.
+    /// `BadRequest` if the environment names none.
     pub fn stream(&self) -> Result<EventStream> {
         let [name] = self.environment.need(["TARN_STREAM"])?;
         Ok(EventStream(self.cloud.aws.stream(&name)))
@@ -70,15 +70,15 @@ impl Remote {
 pub struct EventStream(Stream);
 
 impl EventStream {
-    /// Puts the records, and returns how many they are.
+    /// Puts the records on the stream, and returns their number.
     ///
     /// # Errors
-    /// `Storage` where the stream does not take them.
+    /// `Storage` if the stream does not accept them.
     pub async fn put(&self, records: Vec<Vec<u8>>) -> Result<usize> {
         let entries = records
             .into_iter()
             .map(|data| StreamEntry {
-                // A key of its own spreads the records over the shards.
+                // A different key for each record spreads them over the shards.
                 partition_key: Uuid::new_v4().to_string(),
                 data,
             })

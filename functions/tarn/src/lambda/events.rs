@@ -1,4 +1,5 @@
-//! What Lambda hands over, as the functions take it, and what it is told of the failed ones.
+//! Converts the events that Lambda delivers into what the functions take, and failed messages into the
+//! answer that Lambda expects.
 
 use std::collections::HashMap;
 
@@ -13,20 +14,20 @@ use tarn_lake::Message;
 /// The attribute in which SQS says how often it delivered a message, this time included.
 const RECEIVES: &str = "ApproximateReceiveCount";
 
-/// What the function of the marts is asked for.
+/// What the marts function has to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Marts {
-    /// By the schedule: all of them.
+    /// All marts, on the schedule.
     All,
-    /// By the queue: those that read the tables of which the messages tell.
+    /// The marts that read the tables in these messages.
     Changed(Vec<Message>),
 }
 
 /// The messages of a batch of SQS.
 ///
 /// # Errors
-/// `BadRequest` for another event, and where a message has no identifier, so that its failure could
-/// not be reported.
+/// `BadRequest` for another event, and for a message without an identifier, whose failure could not be
+/// reported.
 pub(super) fn messages(event: Value) -> Result<Vec<Message>> {
     let event: SqsEvent = parsed(event)?;
     event
@@ -51,7 +52,7 @@ fn receives(attributes: &HashMap<String, String>) -> u32 {
     receives.unwrap_or(1)
 }
 
-/// What the queue or the schedule, `{"task": "marts"}`, asks for.
+/// Reads an event of the queue, or of the schedule: `{"task": "marts"}`.
 ///
 /// # Errors
 /// `BadRequest` for another event.
@@ -95,7 +96,7 @@ fn record(record: KinesisEventRecord) -> (String, StreamRecord) {
     (shard, record)
 }
 
-/// Which messages the queue is to deliver again.
+/// Lists the messages that the queue has to deliver again.
 pub(super) fn failures(failed: &[String]) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
     response.set_failures(failed.iter().cloned());

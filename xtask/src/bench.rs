@@ -99,7 +99,7 @@ const CASES: &[Case] = &[
 
 /// CPU seconds of the children that were waited for, user and system.
 fn children_cpu() -> Outcome<f64> {
-    // Fields 16 and 17 of /proc/self/stat, in clock ticks of 10 ms (proc(5)); behind the last ')'.
+    // Fields 16 and 17 of /proc/self/stat, in clock ticks of 10 ms (proc(5)), counted from the last ')'.
     let stat = std::fs::read_to_string("/proc/self/stat")
         .map_err(|error| format!("/proc/self/stat: {error}"))?;
     let fields: Vec<&str> = stat
@@ -262,28 +262,30 @@ fn sqlite_environment() -> Outcome<PathBuf> {
     Ok(environment)
 }
 
-fn peer(
-    environment: &Path,
-    args: &Args,
-    script: &str,
-    case: &Case,
-    data: &Path,
-    out: &Path,
-) -> Outcome<(f64, u64)> {
-    if out.exists() {
-        std::fs::remove_dir_all(out).map_err(io(out))?;
+/// A peer's program and the Python environment that runs it.
+struct Peer<'a> {
+    environment: &'a Path,
+    script: PathBuf,
+}
+
+impl Peer<'_> {
+    /// CPU seconds of a case, and the bytes written to `out`.
+    fn run(&self, case: &Case, data: &Path, out: &Path) -> Outcome<(f64, u64)> {
+        if out.exists() {
+            std::fs::remove_dir_all(out).map_err(io(out))?;
+        }
+        std::fs::create_dir_all(out).map_err(io(out))?;
+        let seconds = measured(
+            Command::new(self.environment.join("bin/python"))
+                .arg(&self.script)
+                .arg(case.name)
+                .env("BENCH_DATA", data)
+                .env("BENCH_OUT", out)
+                // DuckDB keeps its extensions there.
+                .env("HOME", self.environment),
+        )?;
+        Ok((seconds, parquet_bytes(out)?))
     }
-    std::fs::create_dir_all(out).map_err(io(out))?;
-    let seconds = measured(
-        Command::new(environment.join("bin/python"))
-            .arg(args.peers.join("peers").join(script))
-            .arg(case.name)
-            .env("BENCH_DATA", data)
-            .env("BENCH_OUT", out)
-            // DuckDB keeps its extensions there.
-            .env("HOME", environment),
-    )?;
-    Ok((seconds, parquet_bytes(out)?))
 }
 
 /// How well the anomaly methods find what was changed in seeded series.
@@ -294,14 +296,14 @@ fn anomalies() -> Outcome {
             "run",
             "--release",
             "--package",
-            "tarn-core",
+            "tarn-quality",
             "--example",
             "anomalies",
         ]),
     )
 }
 
-/// A run with thirty rules may cost so many times one with none.
+/// A run with thirty rules may cost this many times as much as a run with none.
 const RULES_CEILING: f64 = 1.5;
 
 /// The cost of rules: the access log with thirty of them against none. What was missed, if anything.
@@ -323,6 +325,64 @@ fn rules(args: &Args, generator: &Path, data: &Path, work: &Path) -> Outcome<Opt
     println!("| 0 | {without:.2} | 1.00 |\n| 30 | {ruled:.2} | {ratio:.2} |");
     Ok((ratio > RULES_CEILING)
         .then(|| format!("rules: {ratio:.2} times the cost instead of at most {RULES_CEILING}")))
+}
+
+/// What several runs of one side took and wrote.
+#[derive(Clone, Default)]
+struct Measured {
+    seconds: Vec<f64>,
+    bytes: u64,
+}
+
+impl Measured {
+    fn add(&mut self, (seconds, bytes): (f64, u64)) {
+        self.seconds.push(seconds);
+        self.bytes = bytes;
+    }
+}
+
+/// A line of the table: a case under one contract.
+struct Line<'a> {
+    case: &'a Case,
+    contract: &'a str,
+    /// Whether Tarn must be as many times faster as the case's floor says.
+    has_floor: bool,
+    /// Whether Tarn's files must not be larger.
+    has_ceiling: bool,
+}
+
+impl Line<'_> {
+    /// Prints the comparison with a peer. Returns the goals that were missed.
+    fn print(&self, peer: &str, own: &Measured, other: &Measured) -> Vec<String> {
+        let Line { case, contract, .. } = self;
+        let (own_seconds, seconds) = (median(own.seconds.clone()), median(other.seconds.clone()));
+        let ratio = seconds / own_seconds;
+        let floor = if self.has_floor {
+            format!("{:.0}", case.floor)
+        } else {
+            String::new()
+        };
+        println!(
+            "| {} | {contract} | {peer} | {own_seconds:.2} | {seconds:.2} | {ratio:.2} | {floor} | {:.1} | {:.1} |",
+            case.name,
+            own.bytes as f64 / 1e6,
+            other.bytes as f64 / 1e6,
+        );
+        let mut missed = Vec::new();
+        if self.has_floor && ratio < case.floor {
+            missed.push(format!(
+                "{}: {ratio:.2} instead of {}",
+                case.name, case.floor
+            ));
+        }
+        if self.has_ceiling && own.bytes > other.bytes {
+            missed.push(format!(
+                "social: {} bytes instead of at most {}",
+                own.bytes, other.bytes
+            ));
+        }
+        missed
+    }
 }
 
 /// Runs the benchmark and prints the ratios.
@@ -367,7 +427,7 @@ pub fn run(args: &Args) -> Outcome {
             "sqlite" => sqlite_environment()?,
             _ => environment.clone(),
         };
-        // The contract of the case, and the same without protections where it has any.
+        // The contract of the case, or the production contract with and without protections.
         let contracts = match case.contracts {
             Some(contracts) => vec![("its own", Some(root().join(contracts)))],
             None => vec![
@@ -375,57 +435,35 @@ pub fn run(args: &Args) -> Outcome {
                 ("unprotected", Some(unprotected.clone())),
             ],
         };
-        let mut own = vec![(Vec::new(), 0); contracts.len()];
-        let mut others: BTreeMap<&str, (Vec<f64>, u64)> = BTreeMap::new();
+        let mut own = vec![Measured::default(); contracts.len()];
+        let mut others: BTreeMap<&str, Measured> = BTreeMap::new();
         for _ in 0..args.runs {
             for ((_, contracts), own) in contracts.iter().zip(&mut own) {
-                let (seconds, bytes) = ours(case, contracts.as_deref(), &file, &work.join("lake"))?;
-                own.0.push(seconds);
-                own.1 = bytes;
+                own.add(ours(case, contracts.as_deref(), &file, &work.join("lake"))?);
             }
             for (name, script) in case.peers {
-                let (seconds, bytes) =
-                    peer(&environment, args, script, case, &data, &work.join("out"))?;
-                let entry = others.entry(name).or_default();
-                entry.0.push(seconds);
-                entry.1 = bytes;
+                let peer = Peer {
+                    environment: &environment,
+                    script: args.peers.join("peers").join(script),
+                };
+                let found = peer.run(case, &data, &work.join("out"))?;
+                others.entry(name).or_default().add(found);
             }
         }
-        for (number, ((contract, _), (own, own_bytes))) in contracts.iter().zip(own).enumerate() {
-            let own = median(own);
-            for (name, (seconds, bytes)) in &others {
-                let seconds = median(seconds.clone());
-                let ratio = seconds / own;
-                // The floor of time is of what production does; the floor of bytes is of the same
-                // values, since a pseudonym has more digits than a number and repeats nothing.
-                let floor = *name == "DuckDB" && number == 0;
-                println!(
-                    "| {} | {contract} | {name} | {own:.2} | {:.2} | {ratio:.2} | {} | {:.1} | {:.1} |",
-                    case.name,
-                    seconds,
-                    if floor {
-                        format!("{:.0}", case.floor)
-                    } else {
-                        String::new()
-                    },
-                    own_bytes as f64 / 1e6,
-                    *bytes as f64 / 1e6,
-                );
-                if floor && ratio < case.floor {
-                    missed.push(format!(
-                        "{}: {ratio:.2} instead of {}",
-                        case.name, case.floor
-                    ));
-                }
-                if *name == "DuckDB"
-                    && case.name == "social"
-                    && *contract == "unprotected"
-                    && own_bytes > *bytes
-                {
-                    missed.push(format!(
-                        "social: {own_bytes} bytes instead of at most {bytes}"
-                    ));
-                }
+        for (number, ((contract, _), own)) in contracts.iter().zip(&own).enumerate() {
+            for (name, other) in &others {
+                let line = Line {
+                    case,
+                    contract,
+                    // Time is compared for what production does.
+                    has_floor: *name == "DuckDB" && number == 0,
+                    // Bytes are compared for the same values: a pseudonym has more digits than a number
+                    // and never repeats.
+                    has_ceiling: *name == "DuckDB"
+                        && case.name == "social"
+                        && *contract == "unprotected",
+                };
+                missed.extend(line.print(name, own, other));
             }
         }
     }

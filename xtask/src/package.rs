@@ -29,7 +29,7 @@ pub const SIZE_LIMIT: u64 = 50 * 1_000_000;
 /// The C library of Amazon Linux 2023, on which `provided.al2023` runs.
 const GLIBC_LIMIT: (u32, u32) = (2, 34);
 
-/// The C library that is linked against. Older than the limit, so that the check is no formality.
+/// The C library that is linked against. Older than the limit, so that the check can fail.
 const GLIBC_TARGET: &str = "2.28";
 
 /// Options of `cargo xtask package`.

@@ -16,6 +16,7 @@ pub const TEST_PACKAGES: &[&str] = &[
     "pyiceberg[glue,pyarrow]==0.12.0",
     "jsonschema==4.26.0",
     "playwright==1.65.2",
+    "typos==1.52.0",
 ];
 
 /// The AWS command line, with which the tests upload.

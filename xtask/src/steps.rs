@@ -40,7 +40,7 @@ fn contract_changes() -> Outcome {
     };
     let listed = git(&["ls-tree", "--name-only", &base, "contracts/"]).output();
     let Some(listed) = listed.ok().filter(|output| output.status.success()) else {
-        eprintln!("\n==> contract changes: not compared, for {base} is no commit here");
+        eprintln!("\n==> contract changes: not compared, because {base} is not a commit here");
         return Ok(());
     };
     let folder = target()?.join("contracts-before");
@@ -79,6 +79,10 @@ struct Tools {
 /// which does not need the network and seldom keeps all processors busy.
 fn tools() -> Outcome<Tools> {
     let python = python::environment("test", python::TEST_PACKAGES)?;
+    quiet_step(
+        "spelling",
+        Command::new(python.join("bin/typos")).current_dir(root()),
+    )?;
     for contract in python::contracts()? {
         quiet_step(
             &format!("datacontract lint {}", contract.display()),

@@ -29,7 +29,7 @@ fn decode(column: &Column, value: Scalar<'_>) -> Result<ColumnData, String> {
         .unwrap()
         .push(value, &mut data)
         .map_err(|reason| {
-            assert_eq!(data.len(), 0, "a refused value leaves nothing behind");
+            assert_eq!(data.len(), 0, "a refused value leaves no trace");
             reason.to_string()
         })?;
     assert_eq!(data.len(), 1);

@@ -650,11 +650,11 @@ async fn a_run_killed_between_two_tables_says_what_it_changed_and_the_next_one_g
             Some(object) => lake.ledger.run(&object.run_id).await.unwrap(),
             None => None,
         };
-        let told = record.map_or(0, |record| record.datasets.len());
+        let recorded = record.map_or(0, |record| record.datasets.len());
         let changed = found.iter().filter(|amount| **amount == both(1)[0]).count();
         assert!(
-            told == changed || told + 1 == changed,
-            "killed at {moment}: {told} of {changed} are recorded"
+            recorded == changed || recorded + 1 == changed,
+            "killed at {moment}: {recorded} of {changed} are recorded"
         );
         halves += usize::from(changed == 1);
         // An even moment is gone on with by the same snapshot, an odd one by a newer.

@@ -1,4 +1,4 @@
-//! What is built in: under which licences, and of which crates two versions.
+//! Dependencies: their licences, and which are built in two versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -385,6 +385,75 @@ impl Line<'_> {
     }
 }
 
+/// What every case is run with.
+struct Bench<'a> {
+    args: &'a Args,
+    /// The Python environment of the peers.
+    environment: PathBuf,
+    generator: PathBuf,
+    work: PathBuf,
+    data: PathBuf,
+    /// The production contracts without protections.
+    unprotected: PathBuf,
+}
+
+impl Bench<'_> {
+    /// Runs a case and prints its lines. Returns the goals that were missed.
+    fn case(&self, case: &Case) -> Outcome<Vec<String>> {
+        let mut missed = Vec::new();
+        let file = generate(&self.generator, self.args, &self.data, case)?;
+        let environment = match case.name {
+            "sqlite" => sqlite_environment()?,
+            _ => self.environment.clone(),
+        };
+        // The contract of the case, or the production contract with and without protections.
+        let contracts = match case.contracts {
+            Some(contracts) => vec![("its own", Some(root().join(contracts)))],
+            None => vec![
+                ("production", None),
+                ("unprotected", Some(self.unprotected.clone())),
+            ],
+        };
+        let mut own = vec![Measured::default(); contracts.len()];
+        let mut others: BTreeMap<&str, Measured> = BTreeMap::new();
+        for _ in 0..self.args.runs {
+            for ((_, contracts), own) in contracts.iter().zip(&mut own) {
+                own.add(ours(
+                    case,
+                    contracts.as_deref(),
+                    &file,
+                    &self.work.join("lake"),
+                )?);
+            }
+            for (name, script) in case.peers {
+                let peer = Peer {
+                    environment: &environment,
+                    script: self.args.peers.join("peers").join(script),
+                };
+                let found = peer.run(case, &self.data, &self.work.join("out"))?;
+                others.entry(name).or_default().add(found);
+            }
+        }
+        for (number, ((contract, _), own)) in contracts.iter().zip(&own).enumerate() {
+            for (name, other) in &others {
+                let line = Line {
+                    case,
+                    contract,
+                    // Time is compared for what production does.
+                    has_floor: *name == "DuckDB" && number == 0,
+                    // Bytes are compared for the same values: a pseudonym has more digits than a number
+                    // and never repeats.
+                    has_ceiling: *name == "DuckDB"
+                        && case.name == "social"
+                        && *contract == "unprotected",
+                };
+                missed.extend(line.print(name, own, other));
+            }
+        }
+        Ok(missed)
+    }
+}
+
 /// Runs the benchmark and prints the ratios.
 pub fn run(args: &Args) -> Outcome {
     let asked = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
@@ -412,63 +481,25 @@ pub fn run(args: &Args) -> Outcome {
         &mut cargo(&["build", "--release", "--package", "tarn"]),
     )?;
     let environment = python::environment("bench", python::BENCH_PACKAGES)?;
-    let generator = environment.join("bin/python");
     let work = target()?.join("bench");
-    let data = work.join(format!("data-{}", args.scale));
-    let unprotected = unprotected(&work)?;
+    let bench = Bench {
+        args,
+        generator: environment.join("bin/python"),
+        environment,
+        data: work.join(format!("data-{}", args.scale)),
+        unprotected: unprotected(&work)?,
+        work,
+    };
     let mut missed = Vec::new();
     println!(
         "| source | contract | peer | Tarn CPU s | peer CPU s | ratio | floor | Tarn MB | peer MB |"
     );
     println!("|---|---|---|---:|---:|---:|---:|---:|---:|");
     for case in CASES.iter().filter(|case| asked(case.name)) {
-        let file = generate(&generator, args, &data, case)?;
-        let environment = match case.name {
-            "sqlite" => sqlite_environment()?,
-            _ => environment.clone(),
-        };
-        // The contract of the case, or the production contract with and without protections.
-        let contracts = match case.contracts {
-            Some(contracts) => vec![("its own", Some(root().join(contracts)))],
-            None => vec![
-                ("production", None),
-                ("unprotected", Some(unprotected.clone())),
-            ],
-        };
-        let mut own = vec![Measured::default(); contracts.len()];
-        let mut others: BTreeMap<&str, Measured> = BTreeMap::new();
-        for _ in 0..args.runs {
-            for ((_, contracts), own) in contracts.iter().zip(&mut own) {
-                own.add(ours(case, contracts.as_deref(), &file, &work.join("lake"))?);
-            }
-            for (name, script) in case.peers {
-                let peer = Peer {
-                    environment: &environment,
-                    script: args.peers.join("peers").join(script),
-                };
-                let found = peer.run(case, &data, &work.join("out"))?;
-                others.entry(name).or_default().add(found);
-            }
-        }
-        for (number, ((contract, _), own)) in contracts.iter().zip(&own).enumerate() {
-            for (name, other) in &others {
-                let line = Line {
-                    case,
-                    contract,
-                    // Time is compared for what production does.
-                    has_floor: *name == "DuckDB" && number == 0,
-                    // Bytes are compared for the same values: a pseudonym has more digits than a number
-                    // and never repeats.
-                    has_ceiling: *name == "DuckDB"
-                        && case.name == "social"
-                        && *contract == "unprotected",
-                };
-                missed.extend(line.print(name, own, other));
-            }
-        }
+        missed.extend(bench.case(case)?);
     }
     if args.only.is_empty() || args.only.iter().any(|name| name == "rules") {
-        missed.extend(rules(args, &generator, &data, &work)?);
+        missed.extend(rules(args, &bench.generator, &bench.data, &bench.work)?);
     }
     if missed.is_empty() {
         Ok(())

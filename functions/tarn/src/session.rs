@@ -45,7 +45,7 @@ pub enum Place {
     /// In a folder.
     Folder(LocalLake),
     /// On AWS.
-    Aws(Remote),
+    Aws(Box<Remote>),
 }
 
 impl Session {
@@ -61,7 +61,7 @@ impl Session {
     pub fn remote(&self) -> Option<&Remote> {
         match &self.place {
             Place::Folder(_) => None,
-            Place::Aws(remote) => Some(remote),
+            Place::Aws(remote) => Some(remote.as_ref()),
         }
     }
 
@@ -125,7 +125,7 @@ async fn on_aws(global: &Global) -> Result<Session> {
     let remote = Remote::open(global.env.as_deref(), contracts(global)?).await?;
     Ok(Session {
         lake: remote.lake().clone(),
-        place: Place::Aws(remote),
+        place: Place::Aws(Box::new(remote)),
     })
 }
 

@@ -9,7 +9,7 @@ use aws_smithy_http_client::{Builder, ConnectorBuilder};
 
 /// A client with the system's root certificates. Like the SDK's default client, it uses the proxy in
 /// `HTTPS_PROXY` or `HTTP_PROXY`, except for hosts in `NO_PROXY`.
-pub(crate) fn client() -> SharedHttpClient {
+pub fn client() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let mut connector =
             ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::Ring));

@@ -8,7 +8,7 @@
 
 mod catalog;
 mod failure;
-mod https;
+pub mod https;
 mod keys;
 mod ledger;
 mod objects;

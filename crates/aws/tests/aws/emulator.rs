@@ -32,6 +32,7 @@ impl Lake {
         let url = url();
         let prefix = format!("t{}", &Uuid::new_v4().simple().to_string()[..12]);
         let config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(tarn_aws::https::client())
             .endpoint_url(&url)
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::new("test", "test", None, None, "given"))

@@ -239,6 +239,7 @@ async fn a_part_that_is_damaged_on_its_way_fails_the_upload() {
 async fn a_part_whose_checksum_was_not_announced_is_refused() {
     let (_uploads, server) = Uploads::start().await;
     let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .http_client(tarn_aws::https::client())
         .endpoint_url(&server.url)
         .region(aws_config::Region::new("us-east-1"))
         .credentials_provider(aws_sdk_s3::config::Credentials::new(

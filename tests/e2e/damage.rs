@@ -8,7 +8,7 @@ use crate::dice::Dice;
 use crate::lake::{Lake, assert_accounted, lines, root};
 
 /// Files in one lake: a longer history makes each commit slower and shows nothing more.
-const PER_LAKE: usize = 250;
+const PER_LAKE: usize = 100;
 
 /// Bytes that parsers often get wrong.
 const STRAY: [&[u8]; 24] = [

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
@@ -22,9 +23,25 @@ fn cargo(arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-pub fn metadata() -> Value {
-    // Packages for other systems may have to be fetched for it.
-    serde_json::from_slice(&cargo(&["metadata", "--format-version", "1", "--locked"])).unwrap()
+/// The answer of `cargo metadata`: the workspace and everything that it depends on, asked for once.
+pub fn metadata() -> &'static Value {
+    static METADATA: LazyLock<Value> = LazyLock::new(|| {
+        // Packages for other systems may have to be fetched for it.
+        serde_json::from_slice(&cargo(&["metadata", "--format-version", "1", "--locked"])).unwrap()
+    });
+    &METADATA
+}
+
+/// All packages: members and dependencies.
+pub fn all_packages() -> &'static [Value] {
+    metadata()["packages"].as_array().unwrap()
+}
+
+/// The packages of the workspace. Only members have no source.
+pub fn members() -> impl Iterator<Item = &'static Value> {
+    all_packages()
+        .iter()
+        .filter(|package| package["source"].is_null())
 }
 
 /// The packages of a build, each with its version and its features.
@@ -85,42 +102,9 @@ fn the_first_build_compiles_nothing_that_the_whole_one_compiles_again() {
     }
 }
 
-/// Members and what each names in its manifest, build and test dependencies included.
-fn members(metadata: &Value) -> Vec<(String, BTreeSet<String>)> {
-    let ids: BTreeSet<&str> = metadata["workspace_members"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|id| id.as_str().unwrap())
-        .collect();
-    metadata["packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|package| ids.contains(package["id"].as_str().unwrap()))
-        .map(|package| {
-            let dependencies = package["dependencies"].as_array().unwrap();
-            let names = dependencies
-                .iter()
-                .map(|dependency| dependency["name"].as_str().unwrap().to_owned());
-            (
-                package["name"].as_str().unwrap().to_owned(),
-                names.collect(),
-            )
-        })
-        .collect()
-}
-
 #[test]
 fn versions_and_features_are_only_in_the_root_manifest() {
-    let metadata = metadata();
-    for (member, _) in members(&metadata) {
-        let package = metadata["packages"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|package| package["name"] == member.as_str())
-            .unwrap();
+    for package in members() {
         let manifest = std::fs::read_to_string(package["manifest_path"].as_str().unwrap()).unwrap();
         let dependencies = manifest.split("ependencies]").skip(1).flat_map(str::lines);
         for line in dependencies.take_while(|line| !line.starts_with("[[")) {
@@ -131,14 +115,15 @@ fn versions_and_features_are_only_in_the_root_manifest() {
                     || line.starts_with('#')
                     || line.ends_with(".workspace = true")
                     || line.ends_with(" = { workspace = true, optional = true }"),
-                "{member}: {line}"
+                "{}: {line}",
+                package["name"]
             );
         }
     }
 }
 
 /// The files of source code below a folder.
-fn sources(folder: &Path) -> Vec<PathBuf> {
+pub fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -173,13 +158,8 @@ fn examples(text: &str) -> Vec<&str> {
 /// `doctest = false` saves time in crates without examples. A crate with an example must not set it.
 #[test]
 fn examples_in_documentation_are_run() {
-    let metadata = metadata();
     let mut run = 0;
-    for package in metadata["packages"].as_array().unwrap() {
-        // Only members have no source.
-        if !package["source"].is_null() {
-            continue;
-        }
+    for package in members() {
         let targets = package["targets"].as_array().unwrap();
         for target in targets.iter().filter(|target| target["kind"][0] == "lib") {
             let root = Path::new(target["src_path"].as_str().unwrap());
@@ -204,8 +184,7 @@ fn examples_in_documentation_are_run() {
 /// With any of these, SQL gets table functions that read any file and any URL.
 #[test]
 fn sql_has_no_table_functions_that_read_files() {
-    let metadata = metadata();
-    let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
+    let nodes = metadata()["resolve"]["nodes"].as_array().unwrap();
     let sql = nodes
         .iter()
         .find(|node| node["id"].as_str().unwrap().contains("polars-sql@"))
@@ -222,20 +201,11 @@ fn sql_has_no_table_functions_that_read_files() {
 #[test]
 fn each_crate_asks_for_a_warning_of_unused_dependencies() {
     const LINT: &str = "#![cfg_attr(not(test), warn(unused_crate_dependencies))]";
-    let metadata = metadata();
-    for (member, _) in members(&metadata)
-        .iter()
-        .filter(|(name, _)| name != "tarn-tests")
-    {
-        let packages = metadata["packages"].as_array().unwrap();
-        let package = packages
-            .iter()
-            .find(|package| package["name"] == member.as_str())
-            .unwrap();
+    for package in members().filter(|package| package["name"] != "tarn-tests") {
         for target in package["targets"].as_array().unwrap() {
             if target["kind"][0] == "lib" || target["kind"][0] == "bin" {
                 let root = std::fs::read_to_string(target["src_path"].as_str().unwrap()).unwrap();
-                assert!(root.contains(LINT), "{member}");
+                assert!(root.contains(LINT), "{}", package["name"]);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::lake::root;
-use crate::layers::metadata;
+use crate::layers::{members, sources};
 
 /// Every member with the members that it names outside its tests, from the bottom up: each names only
 /// members above it.
@@ -102,40 +102,30 @@ fn short(name: &str) -> &str {
     name.strip_prefix("tarn-").unwrap_or(name)
 }
 
-/// The members and what each names outside its tests, then in its tests too.
-fn members(metadata: &Value) -> Vec<(String, BTreeSet<String>, BTreeSet<String>)> {
-    let ids: BTreeSet<&str> = metadata["workspace_members"]
+/// A package's name without the prefix that all members share.
+fn name_of(package: &Value) -> &str {
+    short(package["name"].as_str().unwrap())
+}
+
+fn member(name: &str) -> &'static Value {
+    members().find(|package| name_of(package) == name).unwrap()
+}
+
+/// What a package names in its manifest, with or without what only its tests use.
+fn dependencies(package: &Value, of_tests: bool) -> BTreeSet<&str> {
+    package["dependencies"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|id| id.as_str().unwrap())
-        .collect();
-    metadata["packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|package| ids.contains(package["id"].as_str().unwrap()))
-        .map(|package| {
-            let names = |of_tests: bool| {
-                package["dependencies"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .filter(|dependency| of_tests || dependency["kind"] != "dev")
-                    .map(|dependency| dependency["name"].as_str().unwrap().to_owned())
-                    .collect()
-            };
-            let name = short(package["name"].as_str().unwrap()).to_owned();
-            (name, names(false), names(true))
-        })
+        .filter(|dependency| of_tests || dependency["kind"] != "dev")
+        .map(|dependency| dependency["name"].as_str().unwrap())
         .collect()
 }
 
 #[test]
 fn each_crate_names_the_crates_that_the_layout_allows() {
-    let members = members(&metadata());
     let listed: BTreeSet<&str> = EDGES.iter().map(|(name, _)| *name).collect();
-    let present: BTreeSet<&str> = members.iter().map(|(name, ..)| name.as_str()).collect();
+    let present: BTreeSet<&str> = members().map(name_of).collect();
     assert_eq!(present, listed, "the table lists every member");
     for (place, (name, allowed)) in EDGES.iter().enumerate() {
         let allowed: BTreeSet<&str> = allowed.split_whitespace().collect();
@@ -143,9 +133,8 @@ fn each_crate_names_the_crates_that_the_layout_allows() {
             let above = EDGES[..place].iter().any(|(above, _)| above == edge);
             assert!(above, "{name} names {edge}, which is not above it");
         }
-        let (_, names, _) = members.iter().find(|(member, ..)| member == name).unwrap();
-        let named: BTreeSet<&str> = names
-            .iter()
+        let named: BTreeSet<&str> = dependencies(member(name), false)
+            .into_iter()
             .filter_map(|name| name.strip_prefix("tarn-"))
             .collect();
         assert_eq!(
@@ -157,8 +146,9 @@ fn each_crate_names_the_crates_that_the_layout_allows() {
 
 #[test]
 fn heavy_dependencies_are_named_by_one_crate_each() {
-    for (member, _, names) in members(&metadata()) {
-        for name in &names {
+    for package in members() {
+        let member = name_of(package);
+        for name in dependencies(package, true) {
             for (heavy, owner) in OWNERS {
                 assert!(
                     !name.starts_with(heavy) || member == owner,
@@ -171,11 +161,10 @@ fn heavy_dependencies_are_named_by_one_crate_each() {
 
 #[test]
 fn the_crates_at_the_bottom_know_no_runtime() {
-    let members = members(&metadata());
     for (name, barred) in BARRED {
-        let (_, names, _) = members.iter().find(|(member, ..)| member == name).unwrap();
+        let names = dependencies(member(name), false);
         for heavy in barred {
-            assert!(!names.contains(*heavy), "{name} names {heavy}");
+            assert!(!names.contains(heavy), "{name} names {heavy}");
         }
     }
 }
@@ -269,37 +258,29 @@ fn imports(krate: &str) -> BTreeMap<Module, BTreeSet<Module>> {
     let source = root().join("crates").join(krate).join("src");
     let mut files = Vec::new();
     let mut of_tests = BTreeSet::new();
-    let mut folders = vec![source.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let relative = path.strip_prefix(&source).unwrap().with_extension("");
-                let mut module = names(&relative);
-                module.pop_if(|name| ["mod", "lib"].contains(&name.as_str()));
-                // `#[cfg(test)] mod name;`, or with the path of its file.
-                let text = std::fs::read_to_string(&path).unwrap();
-                for part in text.split("#[cfg(test)]\n").skip(1) {
-                    let mut lines = part.lines().map(str::trim);
-                    let first = lines.next().unwrap_or_default();
-                    if let Some(file) = first.strip_prefix("#[path = \"") {
-                        let file = file.strip_suffix(".rs\"]").unwrap();
-                        let beside = relative.with_file_name(file);
-                        of_tests.insert(names(&beside));
-                    } else if let Some(name) = first
-                        .strip_prefix("mod ")
-                        .and_then(|rest| rest.strip_suffix(';'))
-                    {
-                        let mut below = module.clone();
-                        below.push(name.to_owned());
-                        of_tests.insert(below);
-                    }
-                }
-                files.push((module, path));
+    for path in sources(&source) {
+        let relative = path.strip_prefix(&source).unwrap().with_extension("");
+        let mut module = names(&relative);
+        module.pop_if(|name| ["mod", "lib"].contains(&name.as_str()));
+        // `#[cfg(test)] mod name;`, or with the path of its file.
+        let text = std::fs::read_to_string(&path).unwrap();
+        for part in text.split("#[cfg(test)]\n").skip(1) {
+            let mut lines = part.lines().map(str::trim);
+            let first = lines.next().unwrap_or_default();
+            if let Some(file) = first.strip_prefix("#[path = \"") {
+                let file = file.strip_suffix(".rs\"]").unwrap();
+                let beside = relative.with_file_name(file);
+                of_tests.insert(names(&beside));
+            } else if let Some(name) = first
+                .strip_prefix("mod ")
+                .and_then(|rest| rest.strip_suffix(';'))
+            {
+                let mut below = module.clone();
+                below.push(name.to_owned());
+                of_tests.insert(below);
             }
         }
+        files.push((module, path));
     }
     files.retain(|(module, _)| !(1..=module.len()).any(|end| of_tests.contains(&module[..end])));
     let known: BTreeSet<Module> = files.iter().map(|(module, _)| module.clone()).collect();

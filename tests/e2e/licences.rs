@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use spdx::{Expression, LicenseReq, ParseMode};
 
-use crate::layers::metadata;
+use crate::layers::all_packages;
 
 /// Licences that ask for no more than to be named, by their SPDX identifiers.
 const LICENCES: [&str; 12] = [
@@ -36,7 +36,7 @@ fn is_allowed(licence: &str) -> bool {
 
 #[test]
 fn every_dependency_has_a_licence_that_tarn_may_be_distributed_with() {
-    for package in metadata()["packages"].as_array().unwrap() {
+    for package in all_packages() {
         let licence = package["license"].as_str().unwrap_or_default();
         assert!(is_allowed(licence), "{}: {licence:?}", package["name"]);
     }
@@ -52,9 +52,8 @@ fn every_dependency_has_a_licence_that_tarn_may_be_distributed_with() {
 
 #[test]
 fn no_further_crate_is_built_in_two_versions() {
-    let metadata = metadata();
     let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for package in metadata["packages"].as_array().unwrap() {
+    for package in all_packages() {
         let text = |key: &str| package[key].as_str().unwrap();
         versions
             .entry(text("name"))

@@ -1,5 +1,5 @@
 //! Data contracts: one ODCS v3.1.0 YAML file per dataset, the source of truth for its schema,
-//! rules, PII, partitioning and source. This module is the parsed form; `parse` reads the files.
+//! rules, PII, partitioning and source. [`Contract`] is the parsed form; `parse` reads the files.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 pub mod check;

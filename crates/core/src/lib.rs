@@ -1,4 +1,4 @@
-//! The core of the lake: contracts, table shapes, run records, the ports and errors.
+//! What every other crate shares: errors, the ports, run and object records, the shapes of tables, privacy.
 //!
 //! Nothing here reads a network or knows an async runtime, Polars, Iceberg or AWS.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]

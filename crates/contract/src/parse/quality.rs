@@ -213,6 +213,13 @@ impl<'a> Quality<'a> {
         }
     }
 
+    /// Refuses arguments that the definition of a kind does not list.
+    pub fn only_arguments_of(&self, kind: RuleKind, faults: &mut Faults) {
+        let listed = kind.definition().arguments.iter();
+        let known: Vec<&str> = listed.map(|(name, _)| *name).collect();
+        self.only_arguments(&known, faults);
+    }
+
     /// An argument's node.
     pub fn argument(&self, name: &str) -> Option<&'a Node> {
         self.arguments.as_ref()?.get(name)

@@ -24,13 +24,7 @@ impl<'a> Rules<'a, '_> {
         subject: Subject<'a>,
         property: &Map<'a>,
     ) {
-        let known: Vec<&str> = kind
-            .definition()
-            .arguments
-            .iter()
-            .map(|(name, _)| *name)
-            .collect();
-        quality.only_arguments(&known, self.faults);
+        quality.only_arguments_of(kind, self.faults);
         let before = self.faults.list.len();
         let asked = match kind {
             RuleKind::BlankValues

@@ -20,13 +20,7 @@ fn column_names(node: &Node, faults: &mut Faults) -> Vec<String> {
 impl<'a> Rules<'a, '_> {
     /// A rule of the table.
     pub(super) fn custom_of_table(&mut self, kind: RuleKind, quality: &Quality<'a>) {
-        let known: Vec<&str> = kind
-            .definition()
-            .arguments
-            .iter()
-            .map(|(name, _)| *name)
-            .collect();
-        quality.only_arguments(&known, self.faults);
+        quality.only_arguments_of(kind, self.faults);
         let before = self.faults.list.len();
         let Some((check, text)) = self.table_check(kind, quality) else {
             return;

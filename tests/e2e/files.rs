@@ -10,7 +10,7 @@ use crate::lake::{Lake, lines, root};
 use crate::older::{counts, older_lake};
 
 /// What a program of `tests/readers` prints.
-fn python(script: &str, args: &[&str]) -> String {
+pub fn python(script: &str, args: &[&str]) -> String {
     let python = std::env::var("TARN_PYTHON")
         .expect("run cargo xtask test: it names a Python with the readers");
     let output = Command::new(python)

@@ -1,6 +1,7 @@
 //! End-to-end tests: the `tarn` binary as its users run it, judged from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod attacks;
 mod bad_input;
 mod canary;
 mod contract_diff;
@@ -35,6 +36,7 @@ mod rules;
 mod serve;
 mod shared_data;
 mod snapshots;
+mod sql;
 mod verify;
 mod words;
 mod writers;

@@ -8,16 +8,23 @@ use serde_json::{Value, json};
 
 use crate::lake::{Lake, root};
 
-struct Server {
+/// `tarn serve` on a free port, until it is dropped.
+pub struct Server {
     child: Child,
-    address: String,
+    pub address: String,
 }
 
 impl Server {
-    fn start(lake: &Lake) -> Self {
+    pub fn start(lake: &Lake) -> Self {
+        Self::with(lake, &[])
+    }
+
+    /// With more options.
+    pub fn with(lake: &Lake, options: &[&str]) -> Self {
         let mut child = lake
             .command()
             .args(["--json", "serve", "--port", "0"])
+            .args(options)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -35,7 +42,12 @@ impl Server {
         Server { child, address }
     }
 
-    fn request(&self, method: &str, path: &str, body: Option<&str>) -> (u16, String) {
+    /// The process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn request(&self, method: &str, path: &str, body: Option<&str>) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let body = body.unwrap_or_default();
         write!(
@@ -54,7 +66,7 @@ impl Server {
         )
     }
 
-    fn json(&self, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
+    pub fn json(&self, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
         let (status, text) = self.request(method, path, body);
         (
             status,

@@ -1,7 +1,7 @@
 //! `cargo xtask dist`: what a release consists of, for the platform of this machine.
 //!
-//! One build makes both archives: the command line is the binary that AWS Lambda runs. Archives have
-//! fixed times, owners and order, so that the same binary gives the same bytes.
+//! One build makes both programs, the command line and the functions. Archives have fixed times, owners
+//! and order, so that the same programs give the same bytes.
 
 use std::path::Path;
 use std::process::Command;
@@ -35,8 +35,7 @@ pub struct Options {
     /// The tag that is released. It has to be `v` and the version of the workspace, such as v0.1.0
     #[arg(long)]
     tag: Option<String>,
-    /// Take the release binary of this machine (cargo build --release --features aws) instead of building
-    /// one; to try, not to publish
+    /// Take the release programs of this machine instead of building them; to try, not to publish
     #[arg(long)]
     quick: bool,
 }
@@ -49,19 +48,31 @@ pub fn run(options: &Options) -> Outcome {
         return Err("a release is built on Linux: completions come from the binary itself".into());
     }
     check_tag(options.tag.as_deref())?;
-    let (folder, binary) = if options.quick {
-        (target()?.join("dist"), target()?.join("release/tarn"))
+    let (folder, binary, functions) = if options.quick {
+        let release = target()?.join("release");
+        let functions = release.join(package::FUNCTIONS);
+        (target()?.join("dist"), release.join("tarn"), functions)
     } else {
-        (root().join("dist"), package::build(Arch::host())?)
+        let built = package::build(Arch::host(), package::RELEASE)?;
+        let functions = package::built(&built, package::FUNCTIONS);
+        (
+            root().join("dist"),
+            package::built(&built, "tarn"),
+            functions,
+        )
     };
-    if !binary.is_file() {
-        return Err(format!(
-            "{}: there is no binary; run cargo build --release --features aws",
-            binary.display()
-        ));
+    for program in [&binary, &functions] {
+        if !program.is_file() {
+            return Err(format!(
+                "{}: there is no such program; run cargo build --release {}",
+                program.display(),
+                package::RELEASE.join(" ")
+            ));
+        }
     }
     let parts = Parts {
         binary: &binary,
+        functions: &functions,
         completions: completions(&binary)?,
         bill: sbom::command_line(Arch::host().target())?,
         package_limit: (!options.quick).then_some(package::SIZE_LIMIT),
@@ -76,6 +87,7 @@ pub fn run(options: &Options) -> Outcome {
 /// What a release is made from.
 struct Parts<'a> {
     binary: &'a Path,
+    functions: &'a Path,
     completions: Vec<File>,
     /// The bill of materials.
     bill: String,
@@ -99,7 +111,7 @@ fn release(folder: &Path, parts: Parts<'_>) -> Outcome {
     let archive = archive(&names.stem, &files).map_err(|error| unwritable(&path, &error))?;
     write(&path, &archive)?;
     eprintln!("\n==> package of the functions");
-    let size = package::write(&folder.join(&names.package), parts.binary)?;
+    let size = package::write(&folder.join(&names.package), parts.functions)?;
     if let Some(limit) = parts.package_limit {
         package::check_size(size, limit)?;
     }
@@ -216,6 +228,7 @@ mod tests {
     fn parts(binary: &Path, package_limit: Option<u64>) -> Parts<'_> {
         Parts {
             binary,
+            functions: binary,
             completions: vec![("completions/_tarn".to_owned(), 0o644, b"#compdef".to_vec())],
             bill: "{}".to_owned(),
             package_limit,

@@ -119,6 +119,7 @@ pub fn run(check: bool) -> Outcome {
     let mut pages = vec![
         (folder.join("command-line.md"), command_line()?),
         (folder.join("rules.md"), tarn_contract::kinds::page()),
+        (folder.join("sql.md"), crate::sql_page::page()?),
     ];
     let datasets = folder.join("datasets");
     pages.extend(

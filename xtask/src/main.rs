@@ -13,6 +13,7 @@ mod process;
 mod programs;
 mod python;
 mod sbom;
+mod sql_page;
 mod steps;
 mod terraform;
 

@@ -19,9 +19,19 @@ use crate::{Outcome, elf, process, python, root, steps, target};
 /// machine has.
 const BUILDER: &[&str] = &["cargo-lambda==1.9.2", "ziglang==0.17.1"];
 
-/// The arguments that say what Cargo builds for a package or a release, and with which features. The
-/// bill of materials is made with the same ones.
-pub const COMMAND_LINE: &[&str] = &["--package", "tarn", "--features", "aws"];
+/// The arguments that say what Cargo builds for a release, and with which features: the command line with
+/// AWS, and the functions. The bill of materials is made with the same ones.
+pub const RELEASE: &[&str] = &[
+    "--package",
+    "tarn",
+    "--package",
+    "tarn-bootstrap",
+    "--features",
+    "tarn/aws",
+];
+
+/// The program that AWS Lambda runs.
+pub const FUNCTIONS: &str = "bootstrap";
 
 /// AWS Lambda takes uploads of up to 50 MB.
 pub const SIZE_LIMIT: u64 = 50 * 1_000_000;
@@ -95,8 +105,8 @@ pub fn path(arch: Arch, quick: bool) -> Outcome<PathBuf> {
 
 pub fn run(options: &Options) -> Outcome {
     if !options.quick {
-        let binary = build(options.arch)?;
-        let size = write(&path(options.arch, false)?, &binary)?;
+        let folder = build(options.arch, &["--package", "tarn-bootstrap"])?;
+        let size = write(&path(options.arch, false)?, &built(&folder, FUNCTIONS))?;
         return check_size(size, SIZE_LIMIT);
     }
     if options.arch != Arch::host() {
@@ -117,7 +127,7 @@ pub fn quick() -> Outcome<PathBuf> {
 /// Packages the binary that is there.
 pub fn write_quick() -> Outcome<PathBuf> {
     let path = path(Arch::host(), true)?;
-    write(&path, &stripped(&crate::tarn()?)?)?;
+    write(&path, &stripped(&target()?.join("debug").join(FUNCTIONS))?)?;
     eprintln!("    for the emulator on this machine, not for AWS");
     Ok(path)
 }
@@ -138,9 +148,14 @@ fn stripped(binary: &Path) -> Outcome<PathBuf> {
     Ok(copy)
 }
 
-/// Builds the binary for AWS Lambda, and checks that it runs there. As it needs no newer C library than
-/// GLIBC_TARGET, it runs on nearly any Linux too.
-pub fn build(arch: Arch) -> Outcome<PathBuf> {
+/// Where a program is in the folder that [`build`] returns. cargo-lambda calls every program `bootstrap`.
+pub fn built(folder: &Path, program: &str) -> PathBuf {
+    folder.join(program).join("bootstrap")
+}
+
+/// Builds programs as AWS Lambda needs them, checks that they run there, and returns their folder. As they
+/// need no newer C library than GLIBC_TARGET, they run on nearly any Linux too.
+pub fn build(arch: Arch, selection: &[&str]) -> Outcome<PathBuf> {
     let installed = process::capture(
         "rustc",
         Command::new("rustc").args(["--print", "target-libdir", "--target", arch.target()]),
@@ -164,8 +179,7 @@ pub fn build(arch: Arch) -> Outcome<PathBuf> {
             "lambda",
             "--locked",
         ])
-        .args(COMMAND_LINE)
-        .args(["--bin", "tarn"])
+        .args(selection)
         .arg("--target")
         .arg(format!("{}.{GLIBC_TARGET}", arch.target()))
         .arg("--lambda-dir")
@@ -176,12 +190,15 @@ pub fn build(arch: Arch) -> Outcome<PathBuf> {
         .env("SOURCE_DATE_EPOCH", "315532800");
     process::without_own_package(&mut command);
     process::step(&format!("cargo lambda build for {arch}"), &mut command)?;
-    let binary = output.join("tarn").join("bootstrap");
-    let bytes = read(&binary)?;
-    let found =
-        elf::newest_glibc(&bytes).map_err(|error| format!("{}: {error}", binary.display()))?;
-    check_glibc(found)?;
-    Ok(binary)
+    for program in ["tarn", FUNCTIONS] {
+        let binary = built(&output, program);
+        if program == FUNCTIONS || selection.contains(&program) {
+            let found = elf::newest_glibc(&read(&binary)?)
+                .map_err(|error| format!("{}: {error}", binary.display()))?;
+            check_glibc(found)?;
+        }
+    }
+    Ok(output)
 }
 
 fn check_glibc(found: Option<(u32, u32)>) -> Outcome {

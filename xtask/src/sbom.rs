@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::package::COMMAND_LINE;
+use crate::package::RELEASE;
 use crate::process::{self, cargo};
 use crate::{Outcome, root};
 
@@ -75,7 +75,7 @@ pub fn command_line(target: &str) -> Outcome<String> {
         "cargo tree",
         cargo(&["tree", "--locked", "--edges=normal,no-proc-macro"])
             .args(["--prefix=depth", "--format= {p}", "--target", target])
-            .args(COMMAND_LINE),
+            .args(RELEASE),
     )?;
     let lock = root().join("Cargo.lock");
     let bill = bill(&Sources {

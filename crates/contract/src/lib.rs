@@ -34,7 +34,7 @@ pub use check::{
     TableMeasure, TextFormat, ValueCheck,
 };
 pub use contract::*;
-pub use diagnostic::Diagnostic;
+pub use diagnostic::{Diagnostic, nearest};
 pub use diff::{Change, Diff, Direction, Impact, Party, diff, outline};
 pub use draft::{Draft, DraftColumn};
 pub use key_pattern::KeyPattern;

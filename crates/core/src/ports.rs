@@ -110,6 +110,13 @@ pub trait Objects: Send + Sync {
         }
     }
 
+    /// A part of a file that is written once. A store that reads files in place checks the whole content as
+    /// in [`Objects::fetch_checked`] before it first reads a part of it; another relies on its service, and on
+    /// what the file's format checks.
+    async fn get_part(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
+        self.get(key, Some(range)).await
+    }
+
     /// Like [`Objects::fetch`], for a file that is written once: its content is checked against the
     /// digest that it was written with, as in [`Objects::get_checked`]. A store that reads files in place
     /// checks a file when it first reads it, and again after its size or time has changed.

@@ -1,4 +1,4 @@
-//! Polars: what an ingest stages, upserts, rules over tables, marts and SQL. The only crate that names Polars.
+//! Polars: what an ingest stages, upserts, rules over tables and marts. The only crate that names Polars.
 //!
 //! Everything here is synchronous and works on local files; the caller moves objects.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
@@ -12,8 +12,7 @@ pub mod records;
 pub mod remove;
 #[cfg(test)]
 mod rule_tests;
-mod scan;
-pub mod sql;
+pub mod scan;
 pub mod table_rules;
 pub mod upsert;
 

@@ -3,15 +3,15 @@
 
 use std::path::Path;
 
-use polars::prelude::PolarsError;
 use serde_json::{Map, Value};
 use tarn_core::schema::{ColumnType, Partitioning, TableField};
-use tarn_core::{Error, Result};
+use tarn_core::{Error, ErrorKind, Result};
 
+use crate::columns::from_frame;
 use crate::parquet::{ParquetFile, PartitionedWriter, WriterOptions};
-use crate::scan;
-use crate::sql::{Answer, Relation};
+use crate::scan::{self, Relation};
 use tarn_rows::column::ColumnData;
+use tarn_rows::display::as_json;
 use tarn_rows::source::time;
 
 /// A row: each column by its name; one that is left out is null.
@@ -80,15 +80,24 @@ pub fn write(
 /// # Errors
 /// `Storage` where a file cannot be read.
 pub fn read(relation: &Relation) -> Result<Vec<Row>> {
-    let unreadable = |error: PolarsError| {
-        Error::new(
-            tarn_core::ErrorKind::Storage,
-            format!("the table {} cannot be read", relation.name),
-        )
-        .with_source(error)
-    };
     let frame = scan::table(&relation.fields, &relation.files)?
         .collect()
-        .map_err(unreadable)?;
-    Answer::whole(frame).objects().collect()
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::Storage,
+                format!("the table {} cannot be read", relation.name),
+            )
+            .with_source(error)
+        })?;
+    let columns = from_frame::columns(&frame, &relation.fields)?;
+    let value = |row: usize, (field, column): (&TableField, &ColumnData)| {
+        let value = as_json(column, row, &field.field.ty);
+        (field.field.name.clone(), value)
+    };
+    Ok((0..frame.height())
+        .map(|row| {
+            let named = relation.fields.iter().zip(&columns);
+            named.map(|column| value(row, column)).collect()
+        })
+        .collect())
 }

@@ -6,51 +6,22 @@ use std::path::{Path, PathBuf};
 use polars::prelude::{BooleanChunked, DataType, Expr, IntoLazy, PolarsError, col, lit};
 use tarn_core::schema::{Partitioning, TableField, system};
 use tarn_core::{Error, Result};
+use tarn_rows::planned::RowsOf;
 
 use crate::columns::from_frame;
 use crate::parquet::{ParquetFile, PartitionedWriter, WriterOptions};
 use crate::scan;
 
-/// Rows that came from a source object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RowsOf {
-    /// All URIs by which rows may name it; the first is that of today.
-    pub uris: Vec<String>,
-    /// The version of it; None for all.
-    pub version: Option<String>,
-    /// From this offset on; None for all.
-    pub from: Option<i64>,
-}
-
-impl RowsOf {
-    /// All rows of an object.
-    pub fn object(uris: &[String]) -> Self {
-        RowsOf {
-            uris: uris.to_vec(),
-            version: None,
-            from: None,
-        }
+/// Whether a row is one of these.
+pub(crate) fn is_of(rows: &RowsOf) -> Expr {
+    let mut is = scan::is_of_object(&rows.uris);
+    if let Some(version) = &rows.version {
+        is = is.and(col(system::SOURCE_VERSION).eq(lit(version.as_str())));
     }
-
-    /// The rows of one version of an object.
-    pub fn version(uris: &[String], version: &str) -> Self {
-        RowsOf {
-            version: Some(version.to_owned()),
-            ..RowsOf::object(uris)
-        }
+    if let Some(from) = rows.from {
+        is = is.and(col(system::SOURCE_OFFSET).gt_eq(lit(from)));
     }
-
-    /// Whether a row is one of them.
-    pub(crate) fn expression(&self) -> Expr {
-        let mut is = scan::is_of_object(&self.uris);
-        if let Some(version) = &self.version {
-            is = is.and(col(system::SOURCE_VERSION).eq(lit(version.as_str())));
-        }
-        if let Some(from) = self.from {
-            is = is.and(col(system::SOURCE_OFFSET).gt_eq(lit(from)));
-        }
-        is
-    }
+    is
 }
 
 /// The rows that a file loses.
@@ -97,7 +68,7 @@ pub fn without(
     let mut removed = Vec::new();
     for one in kinds {
         let before = rest.height();
-        let others = rest.lazy().filter(one.expression().not());
+        let others = rest.lazy().filter(is_of(one).not());
         rest = others.collect().map_err(failed)?;
         removed.push((before - rest.height()) as u64);
     }

@@ -14,11 +14,22 @@ use polars_plan::dsl::{
     CastColumnsPolicy, ColumnMapping, DslBuilder, ExtraColumnsPolicy, MissingColumnsPolicy,
     UnifiedScanArgs,
 };
-use tarn_core::schema::{TableField, system};
+use tarn_core::schema::{TableField, TableName, system};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::columns::to_arrow;
 use crate::columns::types::data_type;
+
+/// A table of the lake at one version: its columns and files.
+#[derive(Debug, Clone)]
+pub struct Relation {
+    /// Its full name.
+    pub name: TableName,
+    /// Its columns.
+    pub fields: Vec<TableField>,
+    /// Its live data files, as local paths.
+    pub files: Vec<PathBuf>,
+}
 
 fn unreadable(path: &Path) -> impl FnOnce(PolarsError) -> Error {
     let path = path.display().to_string();

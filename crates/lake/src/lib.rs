@@ -18,6 +18,7 @@ use tarn_core::ports::{Catalog, Keys, Ledger, Objects, PutMode};
 use tarn_core::run::RunRecord;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_quality::DatasetQuality;
+use tarn_query::{Engine, Limits};
 use tarn_table::Tables;
 use uuid::Uuid;
 
@@ -46,6 +47,8 @@ pub struct Lake {
     pub contracts: Arc<Contracts>,
     /// Iceberg tables over the ports.
     pub tables: Tables,
+    /// Answers SQL.
+    pub engine: Arc<Engine>,
     /// Where runs stage their files: a folder of the local disk.
     scratch: PathBuf,
 }
@@ -61,6 +64,7 @@ impl Lake {
     ) -> Self {
         Lake {
             tables: Tables::new(objects.clone(), catalog.clone()),
+            engine: engine(&objects, scratch, Limits::default()),
             objects,
             catalog,
             ledger,
@@ -74,6 +78,15 @@ impl Lake {
     #[must_use]
     pub fn with_keys(self, keys: Arc<dyn Keys>) -> Self {
         Lake { keys, ..self }
+    }
+
+    /// The same lake, whose queries have these bounds.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Lake {
+            engine: engine(&self.objects, &self.scratch, limits),
+            ..self
+        }
     }
 
     /// The same lake with other contracts.
@@ -112,6 +125,14 @@ impl Lake {
         })?;
         Ok(Staging { path })
     }
+}
+
+fn engine(objects: &Arc<dyn Objects>, scratch: &Path, limits: Limits) -> Arc<Engine> {
+    Arc::new(Engine::new(
+        Arc::clone(objects),
+        scratch.join("queries"),
+        limits,
+    ))
 }
 
 /// A new run's identifier: a UUID of version 7, so that later runs sort after earlier ones.

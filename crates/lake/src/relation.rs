@@ -1,8 +1,11 @@
 //! Tables as queries and marts read them.
 
+use tarn_contract::nearest;
+use tarn_contract::sql::TableReference;
 use tarn_core::schema::{TableName, Zone};
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::sql::{Relation, TableReference};
+use tarn_engine::scan::Relation;
+use tarn_query::{Part, Source};
 use tarn_table::{Table, VersionRef};
 
 use crate::{Lake, LocalFiles};
@@ -67,6 +70,19 @@ impl Lake {
         })
     }
 
+    /// A table at a version, as a query reads it.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such table or version.
+    pub async fn source(&self, name: &TableName, version: &VersionRef) -> Result<Source> {
+        let table = self.table(name).await?;
+        Ok(Source {
+            name: name.clone(),
+            fields: table.fields_at(version)?,
+            part: Part::Version(Box::new(table), *version),
+        })
+    }
+
     /// Every table with its size.
     pub async fn table_infos(&self) -> Result<Vec<TableInfo>> {
         let mut infos = Vec::new();
@@ -127,10 +143,17 @@ pub fn resolve(tables: &[TableName], reference: &TableReference) -> Result<Table
 
 fn unknown(tables: &[TableName], name: &str) -> Error {
     let known: Vec<String> = tables.iter().map(ToString::to_string).collect();
-    let text = if known.is_empty() {
-        format!("there is no table {name}: the lake is empty; ingest something first")
-    } else {
-        format!("there is no table {name}; there are {}", known.join(", "))
+    let bare: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+    let names = known.iter().map(String::as_str).chain(bare);
+    let text = match nearest(name, names) {
+        _ if known.is_empty() => {
+            format!("there is no table {name}: the lake is empty; ingest something first")
+        }
+        Some(near) => format!(
+            "there is no table {name}; did you mean {near}? There are {}",
+            known.join(", ")
+        ),
+        None => format!("there is no table {name}; there are {}", known.join(", ")),
     };
     Error::new(ErrorKind::NotFound, text)
 }

@@ -394,6 +394,15 @@ impl Objects for FolderObjects {
         self.run(move |this| this.checked_bytes(&key)).await
     }
 
+    async fn get_part(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
+        let key = key.to_owned();
+        self.run(move |this| {
+            this.checked_path(&key)?;
+            this.get_now(&key, Some(range))
+        })
+        .await
+    }
+
     async fn fetch_checked(&self, key: &str) -> Result<LocalCopy> {
         let key = key.to_owned();
         self.run(move |this| this.checked_path(&key).map(LocalCopy::in_place))

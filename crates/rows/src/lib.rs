@@ -11,6 +11,7 @@ pub mod display;
 pub mod drift;
 pub mod impute;
 pub mod infer;
+pub mod planned;
 pub mod profile;
 pub mod protect;
 pub mod quarantine;

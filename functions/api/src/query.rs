@@ -1,8 +1,8 @@
 //! SQL queries over the lake, for the command line and HTTP alike.
 
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::sql::{self, Answer, Query};
-use tarn_lake::{Lake, blocking, resolve};
+use tarn_lake::{Lake, resolve};
+use tarn_query::{Answer, Held, Query};
 use tarn_table::VersionRef;
 
 /// A query and its options.
@@ -14,6 +14,8 @@ pub struct QueryRequest {
     pub as_of: Option<String>,
     /// The most rows to return.
     pub limit: Option<usize>,
+    /// What is held until the last of the work has ended, also where the answer is dropped before its end.
+    pub held: Option<Held>,
 }
 
 /// Answers a query.
@@ -34,14 +36,11 @@ pub async fn answer(lake: &Lake, request: QueryRequest) -> Result<Answer> {
             "each table counts its own versions: for several tables give a time, such as 2026-01-31T10:00:00Z",
         ));
     }
-    let mut opened = Vec::new();
+    let mut sources = Vec::new();
     for name in query.tables() {
-        opened.push(lake.open(name, &as_of).await?);
+        sources.push(lake.source(name, &as_of).await?);
     }
-    blocking(move || {
-        let relations: Vec<_> = opened.iter().map(|table| table.relation.clone()).collect();
-        // `opened` stays alive until the answer is complete: it keeps the files readable.
-        sql::run(&query, &relations, request.limit)
-    })
-    .await
+    lake.engine
+        .run(&query, &sources, request.limit, request.held)
+        .await
 }

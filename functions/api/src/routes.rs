@@ -1,5 +1,6 @@
 //! The routes.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,8 @@ use tarn_contract::Contract;
 use tarn_core::privacy::Protection;
 use tarn_core::schema::Zone;
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::sql::{Answer, OutputFormat};
-use tarn_lake::{Lake, blocking};
+use tarn_lake::Lake;
+use tarn_query::{Answer, OutputFormat};
 use tokio::sync::Semaphore;
 
 use crate::error::ApiError;
@@ -57,7 +58,7 @@ impl Default for Limits {
 struct Service {
     lake: Lake,
     limits: Limits,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 type Shared = State<Arc<Service>>;
@@ -68,7 +69,7 @@ pub fn router(lake: Lake, limits: Limits) -> Router {
     let service = Service {
         lake,
         limits,
-        permits: Semaphore::new(limits.concurrency),
+        permits: Arc::new(Semaphore::new(limits.concurrency)),
     };
     Router::new()
         .route("/health", get(health))
@@ -247,27 +248,29 @@ async fn query(
         .limit
         .unwrap_or(limits.default_rows)
         .min(limits.most_rows);
-    let request = QueryRequest {
-        sql: body.sql,
-        as_of,
-        limit: Some(limit),
-    };
     let busy = |_| {
         Error::new(ErrorKind::Storage, "the query takes too long; ask for less").retryable(true)
     };
     let left =
         deadline.map(|Extension(Deadline(end))| end.saturating_duration_since(Instant::now()));
     let timeout = left.map_or(limits.timeout, |left| left.min(limits.timeout));
-    let answer = tokio::time::timeout(timeout, async {
-        let _permit =
-            service.permits.acquire().await.map_err(|error| {
-                Error::internal("the service is shutting down").with_source(error)
-            })?;
-        answer(&service.lake, request).await
+    // Writing is part of the query: the time and the permit last until the end of it. Where a client leaves,
+    // or the time is over, this future is dropped, which ends the work; the permit is free once it has ended.
+    let (media_type, bytes) = tokio::time::timeout(timeout, async {
+        let permit = Arc::clone(&service.permits).acquire_owned().await;
+        let permit = permit
+            .map_err(|error| Error::internal("the service is shutting down").with_source(error))?;
+        let request = QueryRequest {
+            sql: body.sql,
+            as_of,
+            limit: Some(limit),
+            held: Some(Arc::new(permit)),
+        };
+        let answer = answer(&service.lake, request).await?;
+        written(answer, format, limits.answer_bytes).await
     })
     .await
     .map_err(busy)??;
-    let (media_type, bytes) = blocking(move || written(answer, format)).await?;
     if let Some(most) = limits.answer_bytes {
         let sent = sent_bytes(media_type, &bytes);
         if sent > most {
@@ -279,23 +282,47 @@ async fn query(
 
 const JSON: &str = "application/json";
 
-fn written(mut answer: Answer, format: Option<OutputFormat>) -> Result<(&'static str, Vec<u8>)> {
-    let Some(format) = format else {
-        let rows = answer.objects().collect::<Result<Vec<_>>>()?;
-        let body = json!({
-            "columns": answer.columns(),
-            "rows": rows,
-            "row_count": rows.len(),
-            "truncated": answer.truncated,
-        });
-        let bytes = serde_json::to_vec(&body).map_err(|error| {
-            Error::internal("an answer cannot be written as JSON").with_source(error)
-        })?;
-        return Ok((JSON, bytes));
+/// A body that grows to a bound.
+struct Body {
+    bytes: Vec<u8>,
+    most: u64,
+    is_full: bool,
+}
+
+impl Write for Body {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if (self.bytes.len() + bytes.len()) as u64 > self.most {
+            self.is_full = true;
+            return Err(std::io::Error::other("the answer is too large"));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn written(
+    mut answer: Answer,
+    format: Option<OutputFormat>,
+    most: Option<u64>,
+) -> Result<(&'static str, Vec<u8>)> {
+    let mut body = Body {
+        bytes: Vec::new(),
+        most: most.unwrap_or(u64::MAX),
+        is_full: false,
     };
-    let mut bytes = Vec::new();
-    answer.write(format, &mut bytes)?;
-    Ok((format.media_type(), bytes))
+    let written = match format {
+        Some(format) => answer.write(format, &mut body).await,
+        None => answer.write_document(&mut body).await,
+    };
+    match (written, most) {
+        (Err(_), Some(most)) if body.is_full => Err(too_large(most + 1, most)),
+        (Err(error), _) => Err(error),
+        (Ok(()), _) => Ok((format.map_or(JSON, OutputFormat::media_type), body.bytes)),
+    }
 }
 
 /// Bytes of an answer as Lambda sends them: a text as a JSON string, anything else in Base64.

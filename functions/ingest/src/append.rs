@@ -13,9 +13,9 @@ use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::ingest::ExistingFile;
 use tarn_engine::ingest::newest::Later;
 use tarn_engine::ingest::{Job, Staged};
-use tarn_engine::remove::RowsOf;
-use tarn_lake::{LocalFiles, blocking};
+use tarn_lake::{Lake, LocalFiles, blocking};
 use tarn_rows::check::Survey;
+use tarn_rows::planned::RowsOf;
 use tarn_rows::source::{self, Part};
 use tarn_table::{Base, Table, VersionRef};
 
@@ -183,7 +183,7 @@ pub(crate) async fn stage(
     };
     let mut read = read(run, target, compared, reading).await?;
     let measure = read.measure.take();
-    let staged = judge(target, reading, read, &[]).await?;
+    let staged = judge(run.lake, target, reading, read, &[]).await?;
     Ok((staged, measure))
 }
 
@@ -239,6 +239,7 @@ pub(crate) async fn read(
 
 /// Applies the rules over tables to the tables as they will be, without the rows that `rewritten` files lose.
 pub(crate) async fn judge(
+    lake: &Lake,
     target: &Arc<Target>,
     reading: &Reading,
     read: Read,
@@ -249,11 +250,12 @@ pub(crate) async fn judge(
         mut tables,
         ..
     } = read;
-    let (target, replaces) = (Arc::clone(target), reading.replaces.clone());
+    let target = Arc::clone(target);
     tables.rewrite(&target.contract.dataset, rewritten);
+    tables.stage(&target, &staged, &reading.replaces);
+    let answers = tables.answers(lake, &target.contract).await?;
     blocking(move || {
-        tables.stage(&target, &staged, &replaces);
-        tables.judge(&target.contract, &mut staged.outcome)?;
+        tables.judge(&target.contract, &answers, &mut staged.outcome)?;
         Ok(staged)
     })
     .await

@@ -7,8 +7,9 @@ use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::{TableField, TableSpec, system};
 use tarn_core::{Error, ErrorKind};
 use tarn_engine::parquet::ParquetFile;
-use tarn_engine::remove::{self, RemovedRows, RowsOf};
+use tarn_engine::remove::{self, RemovedRows};
 use tarn_lake::{blocking, source_version, staged_files};
+use tarn_rows::planned::RowsOf;
 use tarn_table::{
     Base, Bound, Change, ColumnSummary, Committed, DataFileInfo, FileFilter, SourceRef, Table,
     Takeover, Version, VersionRef,

@@ -16,8 +16,8 @@ use tarn_engine::ingest::newest::Accepted;
 use tarn_engine::inspect::examples::{self, Example};
 use tarn_engine::inspect::totals::{self, Totals};
 use tarn_engine::parquet::ParquetFile;
-use tarn_engine::remove::RowsOf;
 use tarn_lake::{Lake, blocking, new_run_id};
+use tarn_rows::planned::RowsOf;
 use tarn_table::{FileFilter, VersionRef};
 use tokio::sync::OnceCell;
 

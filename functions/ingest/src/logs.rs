@@ -21,8 +21,8 @@ use tarn_core::ports::LocalCopy;
 use tarn_core::run::{DatasetOutcome, Drift};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::ingest::Staged;
-use tarn_engine::remove::RowsOf;
 use tarn_lake::{LocalFiles, blocking, source_version};
+use tarn_rows::planned::RowsOf;
 use tarn_rows::source::content::{self, Head};
 use tarn_table::{Base, Table, Takeover};
 

@@ -13,8 +13,9 @@ use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::ingest::Staged;
 use tarn_engine::ingest::newest::{Accepted, KeySearch, Later, Match, Matches, Origin};
 use tarn_engine::parquet::ParquetFile;
-use tarn_engine::remove::{self, RemovedRows, RowsOf};
+use tarn_engine::remove::{self, RemovedRows};
 use tarn_lake::{LocalFiles, blocking, version_parts};
+use tarn_rows::planned::RowsOf;
 use tarn_table::{DataFileInfo, FileFilter, Table, VersionRef};
 
 use crate::append::{self, Compared, Reading};
@@ -70,7 +71,7 @@ pub(crate) async fn stage(
         };
         let (rewritten, replaced) = found.take_out(run, target).await?;
         read.staged.outcome.replaced = replaced;
-        let staged = append::judge(target, reading, read, &rewritten);
+        let staged = append::judge(run.lake, target, reading, read, &rewritten);
         return Ok((staged.await?, rewritten));
     }
 }

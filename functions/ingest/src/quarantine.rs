@@ -5,7 +5,7 @@ use tarn_contract::quarantine;
 use tarn_core::schema::{Partitioning, TableField, TableSpec};
 use tarn_core::{ErrorKind, Result};
 use tarn_engine::parquet::ParquetFile;
-use tarn_engine::remove::RowsOf;
+use tarn_rows::planned::RowsOf;
 use tarn_table::{Base, Takeover};
 
 use crate::append::changed_all_the_time;

@@ -12,8 +12,8 @@ use tarn_core::content::{
 use tarn_core::ports::LocalCopy;
 use tarn_core::run::{Completed, RunStatus, TakenBefore};
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::remove::RowsOf;
 use tarn_lake::{blocking, source_version};
+use tarn_rows::planned::RowsOf;
 use tarn_rows::source::Part;
 use tarn_rows::source::content::{self, Measured};
 use tarn_table::Takeover;

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tarn_contract::{Contract, Format};
+use tarn_contract::{Contract, Format, TableMeasure};
 use tarn_core::run::DatasetOutcome;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::ingest::Staged;
 use tarn_engine::parquet::ParquetFile;
-use tarn_engine::remove::RowsOf;
-use tarn_engine::table_rules::{self, Arrival, TableState, Upsert};
-use tarn_lake::LocalFiles;
+use tarn_engine::table_rules::{self, Answers};
+use tarn_lake::{Lake, LocalFiles};
+use tarn_query::{Part, Query, Source};
 use tarn_rows::check::References;
+use tarn_rows::planned::{Arrival, RowsOf, TableState, Upsert};
 use tarn_table::VersionRef;
 
 use crate::job::Target;
@@ -142,15 +143,67 @@ impl Tables {
         state.staged = Some((paths(&staged.accepted), arrival));
     }
 
+    /// The answers to the contract's rules in SQL.
+    ///
+    /// # Errors
+    /// `BadContract` where a query fails or gives no number; where files cannot be read.
+    pub async fn answers(&self, lake: &Lake, contract: &Contract) -> Result<Answers> {
+        let mut answers = Answers::new();
+        for (rule, measure) in contract.table_rules() {
+            if let TableMeasure::Sql(query) = measure {
+                let answer = self.answer(lake, query).await.map_err(|error| {
+                    error.context(format!("{}: rule {}", contract.dataset, rule.id))
+                })?;
+                answers.insert(rule.id.clone(), answer);
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn answer(&self, lake: &Lake, query: &Query) -> Result<Option<f64>> {
+        let mut sources = Vec::new();
+        for name in query.tables() {
+            let state = self
+                .states
+                .get(&name.name)
+                .ok_or_else(|| Error::internal(format!("the table of {name} was not opened")))?;
+            sources.push(Source {
+                name: name.clone(),
+                fields: state.fields.clone(),
+                part: Part::Planned(state.clone()),
+            });
+        }
+        let mistaken = |text: &str, error: Error| match error.kind() {
+            ErrorKind::BadRequest | ErrorKind::Unsupported => {
+                Error::new(ErrorKind::BadContract, text).with_source(error)
+            }
+            _ => error,
+        };
+        let failed = |error| mistaken("the query failed; fix it in the contract", error);
+        let rows = lake.engine.run(query, &sources, Some(2), None).await;
+        let rows = rows.map_err(failed)?.collect().await.map_err(failed)?;
+        rows.number().map_err(|error| {
+            mistaken(
+                "the query did not give one number; fix it in the contract",
+                error,
+            )
+        })
+    }
+
     /// Adds the results of the rules over tables to an outcome.
     ///
     /// # Errors
     /// Where a rule cannot be run, and `Quality` where a rule of severity abort does not hold.
-    pub fn judge(&self, contract: &Contract, outcome: &mut DatasetOutcome) -> Result<()> {
+    pub fn judge(
+        &self,
+        contract: &Contract,
+        answers: &Answers,
+        outcome: &mut DatasetOutcome,
+    ) -> Result<()> {
         if contract.table_rules().next().is_some() {
             outcome
                 .checks
-                .extend(table_rules::evaluate(contract, &self.states)?);
+                .extend(table_rules::evaluate(contract, &self.states, answers)?);
         }
         match table_rules::aborted(&contract.dataset, &outcome.checks) {
             Some(error) => Err(error),

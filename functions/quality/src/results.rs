@@ -7,7 +7,7 @@ use serde_json::Value;
 use tarn_core::run::RunRecord;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::records::{self, Row};
-use tarn_engine::sql::Relation;
+use tarn_engine::scan::Relation;
 use tarn_lake::{Lake, blocking, new_run_id, staged_files};
 use tarn_quality::result::{Kind, ResultRow, rows_of, table_spec};
 use tarn_table::{Base, Change, FileFilter, Table, VersionRef};

@@ -8,7 +8,7 @@ use tarn_core::run::RunRecord;
 use tarn_core::schema::system;
 use tarn_core::{Error, Result};
 use tarn_engine::records::{self, Row};
-use tarn_engine::sql::Relation;
+use tarn_engine::scan::Relation;
 use tarn_lake::{Lake, blocking};
 use tarn_quality::result::Sample;
 use tarn_table::{FileFilter, VersionRef};

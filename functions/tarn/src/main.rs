@@ -1,11 +1,9 @@
-//! The `tarn` binary: the lake by command line, in a folder or on AWS, and the functions on AWS.
+//! The `tarn` binary: the lake by command line, in a folder or on AWS.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod cli;
 mod cloud;
 mod commands;
-#[cfg(feature = "aws")]
-mod lambda;
 mod land;
 mod session;
 mod terminal;
@@ -21,9 +19,6 @@ use crate::cli::{Cli, Command, ContractCommand};
 use crate::terminal::Terminal;
 
 fn main() -> ExitCode {
-    if cloud::is_function() {
-        return cloud::serve();
-    }
     let cli = Cli::parse();
     let terminal = Terminal::new(cli.global.json, cli.global.quiet);
     tracing_subscriber::fmt()

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use polars::prelude::{PolarsError, col, lit};
 use tarn_core::schema::{ColumnType, TableField, system};
 use tarn_core::{Error, Result};
+use tarn_rows::planned::RowsOf;
 
 use crate::columns::from_frame;
-use crate::remove::RowsOf;
+use crate::remove::is_of;
 use crate::scan;
 use tarn_rows::column::ColumnData;
 use tarn_rows::display;
@@ -45,10 +46,7 @@ pub fn of_files(fields: &[TableField], files: &[PathBuf], of: Option<&[RowsOf]>)
     for file in files {
         let mut rows = scan::table(fields, std::slice::from_ref(file))?;
         if let Some(of) = of {
-            let any = of
-                .iter()
-                .map(RowsOf::expression)
-                .reduce(|one, other| one.or(other));
+            let any = of.iter().map(is_of).reduce(|one, other| one.or(other));
             rows = rows.filter(any.unwrap_or_else(|| lit(false)));
         } else if has(system::DELETED_AT) {
             rows = rows.filter(col(system::DELETED_AT).is_null());

@@ -21,7 +21,7 @@ use tarn_core::{Error, ErrorKind, Result};
 use crate::columns::from_frame;
 use crate::parquet::{ParquetFile, PartitionedWriter, WriterOptions};
 use crate::scan;
-use crate::sql::Relation;
+use crate::scan::Relation;
 use tarn_rows::column::ColumnData;
 
 /// A mart: what it is, what it reads, how it is computed.

@@ -4,8 +4,9 @@ use polars::prelude::{PolarsError, col};
 use tarn_core::schema::TableField;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_rows::check::KeySet;
+use tarn_rows::planned::TableState;
 
-use super::TableState;
+use super::planned::rows;
 use crate::columns::from_frame;
 
 /// The values of a column of a table as it will be.
@@ -30,8 +31,7 @@ pub fn load_keys(table: &TableState, column: &str) -> Result<KeySet> {
         )
         .with_source(error)
     };
-    let values = table
-        .rows()?
+    let values = rows(table)?
         .select([col(column)])
         .unique(None, polars::prelude::UniqueKeepStrategy::Any)
         .collect()

@@ -1,140 +1,29 @@
 //! Rules over tables as they will be once the objects of a run are in them.
 
 mod keys;
+mod planned;
 
 pub use keys::load_keys;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use hashbrown::HashMap;
-use polars::prelude::{
-    DataType, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, PolarsError, TimeUnit, TimeZone,
-    UnionArgs, col,
-};
+use polars::prelude::{LazyFrame, PolarsError, col};
 use tarn_contract::kinds::{RuleKind, Scope};
-use tarn_contract::{Bound, Contract, DeletedRows, Rule, Severity, TableMeasure, Unit};
+use tarn_contract::{Bound, Contract, Rule, Severity, TableMeasure, Unit};
 use tarn_core::run::CheckResult;
-use tarn_core::schema::{ColumnType, TableField, TableName, Zone, system};
+use tarn_core::schema::{ColumnType, TableField, system};
 use tarn_core::{Error, ErrorKind, Result};
 use xxhash_rust::xxh3::xxh3_128;
 
+pub(crate) use self::planned::rows;
 use crate::columns::from_frame;
-use crate::remove::RowsOf;
-use crate::scan;
-use crate::sql;
 use tarn_rows::check::{KEY_SCALE, Typed, double, power, scale, verdict, whole};
 use tarn_rows::column::ColumnData;
-
-/// How staged rows come to those that are there.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Arrival {
-    /// They replace these.
-    Append(Vec<RowsOf>),
-    /// They replace the rows with the same key; rows that the source no longer has are treated as the contract says.
-    Upsert(Upsert),
-}
-
-/// How a full snapshot comes into a table.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Upsert {
-    /// The key's columns.
-    pub keys: Vec<String>,
-    /// What happens to rows that the source no longer has.
-    pub deleted: DeletedRows,
-    /// Files of the rejected rows: rows of the table with their keys stay as they are.
-    pub rejected: Vec<PathBuf>,
-    /// The columns of these files.
-    pub rejected_fields: Vec<TableField>,
-}
-
-impl Upsert {
-    fn keys(&self) -> Vec<Expr> {
-        self.keys.iter().map(|key| col(key.as_str())).collect()
-    }
-
-    /// The keys of the rejected rows, those that lack a part included.
-    fn rejected_keys(&self) -> Result<LazyFrame> {
-        let rejected = scan::table(&self.rejected_fields, &self.rejected)?;
-        Ok(rejected.select(self.keys()))
-    }
-
-    /// Rows of the table that the snapshot does not bring, as they will be.
-    fn absent(&self, current: LazyFrame, staged: LazyFrame) -> Result<LazyFrame> {
-        let join = |ty| JoinArgs::new(ty);
-        let absent = current.join(staged, self.keys(), self.keys(), join(JoinType::Anti));
-        let lacking = self.keys().into_iter().map(Expr::is_null).reduce(Expr::or);
-        let keyless = match lacking {
-            Some(lacking) => count(self.rejected_keys()?.filter(lacking))? > 0,
-            None => false,
-        };
-        // A rejected row without a key may be any of them.
-        if keyless || self.deleted == DeletedRows::Keep {
-            return Ok(absent);
-        }
-        let rejected = self.rejected_keys()?;
-        let held = absent.clone().join(
-            rejected.clone(),
-            self.keys(),
-            self.keys(),
-            join(JoinType::Semi),
-        );
-        if self.deleted == DeletedRows::Remove {
-            return Ok(held);
-        }
-        // When they went is not known yet, and only that they did matters.
-        let gone = absent
-            .join(rejected, self.keys(), self.keys(), join(JoinType::Anti))
-            .with_column(
-                col(system::DELETED_AT)
-                    .fill_null(col(system::INGESTED_AT))
-                    .cast(DataType::Datetime(
-                        TimeUnit::Microseconds,
-                        Some(TimeZone::UTC),
-                    ))
-                    .alias(system::DELETED_AT),
-            );
-        polars::prelude::concat([held, gone], UnionArgs::default()).map_err(failed)
-    }
-}
-
-/// A table as it is, and what a run is about to do to it.
-#[derive(Debug, Clone)]
-pub struct TableState {
-    /// The dataset.
-    pub dataset: String,
-    /// The table's columns.
-    pub fields: Vec<TableField>,
-    /// Its live files, as local paths.
-    pub current: Vec<PathBuf>,
-    /// Files of accepted rows that the run is about to commit, and how; None where it has none.
-    pub staged: Option<(Vec<PathBuf>, Arrival)>,
-}
+use tarn_rows::planned::TableState;
 
 /// Tables by dataset.
 pub type Tables = BTreeMap<String, TableState>;
-
-impl TableState {
-    /// The rows of the table as it will be.
-    ///
-    /// # Errors
-    /// Where a file cannot be read.
-    pub fn rows(&self) -> Result<LazyFrame> {
-        let current = scan::table(&self.fields, &self.current)?;
-        let Some((files, arrival)) = &self.staged else {
-            return Ok(current);
-        };
-        let staged = scan::table(&self.fields, files)?;
-        let kept = match arrival {
-            Arrival::Append(replaced) => replaced
-                .iter()
-                .fold(current, |rest, rows| rest.filter(rows.expression().not())),
-            Arrival::Upsert(upsert) => upsert.absent(current, staged.clone())?,
-        };
-        let both = polars::prelude::concat([kept, staged], UnionArgs::default()).map_err(failed)?;
-        Ok(both)
-    }
-}
 
 fn failed(error: PolarsError) -> Error {
     Error::internal("a rule over a table failed").with_source(error)
@@ -144,15 +33,23 @@ fn unknown(dataset: &str) -> Error {
     Error::internal(format!("the table of {dataset} was not given to its rule"))
 }
 
-/// The verdict of each rule of the contract over tables. `tables` holds every table that a rule names.
+/// What the queries of rules have answered, by the rule's identifier; None where that was null.
+pub type Answers = BTreeMap<String, Option<f64>>;
+
+/// The verdict of each rule of the contract over tables. `tables` holds every table that a rule names, and
+/// `answers` the answer to every rule in SQL.
 ///
 /// # Errors
-/// `BadContract` where a query fails or gives no number; where files cannot be read.
-pub fn evaluate(contract: &Contract, tables: &Tables) -> Result<Vec<CheckResult>> {
+/// Where files cannot be read, or a table or an answer was not given.
+pub fn evaluate(
+    contract: &Contract,
+    tables: &Tables,
+    answers: &Answers,
+) -> Result<Vec<CheckResult>> {
     contract
         .table_rules()
         .map(|(rule, measure)| {
-            judged(contract, rule, measure, tables)
+            judged(contract, (rule, measure), tables, answers)
                 .map_err(|error| error.context(format!("{}: rule {}", contract.dataset, rule.id)))
         })
         .collect()
@@ -160,9 +57,9 @@ pub fn evaluate(contract: &Contract, tables: &Tables) -> Result<Vec<CheckResult>
 
 fn judged(
     contract: &Contract,
-    rule: &Rule,
-    measure: &TableMeasure,
+    (rule, measure): (&Rule, &TableMeasure),
     tables: &Tables,
+    answers: &Answers,
 ) -> Result<CheckResult> {
     let state = |dataset: &str| tables.get(dataset).ok_or_else(|| unknown(dataset));
     let rows = rows_of(state(&contract.dataset)?)?;
@@ -215,35 +112,9 @@ fn judged(
                 ..tarn_rows::check::result(contract, rule)
             }
         }
-        TableMeasure::Sql(query) => {
-            let frames = query
-                .tables()
-                .iter()
-                .map(|name| {
-                    let table = state(&name.name)?;
-                    Ok((
-                        TableName::new(Zone::Curated, &name.name),
-                        table.fields.clone(),
-                        // Polars counts the rows of several scans by a shortcut that needs integers of 128
-                        // bits, which it was built without; of rows in memory it takes none.
-                        table.rows()?.collect().map_err(failed)?.lazy(),
-                    ))
-                })
-                .collect::<Result<Vec<_>>>()?;
-            let answer = sql::run_frames(query, frames, Some(2)).map_err(|error| {
-                Error::new(
-                    ErrorKind::BadContract,
-                    "the query failed; fix it in the contract",
-                )
-                .with_source(error)
-            })?;
-            result(answer.number().map_err(|error| {
-                Error::new(
-                    ErrorKind::BadContract,
-                    "the query did not give one number; fix it in the contract",
-                )
-                .with_source(error)
-            })?)
+        TableMeasure::Sql(_) => {
+            let answer = answers.get(&rule.id);
+            result(*answer.ok_or_else(|| Error::internal("the query of a rule was not answered"))?)
         }
     })
 }
@@ -254,7 +125,7 @@ fn count(rows: LazyFrame) -> Result<u64> {
 
 /// How many rows a table has.
 fn rows_of(table: &TableState) -> Result<u64> {
-    count(table.rows()?.select([col(system::RUN_ID)]))
+    count(rows(table)?.select([col(system::RUN_ID)]))
 }
 
 /// One column of a table, as it will be, and its type.
@@ -293,9 +164,9 @@ fn columns(table: &TableState, names: [&str; 2]) -> Result<[Values; 2]> {
         .iter()
         .any(|field| field.field.name == system::DELETED_AT);
     let rows = if marked {
-        table.rows()?.filter(col(system::DELETED_AT).is_null())
+        rows(table)?.filter(col(system::DELETED_AT).is_null())
     } else {
-        table.rows()?
+        rows(table)?
     };
     let [a, b] = names;
     let fields = [field(a)?, field(b)?];

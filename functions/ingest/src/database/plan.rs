@@ -204,7 +204,7 @@ async fn stage(
         let inputs = JobInputs::gather(run, &target).await?;
         to_read.push((target, inputs));
     }
-    blocking(move || {
+    let (mut staged, unclaimed, rules) = blocking(move || {
         let database = Database::open(copy.path())?;
         let unclaimed = {
             let contracts: Vec<&Contract> = all.iter().collect();
@@ -214,9 +214,18 @@ async fn stage(
         for (target, inputs) in to_read {
             staged.push(read(&database, target, inputs, &mut rules)?);
         }
-        // Rules over tables look at all of them as they will be.
-        for table in &mut staged {
-            rules.judge(&table.target.contract, &mut table.staged.outcome)?;
+        Ok((staged, unclaimed, rules))
+    })
+    .await?;
+    // Rules over tables look at all of them as they will be.
+    let mut answers = Vec::with_capacity(staged.len());
+    for table in &staged {
+        answers.push(rules.answers(run.lake, &table.target.contract).await?);
+    }
+    blocking(move || {
+        for (table, answers) in staged.iter_mut().zip(&answers) {
+            let contract = &table.target.contract;
+            rules.judge(contract, answers, &mut table.staged.outcome)?;
         }
         Ok((staged, unclaimed))
     })

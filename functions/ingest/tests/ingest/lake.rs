@@ -132,10 +132,10 @@ pub async fn query(lake: &Lake, sql: &str) -> Vec<String> {
         ..QueryRequest::default()
     };
     let answer = answer(lake, request).await.unwrap();
-    let rows = answer
-        .objects()
-        .map(|row| Value::from(row.unwrap()).to_string());
-    rows.collect()
+    let rows = answer.collect().await.unwrap();
+    rows.objects()
+        .map(|row| Value::from(row).to_string())
+        .collect()
 }
 
 /// Rows of a table.

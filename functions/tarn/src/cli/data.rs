@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueEnum, ValueHint, value_parser};
 
 pub(super) const INGEST_HELP: &str = "\
 A file keeps its name and goes to raw/<source>/<dataset>/ingest_date=<today>/<name>. The source and \
@@ -102,6 +102,9 @@ pub struct QueryArgs {
     /// Write to a file instead of standard output
     #[arg(long, short, value_hint = ValueHint::FilePath)]
     pub out: Option<PathBuf>,
+    /// Memory for sorting, grouping and joining, in MiB; what needs more is done on disk
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = value_parser!(u32).range(32..))]
+    pub memory: u32,
 }
 
 /// How an answer is written.
@@ -127,6 +130,12 @@ pub struct ServeArgs {
     /// Port on localhost; 0 takes a free one
     #[arg(long, short, default_value_t = 8080)]
     pub port: u16,
+    /// Memory of all queries together, in MiB; one query may use half of it
+    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = value_parser!(u32).range(64..))]
+    pub memory: u32,
+    /// Seconds that a query may take, the writing of its answer included
+    #[arg(long, value_name = "SECONDS", default_value_t = 29, value_parser = value_parser!(u32).range(1..))]
+    pub timeout: u32,
 }
 
 /// `tarn versions`

@@ -2,7 +2,6 @@
 //! methods are never called.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use tarn_contract::Contracts;
 use tarn_core::{Error, ErrorKind, Result};
@@ -51,17 +50,6 @@ impl EventStream {
 
 pub async fn redrive(_global: &Global, _args: &RedriveArgs) -> Result<Redriven> {
     Err(absent())
-}
-
-/// Whether Lambda started this process.
-pub fn is_function() -> bool {
-    std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some()
-}
-
-/// Reports that this binary cannot run as a function.
-pub fn serve() -> ExitCode {
-    eprintln!("{}", absent());
-    ExitCode::FAILURE
 }
 
 #[cfg(test)]

@@ -4,8 +4,6 @@
 #[cfg(not(feature = "aws"))]
 mod absent;
 #[cfg(feature = "aws")]
-mod connection;
-#[cfg(feature = "aws")]
 mod environment;
 #[cfg(feature = "aws")]
 mod redrive;
@@ -13,16 +11,11 @@ mod redrive;
 mod remote;
 
 #[cfg(not(feature = "aws"))]
-pub use absent::{Remote, is_function, redrive, serve};
-#[cfg(feature = "aws")]
-pub use connection::{Cloud, connect};
+pub use absent::{Remote, redrive};
 #[cfg(feature = "aws")]
 pub use redrive::redrive;
 #[cfg(feature = "aws")]
 pub use remote::Remote;
-
-#[cfg(feature = "aws")]
-pub use crate::lambda::{is_function, main as serve};
 
 /// The result of `tarn redrive`.
 pub struct Redriven {

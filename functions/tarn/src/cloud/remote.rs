@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use tarn_aws::{Need, Stream, StreamEntry};
+use tarn_aws::{Aws, Need, Stream, StreamEntry};
 use tarn_contract::Contracts;
 use tarn_core::Result;
 use tarn_lake::Lake;
 use uuid::Uuid;
 
-use crate::cloud::connection::{Cloud, connect};
 use crate::cloud::environment::Environment;
 
 /// What every command needs. A command that needs more checks that itself.
@@ -23,7 +22,8 @@ const NEEDS: [Need; 6] = [
 
 /// A lake on AWS, and what else its environment names.
 pub struct Remote {
-    cloud: Cloud,
+    aws: Aws,
+    lake: Lake,
     environment: Environment,
 }
 
@@ -36,13 +36,25 @@ impl Remote {
         let environment = Environment::read(root)?;
         let settings = environment.settings(&NEEDS)?;
         let scratch = std::env::temp_dir().join("tarn");
-        let cloud = connect(settings, contracts, &scratch).await;
-        Ok(Remote { cloud, environment })
+        let aws = Aws::connect(settings).await;
+        let lake = Lake::new(
+            aws.objects(),
+            aws.catalog(),
+            aws.ledger(),
+            contracts,
+            &scratch,
+        )
+        .with_keys(aws.keys());
+        Ok(Remote {
+            aws,
+            lake,
+            environment,
+        })
     }
 
     /// The lake.
     pub fn lake(&self) -> &Lake {
-        &self.cloud.lake
+        &self.lake
     }
 
     /// The number of messages in the queue whose URL is in a variable; None if the variable is not set.
@@ -51,7 +63,7 @@ impl Remote {
     /// `Storage` if the queue does not answer.
     pub async fn depth(&self, variable: &str) -> Result<Option<u64>> {
         match self.environment.get(variable) {
-            Some(url) => Ok(Some(self.cloud.aws.queue(&url).depth().await?)),
+            Some(url) => Ok(Some(self.aws.queue(&url).depth().await?)),
             None => Ok(None),
         }
     }
@@ -62,7 +74,7 @@ impl Remote {
     /// `BadRequest` if the environment names none.
     pub fn stream(&self) -> Result<EventStream> {
         let [name] = self.environment.need(["TARN_STREAM"])?;
-        Ok(EventStream(self.cloud.aws.stream(&name)))
+        Ok(EventStream(self.aws.stream(&name)))
     }
 }
 

@@ -10,10 +10,10 @@ use serde_json::json;
 use tarn_api::query::{QueryRequest, answer};
 use tarn_core::run::{RunRecord, RunStatus};
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::sql::OutputFormat;
 use tarn_local::LocalLake;
 use tarn_marts::{MartOutcome, MartStatus, build_all};
 use tarn_quality::DatasetQuality;
+use tarn_query::OutputFormat;
 
 use crate::cli::{DemoArgs, Global};
 use crate::commands::stream::Streaming;
@@ -188,7 +188,7 @@ impl Outcome {
             };
             let mut found = answer(&session.lake, request).await?;
             let mut text = Vec::new();
-            found.write(OutputFormat::Table, &mut text)?;
+            found.write(OutputFormat::Table, &mut text).await?;
             terminal.line(String::from_utf8_lossy(&text).trim_end())?;
         }
         print_next_steps(&session.name(), terminal)

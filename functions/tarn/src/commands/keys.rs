@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use chrono::SecondsFormat;
 use tarn_api::query::{QueryRequest, answer};
+use tarn_core::Result;
 use tarn_core::schema::system;
-use tarn_core::{Error, Result};
-use tarn_engine::sql::OutputFormat;
 use tarn_lake::{Lake, UsedKey};
 
 use crate::cli::{Global, KeysCommand};
@@ -30,13 +29,10 @@ async fn seen_version(lake: &Lake) -> Result<u32> {
             sql: format!("SELECT MAX({column}) AS version FROM {table}"),
             ..QueryRequest::default()
         };
-        let mut text = Vec::new();
-        let mut found = answer(lake, request).await?;
-        found.write(OutputFormat::Json, &mut text)?;
-        let rows: serde_json::Value = serde_json::from_slice(&text).map_err(|error| {
-            Error::internal("the versions of keys cannot be read").with_source(error)
-        })?;
-        let version = rows[0]["version"].as_u64().unwrap_or_default();
+        let rows = answer(lake, request).await?.collect().await?;
+        let first = rows.objects().next().unwrap_or_default();
+        let version = first.get("version").and_then(serde_json::Value::as_u64);
+        let version = version.unwrap_or_default();
         seen = seen.max(u32::try_from(version).unwrap_or_default());
     }
     Ok(seen)

@@ -28,7 +28,8 @@ async fn rows(session: &Session, sql: String) -> Result<Vec<Map<String, Value>>>
         sql,
         ..QueryRequest::default()
     };
-    answer(&session.lake, request).await?.objects().collect()
+    let rows = answer(&session.lake, request).await?.collect().await?;
+    Ok(rows.objects().collect())
 }
 
 /// The rejected rows of one dataset that are asked for.

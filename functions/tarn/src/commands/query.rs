@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use tarn_api::query::{QueryRequest, answer};
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::sql::OutputFormat;
+use tarn_query::{Limits, OutputFormat};
 
 use crate::cli::{Format, Global, QueryArgs};
 use crate::session::{open, shown};
@@ -34,12 +34,19 @@ pub async fn run(global: &Global, args: &QueryArgs, terminal: &Terminal) -> Resu
         sql: sql(args)?,
         as_of: args.as_of.clone(),
         limit: args.limit,
+        held: None,
     };
-    let mut answer = answer(&session.lake, request).await?;
+    let memory = mebibytes(args.memory);
+    let lake = session.lake.with_limits(Limits {
+        query_memory: memory,
+        memory,
+        ..Limits::default()
+    });
+    let mut answer = answer(&lake, request).await?;
     match &args.out {
         None => {
-            let mut out = BufWriter::new(std::io::stdout().lock());
-            answer.write(format, &mut out)?;
+            let mut out = BufWriter::new(std::io::stdout());
+            answer.write(format, &mut out).await?;
             out.flush().map_err(closed)?;
         }
         Some(path) => {
@@ -51,16 +58,21 @@ pub async fn run(global: &Global, args: &QueryArgs, terminal: &Terminal) -> Resu
                 .with_source(error)
             };
             let mut out = BufWriter::new(File::create(path).map_err(unwritable)?);
-            answer.write(format, &mut out)?;
+            answer.write(format, &mut out).await?;
             out.flush().map_err(unwritable)?;
             terminal.note(&format!(
                 "{} in {}",
-                plural(answer.rows() as u64, "row"),
+                plural(answer.given() as u64, "row"),
                 shown(path)
             ));
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Bytes.
+pub fn mebibytes(number: u32) -> usize {
+    usize::try_from(number).map_or(usize::MAX, |number| number.saturating_mul(1024 * 1024))
 }
 
 fn sql(args: &QueryArgs) -> Result<String> {

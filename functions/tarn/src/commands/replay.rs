@@ -222,8 +222,8 @@ impl<'a> Wanted<'a> {
                 ),
                 ..QueryRequest::default()
             };
-            for row in answer(&session.lake, request).await?.objects() {
-                let row = row?;
+            let rows = answer(&session.lake, request).await?.collect().await?;
+            for row in rows.objects() {
                 if self.matches(&row)? {
                     keys.extend(session.lake.objects.key_of(text(&row, "_source_uri")));
                 }

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::json;
 use tarn_api::{Limits, router};
@@ -9,6 +10,7 @@ use tarn_core::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 
 use crate::cli::{Global, ServeArgs};
+use crate::commands::query::mebibytes;
 use crate::session::open;
 use crate::terminal::Terminal;
 
@@ -39,7 +41,17 @@ pub async fn run(global: &Global, args: &ServeArgs, terminal: &Terminal) -> Resu
             "Try: curl {url}/query --json '{{\"sql\": \"SELECT * FROM daily_sales LIMIT 5\"}}'"
         ));
     }
-    axum::serve(listener, router(session.lake, Limits::default()))
+    let memory = mebibytes(args.memory);
+    let lake = session.lake.with_limits(tarn_query::Limits {
+        query_memory: memory / 2,
+        memory,
+        ..tarn_query::Limits::default()
+    });
+    let limits = Limits {
+        timeout: Duration::from_secs(args.timeout.into()),
+        ..Limits::default()
+    };
+    axum::serve(listener, router(lake, limits))
         .with_graceful_shutdown(interrupted())
         .await
         .map_err(|error| Error::new(ErrorKind::Storage, "the server stopped").with_source(error))?;

@@ -9,7 +9,7 @@ use tarn_api::{Deadline, Limits, router};
 use tarn_lake::Lake;
 use tower::{Service, ServiceExt};
 
-use crate::lambda::{Function, deadline};
+use crate::{Function, deadline};
 
 /// API Gateway waits 30 seconds; an answer that says why is better than none.
 const TIMEOUT: Duration = Duration::from_secs(27);
@@ -38,9 +38,9 @@ fn limits(memory: u64) -> Limits {
 }
 
 /// Serves requests until Lambda ends the process.
-pub(super) async fn serve(function: &Function) -> Result<(), lambda_runtime::Error> {
+pub async fn serve(function: &Function) -> Result<(), lambda_runtime::Error> {
     let limits = limits(function.start.memory);
-    lambda_http::run(service(function.cloud.lake.clone(), limits)).await
+    lambda_http::run(service(function.lake.clone(), limits)).await
 }
 
 /// The router, with the deadline of each request.
@@ -77,7 +77,7 @@ mod tests {
             local.objects(),
             local.catalog(),
             local.ledger(),
-            crate::session::built_in_contracts().unwrap(),
+            tarn_contract::load_dir(std::path::Path::new("../../contracts")).unwrap(),
             &local.scratch(),
         )
         .with_keys(local.keys());

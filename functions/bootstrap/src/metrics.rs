@@ -14,7 +14,7 @@ use tarn_core::run::RunStatus;
 use tarn_ingest::Ingested;
 use tarn_quality_function::{Freshness, Measures};
 
-use crate::lambda::log::write_line;
+use crate::log::write_line;
 
 /// Writes metrics of one namespace.
 #[derive(Debug, Clone)]
@@ -201,7 +201,7 @@ mod tests {
 
     fn lines(status: RunStatus) -> Vec<Map<String, Value>> {
         let metrics = Metrics::new("Tarn".to_owned());
-        let contracts = crate::session::built_in_contracts().unwrap();
+        let contracts = tarn_contract::load_dir(std::path::Path::new("../../contracts")).unwrap();
         let now = "2026-01-31T10:00:03Z".parse().unwrap();
         metrics.lines_of_run(&ingested(status), &contracts, now)
     }

@@ -16,7 +16,7 @@ const RECEIVES: &str = "ApproximateReceiveCount";
 
 /// What the marts function has to do.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Marts {
+pub enum Marts {
     /// All marts, on the schedule.
     All,
     /// The marts that read the tables in these messages.
@@ -28,7 +28,7 @@ pub(super) enum Marts {
 /// # Errors
 /// `BadRequest` for another event, and for a message without an identifier, whose failure could not be
 /// reported.
-pub(super) fn messages(event: Value) -> Result<Vec<Message>> {
+pub fn messages(event: Value) -> Result<Vec<Message>> {
     let event: SqsEvent = parsed(event)?;
     event
         .records
@@ -56,7 +56,7 @@ fn receives(attributes: &HashMap<String, String>) -> u32 {
 ///
 /// # Errors
 /// `BadRequest` for another event.
-pub(super) fn marts(event: Value) -> Result<Marts> {
+pub fn marts(event: Value) -> Result<Marts> {
     if event.get("Records").is_some() {
         return messages(event).map(Marts::Changed);
     }
@@ -72,7 +72,7 @@ pub(super) fn marts(event: Value) -> Result<Marts> {
 ///
 /// # Errors
 /// `BadRequest` for another event.
-pub(super) fn records(event: Value) -> Result<Vec<(String, StreamRecord)>> {
+pub fn records(event: Value) -> Result<Vec<(String, StreamRecord)>> {
     let event: KinesisEvent = parsed(event)?;
     Ok(event.records.into_iter().map(record).collect())
 }
@@ -97,7 +97,7 @@ fn record(record: KinesisEventRecord) -> (String, StreamRecord) {
 }
 
 /// Lists the messages that the queue has to deliver again.
-pub(super) fn failures(failed: &[String]) -> SqsBatchResponse {
+pub fn failures(failed: &[String]) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
     response.set_failures(failed.iter().cloned());
     response

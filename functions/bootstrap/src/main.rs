@@ -1,8 +1,9 @@
-//! The binary as a Lambda function: which one, `_HANDLER` says.
+//! The functions as AWS Lambda runs them, in one binary: `_HANDLER` says which one it is.
 //!
 //! At a cold start the settings are read and checked, and the ports are connected once. A wrong
 //! setting fails the start; all faults are reported to Lambda at once. Each event is then handed to the
 //! library function of that name. A panic in it becomes a failed invocation.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod api;
 mod events;
@@ -22,14 +23,15 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tarn_archive::{archive_batch, stream_contract};
+use tarn_aws::Aws;
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_ingest::{Bounds, ingest_batch};
-use tarn_lake::Redelivery;
+use tarn_lake::{Lake, Redelivery};
+use tarn_query::Limits;
 
-use crate::cloud::{Cloud, connect};
-use crate::lambda::events::Marts;
-use crate::lambda::metrics::Metrics;
-use crate::lambda::start::{Handler, Start};
+use crate::events::Marts;
+use crate::metrics::Metrics;
+use crate::start::{Handler, Start};
 
 /// Where runs stage their files: in the only folder that a function can write to. No other execution
 /// environment sees it: on Lambda each has a `/tmp` of its own, on the emulator a `TMPDIR`.
@@ -46,15 +48,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(5);
 /// How long a queue is asked at most to deliver messages again soon; they come again anyway.
 const ASKING_TIME: Duration = Duration::from_secs(10);
 
-/// Whether this process is a Lambda function.
-pub fn is_function() -> bool {
-    let called = std::env::args_os().next();
-    std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some()
-        || called.is_some_and(|path| Path::new(&path).file_name() == Some("bootstrap".as_ref()))
-}
-
 /// Serves events until Lambda ends the process.
-pub fn main() -> ExitCode {
+fn main() -> ExitCode {
     log::init();
     let result = Start::read(&|name| std::env::var(name).ok()).and_then(serve);
     match result {
@@ -110,9 +105,10 @@ fn clear(folder: &Path) -> Result<()> {
 }
 
 /// A function, ready for events.
-pub(crate) struct Function {
+struct Function {
     handler: Handler,
-    cloud: Cloud,
+    aws: Aws,
+    lake: Lake,
     start: Start,
     metrics: Metrics,
 }
@@ -138,16 +134,27 @@ impl From<Failure> for Diagnostic {
 
 impl Function {
     async fn new(start: Start) -> Result<Self> {
-        let contracts = start.contracts.clone();
-        let cloud = connect(start.settings.clone(), contracts, &scratch()).await;
+        let aws = Aws::connect(start.settings.clone()).await;
+        let lake = Lake::new(
+            aws.objects(),
+            aws.catalog(),
+            aws.ledger(),
+            start.contracts.clone(),
+            &scratch(),
+        )
+        .with_keys(aws.keys())
+        .with_limits(Limits::of_memory(
+            usize::try_from(start.memory).unwrap_or(usize::MAX) * 1024 * 1024,
+        ));
         if start.handler == Handler::Archive {
             // A stream without a dataset is a fault of the settings, not of some record.
-            stream_contract(&cloud.lake, Some(start.settings.stream_dataset()?))?;
+            stream_contract(&lake, Some(start.settings.stream_dataset()?))?;
         }
         Ok(Function {
             handler: start.handler,
             metrics: Metrics::new(start.namespace.clone()),
-            cloud,
+            aws,
+            lake,
             start,
         })
     }
@@ -165,7 +172,7 @@ impl Function {
     }
 
     async fn ingest(&self, event: Value, deadline: Instant) -> Result<Value> {
-        let lake = &self.cloud.lake;
+        let lake = &self.lake;
         let bounds = Bounds {
             bucket: Some(
                 self.start
@@ -181,7 +188,7 @@ impl Function {
         }
         if !batch.changed.is_empty() {
             let tables: Vec<String> = batch.changed.iter().map(ToString::to_string).collect();
-            let queue = self.cloud.aws.queue(self.start.settings.marts_queue_url()?);
+            let queue = self.aws.queue(self.start.settings.marts_queue_url()?);
             let message = json!({ "tables": tables }).to_string();
             if let Err(error) = queue.send(&message).await {
                 tracing::error!(%error, "the marts could not be notified; the messages will be delivered again");
@@ -194,7 +201,7 @@ impl Function {
     }
 
     async fn marts(&self, event: Value, deadline: Instant) -> Result<Value> {
-        let lake = &self.cloud.lake;
+        let lake = &self.lake;
         let handled = match events::marts(event)? {
             Marts::All => tarn_marts::on_schedule(lake).await?,
             Marts::Changed(messages) => tarn_marts::on_messages(messages, lake).await,
@@ -210,7 +217,7 @@ impl Function {
         let (Some(url), false) = (url, messages.is_empty()) else {
             return;
         };
-        let queue = self.cloud.aws.queue(url);
+        let queue = self.aws.queue(url);
         let asking = async {
             for message in messages {
                 let seconds = message.seconds();
@@ -236,7 +243,7 @@ impl Function {
 
     async fn archive(&self, event: Value) -> Result<Value> {
         let settings = &self.start.settings;
-        let lake = &self.cloud.lake;
+        let lake = &self.lake;
         let contract = stream_contract(lake, Some(settings.stream_dataset()?))?;
         let archived =
             archive_batch(events::records(event)?, lake, contract, settings.stream()?).await;
@@ -245,8 +252,7 @@ impl Function {
 
     async fn quality(&self, event: &Value) -> Result<Value> {
         expect_task(event, "quality")?;
-        let found =
-            tarn_quality_function::evaluate(&self.cloud.lake, SUMMED_RUNS, Utc::now()).await?;
+        let found = tarn_quality_function::evaluate(&self.lake, SUMMED_RUNS, Utc::now()).await?;
         self.metrics.freshness(&found.freshness);
         self.metrics.quality(&found.measures);
         Ok(json!({
@@ -261,7 +267,7 @@ impl Function {
         expect_task(event, "maintain")?;
         let dry_run = event.get("dry_run").and_then(Value::as_bool) == Some(true);
         let outcomes = tarn_maintain::maintain(
-            &self.cloud.lake,
+            &self.lake,
             &self.start.retention,
             Utc::now(),
             dry_run,

@@ -1,0 +1,302 @@
+//! A table of the lake at one snapshot as DataFusion's table: the files that may hold wanted rows, columns
+//! found by field id.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, Statistics, exec_err};
+use datafusion::datasource::TableType;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, FileSource, ParquetSource,
+};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{self, Column};
+use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use tarn_core::schema::TableField;
+use tarn_table::{DataFileInfo, Table, VersionRef};
+
+use crate::files::{Files, Place, STORE};
+use crate::footers::Readers;
+use crate::pruning::{self, FileStatistics};
+use crate::types;
+
+/// How many files of a query's tables there were, and how many were opened.
+#[derive(Debug, Default)]
+pub(crate) struct FileCounts {
+    pub considered: AtomicU64,
+    pub read: AtomicU64,
+    pub bytes_considered: AtomicU64,
+}
+
+/// Where the rows of a [`Relation`] are.
+#[derive(Debug, Clone)]
+pub(crate) enum Rows {
+    /// The live files of a table at a version.
+    Table(Box<Table>, VersionRef),
+    /// Parquet files on this machine that a run is about to commit.
+    Staged(Vec<std::path::PathBuf>),
+}
+
+/// A table, or staged rows of one.
+pub(crate) struct Relation {
+    pub fields: Vec<TableField>,
+    pub rows: Rows,
+    pub schema: SchemaRef,
+    pub files: Arc<Files>,
+    pub counts: Arc<FileCounts>,
+    pub footers: Arc<dyn FileMetadataCache>,
+}
+
+impl fmt::Debug for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relation")
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A file that is to be read.
+struct Wanted {
+    place: Place,
+    bytes: u64,
+    statistics: Option<Arc<Statistics>>,
+}
+
+fn outside(error: tarn_core::Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+impl Relation {
+    /// The files that may hold rows for which the filters are true.
+    async fn wanted(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<Wanted>> {
+        match &self.rows {
+            Rows::Staged(paths) => paths
+                .iter()
+                .map(|path| {
+                    let bytes = std::fs::metadata(path)?.len();
+                    Ok(Wanted {
+                        place: Place::Local(path.clone()),
+                        bytes,
+                        statistics: None,
+                    })
+                })
+                .collect(),
+            Rows::Table(table, version) => {
+                let live = table.files(version, None).await.map_err(outside)?;
+                let total: u64 = live.iter().map(|file| file.bytes).sum();
+                self.counts
+                    .considered
+                    .fetch_add(live.len() as u64, Ordering::Relaxed);
+                self.counts
+                    .bytes_considered
+                    .fetch_add(total, Ordering::Relaxed);
+                self.pruned(state, filters, live)
+            }
+        }
+    }
+
+    fn pruned(
+        &self,
+        state: &dyn Session,
+        filters: &[Expr],
+        live: Vec<DataFileInfo>,
+    ) -> Result<Vec<Wanted>> {
+        let kept = match conjunction(filters.to_vec()) {
+            Some(filter) => {
+                let schema = DFSchema::try_from(Arc::clone(&self.schema))?;
+                let predicate = state.create_physical_expr(filter, &schema)?;
+                pruning::may_match(&live, &self.fields, &self.schema, &predicate)
+            }
+            None => vec![true; live.len()],
+        };
+        let kept = live.iter().zip(kept).filter(|(_, kept)| *kept);
+        Ok(kept
+            .map(|(file, _)| Wanted {
+                place: Place::Object(file.key.clone()),
+                bytes: file.bytes,
+                statistics: Some(Arc::new(
+                    FileStatistics::new(&self.fields, &self.schema).of(file),
+                )),
+            })
+            .collect())
+    }
+}
+
+impl Relation {
+    /// What is known of all wanted files together.
+    fn statistics(&self, wanted: &[Wanted]) -> Result<Statistics> {
+        let known: Option<Vec<&Statistics>> = wanted
+            .iter()
+            .map(|file| file.statistics.as_deref())
+            .collect();
+        match known {
+            Some(known) => Statistics::try_merge_iter(known, &self.schema),
+            None => Ok(Statistics::new_unknown(&self.schema)),
+        }
+    }
+}
+
+/// Distributes files over partitions that are read side by side, evenly by their bytes.
+fn groups(files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
+    let mut groups: Vec<(u64, Vec<PartitionedFile>)> = vec![(0, Vec::new()); partitions.max(1)];
+    for file in files {
+        if let Some((bytes, group)) = groups.iter_mut().min_by_key(|(bytes, _)| *bytes) {
+            *bytes += file.object_meta.size;
+            group.push(file);
+        }
+    }
+    groups
+        .into_iter()
+        .filter(|(_, files)| !files.is_empty())
+        .map(|(_, files)| FileGroup::new(files))
+        .collect()
+}
+
+#[async_trait]
+impl TableProvider for Relation {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        // They leave out files and pages; every row is judged again.
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let wanted = self.wanted(state, filters).await?;
+        self.counts
+            .read
+            .fetch_add(wanted.len() as u64, Ordering::Relaxed);
+        if wanted.is_empty() {
+            let schema = match projection {
+                Some(columns) => Arc::new(self.schema.project(columns)?),
+                None => Arc::clone(&self.schema),
+            };
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        let statistics = self.statistics(&wanted)?;
+        let files = wanted
+            .into_iter()
+            .map(|file| {
+                let mut known =
+                    PartitionedFile::new_from_meta(self.files.add(file.place, file.bytes));
+                if let Some(statistics) = file.statistics {
+                    known = known.with_statistics(statistics);
+                }
+                known
+            })
+            .collect();
+        let groups = groups(files, state.config().target_partitions());
+        let source: Arc<dyn FileSource> = Arc::new(
+            ParquetSource::new(Arc::clone(&self.schema))
+                .with_table_parquet_options(state.table_options().parquet.clone())
+                .with_parquet_file_reader_factory(Arc::new(Readers::new(
+                    &self.files,
+                    &self.footers,
+                ))),
+        );
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE)?, source)
+            .with_file_groups(groups)
+            .with_statistics(statistics)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .with_expr_adapter(Some(Arc::new(ByFieldId)))
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+/// Finds the columns of a table in its files by field id: a column that was renamed keeps its values, one
+/// that was dropped and added again does not get the old ones, and one that a file lacks is null.
+#[derive(Debug)]
+struct ByFieldId;
+
+impl PhysicalExprAdapterFactory for ByFieldId {
+    fn create(
+        &self,
+        logical_file_schema: SchemaRef,
+        physical_file_schema: SchemaRef,
+    ) -> Result<Arc<dyn PhysicalExprAdapter>> {
+        let mut by_id = HashMap::new();
+        for (index, field) in physical_file_schema.fields().iter().enumerate() {
+            let Some(id) = types::field_id(field) else {
+                return exec_err!(
+                    "a file of the table has a column {} without a field id, so its columns cannot be told apart",
+                    field.name()
+                );
+            };
+            by_id.insert(id, index);
+        }
+        Ok(Arc::new(FileColumns {
+            table: logical_file_schema,
+            file: physical_file_schema,
+            by_id,
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct FileColumns {
+    table: SchemaRef,
+    file: SchemaRef,
+    by_id: HashMap<i32, usize>,
+}
+
+impl FileColumns {
+    fn column(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
+        let wanted = self.table.field_with_name(column.name())?;
+        let Some(&index) = types::field_id(wanted).and_then(|id| self.by_id.get(&id)) else {
+            return Ok(expressions::lit(ScalarValue::try_from(wanted.data_type())?));
+        };
+        let found = self.file.field(index);
+        let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(found.name(), index));
+        if found.data_type() == wanted.data_type() {
+            return Ok(column);
+        }
+        // A type that grew: int to bigint, a decimal of more digits.
+        expressions::cast(column, &self.file, wanted.data_type().clone())
+    }
+}
+
+impl PhysicalExprAdapter for FileColumns {
+    fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+        expr.transform(|expr| match expr.as_any().downcast_ref::<Column>() {
+            Some(column) => Ok(Transformed::yes(self.column(column)?)),
+            None => Ok(Transformed::no(expr)),
+        })
+        .data()
+    }
+}

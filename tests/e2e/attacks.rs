@@ -119,7 +119,6 @@ const REFUSED: &[&str] = &[
     "SELECT * FROM web_requests WHERE",
     "SELECT CAST(1 AS nothing)",
     "SELECT CAST('x' AS INT)",
-    "SELECT 99999999999999999999999999999999999999999999 + 1",
     "SELECT 9223372036854775807 + 1",
     "SELECT -9223372036854775808 - 1",
     "SELECT 9223372036854775807 * 2",
@@ -229,7 +228,7 @@ fn bodies() -> Vec<String> {
     bodies
 }
 
-/// What Linux says of the process: ticks of processor time, and bytes in memory.
+/// Ticks of processor time and bytes of memory that the process has used, from Linux.
 fn used(process: u32) -> (u64, u64) {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     let fields: Vec<&str> = stat
@@ -288,7 +287,7 @@ fn no_statement_and_no_body_gets_in_or_ends_the_process() {
         tried += 1;
     }
     for part in REPEATED {
-        for times in [90, 280, 1_230, 5_000] {
+        for times in [90, 190, 1_230, 5_000] {
             let statement = repeated(*part, times);
             let (status, body) = sql(&server, &statement);
             // Answered, refused, or larger than a body may be.
@@ -317,9 +316,9 @@ fn no_statement_and_no_body_gets_in_or_ends_the_process() {
     );
 }
 
-/// Three times 500 rows joined without a condition: 125 million rows.
-const LONG: &str = "SELECT COUNT(*) FROM web_requests a, web_requests b, web_requests c \
-                    WHERE a.bytes + b.bytes + c.bytes % 7 = 3 AND a.path || b.path < c.path || 'x'";
+/// Four times 500 rows joined without a condition: 62 billion rows.
+const LONG: &str = "SELECT COUNT(*) FROM web_requests a, web_requests b, web_requests c, web_requests d \
+                    WHERE a.path || b.path < c.path || d.path";
 
 #[test]
 fn a_query_that_takes_too_long_ends_and_the_next_is_answered() {
@@ -378,7 +377,7 @@ fn memory_has_a_bound_and_what_can_goes_to_disk() {
     let before = used(server.process()).1;
     // 6 million rows are sorted and grouped with 32 MiB.
     for statement in [
-        "SELECT value AS n FROM generate_series(1, 6000000) AS t(value) ORDER BY (value * 7919) % 6000011 LIMIT 5 OFFSET 5999990",
+        "SELECT MAX(place) AS n FROM (SELECT ROW_NUMBER() OVER (ORDER BY (value * 7919) % 6000011) AS place FROM generate_series(1, 6000000) AS t(value))",
         "SELECT COUNT(*) AS n FROM (SELECT value % 3000000 AS k, COUNT(*) AS n FROM generate_series(1, 6000000) AS t(value) GROUP BY 1)",
     ] {
         let (status, body) = sql(&server, statement);

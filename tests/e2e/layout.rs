@@ -87,7 +87,7 @@ const ORDER: [(&str, &str); 10] = [
     ),
     (
         "query",
-        "types names files memory pruning footers scan lateral dialect functions exact error value answer format \
+        "types names files memory threads stop pruning footers scan lateral dialect functions exact error value answer format \
          session engine",
     ),
     (

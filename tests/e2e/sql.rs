@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::files::python;
 use crate::lake::{Lake, binary, lines, root};
 
-/// The reference page promises no more.
+/// The reference page lists at most this many.
 const MOST_DIFFERENCES: usize = 10;
 
 fn statements() -> Vec<Value> {

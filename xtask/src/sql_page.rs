@@ -26,7 +26,7 @@ decimals are decimals with 12 digits after the point, rounded half away from zer
 - Nulls come last, also with DESC.
 - An expression without a name is called as it is written. The second column of a name gets a number: `id`, `id_1`.
 - EXPLAIN shows the plan, and how many files the bounds in the manifests leave out.
-- A statement has at most 20,000 words and signs, 300 levels of expressions or parts of a UNION, and 100 levels of \
+- A statement has at most 20,000 words and signs, 200 levels of expressions or parts of a UNION, and 100 levels of \
 brackets.
 - A query that needs more memory than it may use sorts, groups and joins by merging on disk. A join without equal \
 columns that does not fit is an error.

@@ -8,14 +8,16 @@ use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt};
 use serde_json::{Map, Value};
 use tarn_core::{Error, ErrorKind, Result};
+use tokio::sync::mpsc::Receiver;
+use tokio::task::JoinHandle;
 
+use crate::error::panicked;
 use crate::files::Files;
 use crate::names::free;
 use crate::scan::FileCounts;
+use crate::stop::StopOnDrop;
 use crate::types;
 use crate::value::json;
 
@@ -54,8 +56,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     fn scanned(&self) -> Scanned {
-        let files = self.counts.considered.load(Ordering::Relaxed);
-        let files_read = self.counts.read.load(Ordering::Relaxed);
+        let (files, files_read) = self.counts.files();
         Scanned {
             files,
             files_pruned: files.saturating_sub(files_read),
@@ -67,12 +68,64 @@ impl Progress {
     }
 }
 
+/// Rows, None after the last ones, or why there are no more.
+pub(crate) type Given = Result<Option<RecordBatch>>;
+
+/// The task that computes an answer. It ends when this is dropped.
+pub(crate) struct Work {
+    task: JoinHandle<()>,
+    _stop: StopOnDrop,
+}
+
+impl Work {
+    pub fn new(task: JoinHandle<()>, stop: StopOnDrop) -> Self {
+        Work { task, _stop: stop }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The rows as they come from the task.
+pub(crate) struct Incoming {
+    rows: Receiver<Given>,
+    is_complete: bool,
+    _work: Work,
+}
+
+impl Incoming {
+    pub fn new(rows: Receiver<Given>, work: Work) -> Self {
+        Incoming {
+            rows,
+            is_complete: false,
+            _work: work,
+        }
+    }
+
+    async fn next(&mut self) -> Given {
+        if self.is_complete {
+            return Ok(None);
+        }
+        match self.rows.recv().await {
+            Some(given) => {
+                self.is_complete = matches!(given, Ok(None));
+                given
+            }
+            // The task has not said that these were all.
+            None => Err(panicked()),
+        }
+    }
+}
+
 /// An answer on its way. Dropping it ends the work.
 pub struct Answer {
     /// As computed; `schema` is what readers get.
     computed: SchemaRef,
     schema: SchemaRef,
-    rows: BoxStream<'static, Result<RecordBatch>>,
+    rows: Incoming,
     limit: Option<usize>,
     given: usize,
     is_truncated: bool,
@@ -90,7 +143,7 @@ impl std::fmt::Debug for Answer {
 impl Answer {
     pub(crate) fn new(
         computed: SchemaRef,
-        rows: BoxStream<'static, Result<RecordBatch>>,
+        rows: Incoming,
         limit: Option<usize>,
         progress: Progress,
     ) -> Self {
@@ -113,21 +166,6 @@ impl Answer {
             is_truncated: false,
             progress,
         }
-    }
-
-    /// The plan of a query, a line per row, and below it which files would be read.
-    pub(crate) fn of_plan(plan: &str, progress: Progress) -> Result<Self> {
-        let scanned = progress.scanned();
-        let files = format!(
-            "Files: {} of {} left out by their bounds, {} to read",
-            scanned.files_pruned, scanned.files, scanned.files_read
-        );
-        let lines: StringArray = plan.lines().chain([files.as_str()]).map(Some).collect();
-        let schema = Arc::new(Schema::new(vec![Field::new("plan", DataType::Utf8, true)]));
-        let batch =
-            RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(lines)]).map_err(unwritable)?;
-        let rows = futures::stream::once(async { Ok(batch) }).boxed();
-        Ok(Answer::new(schema, rows, None, progress))
     }
 
     /// Columns in order.
@@ -163,17 +201,9 @@ impl Answer {
             if self.is_truncated {
                 return Ok(None);
             }
-            let next = std::panic::AssertUnwindSafe(self.rows.next()).catch_unwind();
-            let Some(batch) = next.await.unwrap_or_else(|_| {
-                tracing::error!("a query ended in a panic");
-                Some(Err(Error::new(
-                    ErrorKind::Unsupported,
-                    "the query is not supported: the engine failed on it; write it in another way",
-                )))
-            }) else {
+            let Some(mut batch) = self.rows.next().await? else {
                 return Ok(None);
             };
-            let mut batch = batch?;
             let left = self.limit.map_or(usize::MAX, |limit| limit - self.given);
             if batch.num_rows() > left {
                 batch = batch.slice(0, left);

@@ -1,9 +1,10 @@
 //! Plans and runs queries within bounds.
 
-use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use datafusion::arrow::array::{RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DataFusionError;
 use datafusion::execution::cache::DefaultFilesMetadataCache;
 use datafusion::execution::cache::cache_manager::{CacheManagerConfig, FileMetadataCache};
@@ -13,19 +14,23 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::Statement;
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::StreamExt;
 use tarn_contract::sql::Query;
 use tarn_core::ports::Objects;
-use tarn_core::{Error, ErrorKind, Result};
+use tarn_core::{Error, Result};
+use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::oneshot;
 
-use crate::answer::{Answer, Progress};
-use crate::error::{explained, is_out_of_memory};
+use crate::answer::{Answer, Given, Incoming, Progress, Work};
+use crate::error::{explained, is_out_of_memory, panicked};
 use crate::files::{Files, STORE};
 use crate::memory::{Held, QueryMemory, Shared as SharedMemory};
-use crate::scan::FileCounts;
 use crate::session::{self, How, Shared, Source};
+use crate::stop::{Stop, StopOnDrop};
+use crate::threads::Threads;
 use crate::{dialect, functions, names};
 
 /// Bounds of all queries of a process.
@@ -70,7 +75,14 @@ impl Default for Limits {
 }
 
 /// Answers queries. What it keeps between them, the footers of data files, is bounded.
+#[derive(Debug)]
 pub struct Engine {
+    threads: Threads,
+    kept: Arc<Kept>,
+}
+
+/// What all queries share.
+struct Kept {
     objects: Arc<dyn Objects>,
     scratch: PathBuf,
     limits: Limits,
@@ -78,37 +90,43 @@ pub struct Engine {
     footers: Arc<dyn FileMetadataCache>,
 }
 
-impl std::fmt::Debug for Engine {
+impl std::fmt::Debug for Kept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine")
+        f.debug_struct("Kept")
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }
 
 /// One query on its way.
-struct Run<'a> {
-    query: &'a Query,
-    sources: &'a [Source],
+struct Run {
+    kept: Arc<Kept>,
+    query: Query,
+    sources: Vec<Source>,
+    limit: Option<usize>,
     shared: Shared,
     runtime: Arc<RuntimeEnv>,
+    stop: Stop,
 }
 
 impl Engine {
     /// An engine over the files of a store; `scratch` is a folder for what does not fit in memory.
     pub fn new(objects: Arc<dyn Objects>, scratch: PathBuf, limits: Limits) -> Self {
         Engine {
-            objects,
-            scratch,
-            memory: Arc::new(SharedMemory::new(limits.memory)),
-            footers: Arc::new(DefaultFilesMetadataCache::new(FOOTERS)),
-            limits,
+            threads: Threads::new(limits.threads),
+            kept: Arc::new(Kept {
+                objects,
+                scratch,
+                memory: Arc::new(SharedMemory::new(limits.memory)),
+                footers: Arc::new(DefaultFilesMetadataCache::new(FOOTERS)),
+                limits,
+            }),
         }
     }
 
     /// Begins to answer a query over these tables, which are all that it names; at most `limit` rows come
-    /// back. Rows are computed while the answer is written. `held` is dropped when the last of the work has
-    /// ended, which may be a moment after the answer is dropped.
+    /// back. Rows are computed while the answer is written. Dropping the answer, or the future of this call,
+    /// ends the work. `held` is dropped when the last of the work has ended, which may be a moment later.
     ///
     /// # Errors
     /// `BadRequest` where the query names unknown columns or functions, does not type-check or needs too much
@@ -120,51 +138,103 @@ impl Engine {
         limit: Option<usize>,
         held: Option<Held>,
     ) -> Result<Answer> {
-        let counts = Arc::new(FileCounts::default());
-        let files = Arc::new(Files::new(Arc::clone(&self.objects)));
+        let files = Arc::new(Files::new(Arc::clone(&self.kept.objects)));
+        let runtime = self.kept.runtime(&files, held);
+        let stop = Stop::default();
         let run = Run {
-            query,
-            sources,
-            runtime: self
-                .runtime(&files, held)
-                .map_err(|error| self.failed(&error, query))?,
+            kept: Arc::clone(&self.kept),
+            query: query.clone(),
+            sources: sources.to_vec(),
+            limit,
+            runtime: runtime.map_err(|error| self.kept.failed(&error, query))?,
             shared: Shared {
                 files,
-                counts,
-                footers: Arc::clone(&self.footers),
+                counts: Arc::default(),
+                footers: Arc::clone(&self.kept.footers),
             },
+            stop: stop.clone(),
         };
+        let stop = StopOnDrop(stop);
+        let (rows, given) = tokio::sync::mpsc::channel(WAITING);
+        let (begun, beginning) = tokio::sync::oneshot::channel();
+        let work = Work::new(self.threads.spawn(run.work(begun, rows))?, stop);
         // A panic within a library is one query's failure.
-        let begun = AssertUnwindSafe(self.begin(&run, limit))
-            .catch_unwind()
-            .await;
-        begun.unwrap_or_else(|_| Err(panicked()))
+        match beginning.await {
+            Ok(begun) => begun.map(|begun| begun.answer(given, work, limit)),
+            Err(_) => Err(panicked()),
+        }
+    }
+}
+
+/// Batches that are computed before the ones before them were taken.
+const WAITING: usize = 2;
+
+/// A query whose plan is made, and perhaps its first rows computed.
+struct Begun {
+    schema: SchemaRef,
+    progress: Progress,
+}
+
+impl Begun {
+    fn answer(self, rows: Receiver<Given>, work: Work, limit: Option<usize>) -> Answer {
+        Answer::new(self.schema, Incoming::new(rows, work), limit, self.progress)
+    }
+}
+
+impl Run {
+    /// Computes the rows, and gives each batch to `rows`, and None when all are given.
+    async fn work(self, begun: oneshot::Sender<Result<Begun>>, rows: Sender<Given>) {
+        let mut stream = match self.begin().await {
+            Ok(stream) => stream,
+            Err(error) => {
+                // Nobody waits any more if this fails.
+                drop(begun.send(Err(error)));
+                return;
+            }
+        };
+        let progress = Progress {
+            files: Arc::clone(&self.shared.files),
+            counts: Arc::clone(&self.shared.counts),
+        };
+        let schema = stream.schema();
+        if begun.send(Ok(Begun { schema, progress })).is_err() {
+            return;
+        }
+        loop {
+            let next = stream.next().await.transpose();
+            let is_last = !matches!(next, Ok(Some(_)));
+            let next = next.map_err(|error| self.kept.failed(&error, &self.query));
+            if rows.send(next).await.is_err() || is_last {
+                return;
+            }
+        }
     }
 
-    async fn begin(&self, run: &Run<'_>, limit: Option<usize>) -> Result<Answer> {
-        let failed = |error: &DataFusionError| self.failed(error, run.query);
+    async fn begin(&self) -> Result<SendableRecordBatchStream> {
+        let failed = |error: &DataFusionError| self.kept.failed(error, &self.query);
         let mut how = How {
-            threads: self.limits.threads,
+            threads: self.kept.limits.threads,
             hash_joins: true,
-            is_recursive: names::is_recursive(run.query.statement()),
+            is_recursive: names::is_recursive(self.query.statement()),
         };
         loop {
-            let state = session::open(run.sources, &run.shared, Arc::clone(&run.runtime), how)
+            let runtime = Arc::clone(&self.runtime);
+            let state = session::open(&self.sources, &self.shared, runtime, how, &self.stop)
                 .map_err(|error| failed(&error))?;
-            let mut statement = names::unique(run.query.statement().clone());
+            let mut statement = names::unique(self.query.statement().clone());
             let is_aggregate = |name: &str| state.aggregate_functions().contains_key(name);
             dialect::translate(&mut statement, &is_aggregate)?;
             functions::check(&state, &statement)?;
-            let plan = plan(&state, statement, limit)
-                .await
-                .map_err(|error| failed(&error))?;
-            if run.query.is_explained() {
-                let text = self.explain(&state, &plan, run).await?;
-                return Ok(text);
+            let plan = plan(&state, statement, self.limit).await;
+            let plan = plan.map_err(|error| failed(&error))?;
+            if self.query.is_explained() {
+                return self
+                    .explained(&state, &plan)
+                    .await
+                    .map_err(|error| failed(&error));
             }
-            let mut stream = execute(&state, &plan)
-                .await
-                .map_err(|error| failed(&error))?;
+            let stream = execute(&state, &plan).await;
+            let mut stream = stream.map_err(|error| failed(&error))?;
             // The build side of a hash join must fit in memory, and it is complete before the first row.
             match stream.next().await {
                 Some(Err(error)) if how.hash_joins && is_out_of_memory(&error) => {
@@ -172,41 +242,40 @@ impl Engine {
                 }
                 first => {
                     let schema = stream.schema();
-                    let rest = futures::stream::iter(first).chain(stream).boxed();
-                    let statement = run.query.statement().clone();
-                    let memory = self.limits.query_memory;
-                    let rows = rest.map_err(move |error| explained(&error, &statement, memory));
-                    let progress = Progress {
-                        files: Arc::clone(&run.shared.files),
-                        counts: Arc::clone(&run.shared.counts),
-                    };
-                    return Ok(Answer::new(schema, rows.boxed(), limit, progress));
+                    let rows = futures::stream::iter(first).chain(stream);
+                    return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)));
                 }
             }
         }
     }
 
-    async fn explain(
+    /// The plan, a line per row, and below it which files would be read.
+    async fn explained(
         &self,
         state: &SessionState,
         plan: &LogicalPlan,
-        run: &Run<'_>,
-    ) -> Result<Answer> {
-        let failed = |error: &DataFusionError| self.failed(error, run.query);
-        let optimized = state.optimize(plan).map_err(|error| failed(&error))?;
+    ) -> datafusion::common::Result<SendableRecordBatchStream> {
+        let optimized = state.optimize(plan)?;
         // Which files are left out is known once the scans are planned.
         state
             .query_planner()
             .create_physical_plan(&optimized, state)
-            .await
-            .map_err(|error| failed(&error))?;
-        let progress = Progress {
-            files: Arc::clone(&run.shared.files),
-            counts: Arc::clone(&run.shared.counts),
-        };
-        Answer::of_plan(&optimized.display_indent().to_string(), progress)
+            .await?;
+        let (considered, read) = self.shared.counts.files();
+        let files = format!(
+            "Files: {} of {considered} left out by their bounds, {read} to read",
+            considered.saturating_sub(read)
+        );
+        let text = optimized.display_indent().to_string();
+        let lines: StringArray = text.lines().chain([files.as_str()]).map(Some).collect();
+        let schema = Arc::new(Schema::new(vec![Field::new("plan", DataType::Utf8, true)]));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(lines)])?;
+        let rows = futures::stream::iter([Ok(batch)]);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
+}
 
+impl Kept {
     fn runtime(
         &self,
         files: &Arc<Files>,
@@ -235,14 +304,6 @@ impl Engine {
     fn failed(&self, error: &DataFusionError, query: &Query) -> Error {
         explained(error, query.statement(), self.limits.query_memory)
     }
-}
-
-fn panicked() -> Error {
-    tracing::error!("a query ended in a panic");
-    Error::new(
-        ErrorKind::Unsupported,
-        "the query is not supported: the engine failed on it; write it in another way",
-    )
 }
 
 async fn plan(

@@ -95,10 +95,7 @@ pub(crate) fn explained(error: &DataFusionError, statement: &Statement, memory: 
         }
         other => {
             tracing::error!(error = %other, "a query failed within the engine");
-            Error::new(
-                ErrorKind::Unsupported,
-                "the query is not supported: the engine failed on it; write it in another way",
-            )
+            not_supported()
         }
     }
 }
@@ -172,4 +169,17 @@ fn clean(text: &str) -> String {
         line = line.replace(part, "");
     }
     line
+}
+
+/// The error of a query that ended in a panic.
+pub(crate) fn panicked() -> Error {
+    tracing::error!("a query ended in a panic");
+    not_supported()
+}
+
+fn not_supported() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "the query is not supported: the engine failed on it; write it in another way",
+    )
 }

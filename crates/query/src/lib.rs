@@ -21,6 +21,8 @@ mod names;
 mod pruning;
 mod scan;
 mod session;
+mod stop;
+mod threads;
 mod types;
 mod value;
 

@@ -158,7 +158,7 @@ fn folded(ident: &Ident) -> String {
     }
 }
 
-/// A name, with the first number behind it that makes it a new one where it is taken.
+/// A name; if it is taken, with a number at its end that makes it a new one.
 pub(crate) fn free(name: &str, taken: impl Fn(&str) -> bool) -> String {
     if !taken(name) {
         return name.to_owned();

@@ -137,7 +137,7 @@ fn nulls(file: &DataFileInfo, id: i32) -> Option<u64> {
     file.columns.get(&id).and_then(|summary| summary.nulls)
 }
 
-/// What the manifest says of one file, as DataFusion plans with it.
+/// The manifest's counts and bounds of one file, for DataFusion's planner.
 pub(crate) struct FileStatistics<'a> {
     fields: &'a [TableField],
     schema: &'a SchemaRef,

@@ -43,6 +43,16 @@ pub(crate) struct FileCounts {
     pub bytes_considered: AtomicU64,
 }
 
+impl FileCounts {
+    /// Files that were considered, and those to be read.
+    pub fn files(&self) -> (u64, u64) {
+        (
+            self.considered.load(Ordering::Relaxed),
+            self.read.load(Ordering::Relaxed),
+        )
+    }
+}
+
 /// Where the rows of a [`Relation`] are.
 #[derive(Debug, Clone)]
 pub(crate) enum Rows {
@@ -254,7 +264,7 @@ impl PhysicalExprAdapterFactory for ByFieldId {
         for (index, field) in physical_file_schema.fields().iter().enumerate() {
             let Some(id) = types::field_id(field) else {
                 return exec_err!(
-                    "a file of the table has a column {} without a field id, so its columns cannot be told apart",
+                    "a file of the table has a column {} without a field id, so its columns cannot be identified",
                     field.name()
                 );
             };

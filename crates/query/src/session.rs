@@ -28,6 +28,7 @@ use crate::exact::{self, Exact};
 use crate::files::Files;
 use crate::lateral::Lateral;
 use crate::scan::{FileCounts, Relation, Rows};
+use crate::stop::{Stop, Stoppable};
 use crate::types;
 
 /// A table that a query reads.
@@ -97,7 +98,7 @@ impl Shared {
         let staged = self.staged(fields, staged)?;
         let kept = match arrival {
             Arrival::Append(replaced) => replaced.iter().try_fold(current, |rest, rows| {
-                // A row of which nothing is known is not one of them.
+                // If it is unknown whether a row is one of them, it stays.
                 rest.filter(is_of(rows).is_not_true())
             })?,
             Arrival::Upsert(upserted) => self.absent(current, staged.clone(), upserted)?,
@@ -235,6 +236,8 @@ fn config(how: How) -> SessionConfig {
     options.execution.enforce_batch_size_in_joins = true;
     options.execution.parquet.pushdown_filters = false;
     options.execution.parquet.metadata_size_hint = Some(64 * 1024);
+    // It loses the group of nulls, or the place of it.
+    options.optimizer.enable_topk_aggregation = false;
     options.optimizer.prefer_hash_join = how.hash_joins;
     SessionConfig::from(options)
 }
@@ -245,6 +248,7 @@ pub(crate) fn open(
     shared: &Shared,
     runtime: Arc<RuntimeEnv>,
     how: How,
+    stop: &Stop,
 ) -> Result<SessionState> {
     let catalog = MemoryCatalogProvider::new();
     for zone in Zone::ALL {
@@ -262,6 +266,7 @@ pub(crate) fn open(
         .with_runtime_env(runtime)
         .with_catalog_list(Arc::new(catalogs))
         .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(Stoppable(stop.clone())))
         .with_analyzer_rules(
             Analyzer::with_rules(vec![
                 Arc::new(ResolveGroupingFunction::new()),

@@ -34,7 +34,7 @@ pub(crate) fn schema(fields: &[TableField]) -> SchemaRef {
     let fields: Vec<Field> = fields
         .iter()
         .map(|field| {
-            // What a table says of nulls is not relied on: other engines write it as well.
+            // That a column has no nulls is not relied on: other engines write tables as well.
             Field::new(&field.field.name, data_type(&field.field.ty), true).with_metadata(
                 HashMap::from([(PARQUET_FIELD_ID_META_KEY.to_owned(), field.id.to_string())]),
             )

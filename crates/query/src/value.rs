@@ -29,7 +29,7 @@ pub(crate) fn json(values: &ArrayRef, row: usize) -> Value {
             let text = display::timestamp(micros);
             match zone {
                 Some(_) => Value::from(text),
-                // A time without zone is no instant.
+                // A time without zone is not an instant.
                 None => Value::from(text.trim_end_matches('Z')),
             }
         }

@@ -18,7 +18,7 @@ const MOST_BYTES: usize = 1024 * 1024;
 
 /// Levels of expressions, and parts of one UNION, that a statement has at most: a chain of operators such as
 /// `a OR b OR c` has a level for each.
-const MOST_LEVELS: usize = 300;
+const MOST_LEVELS: usize = 200;
 
 /// Levels of brackets and of subqueries.
 pub(super) const MOST_NESTED: usize = 100;

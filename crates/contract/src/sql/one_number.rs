@@ -17,7 +17,7 @@ impl Query {
     /// # Errors
     /// `BadRequest`, saying what is missing.
     pub fn one_number(&self) -> Result<()> {
-        let (Statement::Query(query), false) = (&self.statement, self.is_explained) else {
+        let (Statement::Query(query), false) = (self.statement(), self.is_explained) else {
             return Err(refuse("it is not a query"));
         };
         let SetExpr::Select(select) = query.body.as_ref() else {

@@ -117,7 +117,7 @@ impl VisitorMut for Translation<'_> {
     }
 }
 
-/// What GROUP BY ALL means: the places of the selected columns that are no aggregates. DataFusion takes an
+/// What GROUP BY ALL means: the places of the selected columns that are not aggregates. DataFusion takes an
 /// aggregate that has a name for a column.
 fn groups(selected: &[SelectItem], is_aggregate: &dyn Fn(&str) -> bool) -> Result<Vec<Expr>> {
     let mut groups = Vec::new();

@@ -172,7 +172,7 @@ impl AggregateUDFImpl for Average {
     }
 }
 
-/// One average, of which values can be taken out again as a window moves.
+/// One average. Values can be taken out again as a window moves.
 #[derive(Debug)]
 struct Whole {
     sum: i128,

@@ -22,10 +22,7 @@ struct Checked {
 fn function(operator: Operator) -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::from(Checked {
         operator,
-        signature: Signature::exact(
-            vec![DataType::Int64, DataType::Int64],
-            Volatility::Immutable,
-        ),
+        signature: Signature::variadic(vec![DataType::Int64], Volatility::Immutable),
     }))
 }
 
@@ -33,7 +30,8 @@ static PLUS: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Operator::Plus
 static MINUS: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Operator::Minus));
 static TIMES: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Operator::Multiply));
 
-/// The operation on two whole numbers; None for other operators.
+/// The operation on two whole numbers; None for other operators. A chain of one operator becomes one call:
+/// what plans a query looks at a tree more often the deeper it is.
 pub(super) fn operation(operator: Operator, left: Expr, right: Expr) -> Option<Expr> {
     let function = match operator {
         Operator::Plus => &PLUS,
@@ -41,7 +39,13 @@ pub(super) fn operation(operator: Operator, left: Expr, right: Expr) -> Option<E
         Operator::Multiply => &TIMES,
         _ => return None,
     };
-    Some(function.call(vec![left, right]))
+    match left {
+        Expr::ScalarFunction(mut chain) if chain.func == **function => {
+            chain.args.push(right);
+            Some(Expr::ScalarFunction(chain))
+        }
+        left => Some(function.call(vec![left, right])),
+    }
 }
 
 impl ScalarUDFImpl for Checked {
@@ -66,13 +70,15 @@ impl ScalarUDFImpl for Checked {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [left, right] = args.args.as_slice() else {
-            return plan_err!("{} takes two numbers", self.name());
+        let operation = match self.operator {
+            Operator::Plus => numeric::add,
+            Operator::Minus => numeric::sub,
+            _ => numeric::mul,
         };
-        match self.operator {
-            Operator::Plus => apply(left, right, numeric::add),
-            Operator::Minus => apply(left, right, numeric::sub),
-            _ => apply(left, right, numeric::mul),
-        }
+        let mut operands = args.args.into_iter();
+        let Some(first) = operands.next() else {
+            return plan_err!("{} takes numbers", self.name());
+        };
+        operands.try_fold(first, |left, right| apply(&left, &right, operation))
     }
 }

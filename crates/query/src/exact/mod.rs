@@ -18,7 +18,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub(crate) use rule::Exact;
 
-/// Puts the functions of this module in the place of DataFusion's.
+/// Replaces DataFusion's functions by those of this module.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     state.register_udaf(Arc::new(AggregateUDF::from(sum::Sum::new())))?;
     state.register_udaf(Arc::new(AggregateUDF::from(average::Average::new())))?;

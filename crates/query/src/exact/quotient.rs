@@ -43,7 +43,7 @@ pub(super) fn too_large() -> DataFusionError {
     )
 }
 
-/// The function behind `/` of decimals.
+/// What `/` of decimals calls.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Quotient {
     signature: Signature,

@@ -155,6 +155,15 @@ fn is_text(ty: &DataType) -> bool {
     )
 }
 
+/// The left operand of 64 bits; one that has them stays as it is, so that a chain is seen.
+fn whole_operand(expr: Expr, ty: &DataType) -> Expr {
+    if *ty == DataType::Int64 {
+        expr
+    } else {
+        long(expr)
+    }
+}
+
 fn long(expr: Expr) -> Expr {
     cast(expr, DataType::Int64)
 }
@@ -165,7 +174,11 @@ fn operation(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>>
     let both = |is: fn(&DataType) -> bool| is(&left_type) && is(&right_type);
     match op {
         Operator::Plus | Operator::Minus | Operator::Multiply if both(is_whole) => {
-            match checked::operation(op, long(*left.clone()), long(*right.clone())) {
+            match checked::operation(
+                op,
+                whole_operand(*left.clone(), &left_type),
+                long(*right.clone()),
+            ) {
                 Some(expr) => Ok(Transformed::yes(expr)),
                 None => Ok(Transformed::no(binary_of(*left, op, *right))),
             }

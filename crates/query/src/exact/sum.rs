@@ -191,7 +191,7 @@ impl AggregateUDFImpl for Sum {
     }
 }
 
-/// One sum, of which values can be taken out again as a window moves.
+/// One sum. Values can be taken out again as a window moves.
 #[derive(Debug)]
 struct Whole {
     sum: i128,

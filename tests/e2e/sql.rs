@@ -1,9 +1,10 @@
 //! What SQL answers, judged by DuckDB on the same files. The statements are those of the reference page.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::files::python;
 use crate::lake::{Lake, binary, lines, root};
+use crate::serve::Server;
 
 /// The reference page lists at most this many.
 const MOST_DIFFERENCES: usize = 10;
@@ -48,4 +49,55 @@ fn statements_answer_as_duckdb_does_or_as_the_reference_says() {
         .filter(|statement| statement["differs"].is_string())
         .count();
     assert!(differences <= MOST_DIFFERENCES);
+}
+
+#[test]
+fn a_day_of_many_is_read_from_its_own_files() {
+    let lake = Lake::new();
+    for day in 1..=4 {
+        let lines: String = (0..50)
+            .map(|n| {
+                format!(
+                    "127.0.0.1 - - [{day:02}/Jan/2026:10:00:{n:02} +0000] \"GET /{n} HTTP/1.1\" 200 {n}\n"
+                )
+            })
+            .collect();
+        let log = lake.file(&format!("access-{day}.log"), lines);
+        lake.ingest(&[&log]);
+    }
+    let server = Server::start(&lake);
+    let ask = |condition: &str| {
+        let sql = format!("SELECT COUNT(*) AS n FROM web_requests WHERE {condition}");
+        let (status, answer) =
+            server.json("POST", "/query", Some(&json!({ "sql": sql }).to_string()));
+        assert_eq!(status, 200, "{answer}");
+        let scanned = &answer["scanned"];
+        let number = |name: &str| scanned[name].as_u64().unwrap();
+        assert_eq!(
+            number("files"),
+            number("files_pruned") + number("files_read")
+        );
+        (
+            answer["rows"][0]["n"].as_u64().unwrap(),
+            number("files"),
+            number("files_read"),
+        )
+    };
+    let day = "event_time >= '2026-01-02' AND event_time < '2026-01-03'";
+    assert_eq!(ask(day), (50, 4, 1));
+    // A condition that bounds cannot judge does not prevent the other.
+    assert_eq!(ask(&format!("{day} AND path LIKE '/4%'")), (11, 4, 1));
+    assert_eq!(ask("event_time < '2026-01-01'"), (0, 4, 0));
+    assert_eq!(ask("CAST(event_time AS DATE) = '2026-01-03'"), (50, 4, 1));
+    assert_eq!(ask("status = 404"), (0, 4, 0));
+    let plan = lake.ok(&[
+        "query",
+        "--format",
+        "csv",
+        &format!("EXPLAIN SELECT path FROM web_requests WHERE {day}"),
+    ]);
+    assert!(
+        plan.contains("Files: 3 of 4 left out by their bounds, 1 to read"),
+        "{plan}"
+    );
 }

@@ -67,6 +67,11 @@ pub(crate) fn explained(error: &DataFusionError, statement: &Statement, memory: 
     }
     match inner {
         DataFusionError::SchemaError(error, _) => schema(error, statement),
+        DataFusionError::Plan(text) if text.contains("wrong number of fields") => Error::new(
+            ErrorKind::Unsupported,
+            "a window beside a condition with IN or EXISTS within OR, NOT or CASE is not supported: filter in a \
+             subquery in FROM",
+        ),
         DataFusionError::Plan(text) => bad(planned(text)),
         DataFusionError::NotImplemented(text) if text.contains("logical expression") => Error::new(
             ErrorKind::Unsupported,

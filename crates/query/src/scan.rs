@@ -93,7 +93,7 @@ fn outside(error: tarn_core::Error) -> DataFusionError {
 
 impl Relation {
     /// The files that may hold rows for which the filters are true.
-    async fn wanted(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<Wanted>> {
+    async fn wanted(&self, predicate: Option<&Arc<dyn PhysicalExpr>>) -> Result<Vec<Wanted>> {
         match &self.rows {
             Rows::Staged(paths) => paths
                 .iter()
@@ -115,35 +115,41 @@ impl Relation {
                 self.counts
                     .bytes_considered
                     .fetch_add(total, Ordering::Relaxed);
-                self.pruned(state, filters, live)
+                Ok(self.pruned(predicate, live))
             }
         }
     }
 
     fn pruned(
         &self,
-        state: &dyn Session,
-        filters: &[Expr],
+        predicate: Option<&Arc<dyn PhysicalExpr>>,
         live: Vec<DataFileInfo>,
-    ) -> Result<Vec<Wanted>> {
-        let kept = match conjunction(filters.to_vec()) {
-            Some(filter) => {
-                let schema = DFSchema::try_from(Arc::clone(&self.schema))?;
-                let predicate = state.create_physical_expr(filter, &schema)?;
-                pruning::may_match(&live, &self.fields, &self.schema, &predicate)
-            }
+    ) -> Vec<Wanted> {
+        let kept = match predicate {
+            Some(predicate) => pruning::may_match(&live, &self.fields, &self.schema, predicate),
             None => vec![true; live.len()],
         };
+        let statistics = FileStatistics::new(&self.fields, &self.schema);
         let kept = live.iter().zip(kept).filter(|(_, kept)| *kept);
-        Ok(kept
-            .map(|(file, _)| Wanted {
-                place: Place::Object(file.key.clone()),
-                bytes: file.bytes,
-                statistics: Some(Arc::new(
-                    FileStatistics::new(&self.fields, &self.schema).of(file),
-                )),
-            })
-            .collect())
+        kept.map(|(file, _)| Wanted {
+            place: Place::Object(file.key.clone()),
+            bytes: file.bytes,
+            statistics: Some(Arc::new(statistics.of(file))),
+        })
+        .collect()
+    }
+
+    /// The conditions that rows must meet, as one.
+    fn predicate(
+        &self,
+        state: &dyn Session,
+        filters: &[Expr],
+    ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let Some(filter) = conjunction(filters.to_vec()) else {
+            return Ok(None);
+        };
+        let schema = DFSchema::try_from(Arc::clone(&self.schema))?;
+        state.create_physical_expr(filter, &schema).map(Some)
     }
 }
 
@@ -206,7 +212,8 @@ impl TableProvider for Relation {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let wanted = self.wanted(state, filters).await?;
+        let predicate = self.predicate(state, filters)?;
+        let wanted = self.wanted(predicate.as_ref()).await?;
         self.counts
             .read
             .fetch_add(wanted.len() as u64, Ordering::Relaxed);
@@ -230,14 +237,14 @@ impl TableProvider for Relation {
             })
             .collect();
         let groups = groups(files, state.config().target_partitions());
-        let source: Arc<dyn FileSource> = Arc::new(
-            ParquetSource::new(Arc::clone(&self.schema))
-                .with_table_parquet_options(state.table_options().parquet.clone())
-                .with_parquet_file_reader_factory(Arc::new(Readers::new(
-                    &self.files,
-                    &self.footers,
-                ))),
-        );
+        let mut source = ParquetSource::new(Arc::clone(&self.schema))
+            .with_table_parquet_options(state.table_options().parquet.clone())
+            .with_parquet_file_reader_factory(Arc::new(Readers::new(&self.files, &self.footers)));
+        if let Some(predicate) = predicate {
+            // It leaves out row groups and pages.
+            source = source.with_predicate(predicate);
+        }
+        let source: Arc<dyn FileSource> = Arc::new(source);
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE)?, source)
             .with_file_groups(groups)
             .with_statistics(statistics)

@@ -18,6 +18,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, col,
 use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::optimizer::{Analyzer, Optimizer, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use tarn_contract::DeletedRows;
 use tarn_core::schema::{TableField, TableName, Zone, system};
@@ -217,6 +219,15 @@ fn optimizer_rules(how: How) -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules
 }
 
+/// The rules for physical plans. The one that pushes conditions through joins finds columns by name and takes
+/// one of two that have the same: scans get their conditions from the logical plan alone.
+fn physical_rules(stop: &Stop) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+    rules.push(Arc::new(Stoppable(stop.clone())));
+    rules
+}
+
 /// The settings of every session.
 fn config(how: How) -> SessionConfig {
     let mut options = ConfigOptions::new();
@@ -266,7 +277,7 @@ pub(crate) fn open(
         .with_runtime_env(runtime)
         .with_catalog_list(Arc::new(catalogs))
         .with_default_features()
-        .with_physical_optimizer_rule(Arc::new(Stoppable(stop.clone())))
+        .with_physical_optimizer_rules(physical_rules(stop))
         .with_analyzer_rules(
             Analyzer::with_rules(vec![
                 Arc::new(ResolveGroupingFunction::new()),

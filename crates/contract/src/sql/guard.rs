@@ -9,7 +9,7 @@ use sqlparser::ast::{
 use tarn_core::schema::{TableName, Zone};
 use tarn_core::{Error, Result};
 
-use super::{TableReference, at, clauses, place, refuse};
+use super::{TableReference, at, clauses, place, precedence, refuse};
 
 /// A name as it is looked up: case matters in quotes only.
 fn folded(ident: &Ident) -> String {
@@ -169,6 +169,11 @@ impl VisitorMut for Guard<'_> {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         flow(clauses::check_expr(expr))
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        precedence::settle(expr);
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {

@@ -9,6 +9,7 @@ mod clauses;
 mod dialect;
 mod guard;
 mod one_number;
+mod precedence;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

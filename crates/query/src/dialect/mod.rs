@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 use tarn_core::{Error, ErrorKind, Result};
 
 use self::calls::call;
-use self::subqueries::{Quantifier, Selected, quantified};
+use self::subqueries::{Nested, Quantifier, condition_of, quantified};
 use self::templates::{AT_TIME_ZONE, parsed, places};
 
 pub(crate) use self::templates::hint;
@@ -41,15 +41,19 @@ impl VisitorMut for Translation<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         name_columns(query);
-        let selected = match query.body.as_mut() {
-            SetExpr::Select(select) => select.projection.as_mut_slice(),
-            _ => &mut [],
+        let SetExpr::Select(select) = query.body.as_mut() else {
+            return ControlFlow::Continue(());
         };
-        for item in selected {
-            // What is within a subquery of its own is visited with that one.
-            if let ControlFlow::Break(error) = VisitMut::visit(item, &mut Selected { within: 0 }) {
-                return ControlFlow::Break(error);
-            }
+        for item in &mut select.projection {
+            VisitMut::visit(item, &mut Nested::default())?;
+        }
+        let conditions = [
+            &mut select.selection,
+            &mut select.having,
+            &mut select.qualify,
+        ];
+        for condition in conditions.into_iter().flatten() {
+            condition_of(condition)?;
         }
         ControlFlow::Continue(())
     }
@@ -239,12 +243,8 @@ mod tests {
                 "a, b + 1 AS c, count(*) AS n FROM t GROUP BY 1, 2",
             ),
             (
-                "EXISTS (SELECT x FROM t WHERE a = b)",
-                "((SELECT count(*) FROM t WHERE a = b) > 0)",
-            ),
-            (
                 "EXISTS (SELECT max(x) FROM t)",
-                "((SELECT count(*) FROM (SELECT max(x) FROM t) AS counted) > 0)",
+                "(((SELECT count(*) FROM (SELECT max(x) FROM t) AS counted)) > 0)",
             ),
             ("a = ANY (b)", "array_has(b, a)"),
         ] {

@@ -1,22 +1,58 @@
-//! Subqueries that DataFusion answers wrongly or cannot run: after ANY and ALL, and EXISTS among the selected
-//! columns.
+//! Subqueries that DataFusion answers wrongly or cannot run: after ANY and ALL, and EXISTS and IN that are not a
+//! condition of their own.
 
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Query, SelectItem, SetExpr, VisitorMut,
+    BinaryOperator, Expr, GroupByExpr, Ident, Query, SelectItem, SetExpr, UnaryOperator, VisitMut,
+    VisitorMut,
 };
 use tarn_core::{Error, Result};
 
 use super::refuse;
 use super::templates::{ANY_QUERY, parse, places};
 
-/// EXISTS among the selected columns, which DataFusion supports in conditions alone: as a count.
-pub(super) struct Selected {
-    pub(super) within: usize,
+/// Rewrites the subqueries of a condition that are not one of its parts that all must be true: in these,
+/// DataFusion knows what nulls mean.
+pub(super) fn condition_of(expr: &mut Expr) -> ControlFlow<Error> {
+    match expr {
+        Expr::Nested(inner) => condition_of(inner),
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::And,
+            right,
+        } => {
+            condition_of(left)?;
+            condition_of(right)
+        }
+        Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Continue(()),
+        Expr::UnaryOp {
+            op: UnaryOperator::Not,
+            expr: inner,
+        } if is_subquery(inner) => ControlFlow::Continue(()),
+        other => VisitMut::visit(other, &mut Nested::default()),
+    }
 }
 
-impl VisitorMut for Selected {
+/// Whether it is IN or EXISTS, perhaps in brackets.
+fn is_subquery(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_subquery(inner),
+        Expr::InSubquery { .. } | Expr::Exists { .. } => true,
+        _ => false,
+    }
+}
+
+/// EXISTS and IN a query where DataFusion does not support them, as among the selected columns, or takes an
+/// unknown answer for false, as within OR and NOT: written as counts.
+#[derive(Default)]
+pub(super) struct Nested {
+    /// What is within a subquery is visited with that one.
+    within: usize,
+}
+
+impl VisitorMut for Nested {
     type Break = Error;
 
     fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<Error> {
@@ -30,17 +66,19 @@ impl VisitorMut for Selected {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
-        let Expr::Exists { subquery, negated } = &*expr else {
-            return ControlFlow::Continue(());
-        };
         if self.within > 0 {
             return ControlFlow::Continue(());
         }
-        let comparison = if *negated { "=" } else { ">" };
-        match counted(subquery).and_then(|count| {
-            let count = Expr::Subquery(Box::new(count));
-            places(parse(&format!("$1 {comparison} 0"))?, &[count], None)
-        }) {
+        let new = match &*expr {
+            Expr::Exists { subquery, negated } => exists(subquery, *negated),
+            Expr::InSubquery {
+                expr: operand,
+                subquery,
+                negated,
+            } if !matches!(operand.as_ref(), Expr::Tuple(_)) => is_in(operand, subquery, *negated),
+            _ => return ControlFlow::Continue(()),
+        };
+        match new {
             Ok(new) => {
                 *expr = Expr::Nested(Box::new(new));
                 ControlFlow::Continue(())
@@ -48,6 +86,32 @@ impl VisitorMut for Selected {
             Err(error) => ControlFlow::Break(error),
         }
     }
+}
+
+fn exists(query: &Query, is_negated: bool) -> Result<Expr> {
+    let comparison = if is_negated { "=" } else { ">" };
+    let count = Expr::Subquery(Box::new(counted(query)?));
+    places(parse(&format!("$1 {comparison} 0"))?, &[count], None)
+}
+
+/// Numbers in names that no other subquery has.
+static NAMES: AtomicU64 = AtomicU64::new(0);
+
+/// Of no rows, IN is false. A null on either side leaves open what a match does not settle.
+fn is_in(operand: &Expr, query: &Query, is_negated: bool) -> Result<Expr> {
+    // Counts of one condition need names of their own.
+    let rows = |condition: &str| {
+        let name = NAMES.fetch_add(1, Ordering::Relaxed);
+        format!("(SELECT count(*) AS found_{name} FROM ({ANY_QUERY}) AS found(v){condition})")
+    };
+    let (all, null) = (rows(""), rows(" WHERE found.v IS NULL"));
+    let wanted = if is_negated { 0 } else { 1 };
+    // As numbers: of truth values the optimiser makes AND and OR, and has each subquery twice.
+    let template = parse(&format!(
+        "(CASE WHEN {all} = 0 THEN 0 WHEN $1 IN ({ANY_QUERY}) THEN 1 WHEN $1 IS NULL OR {null} > 0 THEN NULL \
+         ELSE 0 END) = {wanted}"
+    ))?;
+    places(template, std::slice::from_ref(operand), Some(query))
 }
 
 /// The number of rows of a query.
@@ -67,7 +131,11 @@ pub(super) fn counted(query: &Query) -> Result<Query> {
             && select.having.is_none()
             && counted.limit_clause.is_none();
         if is_plain {
-            select.projection = vec![SelectItem::UnnamedExpr(parse("count(*)")?)];
+            let name = NAMES.fetch_add(1, Ordering::Relaxed);
+            select.projection = vec![SelectItem::ExprWithAlias {
+                expr: parse("count(*)")?,
+                alias: Ident::new(format!("found_{name}")),
+            }];
             counted.order_by = None;
             return Ok(counted);
         }

@@ -1,4 +1,4 @@
-//! The binary as a Lambda function, against a runtime API that the test serves, and the command line with
+//! The functions as AWS Lambda runs them, against a runtime API that the test serves, and the command line with
 //! a lake on AWS. Nothing here needs AWS or an emulator.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -39,7 +39,7 @@ impl Function {
         let address = listener.local_addr().unwrap().to_string();
         let (sender, reports) = channel();
         std::thread::spawn(move || serve(&listener, events, &sender));
-        let mut command = Command::new(binary());
+        let mut command = Command::new(binary().with_file_name("bootstrap"));
         for (name, _) in std::env::vars() {
             if name.starts_with("TARN_") || name.starts_with("AWS_") {
                 command.env_remove(name);

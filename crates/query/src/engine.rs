@@ -203,7 +203,7 @@ impl Run {
         loop {
             let next = stream.next().await.transpose();
             let is_last = !matches!(next, Ok(Some(_)));
-            let next = next.map_err(|error| self.kept.failed(&error, &self.query));
+            let next = next.map_err(|error| self.failed(&error));
             if rows.send(next).await.is_err() || is_last {
                 return;
             }
@@ -211,7 +211,7 @@ impl Run {
     }
 
     async fn begin(&self) -> Result<SendableRecordBatchStream> {
-        let failed = |error: &DataFusionError| self.kept.failed(error, &self.query);
+        let failed = |error: &DataFusionError| self.failed(error);
         let mut how = How {
             threads: self.kept.limits.threads,
             hash_joins: true,
@@ -246,6 +246,13 @@ impl Run {
                     return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)));
                 }
             }
+        }
+    }
+
+    fn failed(&self, error: &DataFusionError) -> Error {
+        match self.shared.files.failure() {
+            Some(failure) => failure,
+            None => self.kept.failed(error, &self.query),
         }
     }
 

@@ -19,6 +19,7 @@ use datafusion::object_store::{
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use tarn_core::ports::Objects;
+use tarn_core::{ErrorKind, layout};
 
 /// The only store that a session knows.
 pub(crate) const STORE: &str = "lake://tables";
@@ -53,6 +54,8 @@ pub(crate) struct Files {
     objects: Arc<dyn Objects>,
     known: Mutex<HashMap<Path, Known>>,
     pub counts: Counts,
+    /// The first error of the store: libraries make texts of it.
+    failure: Mutex<Option<tarn_core::Error>>,
 }
 
 impl fmt::Debug for Files {
@@ -73,6 +76,7 @@ impl Files {
             objects,
             known: Mutex::default(),
             counts: Counts::default(),
+            failure: Mutex::default(),
         }
     }
 
@@ -85,6 +89,12 @@ impl Files {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(location.clone(), Known { place, size });
         meta(location, size)
+    }
+
+    /// Why the store could not be read, where that is so.
+    pub fn failure(&self) -> Option<tarn_core::Error> {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.take()
     }
 
     fn find(&self, location: &Path) -> Result<Known> {
@@ -104,13 +114,33 @@ impl Files {
         match &file.place {
             Place::Object(key) => {
                 let read = self.objects.get_part(key, range).await;
-                read.map_err(|error| Error::Generic {
-                    store: "lake",
-                    source: Box::new(error),
+                read.map_err(|error| {
+                    let text = error.to_string();
+                    let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+                    failure.get_or_insert(named(key, error));
+                    Error::Generic {
+                        store: "lake",
+                        source: text.into(),
+                    }
                 })
             }
             Place::Local(path) => local(path.clone(), range).await,
         }
+    }
+}
+
+/// An error of a file, with its table. A file that is gone is damage: its rows are missing.
+fn named(key: &str, error: tarn_core::Error) -> tarn_core::Error {
+    let error = match error.kind() {
+        ErrorKind::NotFound => tarn_core::Error::new(
+            ErrorKind::Damaged,
+            format!("{key} is gone (if not, ask again); see docs/runbooks/damaged-file.md"),
+        ),
+        _ => error,
+    };
+    match layout::table_of(key) {
+        Some(table) => error.context(format!("table {table}")),
+        None => error,
     }
 }
 

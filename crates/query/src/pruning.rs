@@ -150,8 +150,9 @@ impl<'a> FileStatistics<'a> {
 
     pub fn of(&self, file: &DataFileInfo) -> Statistics {
         let mut statistics = Statistics::new_unknown(self.schema);
+        // Never exact: a count is not answered from a manifest whose file may be gone.
         statistics.num_rows = match usize::try_from(file.rows) {
-            Ok(rows) => Precision::Exact(rows),
+            Ok(rows) => Precision::Inexact(rows),
             Err(_) => Precision::Absent,
         };
         statistics.column_statistics = self
@@ -169,13 +170,11 @@ fn column(file: &DataFileInfo, field: &TableField) -> ColumnStatistics {
         return statistics;
     };
     if let Some(nulls) = summary.nulls.and_then(|nulls| usize::try_from(nulls).ok()) {
-        statistics.null_count = Precision::Exact(nulls);
+        statistics.null_count = Precision::Inexact(nulls);
     }
     let ty = &field.field.ty;
     let precise = |bound: Option<&Bound>| match value(bound, ty) {
-        // Bounds of texts may be cut.
-        Some(value) if *ty == ColumnType::String => Precision::Inexact(value),
-        Some(value) => Precision::Exact(value),
+        Some(value) => Precision::Inexact(value),
         None => Precision::Absent,
     };
     // NaN is in no bound.

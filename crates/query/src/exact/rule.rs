@@ -102,19 +102,21 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::ScalarFunction(function) => call(function, schema),
         // Counts take an unknown condition for a true one.
         Expr::AggregateFunction(mut aggregate) => {
-            aggregate.params.filter = aggregate.params.filter.map(known);
+            aggregate.params.filter = aggregate
+                .params
+                .filter
+                .map(|filter| Box::new(filter.is_true()));
             Ok(Transformed::yes(Expr::AggregateFunction(aggregate)))
         }
         Expr::WindowFunction(mut window) => {
-            window.params.filter = window.params.filter.map(known);
+            window.params.filter = window
+                .params
+                .filter
+                .map(|filter| Box::new(filter.is_true()));
             Ok(Transformed::yes(Expr::WindowFunction(window)))
         }
         other => Ok(Transformed::no(other)),
     }
-}
-
-fn known(condition: Box<Expr>) -> Box<Expr> {
-    Box::new(condition.is_true())
 }
 
 /// A number that becomes a whole one is rounded half away from zero, as in Athena; DataFusion cuts off.

@@ -162,6 +162,7 @@ fn component(kind: &str, part: &Crate, facts: &Facts) -> Value {
 /// here.
 fn tree(text: &str) -> Outcome<Tree> {
     let mut path: Vec<Crate> = Vec::new();
+    let mut root: Option<Crate> = None;
     let mut uses: BTreeMap<Crate, BTreeSet<Crate>> = BTreeMap::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let unreadable = || format!("cargo tree: cannot read the line {line:?}");
@@ -183,16 +184,20 @@ fn tree(text: &str) -> Outcome<Tree> {
             Some(user) => {
                 uses.entry(user.clone()).or_default().insert(part.clone());
             }
-            None if uses.is_empty() => {}
-            None => return Err(format!("cargo tree: there is a second root, {line:?}")),
+            // The functions are released with the command line, as if it used them.
+            None => match &root {
+                Some(root) => {
+                    uses.entry(Crate::clone(root))
+                        .or_default()
+                        .insert(part.clone());
+                }
+                None => root = Some(part.clone()),
+            },
         }
         uses.entry(part.clone()).or_default();
         path.push(part);
     }
-    let root = path
-        .into_iter()
-        .next()
-        .ok_or("cargo tree: it named no crate")?;
+    let root = root.ok_or("cargo tree: it named no crate")?;
     Ok(Tree { root, uses })
 }
 
@@ -400,12 +405,6 @@ mod tests {
             (metadata(), "", lock(), "named no crate"),
             (metadata(), "0 shop", lock(), "cannot read the line"),
             (metadata(), "1 shop v0.1.0", lock(), "cannot read the line"),
-            (
-                metadata(),
-                "0 shop v0.1.0\n0 toml v1.0.0",
-                lock(),
-                "second root",
-            ),
         ];
         for (metadata, tree, lock, expected) in cases {
             let error = made(&metadata, tree, &lock).expect_err(expected);

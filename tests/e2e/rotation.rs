@@ -129,7 +129,8 @@ fn ingest(lake: &Lake, paths: &[PathBuf], kill_after: Option<u64>) {
         let output = command.output().unwrap();
         assert!(
             output.status.success(),
-            "{}{}",
+            "{}: {}{}",
+            output.status,
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
@@ -181,10 +182,12 @@ fn days_of_a_server(seed: u64, kills: bool) {
         }
         let kill_after = (kills && random.one_in(2)).then(|| 5 + random.next() % 250);
         ingest(&lake, &paths, kill_after);
-        if random.one_in(4) {
+        // A run that was killed at once has not even made the lake.
+        let is_made = lake.path().join(".tarn/lake.sqlite").exists();
+        if random.one_in(4) && is_made {
             lake.ok(&["replay", "--dataset", "web_requests"]);
         }
-        if day == 6 {
+        if day == 6 && is_made {
             lake.ok(&["backfill", "--from", "2020-01-01", "--to", "2100-01-01"]);
         }
     }
@@ -197,11 +200,8 @@ fn days_of_a_server(seed: u64, kills: bool) {
     let ids = 0..servers[0].next;
     let others = 100_000..servers[1].next;
     assert_eq!(odd(&lake, ids.chain(others)), [], "seed {seed}");
-    assert_eq!(
-        lake.value("SELECT COUNT(*) AS n FROM quarantine_web_requests"),
-        0,
-        "seed {seed}"
-    );
+    let rejected = lake.query("SELECT * FROM quarantine_web_requests");
+    assert!(rejected.is_empty(), "seed {seed}: {rejected:?}");
 }
 
 /// How many seeds; `TARN_SEEDS` sets another number.

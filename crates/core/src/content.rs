@@ -270,16 +270,13 @@ impl Entry {
     }
 
     /// Puts a content into the entry. It replaces what is known of the same version, and the contents
-    /// that it continues by `within`. The contents that it replaces are remembered as its beginnings.
+    /// that it continues by `within`. Their lengths and digests are remembered as its beginnings.
     pub fn put(&mut self, mut taken: Taken, within: impl Fn(&Taken) -> bool) {
         let origin = taken.origin();
         let mut former: BTreeMap<u64, Digest> = BTreeMap::new();
         self.contents.retain(|old| {
-            if old.is(&taken.key, &taken.version) {
-                return false;
-            }
-            let replaced =
-                old.stage == Stage::Taken && origin.includes(&old.origin()) && within(old);
+            let replaced = old.is(&taken.key, &taken.version)
+                || (old.stage == Stage::Taken && origin.includes(&old.origin()) && within(old));
             if let (true, Some(measure)) = (replaced, &old.measure) {
                 former.extend(&measure.marks);
                 former.insert(measure.bytes, measure.digest);

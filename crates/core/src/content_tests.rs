@@ -82,6 +82,9 @@ fn what_was_taken_before_more_was_added_is_remembered() {
     assert_eq!(versions, ["v2400", "v3600"]);
     entry.put(taken(6_000, "x.log"), |_| true);
     assert_eq!(entry.contents.len(), 1);
+    // A replay puts it again.
+    entry.put(taken(6_000, "x.log"), |_| false);
+    assert_eq!(entry.contents.len(), 1);
     let all = entry.contents[0].measure.clone().unwrap();
     for end in [1_200, 2_400, 3_600] {
         assert_eq!(

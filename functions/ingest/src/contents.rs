@@ -64,6 +64,8 @@ pub(crate) struct Contents<'a> {
     entry: Value<Entry>,
     /// Contents without a whole line that this one goes on from: of entries of their own.
     parts: Vec<Taken>,
+    /// Contents of stopped runs whose lines are being taken over, as keys and versions.
+    taken_over: Vec<(String, String)>,
 }
 
 impl<'a> Contents<'a> {
@@ -93,6 +95,7 @@ impl<'a> Contents<'a> {
             dataset,
             beginning: head.beginning,
             parts: Vec::new(),
+            taken_over: Vec::new(),
         };
         for (length, digest) in register.parts {
             let begins = head.text.get(..length as usize).map(Digest::of);
@@ -110,12 +113,14 @@ impl<'a> Contents<'a> {
     /// Reads the entry again.
     pub async fn reload(&mut self) -> Result<()> {
         self.entry = Value::read(self.lake, self.entry.name.clone()).await?;
+        self.taken_over.clear();
         Ok(())
     }
 
-    /// All of it.
+    /// All of it, without what is being taken over.
     pub fn all(&self) -> impl Iterator<Item = &Taken> {
-        self.entry.value.contents.iter().chain(&self.parts)
+        let all = self.entry.value.contents.iter().chain(&self.parts);
+        all.filter(|taken| !is_among(&self.taken_over, taken))
     }
 
     /// What is known of a version of an object.
@@ -128,6 +133,13 @@ impl<'a> Contents<'a> {
         let is = |other: &Taken| other.is(&taken.key, &taken.version);
         self.entry.value.contents.retain(|other| !is(other));
         self.parts.retain(|other| !is(other));
+    }
+
+    /// Leaves the content of a stopped run out, until the next reload or until this run's content is taken.
+    /// Until then the entry keeps it: if this run stops too, the next one takes over both.
+    pub fn take_over(&mut self, taken: &Taken) {
+        self.taken_over
+            .push((taken.key.clone(), taken.version.clone()));
     }
 
     /// Notes a fact about a content, until the next reload.
@@ -174,10 +186,13 @@ impl<'a> Contents<'a> {
         self.entry.write(self.lake, entry).await
     }
 
-    /// Records that a content is in tables. It replaces those that `within` accepts.
+    /// Records that a content is in tables. It replaces those that `within` accepts, and those that were
+    /// taken over.
     pub async fn taken(&self, taken: &Taken, within: impl Fn(&Taken) -> bool) -> Result<()> {
         change(self.lake, &self.entry.name, |entry: &Entry| {
             let mut next = entry.clone();
+            next.contents
+                .retain(|known| !is_among(&self.taken_over, known));
             let taken = Taken {
                 stage: Stage::Taken,
                 ..taken.clone()
@@ -206,6 +221,10 @@ impl<'a> Contents<'a> {
     pub async fn note(&self, taken: &Taken) -> Result<()> {
         note(self.lake, &self.entry.name, taken).await
     }
+}
+
+fn is_among(contents: &[(String, String)], taken: &Taken) -> bool {
+    contents.iter().any(|(key, version)| taken.is(key, version))
 }
 
 /// Records that the rows of the other versions of an object are about to be taken out: from then on the table

@@ -160,7 +160,7 @@ impl<'a> Log<'a> {
                         ..best.taken
                     }),
                     Standing::Stopped => {
-                        contents.leave_out(&best.taken);
+                        contents.take_over(&best.taken);
                         self.takes_over.push(best.taken);
                     }
                     Standing::AtWork if looks < LOOKS => {

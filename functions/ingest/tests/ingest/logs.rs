@@ -120,6 +120,51 @@ async fn a_process_killed_at_any_write_leaves_what_a_copy_or_the_grown_log_takes
     assert!(moment > 30, "only {moment} moments were met");
 }
 
+/// Ingests an object, stopped before one of its writes; false where it ended before that.
+async fn stopped(fixture: &Fixture, key: &str, moment: u64) -> bool {
+    let gate = Gate::stop_at(moment);
+    let lake = gated(&fixture.local, &gate);
+    let stopped = tokio::select! {
+        run = ingest(&lake, key) => { run.unwrap(); false }
+        () = gate.reached() => true,
+    };
+    forget_holders(fixture);
+    stopped
+}
+
+#[tokio::test]
+async fn a_run_that_took_over_another_and_was_killed_too_leaves_what_a_third_takes_over() {
+    let text = log(8);
+    let cut = text.len() - 60;
+    let (mut moment, mut both) = (0, 0);
+    loop {
+        let mut is_over = false;
+        // Each moment of the second within seven moments of the first.
+        for second in (moment % 7..).step_by(7) {
+            let fixture = Fixture::new();
+            fixture.put(LOG, text[..cut].to_owned()).await;
+            fixture.put(COPY, text.clone()).await;
+            fixture.put(GROWN, text.clone()).await;
+            is_over = !stopped(&fixture, LOG, moment).await;
+            let is_second_over = !stopped(&fixture, COPY, second).await;
+            let lake = open(&fixture.local);
+            let when = format!("killed at {moment} and {second}");
+            let run = ingest(&lake, GROWN).await.unwrap();
+            assert_eq!(run.status, RunStatus::Succeeded, "{when}: {run:?}");
+            assert_once(&lake, 8, 2, &when).await;
+            both += 1;
+            if is_second_over {
+                break;
+            }
+        }
+        if is_over {
+            break;
+        }
+        moment += 1;
+    }
+    assert!(both > 150, "only {both} pairs of moments were met");
+}
+
 #[tokio::test]
 async fn a_process_that_stood_still_while_another_took_over_adds_nothing() {
     let mut moment = 0;

@@ -467,6 +467,34 @@ async fn rules_over_the_table_see_it_without_the_rows_that_are_about_to_leave_it
 }
 
 #[tokio::test]
+async fn a_rule_whose_query_fails_or_gives_no_number_fails_the_run_and_is_named() {
+    for query in [
+        "SELECT MAX(post_id) FROM ${object}",
+        "SELECT COUNT(nothing) FROM ${object}",
+    ] {
+        let fixture = Fixture::new();
+        let rule = format!(
+            "    quality:\n      - {{ name: each once, type: sql, query: \"{query}\", mustBe: 0 }}\n"
+        );
+        let lake = fixture
+            .lake
+            .clone()
+            .with_contracts(changed(&[("    quality:\n", &rule)]));
+        put(&fixture, 0, vec![OLD]).await;
+        let record = ingest(&lake, &key_of(0)).await.unwrap();
+        assert_eq!(record.status, RunStatus::Failed, "{record:?}");
+        assert_eq!(
+            record.error_kind.as_deref(),
+            Some("bad_contract"),
+            "{record:?}"
+        );
+        let error = record.reason.clone().unwrap_or_default();
+        assert!(error.contains("rule sql: the query"), "{record:?}");
+        assert_eq!(rows(&lake, "social_posts").await, 0, "{record:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_run_killed_at_any_write_leaves_each_post_once() {
     let mut moment = 0;
     loop {

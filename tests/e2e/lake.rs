@@ -124,7 +124,8 @@ impl Lake {
         let output = self.run(args);
         assert!(
             output.status.success(),
-            "{args:?} failed: {}{}",
+            "{args:?} failed, {}: {}{}",
+            output.status,
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );

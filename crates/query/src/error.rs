@@ -22,17 +22,13 @@ fn own(error: &(dyn StdError + 'static)) -> Option<Error> {
             return Some(Error::new(own.kind(), own.to_string()).retryable(own.is_retryable()));
         }
         if let Some(shared) = error.downcast_ref::<std::sync::Arc<DataFusionError>>()
-            && let Some(found) = own_of(shared)
+            && let Some(found) = own(shared.as_ref())
         {
             return Some(found);
         }
         next = error.source();
     }
     None
-}
-
-fn own_of(error: &DataFusionError) -> Option<Error> {
-    own(error)
 }
 
 /// Whether the query needs more memory than it may have.
@@ -72,7 +68,9 @@ pub(crate) fn explained(error: &DataFusionError, statement: &Statement, memory: 
             "a window beside a condition with IN or EXISTS within OR, NOT or CASE is not supported: filter in a \
              subquery in FROM",
         ),
-        DataFusionError::Plan(text) => bad(planned(text)),
+        DataFusionError::Plan(text) => {
+            bad(format!("the query cannot be answered: {}", clean(text)))
+        }
         DataFusionError::NotImplemented(text) if text.contains("logical expression") => Error::new(
             ErrorKind::Unsupported,
             "this form of a correlated subquery is not supported: join with a grouped subquery instead",
@@ -156,10 +154,6 @@ fn arrow(error: &ArrowError) -> Error {
         | ArrowError::ComputeError(text) => bad(format!("the query failed: {}", clean(text))),
         other => bad(format!("the query failed: {}", clean(&other.to_string()))),
     }
-}
-
-fn planned(text: &str) -> String {
-    format!("the query cannot be answered: {}", clean(text))
 }
 
 /// A message of DataFusion's as one line, without what only its developers need.

@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     Visit, Visitor,
 };
 use tarn_contract::nearest;
+use tarn_contract::sql::folded;
 
 /// Where a name is first written in a statement: ", line 2, column 14".
 pub(crate) fn place(statement: &Statement, name: &str) -> String {
@@ -149,13 +150,6 @@ pub(crate) fn unique(mut statement: Statement) -> Statement {
 
 fn is_unnest(function: &Function) -> bool {
     function.name.to_string().eq_ignore_ascii_case("unnest")
-}
-
-fn folded(ident: &Ident) -> String {
-    match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
-    }
 }
 
 /// A name; if it is taken, with a number at its end that makes it a new one.

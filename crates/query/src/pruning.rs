@@ -138,30 +138,19 @@ fn nulls(file: &DataFileInfo, id: i32) -> Option<u64> {
 }
 
 /// The manifest's counts and bounds of one file, for DataFusion's planner.
-pub(crate) struct FileStatistics<'a> {
-    fields: &'a [TableField],
-    schema: &'a SchemaRef,
-}
-
-impl<'a> FileStatistics<'a> {
-    pub fn new(fields: &'a [TableField], schema: &'a SchemaRef) -> Self {
-        FileStatistics { fields, schema }
-    }
-
-    pub fn of(&self, file: &DataFileInfo) -> Statistics {
-        let mut statistics = Statistics::new_unknown(self.schema);
-        // Never exact: a count is not answered from a manifest whose file may be gone.
-        statistics.num_rows = match usize::try_from(file.rows) {
-            Ok(rows) => Precision::Inexact(rows),
-            Err(_) => Precision::Absent,
-        };
-        statistics.column_statistics = self
-            .fields
-            .iter()
-            .map(|field| column(file, field))
-            .collect();
-        statistics
-    }
+pub(crate) fn statistics(
+    file: &DataFileInfo,
+    fields: &[TableField],
+    schema: &SchemaRef,
+) -> Statistics {
+    let mut statistics = Statistics::new_unknown(schema);
+    // Never exact: a count is not answered from a manifest whose file may be gone.
+    statistics.num_rows = match usize::try_from(file.rows) {
+        Ok(rows) => Precision::Inexact(rows),
+        Err(_) => Precision::Absent,
+    };
+    statistics.column_statistics = fields.iter().map(|field| column(file, field)).collect();
+    statistics
 }
 
 fn column(file: &DataFileInfo, field: &TableField) -> ColumnStatistics {
@@ -173,14 +162,14 @@ fn column(file: &DataFileInfo, field: &TableField) -> ColumnStatistics {
         statistics.null_count = Precision::Inexact(nulls);
     }
     let ty = &field.field.ty;
-    let precise = |bound: Option<&Bound>| match value(bound, ty) {
+    let known = |bound: Option<&Bound>| match value(bound, ty) {
         Some(value) => Precision::Inexact(value),
         None => Precision::Absent,
     };
     // NaN is in no bound.
     if *ty != ColumnType::Double {
-        statistics.min_value = precise(summary.lower.as_ref());
-        statistics.max_value = precise(summary.upper.as_ref());
+        statistics.min_value = known(summary.lower.as_ref());
+        statistics.max_value = known(summary.upper.as_ref());
     }
     statistics
 }

@@ -32,7 +32,7 @@ use tarn_table::{DataFileInfo, Table, VersionRef};
 
 use crate::files::{Files, Place, STORE};
 use crate::footers::Readers;
-use crate::pruning::{self, FileStatistics};
+use crate::pruning;
 use crate::types;
 
 /// How many files of a query's tables there were, and how many were opened.
@@ -129,12 +129,15 @@ impl Relation {
             Some(predicate) => pruning::may_match(&live, &self.fields, &self.schema, predicate),
             None => vec![true; live.len()],
         };
-        let statistics = FileStatistics::new(&self.fields, &self.schema);
         let kept = live.iter().zip(kept).filter(|(_, kept)| *kept);
         kept.map(|(file, _)| Wanted {
             place: Place::Object(file.key.clone()),
             bytes: file.bytes,
-            statistics: Some(Arc::new(statistics.of(file))),
+            statistics: Some(Arc::new(pruning::statistics(
+                file,
+                &self.fields,
+                &self.schema,
+            ))),
         })
         .collect()
     }
@@ -151,9 +154,7 @@ impl Relation {
         let schema = DFSchema::try_from(Arc::clone(&self.schema))?;
         state.create_physical_expr(filter, &schema).map(Some)
     }
-}
 
-impl Relation {
     /// What is known of all wanted files together.
     fn statistics(&self, wanted: &[Wanted]) -> Result<Statistics> {
         let known: Option<Vec<&Statistics>> = wanted

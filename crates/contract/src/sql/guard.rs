@@ -12,7 +12,7 @@ use tarn_core::{Error, Result};
 use super::{TableReference, at, clauses, place, precedence, refuse};
 
 /// A name as it is looked up: case matters in quotes only.
-fn folded(ident: &Ident) -> String {
+pub fn folded(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),

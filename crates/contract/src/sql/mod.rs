@@ -22,6 +22,8 @@ use tarn_core::{Error, ErrorKind, Result};
 use self::dialect::Bounded;
 use self::guard::Guard;
 
+pub use self::guard::folded;
+
 /// A table as a query names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TableReference {

@@ -5,11 +5,8 @@ use std::collections::HashSet;
 use std::mem::size_of_val;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Int64Array,
-};
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, Decimal128Array, Int64Array};
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Int64Type};
-use datafusion::common::utils::SingleRowListArrayBuilder;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::functions_aggregate::average::avg_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -18,7 +15,8 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, Signature,
 };
 
-use super::quotient::{PRECISION, SCALE, rounded, too_large};
+use super::accumulate::{bytes, is_wanted, list, lists};
+use super::quotient::{PRECISION, SCALE, rounded, shift, too_large};
 
 /// Replaces DataFusion's AVG.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -42,17 +40,8 @@ fn scale_of(fields: &[FieldRef]) -> Option<i8> {
     }
 }
 
-/// How many digits the average has more than the values.
-fn shift(scale: i8) -> Result<u32> {
-    u32::try_from(SCALE - scale).map_err(|_| {
-        DataFusionError::Execution(format!(
-            "a decimal has more than {SCALE} digits after the point"
-        ))
-    })
-}
-
 fn averages(sums: impl Iterator<Item = (i128, i64)>, scale: i8) -> Result<Decimal128Array> {
-    let shift = shift(scale)?;
+    let shift = shift(scale, 0)?;
     let averages = sums
         .map(|(sum, count)| match count {
             0 => Ok(None),
@@ -241,7 +230,7 @@ impl Accumulator for Distinct {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        for list in states[0].as_list::<i32>().iter().flatten() {
+        for list in lists(states) {
             self.update_batch(&[list])?;
         }
         Ok(())
@@ -250,8 +239,7 @@ impl Accumulator for Distinct {
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         let values: Decimal128Array = self.values.iter().map(|value| Some(*value)).collect();
         let values = values.with_precision_and_scale(PRECISION, self.scale)?;
-        let list = SingleRowListArrayBuilder::new(Arc::new(values)).with_nullable(true);
-        Ok(vec![list.build_list_scalar()])
+        Ok(list(Arc::new(values)))
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
@@ -265,7 +253,7 @@ impl Accumulator for Distinct {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.values.capacity() * size_of::<(i128, u64)>()
+        size_of_val(self) + bytes(&self.values)
     }
 }
 
@@ -287,9 +275,7 @@ impl GroupsAccumulator for Groups {
     ) -> Result<()> {
         self.sums.resize(total_num_groups, (0, 0));
         for (row, (value, &group)) in decimals(&values[0]).zip(group_indices).enumerate() {
-            let is_wanted =
-                opt_filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
-            if let (Some(value), true) = (value, is_wanted) {
+            if let (Some(value), true) = (value, is_wanted(opt_filter, row)) {
                 let (sum, count) = &mut self.sums[group];
                 *sum = added(*sum, value)?;
                 *count += 1;

@@ -13,38 +13,56 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr_common::datum::apply;
 
 /// One of +, − and ×.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Operation {
+    Add,
+    Subtract,
+    Multiply,
+}
+
+/// What an operation on whole numbers calls.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Checked {
-    operator: Operator,
+    operation: Operation,
     signature: Signature,
 }
 
-fn function(operator: Operator) -> Arc<ScalarUDF> {
+fn function(operation: Operation) -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::from(Checked {
-        operator,
+        operation,
         signature: Signature::variadic(vec![DataType::Int64], Volatility::Immutable),
     }))
 }
 
-static PLUS: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Operator::Plus));
-static MINUS: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Operator::Minus));
-static TIMES: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Operator::Multiply));
+static ADD: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Operation::Add));
+static SUBTRACT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Operation::Subtract));
+static MULTIPLY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Operation::Multiply));
 
-/// The operation on two whole numbers; None for other operators. A chain of one operator becomes one call:
-/// what plans a query looks at a tree more often the deeper it is.
-pub(super) fn operation(operator: Operator, left: Expr, right: Expr) -> Option<Expr> {
-    let function = match operator {
-        Operator::Plus => &PLUS,
-        Operator::Minus => &MINUS,
-        Operator::Multiply => &TIMES,
-        _ => return None,
-    };
-    match left {
-        Expr::ScalarFunction(mut chain) if chain.func == **function => {
-            chain.args.push(right);
-            Some(Expr::ScalarFunction(chain))
+impl Operation {
+    pub fn of(operator: Operator) -> Option<Operation> {
+        match operator {
+            Operator::Plus => Some(Operation::Add),
+            Operator::Minus => Some(Operation::Subtract),
+            Operator::Multiply => Some(Operation::Multiply),
+            _ => None,
         }
-        left => Some(function.call(vec![left, right])),
+    }
+
+    /// The operation on two whole numbers. A chain of one operation becomes one call: what plans a query
+    /// looks at a tree more often the deeper it is.
+    pub fn on(self, left: Expr, right: Expr) -> Expr {
+        let function = match self {
+            Operation::Add => &ADD,
+            Operation::Subtract => &SUBTRACT,
+            Operation::Multiply => &MULTIPLY,
+        };
+        match left {
+            Expr::ScalarFunction(mut chain) if chain.func == **function => {
+                chain.args.push(right);
+                Expr::ScalarFunction(chain)
+            }
+            left => function.call(vec![left, right]),
+        }
     }
 }
 
@@ -54,10 +72,10 @@ impl ScalarUDFImpl for Checked {
     }
 
     fn name(&self) -> &str {
-        match self.operator {
-            Operator::Plus => "add",
-            Operator::Minus => "subtract",
-            _ => "multiply",
+        match self.operation {
+            Operation::Add => "add",
+            Operation::Subtract => "subtract",
+            Operation::Multiply => "multiply",
         }
     }
 
@@ -70,10 +88,10 @@ impl ScalarUDFImpl for Checked {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let operation = match self.operator {
-            Operator::Plus => numeric::add,
-            Operator::Minus => numeric::sub,
-            _ => numeric::mul,
+        let operation = match self.operation {
+            Operation::Add => numeric::add,
+            Operation::Subtract => numeric::sub,
+            Operation::Multiply => numeric::mul,
         };
         let mut operands = args.args.into_iter();
         let Some(first) = operands.next() else {

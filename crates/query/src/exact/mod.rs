@@ -2,6 +2,7 @@
 //! not fit, quotients of decimals that lose digits, numbers compared as texts, intervals compared with
 //! differences of times.
 
+mod accumulate;
 mod average;
 mod checked;
 mod ntile;

@@ -37,6 +37,12 @@ pub(super) fn rounded(numerator: i128, denominator: i128, shift: u32) -> Option<
     Decimal128Type::is_valid_decimal_precision(rounded, PRECISION).then_some(rounded)
 }
 
+/// How many digits after the point a quotient has more than its numerator has over its denominator.
+pub(super) fn shift(numerator_scale: i8, denominator_scale: i8) -> Result<u32> {
+    u32::try_from(SCALE - numerator_scale + denominator_scale)
+        .or_else(|_| exec_err!("a decimal has more than {SCALE} digits after the point"))
+}
+
 pub(super) fn too_large() -> DataFusionError {
     DataFusionError::Execution(
         "a quotient or an average is too large for a decimal: CAST an operand AS DOUBLE".to_owned(),
@@ -92,10 +98,10 @@ impl ScalarUDFImpl for Quotient {
         let [numerators, denominators] = arrays.as_slice() else {
             return plan_err!("a division takes two numbers");
         };
-        let shift = SCALE - scale_of(numerators.data_type())? + scale_of(denominators.data_type())?;
-        let Ok(shift) = u32::try_from(shift) else {
-            return exec_err!("a decimal has more than {SCALE} digits after the point");
-        };
+        let shift = shift(
+            scale_of(numerators.data_type())?,
+            scale_of(denominators.data_type())?,
+        )?;
         let numerators = numerators.as_primitive::<Decimal128Type>();
         let denominators = denominators.as_primitive::<Decimal128Type>();
         let quotients = numerators

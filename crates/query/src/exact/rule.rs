@@ -14,10 +14,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use super::{checked, quotient, zone};
-
-/// The most digits of a decimal.
-const MOST_DIGITS: u8 = 38;
+use super::checked::Operation;
+use super::quotient::PRECISION;
+use super::{quotient, zone};
 
 /// The rule.
 #[derive(Debug)]
@@ -51,11 +50,8 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
         Expr::BinaryExpr(binary) => operation(binary, schema),
         Expr::Negative(inner) if is_whole(&inner.get_type(schema)?) => {
-            let negated = checked::operation(Operator::Minus, lit(0_i64), long(*inner));
-            negated.map_or_else(
-                || plan_err!("no such operation"),
-                |expr| Ok(Transformed::yes(expr)),
-            )
+            let negated = Operation::Subtract.on(lit(0_i64), long(*inner));
+            Ok(Transformed::yes(negated))
         }
         Expr::Between(Between {
             expr,
@@ -187,35 +183,25 @@ fn operation(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>>
     let BinaryExpr { left, op, right } = binary;
     let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
     let both = |is: fn(&DataType) -> bool| is(&left_type) && is(&right_type);
+    if both(is_whole)
+        && let Some(operation) = Operation::of(op)
+    {
+        let left = whole_operand(*left, &left_type);
+        return Ok(Transformed::yes(operation.on(left, long(*right))));
+    }
     match op {
-        Operator::Plus | Operator::Minus | Operator::Multiply if both(is_whole) => {
-            match checked::operation(
-                op,
-                whole_operand(*left.clone(), &left_type),
-                long(*right.clone()),
-            ) {
-                Some(expr) => Ok(Transformed::yes(expr)),
-                None => Ok(Transformed::no(binary_of(*left, op, *right))),
-            }
-        }
         // A difference of days is their number, as in PostgreSQL and DuckDB.
         Operator::Minus if both(|ty| matches!(ty, DataType::Date32)) => {
             let days = |expr: Expr| long(cast(expr, DataType::Int32));
-            match checked::operation(op, days(*left.clone()), days(*right.clone())) {
-                Some(expr) => Ok(Transformed::yes(expr)),
-                None => Ok(Transformed::no(binary_of(*left, op, *right))),
-            }
+            let difference = Operation::Subtract.on(days(*left), days(*right));
+            Ok(Transformed::yes(difference))
+        }
+        Operator::Divide if both(is_exact) && !both(is_whole) => {
+            let (numerator, denominator) =
+                (decimal(*left, &left_type), decimal(*right, &right_type));
+            Ok(Transformed::yes(quotient::of(numerator, denominator)))
         }
         Operator::Divide | Operator::Modulo if right_type.is_numeric() => {
-            let numbers = (
-                decimal(*left.clone(), &left_type),
-                decimal(*right.clone(), &right_type),
-            );
-            if let ((Some(left), Some(right)), Operator::Divide) = (numbers, op)
-                && (is_decimal(&left_type) || is_decimal(&right_type))
-            {
-                return Ok(Transformed::yes(quotient::of(left, right)));
-            }
             // As in the marts: a rate of nothing is null.
             let zero = ScalarValue::new_zero(&right_type)?;
             Ok(Transformed::yes(binary_of(
@@ -224,7 +210,7 @@ fn operation(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>>
                 nullif(*right, Expr::Literal(zero, None)),
             )))
         }
-        op if op.supports_propagation() || is_comparison(op) => {
+        op if op.supports_propagation() => {
             let left_new = comparable(*left, &right_type, schema)?;
             let right_new = comparable(*right, &left_type, schema)?;
             Ok(Transformed::yes(binary_of(left_new, op, right_new)))
@@ -237,26 +223,16 @@ fn binary_of(left: Expr, op: Operator, right: Expr) -> Expr {
     Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
 }
 
-fn is_comparison(op: Operator) -> bool {
-    matches!(
-        op,
-        Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    )
+fn is_exact(ty: &DataType) -> bool {
+    is_whole(ty) || matches!(ty, DataType::Decimal128(_, _))
 }
 
-/// A whole number or a decimal as a decimal of 128 bits; None for other types.
-fn decimal(expr: Expr, ty: &DataType) -> Option<Expr> {
-    match ty {
-        DataType::Decimal128(_, _) => Some(expr),
-        ty if is_whole(ty) => Some(cast(expr, DataType::Decimal128(20, 0))),
-        _ => None,
+/// A whole number or a decimal of 128 bits as such a decimal.
+fn decimal(expr: Expr, ty: &DataType) -> Expr {
+    if is_whole(ty) {
+        cast(expr, DataType::Decimal128(20, 0))
+    } else {
+        expr
     }
 }
 
@@ -293,7 +269,7 @@ fn number(operand: Expr) -> Result<Expr> {
         && text.len() - digits.len() <= 1;
     let count = whole.len() + fraction.len();
     match (u8::try_from(count), i8::try_from(fraction.len())) {
-        (Ok(precision), Ok(scale)) if is_plain && precision <= MOST_DIGITS => Ok(cast(
+        (Ok(precision), Ok(scale)) if is_plain && precision <= PRECISION => Ok(cast(
             lit(text),
             DataType::Decimal128(precision.max(1), scale),
         )),

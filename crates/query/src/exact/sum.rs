@@ -11,7 +11,6 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{
     DataType, Decimal128Type, Field, FieldRef, Int64Type, UInt64Type,
 };
-use datafusion::common::utils::SingleRowListArrayBuilder;
 use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err};
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -20,6 +19,9 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, SetMonotonicity,
     Signature,
 };
+
+use super::accumulate::{bytes, is_wanted, list, lists};
+use super::quotient::PRECISION;
 
 /// Replaces DataFusion's SUM, whose additions wrap around.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -46,8 +48,8 @@ fn is_exact(ty: &DataType) -> bool {
 /// The type of a sum that is not complete yet: 38 digits hold 10^19 values of 64 bits.
 fn state_type(result: &DataType) -> DataType {
     match result {
-        DataType::Decimal128(_, scale) => DataType::Decimal128(38, *scale),
-        _ => DataType::Decimal128(38, 0),
+        DataType::Decimal128(_, scale) => DataType::Decimal128(PRECISION, *scale),
+        _ => DataType::Decimal128(PRECISION, 0),
     }
 }
 
@@ -261,7 +263,7 @@ impl Accumulator for Distinct {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        for list in states[0].as_list::<i32>().iter().flatten() {
+        for list in lists(states) {
             self.update_batch(&[list])?;
         }
         Ok(())
@@ -270,8 +272,7 @@ impl Accumulator for Distinct {
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         let values = self.values.iter().map(|value| Some(*value));
         let values = column(values, &state_type(&self.ty))?;
-        let list = SingleRowListArrayBuilder::new(values).with_nullable(true);
-        Ok(vec![list.build_list_scalar()])
+        Ok(list(values))
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
@@ -283,7 +284,7 @@ impl Accumulator for Distinct {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.values.capacity() * size_of::<(i128, u64)>()
+        size_of_val(self) + bytes(&self.values)
     }
 }
 
@@ -310,9 +311,7 @@ impl GroupsAccumulator for Groups {
     ) -> Result<()> {
         self.sums.resize(total_num_groups, None);
         for (row, (value, &group)) in numbers(&values[0])?.zip(group_indices).enumerate() {
-            let is_wanted =
-                opt_filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
-            if let (Some(value), true) = (value, is_wanted) {
+            if let (Some(value), true) = (value, is_wanted(opt_filter, row)) {
                 let sum = &mut self.sums[group];
                 *sum = Some(sum.unwrap_or(0).checked_add(value).ok_or_else(too_large)?);
             }
@@ -345,11 +344,9 @@ impl GroupsAccumulator for Groups {
         values: &[ArrayRef],
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        let filtered = numbers(&values[0])?.enumerate().map(|(row, value)| {
-            let is_wanted =
-                opt_filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
-            value.filter(|_| is_wanted)
-        });
+        let filtered = numbers(&values[0])?
+            .enumerate()
+            .map(|(row, value)| value.filter(|_| is_wanted(opt_filter, row)));
         Ok(vec![column(filtered, &state_type(&self.ty))?])
     }
 

@@ -30,8 +30,7 @@ use crate::files::{Files, STORE};
 use crate::memory::{Held, QueryMemory, Shared as SharedMemory};
 use crate::session::{self, How, Shared, Source};
 use crate::stop::{Stop, StopOnDrop};
-use crate::threads::Threads;
-use crate::{dialect, functions, names};
+use crate::{dialect, functions, names, threads};
 
 /// Bounds of all queries of a process.
 #[derive(Debug, Clone)]
@@ -77,7 +76,6 @@ impl Default for Limits {
 /// Answers queries. What it keeps between them, the footers of data files, is bounded.
 #[derive(Debug)]
 pub struct Engine {
-    threads: Threads,
     kept: Arc<Kept>,
 }
 
@@ -113,7 +111,6 @@ impl Engine {
     /// An engine over the files of a store; `scratch` is a folder for what does not fit in memory.
     pub fn new(objects: Arc<dyn Objects>, scratch: PathBuf, limits: Limits) -> Self {
         Engine {
-            threads: Threads::new(limits.threads),
             kept: Arc::new(Kept {
                 objects,
                 scratch,
@@ -157,7 +154,7 @@ impl Engine {
         let stop = StopOnDrop(stop);
         let (rows, given) = tokio::sync::mpsc::channel(WAITING);
         let (begun, beginning) = tokio::sync::oneshot::channel();
-        let work = Work::new(self.threads.spawn(run.work(begun, rows))?, stop);
+        let work = Work::new(threads::spawn(run.work(begun, rows))?, stop);
         // A panic within a library is one query's failure.
         match beginning.await {
             Ok(begun) => begun.map(|begun| begun.answer(given, work, limit)),

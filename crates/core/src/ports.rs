@@ -128,6 +128,12 @@ pub trait Objects: Send + Sync {
         Ok(copy)
     }
 
+    /// The object's own file, checked as in [`Objects::fetch_checked`], where the store reads files in place;
+    /// None where reading takes requests, so that only what is needed should be read.
+    async fn in_place(&self, _key: &str) -> Result<Option<LocalCopy>> {
+        Ok(None)
+    }
+
     /// Reads an object to its end, whatever is remembered of it.
     async fn examine(&self, key: &str) -> Result<Examined> {
         let copy = self.fetch(key).await?;

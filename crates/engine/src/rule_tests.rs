@@ -120,7 +120,7 @@ fn ingest(
             .is_personal()
             .then(|| tarn_core::privacy::PseudonymKey::new(1, &[7; 32])),
         staging,
-        existing: Vec::new(),
+        earlier: std::sync::Arc::new(crate::ingest::Nothing),
         bytes: rows.len() as u64,
         put_at: NOW - 7200 * 1_000_000,
         references,

@@ -113,16 +113,7 @@ impl Lake {
     /// A new empty folder for a run's files, deleted when the returned value is dropped.
     pub fn staging(&self, run_id: &str) -> Result<Staging> {
         let path = self.scratch.join(run_id);
-        let mut folder = std::fs::DirBuilder::new();
-        // Its owner's alone: rows pass through here.
-        folder.recursive(true).mode(0o700);
-        folder.create(&path).map_err(|error| {
-            Error::new(
-                ErrorKind::Storage,
-                format!("the staging folder {} cannot be made", path.display()),
-            )
-            .with_source(error)
-        })?;
+        private_folder(&path)?;
         Ok(Staging { path })
     }
 }
@@ -133,6 +124,19 @@ fn engine(objects: &Arc<dyn Objects>, scratch: &Path, limits: Limits) -> Arc<Eng
         scratch.join("queries"),
         limits,
     ))
+}
+
+/// Makes a folder where there is none, its owner's alone: rows pass through it.
+fn private_folder(path: &Path) -> Result<()> {
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true).mode(0o700);
+    folder.create(path).map_err(|error| {
+        Error::new(
+            ErrorKind::Storage,
+            format!("the staging folder {} cannot be made", path.display()),
+        )
+        .with_source(error)
+    })
 }
 
 /// A new run's identifier: a UUID of version 7, so that later runs sort after earlier ones.

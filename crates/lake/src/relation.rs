@@ -12,7 +12,7 @@ use crate::{Lake, LocalFiles};
 
 /// A relation and the local copies of its files, which last as long as this value.
 pub struct Opened {
-    /// The table at its version.
+    /// The table at its version, with the columns that were asked for.
     pub relation: Relation,
     _files: LocalFiles,
 }
@@ -55,11 +55,18 @@ impl Lake {
         resolve(&tables, &reference(text))
     }
 
-    /// Opens a table at a version.
-    pub async fn open(&self, name: &TableName, version: &VersionRef) -> Result<Opened> {
+    /// Opens these columns of a table at a version. A column that the table does not have is left out.
+    pub async fn open(
+        &self,
+        name: &TableName,
+        version: &VersionRef,
+        columns: &[&str],
+    ) -> Result<Opened> {
         let table = self.table(name).await?;
-        let fields = table.fields_at(version)?;
-        let files = self.fetch_table(&table, version, None).await?;
+        let mut fields = table.fields_at(version)?;
+        fields.retain(|field| columns.contains(&field.field.name.as_str()));
+        let files = table.files(version, None).await?;
+        let files = self.fetch_columns(files, &fields).await?;
         Ok(Opened {
             relation: Relation {
                 name: name.clone(),

@@ -409,6 +409,10 @@ impl Objects for FolderObjects {
             .await
     }
 
+    async fn in_place(&self, key: &str) -> Result<Option<LocalCopy>> {
+        self.fetch_checked(key).await.map(Some)
+    }
+
     async fn examine(&self, key: &str) -> Result<Examined> {
         let key = key.to_owned();
         self.run(move |this| this.examine_now(&key)).await

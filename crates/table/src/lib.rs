@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod change;
+mod columns;
 mod commit;
 mod files;
 mod footer;
@@ -23,6 +24,7 @@ mod version;
 mod writer;
 
 pub use change::{Base, Change, Committed, NewFile, SourceRef, Takeover};
+pub use columns::{Places, places};
 pub use files::{Bound, ColumnSummary, DataFileInfo, FileFilter};
 pub use maintain::{Maintained, Retention};
 pub use relocate::Relocated;

@@ -10,16 +10,16 @@ use tarn_core::ports::LocalCopy;
 use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::TableSpec;
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::ingest::ExistingFile;
 use tarn_engine::ingest::newest::Later;
-use tarn_engine::ingest::{Job, Staged};
-use tarn_lake::{Lake, LocalFiles, blocking};
+use tarn_engine::ingest::{Earlier, Job, Nothing, Staged};
+use tarn_lake::{Lake, blocking};
 use tarn_rows::check::Survey;
 use tarn_rows::planned::RowsOf;
 use tarn_rows::source::{self, Part};
-use tarn_table::{Base, Table, VersionRef};
+use tarn_table::{Base, Table};
 
 use crate::commit::{self, Put, committed_outcome};
+use crate::earlier::{Copies, EarlierFiles};
 use crate::evolve::{evolved, prepend};
 use crate::job::{JobInputs, Target};
 use crate::newest::{self, Rewritten};
@@ -35,6 +35,7 @@ pub(crate) async fn ingest(
 ) -> Result<DatasetOutcome> {
     let mut drift = Vec::new();
     let rows = [RowsOf::object(&run.uris)];
+    let copies = Copies::default();
     for attempt in 0..ATTEMPTS {
         let spec = contract.table_spec();
         let quarantine = Quarantine::open(run, &contract).await?;
@@ -65,7 +66,8 @@ pub(crate) async fn ingest(
             fields: table.fields(),
             quarantine,
         });
-        let (mut staged, rewritten) = stage_of(run, &target, Some(&table), &reading).await?;
+        let (mut staged, rewritten) =
+            stage_of(run, &target, Some(&table), &reading, &copies).await?;
         if !staged.new_columns.is_empty() {
             drift = staged.outcome.drift;
             contract = evolved(run, &contract, staged.new_columns).await?;
@@ -105,15 +107,18 @@ pub(crate) async fn stage_of(
     target: &Arc<Target>,
     table: Option<&Table>,
     reading: &Reading,
+    copies: &Copies,
 ) -> Result<(Staged, Vec<Rewritten>)> {
     if !target.contract.newest_by.is_empty() {
         return newest::stage(run, target, table, reading).await;
     }
-    let existing = match (&target.contract.deduplication, table) {
-        (Some(_), Some(table)) => existing(run, table).await?,
-        _ => LocalFiles::default(),
+    let earlier: Arc<dyn Earlier> = match (&target.contract.deduplication, table) {
+        (Some(rule), Some(table)) => {
+            Arc::new(EarlierFiles::new(run, table, &rule.column, copies.clone()))
+        }
+        _ => Arc::new(Nothing),
     };
-    let (staged, _) = stage(run, target, existing, reading).await?;
+    let (staged, _) = stage(run, target, earlier, reading).await?;
     Ok((staged, Vec::new()))
 }
 
@@ -122,31 +127,6 @@ pub(crate) fn changed_all_the_time(spec: &TableSpec) -> Error {
         ErrorKind::Conflict,
         format!("other writers change {} all the time; try again", spec.name),
     )
-}
-
-/// The table's files, except those that hold only rows of this very object.
-async fn existing(run: &Run<'_>, table: &Table) -> Result<LocalFiles> {
-    let mut files = table.files(&VersionRef::Current, None).await?;
-    files.retain(|file| file.partition.is_some() && file.only_source() != Some(run.uri.as_str()));
-    run.lake.fetch_files(files).await
-}
-
-/// The files as the engine looks for duplicates in them.
-fn existing_of(files: &LocalFiles, uris: &[String]) -> Vec<ExistingFile> {
-    files
-        .iter()
-        .filter_map(|(file, path)| {
-            Some(ExistingFile {
-                path: path.to_owned(),
-                day: file.partition?,
-                rows: file.rows,
-                own: match file.only_source() {
-                    Some(_) => Vec::new(),
-                    None => uris.to_vec(),
-                },
-            })
-        })
-        .collect()
 }
 
 /// Which part of an object is read, and which rows it replaces.
@@ -170,15 +150,15 @@ pub(crate) struct Read {
 }
 
 /// Reads, checks and splits an object. The measure is there where it was asked for. Repeated rows are looked
-/// for in the `existing` files.
+/// for in `earlier` files of the table.
 pub(crate) async fn stage(
     run: &Run<'_>,
     target: &Arc<Target>,
-    existing: LocalFiles,
+    earlier: Arc<dyn Earlier>,
     reading: &Reading,
 ) -> Result<(Staged, Option<Measure>)> {
     let compared = Compared {
-        existing,
+        earlier,
         later: Arc::default(),
     };
     let mut read = read(run, target, compared, reading).await?;
@@ -188,10 +168,9 @@ pub(crate) async fn stage(
 }
 
 /// What the rows of an object are compared with as they are read.
-#[derive(Default)]
 pub(crate) struct Compared {
     /// The table's files in which a repeated row may be.
-    pub existing: LocalFiles,
+    pub earlier: Arc<dyn Earlier>,
     /// Keys of rows of objects that were put later.
     pub later: Arc<Later>,
 }
@@ -205,7 +184,7 @@ pub(crate) async fn read(
 ) -> Result<Read> {
     let tables = Tables::open(run, std::slice::from_ref(&target.contract)).await?;
     let inputs = JobInputs::gather(run, target).await?;
-    let (target, uris) = (Arc::clone(target), run.uris.clone());
+    let target = Arc::clone(target);
     let (copy, part) = (Arc::clone(&reading.copy), reading.part.clone());
     let lengths = reading.lengths.clone();
     blocking(move || {
@@ -221,9 +200,8 @@ pub(crate) async fn read(
             None
         };
         let mut reader = open(lengths.as_ref())?;
-        // `compared` lives until the end of the run: it keeps the files readable.
         let job = Job {
-            existing: existing_of(&compared.existing, &uris),
+            earlier: Arc::clone(&compared.earlier),
             later: Arc::clone(&compared.later),
             ..inputs.into_job(&target, tables.references(contract)?, survey)
         };

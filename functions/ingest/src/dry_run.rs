@@ -22,6 +22,7 @@ use tarn_table::{FileFilter, VersionRef};
 use tokio::sync::OnceCell;
 
 use crate::append::{Reading, stage_of};
+use crate::earlier::Copies;
 use crate::evolve::{evolved, prepend};
 use crate::job::Target;
 use crate::newest::Rewritten;
@@ -183,7 +184,8 @@ async fn of_dataset(
             contract: Arc::clone(&contract),
             quarantine,
         });
-        let staged = stage_of(run, &target, table.as_ref(), &reading);
+        let copies = Copies::default();
+        let staged = stage_of(run, &target, table.as_ref(), &reading, &copies);
         let (mut staged, rewritten) = staged.await?;
         prepend(&drift, &mut staged.outcome.drift);
         if staged.new_columns.is_empty() {

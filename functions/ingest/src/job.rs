@@ -61,7 +61,7 @@ impl JobInputs {
             system_columns: self.system_columns,
             key: self.key,
             staging: self.staging,
-            existing: Vec::new(),
+            earlier: Arc::new(tarn_engine::ingest::Nothing),
             bytes: self.bytes,
             put_at: self.put_at,
             references,

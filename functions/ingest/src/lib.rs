@@ -10,6 +10,7 @@ mod commit;
 mod contents;
 mod database;
 mod dry_run;
+mod earlier;
 mod evolve;
 mod folder;
 mod freshness;

@@ -20,8 +20,8 @@ use tarn_core::content::{Beginning, Comparison, Measure, Stage, Taken, compare};
 use tarn_core::ports::LocalCopy;
 use tarn_core::run::{DatasetOutcome, Drift};
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::ingest::Staged;
-use tarn_lake::{LocalFiles, blocking, source_version};
+use tarn_engine::ingest::{Nothing, Staged};
+use tarn_lake::{blocking, source_version};
 use tarn_rows::planned::RowsOf;
 use tarn_rows::source::content::{self, Head};
 use tarn_table::{Base, Table, Takeover};
@@ -233,7 +233,7 @@ async fn prepare(
         lengths: Some(lengths),
         replaces: replaced(run, log, &plan),
     };
-    let (staged, measure) = stage(run, &target, LocalFiles::default(), &reading).await?;
+    let (staged, measure) = stage(run, &target, Arc::new(Nothing), &reading).await?;
     let measure =
         measure.ok_or_else(|| Error::internal("the reader of a log has not measured it"))?;
     Ok(Ready {
@@ -484,7 +484,7 @@ async fn again(
                     lengths: None,
                     replaces: vec![RowsOf::version(&run.uris, &version)],
                 };
-                let (mut staged, _) = stage(run, &target, LocalFiles::default(), &reading).await?;
+                let (mut staged, _) = stage(run, &target, Arc::new(Nothing), &reading).await?;
                 if !staged.new_columns.is_empty() {
                     drift = staged.outcome.drift;
                     contract = evolved(run, &contract, staged.new_columns).await?;

@@ -3,18 +3,19 @@
 //! them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
+use tarn_contract::Contract;
 use tarn_core::run::Replaced;
+use tarn_core::schema::system;
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_engine::ingest::Staged;
 use tarn_engine::ingest::newest::{Accepted, KeySearch, Later, Match, Matches, Origin};
+use tarn_engine::ingest::{Nothing, Staged};
 use tarn_engine::parquet::ParquetFile;
 use tarn_engine::remove::{self, RemovedRows};
-use tarn_lake::{LocalFiles, blocking, version_parts};
+use tarn_lake::{blocking, version_parts};
 use tarn_rows::planned::RowsOf;
 use tarn_table::{DataFileInfo, FileFilter, Table, VersionRef};
 
@@ -48,8 +49,8 @@ pub(crate) async fn stage(
     let mut first: Option<(Arc<Accepted>, Found)> = None;
     loop {
         let compared = Compared {
+            earlier: Arc::new(Nothing),
             later: Arc::new(later.clone()),
-            ..Compared::default()
         };
         let mut read = append::read(run, target, compared, reading).await?;
         if !read.staged.new_columns.is_empty() {
@@ -94,8 +95,6 @@ struct FoundFile {
 
 /// The rows of the table with keys of the object under ingest.
 struct Found {
-    /// The table's files around its days: keeps them readable.
-    local: Arc<LocalFiles>,
     files: Vec<FoundFile>,
     /// Where the rows came from.
     origins: Vec<Origin>,
@@ -119,8 +118,10 @@ impl Found {
             _ => Vec::new(),
         };
         files.retain(|file| file.only_source() != Some(run.uri.as_str()));
-        let local = Arc::new(run.lake.fetch_files(files).await?);
-        let (files, target) = (Arc::clone(&local), Arc::clone(target));
+        let mut compared = target.fields.clone();
+        compared.retain(|field| is_compared(&target.contract, &field.field.name));
+        let files = run.lake.fetch_columns(files, &compared).await?;
+        let target = Arc::clone(target);
         let (keys, own) = (Arc::clone(keys), run.uris.clone());
         let (files, matches) = blocking(move || {
             let contract = &target.contract;
@@ -131,7 +132,7 @@ impl Found {
                 .map(|column| column.name.as_str())
                 .collect();
             let search = KeySearch {
-                fields: &target.fields,
+                fields: &compared,
                 columns: &columns,
                 accepted: &keys,
                 own: &own,
@@ -151,7 +152,6 @@ impl Found {
         })
         .await?;
         Ok(Found {
-            local,
             files,
             origins: matches.origins,
             ranks: Vec::new(),
@@ -208,21 +208,15 @@ impl Found {
                 continue;
             }
             let staging = run.staging.subfolder(&format!("newest-{number}"))?;
-            let (local, target) = (Arc::clone(&self.local), Arc::clone(target));
+            let (copy, target) = (run.lake.fetch_file(&info).await?, Arc::clone(target));
             let own = [RowsOf::object(&run.uris)];
-            let name = info.uri.clone();
             let rest = blocking(move || {
-                let path: PathBuf = local
-                    .iter()
-                    .find(|(info, _)| info.uri == name)
-                    .map(|(_, path)| path.to_owned())
-                    .unwrap_or_default();
                 let by = target.contract.partitioning.as_ref();
                 let rows = RemovedRows {
                     kinds: &own,
                     positions: &positions,
                 };
-                remove::without(&target.fields, &path, rows, by, &staging)
+                remove::without(&target.fields, copy.path(), rows, by, &staging)
             });
             let rest = rest.await?.map(|rest| rest.files).unwrap_or_default();
             rewritten.push(Rewritten { file: info, rest });
@@ -233,6 +227,22 @@ impl Found {
             .collect();
         Ok((rewritten, replaced))
     }
+}
+
+/// Whether a column tells which row is the same, or where a row came from.
+fn is_compared(contract: &Contract, name: &str) -> bool {
+    let origin = [
+        system::SOURCE_URI,
+        system::SOURCE_VERSION,
+        system::RUN_ID,
+        system::INGESTED_AT,
+    ];
+    let mut key = contract.newest_by.iter();
+    origin.contains(&name)
+        || key.any(|&index| {
+            let column = contract.columns.get(index);
+            column.is_some_and(|column| column.name == name)
+        })
 }
 
 /// How the objects of some rows compare with the one under ingest. Sequencers order only the puts of one key,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tarn_contract::{Contract, Format, TableMeasure};
 use tarn_core::run::DatasetOutcome;
+use tarn_core::schema::{TableField, system};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::ingest::Staged;
 use tarn_engine::parquet::ParquetFile;
@@ -19,10 +20,110 @@ use crate::job::Target;
 use crate::newest::Rewritten;
 use crate::run::Run;
 
+/// Which columns of a table rules read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wanted {
+    /// Those that a query names, which may be any.
+    All,
+    /// These.
+    Columns(BTreeSet<String>),
+}
+
+impl Wanted {
+    fn none() -> Self {
+        Wanted::Columns(BTreeSet::new())
+    }
+
+    fn add<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
+        if let Wanted::Columns(columns) = self {
+            columns.extend(names.into_iter().map(str::to_owned));
+        }
+    }
+
+    /// Those of a table that are read.
+    fn of(&self, mut fields: Vec<TableField>) -> Vec<TableField> {
+        if let Wanted::Columns(columns) = self {
+            fields.retain(|field| columns.contains(&field.field.name));
+        }
+        fields
+    }
+}
+
+/// The columns by which rows of a table are found that a run replaces.
+fn replaced_by(contract: &Contract) -> impl Iterator<Item = &str> {
+    let key = contract.primary_key.iter();
+    let key = key.filter_map(|&index| contract.columns.get(index));
+    let system = [
+        system::SOURCE_URI,
+        system::SOURCE_VERSION,
+        system::SOURCE_OFFSET,
+        system::INGESTED_AT,
+        system::DELETED_AT,
+    ];
+    key.map(|column| column.name.as_str()).chain(system)
+}
+
+/// What rules of these contracts read of each table, their own included.
+fn wanted(contracts: &[Arc<Contract>]) -> BTreeMap<String, Wanted> {
+    let mut all: BTreeMap<String, Wanted> = BTreeMap::new();
+    let mut of = |dataset: &str, names: &[&str]| {
+        let wanted = all.entry(dataset.to_owned()).or_insert_with(Wanted::none);
+        wanted.add(names.iter().copied());
+    };
+    let mut queried: BTreeSet<String> = BTreeSet::new();
+    for contract in contracts {
+        let name = |index: usize| {
+            contract
+                .columns
+                .get(index)
+                .map(|column| column.name.as_str())
+        };
+        for to in contract.references() {
+            of(&to.dataset, &[&to.column]);
+        }
+        for (rule, measure) in contract.table_rules() {
+            of(&contract.dataset, &[system::RUN_ID]);
+            match measure {
+                TableMeasure::RowCountMatch(other) => of(other, &[system::RUN_ID]),
+                TableMeasure::GroupSum {
+                    of: summed,
+                    by,
+                    key,
+                    ..
+                } => {
+                    let own: Vec<&str> = [Some(*key), rule.column]
+                        .into_iter()
+                        .flatten()
+                        .filter_map(name)
+                        .chain([system::DELETED_AT])
+                        .collect();
+                    of(&contract.dataset, &own);
+                    of(&summed.dataset, &[by, &summed.column, system::DELETED_AT]);
+                }
+                TableMeasure::Sql(query) => {
+                    queried.extend(query.tables().iter().map(|table| table.name.clone()));
+                }
+            }
+        }
+    }
+    // The run changes the tables of these.
+    for contract in contracts {
+        if let Some(wanted) = all.get_mut(&contract.dataset) {
+            wanted.add(replaced_by(contract));
+        }
+    }
+    for dataset in queried {
+        all.insert(dataset, Wanted::All);
+    }
+    all
+}
+
 /// Tables of the lake as a run finds them, and what it is about to do to them.
 #[derive(Default)]
 pub(crate) struct Tables {
     states: table_rules::Tables,
+    /// What is read of them.
+    wanted: BTreeMap<String, Wanted>,
     /// Keeps the local copies readable, by dataset.
     files: BTreeMap<String, LocalFiles>,
 }
@@ -30,29 +131,23 @@ pub(crate) struct Tables {
 impl Tables {
     /// The tables that rules of these contracts name; their own too where a rule is about the table.
     pub async fn open(run: &Run<'_>, contracts: &[Arc<Contract>]) -> Result<Self> {
-        let mut names: BTreeSet<String> = BTreeSet::new();
-        for contract in contracts {
-            names.extend(contract.references().map(|to| to.dataset.clone()));
-            for (_, measure) in contract.table_rules() {
-                names.insert(contract.dataset.clone());
-                names.extend(measure.datasets(&contract.dataset));
-            }
-        }
         let mut tables = Tables::default();
-        for name in names {
-            tables.load(run, name).await?;
+        for (dataset, wanted) in wanted(contracts) {
+            tables.load(run, &dataset, &wanted).await?;
+            tables.wanted.insert(dataset, wanted);
         }
         Ok(tables)
     }
 
-    async fn load(&mut self, run: &Run<'_>, dataset: String) -> Result<()> {
-        let contract = run.lake.contracts.get(&dataset).ok_or_else(|| {
+    async fn load(&mut self, run: &Run<'_>, dataset: &str, wanted: &Wanted) -> Result<()> {
+        let contract = run.lake.contracts.get(dataset).ok_or_else(|| {
             Error::internal(format!("a rule names {dataset}, which has no contract"))
         })?;
         let (fields, current) = match run.lake.tables.load(&contract.table()).await? {
             Some(table) => {
+                let fields = wanted.of(table.fields());
                 let mut files = table.files(&VersionRef::Current, None).await?;
-                let files = match run.lake.fetch_files(files.clone()).await {
+                let files = match run.lake.fetch_columns(files.clone(), &fields).await {
                     // A damaged file of the very rows that are about to be replaced must not
                     // prevent the replacement.
                     Err(error)
@@ -61,13 +156,13 @@ impl Tables {
                             && contract.format != Format::Sqlite =>
                     {
                         files.retain(|file| file.only_source() != Some(run.uri.as_str()));
-                        run.lake.fetch_files(files).await?
+                        run.lake.fetch_columns(files, &fields).await?
                     }
                     fetched => fetched?,
                 };
                 let paths = files.iter().map(|(_, path)| path.to_owned()).collect();
-                self.files.insert(dataset.clone(), files);
-                (table.fields(), paths)
+                self.files.insert(dataset.to_owned(), files);
+                (fields, paths)
             }
             // A table that nothing was ingested into has no rows.
             None => {
@@ -76,16 +171,16 @@ impl Tables {
                     .tables
                     .planned_fields(&contract.table_spec())
                     .await?;
-                (fields, Vec::new())
+                (wanted.of(fields), Vec::new())
             }
         };
         let state = TableState {
-            dataset: dataset.clone(),
+            dataset: dataset.to_owned(),
             fields,
             current,
             staged: None,
         };
-        self.states.insert(dataset, state);
+        self.states.insert(dataset.to_owned(), state);
         Ok(())
     }
 
@@ -122,7 +217,10 @@ impl Tables {
     /// Notes what a run is about to commit. Rows of objects that are added replace those that are `replaced`.
     pub fn stage(&mut self, target: &Target, staged: &Staged, replaced: &[RowsOf]) {
         let contract = &target.contract;
-        let Some(state) = self.states.get_mut(&contract.dataset) else {
+        let (Some(state), Some(wanted)) = (
+            self.states.get_mut(&contract.dataset),
+            self.wanted.get(&contract.dataset),
+        ) else {
             return;
         };
         let paths = |files: &[ParquetFile]| files.iter().map(|file| file.path.clone()).collect();
@@ -139,7 +237,7 @@ impl Tables {
             }),
             _ => Arrival::Append(replaced.to_vec()),
         };
-        state.fields.clone_from(&target.fields);
+        state.fields = wanted.of(target.fields.clone());
         state.staged = Some((paths(&staged.accepted), arrival));
     }
 

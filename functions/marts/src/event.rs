@@ -145,7 +145,7 @@ fn tables(body: &str) -> Result<BTreeSet<TableName>> {
 fn reads(mart: &Mart, table: &TableName) -> bool {
     mart.inputs
         .iter()
-        .any(|input| *table == TableName::new(tarn_core::schema::Zone::Curated, *input))
+        .any(|input| *table == TableName::new(tarn_core::schema::Zone::Curated, input.table))
 }
 
 #[cfg(test)]

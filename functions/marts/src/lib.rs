@@ -93,7 +93,7 @@ fn applicable(contracts: &Contracts) -> impl Iterator<Item = &'static Mart> {
 fn has_datasets(mart: &Mart, contracts: &Contracts) -> bool {
     mart.inputs
         .iter()
-        .all(|input| contracts.get(input).is_some())
+        .all(|input| contracts.get(input.table).is_some())
 }
 
 /// The property of a snapshot that identifies the content of its rows.
@@ -102,8 +102,8 @@ const CONTENT: &str = "tarn.content";
 /// The curated tables that a mart reads.
 #[derive(Default)]
 struct Sources {
-    /// Each with its current snapshot.
-    tables: Vec<(TableName, Option<i64>)>,
+    /// Each with its current snapshot, and the columns that are read.
+    tables: Vec<(TableName, Option<i64>, &'static [&'static str])>,
     /// Those that do not exist.
     missing: Vec<String>,
 }
@@ -112,9 +112,12 @@ impl Sources {
     async fn of(lake: &Lake, mart: &Mart) -> Result<Self> {
         let mut sources = Sources::default();
         for input in mart.inputs {
-            let name = TableName::new(Zone::Curated, *input);
+            let name = TableName::new(Zone::Curated, input.table);
             match lake.tables.load(&name).await? {
-                Some(table) => sources.tables.push((name, table.current_snapshot_id())),
+                Some(table) => {
+                    let snapshot = table.current_snapshot_id();
+                    sources.tables.push((name, snapshot, input.columns));
+                }
                 None => sources.missing.push(name.to_string()),
             }
         }
@@ -126,7 +129,7 @@ impl Sources {
         let snapshots: BTreeMap<String, Option<i64>> = self
             .tables
             .iter()
-            .map(|(name, snapshot)| (name.to_string(), *snapshot))
+            .map(|(name, snapshot, _)| (name.to_string(), *snapshot))
             .collect();
         serde_json::to_string(&snapshots).map_err(|error| {
             Error::internal("the snapshots of a mart's inputs cannot be written as JSON")
@@ -209,9 +212,9 @@ async fn compute(
     staging: &Staging,
 ) -> Result<Built> {
     let mut opened = Vec::new();
-    for (name, snapshot) in &sources.tables {
+    for (name, snapshot, columns) in &sources.tables {
         let version = snapshot.map_or(VersionRef::Current, VersionRef::Snapshot);
-        opened.push(lake.open(name, &version).await?);
+        opened.push(lake.open(name, &version, columns).await?);
     }
     let relations: Vec<_> = opened
         .iter()

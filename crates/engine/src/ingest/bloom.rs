@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 use tarn_core::{Error, ErrorKind, Result};
@@ -28,6 +30,25 @@ pub struct ExistingFile {
     /// The URIs of the object under ingest, where rows of it may be in the file: they are about to be
     /// replaced, and nothing repeats them.
     pub own: Vec<String>,
+}
+
+/// The files of a table in which a row may be that an event repeats.
+pub trait Earlier: Send + Sync {
+    /// Those with rows of these days, counted from 1970-01-01; they are readable while this value lives.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    fn of_days(&self, days: RangeInclusive<i32>) -> Result<Vec<ExistingFile>>;
+}
+
+/// No files.
+#[derive(Debug, Clone, Copy)]
+pub struct Nothing;
+
+impl Earlier for Nothing {
+    fn of_days(&self, _: RangeInclusive<i32>) -> Result<Vec<ExistingFile>> {
+        Ok(Vec::new())
+    }
 }
 
 /// A set of hashes that answers "certainly new" or "perhaps seen" in one cache line.
@@ -55,13 +76,9 @@ pub enum Expected {
 }
 
 impl Bloom {
-    fn for_keys(existing: u64, expected: Expected) -> Self {
-        let (keys, largest) = match expected {
-            Expected::About(keys) => (keys, LARGEST_BLOOM),
-            Expected::Exactly(keys) => (keys, LARGEST_EXACT_BLOOM),
-        };
-        // Two bytes a key keep false alarms below one in a thousand.
-        let bytes = ((existing + keys) * 2).clamp(SMALLEST_BLOOM, largest);
+    /// Two bytes a key keep false alarms below one in a thousand.
+    fn for_keys(keys: u64, largest: u64) -> Self {
+        let bytes = (keys * 2).clamp(SMALLEST_BLOOM, largest);
         Bloom {
             blocks: vec![Block([0; 8]); (bytes / 64) as usize],
         }
@@ -81,6 +98,17 @@ impl Bloom {
         std::hint::black_box(self.blocks[self.place(hash)].0[0]);
     }
 
+    /// Whether a key may have been inserted.
+    #[inline]
+    fn may_hold(&self, hash: u128) -> bool {
+        let mut bits = hash as u64;
+        self.blocks[self.place(hash)].0.iter().all(|word| {
+            let bit = 1u64 << (bits & 63);
+            bits >>= 6;
+            word & bit != 0
+        })
+    }
+
     /// Inserts a key and returns whether it may have been there.
     #[inline]
     fn insert(&mut self, hash: u128) -> bool {
@@ -94,6 +122,72 @@ impl Bloom {
             *word |= bit;
         }
         seen
+    }
+}
+
+/// A set of hashes that grows: how many keys a table has around the days of an object shows as it is read.
+struct Blooms {
+    /// The last one takes new keys.
+    layers: Vec<Bloom>,
+    /// The keys of this run, and those of the table so far.
+    keys: u64,
+    /// How many more keys of the table there is room for.
+    room: u64,
+    /// The most bytes of all layers.
+    largest: u64,
+}
+
+impl Blooms {
+    fn new(expected: Expected) -> Self {
+        let (keys, largest) = match expected {
+            Expected::About(keys) => (keys, LARGEST_BLOOM),
+            Expected::Exactly(keys) => (keys, LARGEST_EXACT_BLOOM),
+        };
+        Blooms {
+            layers: Vec::new(),
+            keys,
+            room: 0,
+            largest,
+        }
+    }
+
+    /// Makes room for more keys of the table. Each new layer is as large as those
+    /// before it. Once they may not grow, the last one takes all keys, and more events than need be are looked up.
+    fn make_room(&mut self, keys: u64) {
+        if self.layers.is_empty() {
+            let wanted = self.keys + keys;
+            self.layers.push(Bloom::for_keys(wanted, self.largest));
+        } else if keys > self.room {
+            let bytes = self
+                .layers
+                .iter()
+                .map(|layer| size_of_val(layer.blocks.as_slice()));
+            let left = self.largest.saturating_sub(bytes.sum::<usize>() as u64);
+            if left >= SMALLEST_BLOOM {
+                let wanted = keys.max(self.keys);
+                self.layers.push(Bloom::for_keys(wanted, left));
+                self.room = wanted;
+            }
+        }
+        self.room = self.room.saturating_sub(keys);
+        self.keys += keys;
+    }
+
+    #[inline]
+    fn touch(&self, hash: u128) {
+        for layer in &self.layers {
+            layer.touch(hash);
+        }
+    }
+
+    /// Inserts a key and returns whether it may have been there.
+    #[inline]
+    fn insert(&mut self, hash: u128) -> bool {
+        let Some((last, former)) = self.layers.split_last_mut() else {
+            return true;
+        };
+        let seen = former.iter().any(|layer| layer.may_hold(hash));
+        last.insert(hash) || seen
     }
 }
 
@@ -112,11 +206,16 @@ pub struct Known(HashMap<u128, Vec<i32>>);
 pub struct Deduplicator {
     /// Nobody can choose identifiers that share a hash without knowing it.
     seed: u64,
-    bloom: Bloom,
+    blooms: Blooms,
     window: i32,
     column: String,
+    earlier: Arc<dyn Earlier>,
+    /// Files of the table around the events so far.
     existing: Vec<ExistingFile>,
-    loaded: BTreeSet<i32>,
+    /// Days of events so far.
+    met: BTreeSet<i32>,
+    /// Days of the table whose files are among the existing ones.
+    loaded: Days,
     log: BufWriter<File>,
     log_path: PathBuf,
 }
@@ -131,16 +230,15 @@ const LOG_ENTRY: usize = 20;
 const EVENTS_TOUCHED: usize = 64;
 
 impl Deduplicator {
-    /// Looks for duplicates of `column` within `window_days` of an event's day among `existing`
-    /// files and the events of this run.
+    /// Looks for duplicates of `column` within `window_days` of an event's day among `earlier` files and the
+    /// events of this run.
     pub fn new(
         column: &str,
         window_days: u32,
-        existing: Vec<ExistingFile>,
+        earlier: Arc<dyn Earlier>,
         expected: Expected,
         staging: &Path,
     ) -> Result<Self> {
-        let rows: u64 = existing.iter().map(|file| file.rows).sum();
         let log_path = staging.join("accepted-identifiers");
         let log = File::options()
             .create(true)
@@ -151,11 +249,13 @@ impl Deduplicator {
             .map_err(storage)?;
         Ok(Deduplicator {
             seed: RandomState::new().build_hasher().finish(),
-            bloom: Bloom::for_keys(rows, expected),
+            blooms: Blooms::new(expected),
             window: i32::try_from(window_days).unwrap_or(i32::MAX),
             column: column.to_owned(),
-            existing,
-            loaded: BTreeSet::new(),
+            earlier,
+            existing: Vec::new(),
+            met: BTreeSet::new(),
+            loaded: Days::default(),
             log: BufWriter::new(log),
             log_path,
         })
@@ -181,21 +281,21 @@ impl Deduplicator {
         let mut last = None;
         for event in events.iter().flatten() {
             // Neighbouring events are mostly of one day.
-            if last.replace(event.day) != Some(event.day) && self.loaded.insert(event.day) {
+            if last.replace(event.day) != Some(event.day) && self.met.insert(event.day) {
                 self.load_around(event.day)?;
             }
         }
-        let bloom = &mut self.bloom;
+        let blooms = &mut self.blooms;
         let chunks = events
             .chunks(EVENTS_TOUCHED)
             .zip(new.chunks_mut(EVENTS_TOUCHED));
         for (events, new) in chunks {
             for event in events.iter().flatten() {
-                bloom.touch(event.hash);
+                blooms.touch(event.hash);
             }
             for (event, new) in events.iter().zip(new) {
                 if let Some(event) = event {
-                    *new &= !bloom.insert(event.hash);
+                    *new &= !blooms.insert(event.hash);
                 }
             }
         }
@@ -242,24 +342,22 @@ impl Deduplicator {
         self.remember(event)
     }
 
+    /// Reads the identifiers of the table around a day, as far as they are not in the filter.
     fn load_around(&mut self, day: i32) -> Result<()> {
-        let near: Vec<usize> = (0..self.existing.len())
-            .filter(|&index| self.near(day, self.existing[index].day))
-            // A file near an earlier day is in the filter already.
-            .filter(|&index| {
-                !self
-                    .loaded
-                    .iter()
-                    .any(|&other| other != day && self.near(other, self.existing[index].day))
-            })
-            .collect();
-        for index in near {
-            let (seed, bloom) = (self.seed, &mut self.bloom);
-            let file = &self.existing[index];
+        let around = day.saturating_sub(self.window)..=day.saturating_add(self.window);
+        let mut files = Vec::new();
+        for days in self.loaded.add(around) {
+            files.extend(self.earlier.of_days(days)?);
+        }
+        self.blooms
+            .make_room(files.iter().map(|file| file.rows).sum());
+        for file in &files {
+            let (seed, blooms) = (self.seed, &mut self.blooms);
             scan::texts_of_file(&file.path, &self.column, &file.own, &mut |id| {
-                bloom.insert(xxh3_128_with_seed(id, seed));
+                blooms.insert(xxh3_128_with_seed(id, seed));
             })?;
         }
+        self.existing.append(&mut files);
         Ok(())
     }
 
@@ -289,5 +387,128 @@ impl Deduplicator {
             }
         }
         Ok(())
+    }
+}
+
+/// Days, as ranges that do not overlap.
+#[derive(Debug, Default)]
+struct Days(Vec<RangeInclusive<i32>>);
+
+impl Days {
+    /// Adds days; returns those that are new.
+    fn add(&mut self, days: RangeInclusive<i32>) -> Vec<RangeInclusive<i32>> {
+        let mut new = vec![days];
+        for known in &self.0 {
+            new = new
+                .into_iter()
+                .flat_map(|days| without(&days, known))
+                .collect();
+        }
+        self.0.extend(new.iter().cloned());
+        new
+    }
+}
+
+/// What is left of some days without others: up to two ranges.
+fn without(
+    days: &RangeInclusive<i32>,
+    others: &RangeInclusive<i32>,
+) -> impl Iterator<Item = RangeInclusive<i32>> + use<> {
+    let before = others
+        .start()
+        .checked_sub(1)
+        .map(|end| *days.start()..=end.min(*days.end()));
+    let after = others
+        .end()
+        .checked_add(1)
+        .map(|start| start.max(*days.start())..=*days.end());
+    [before, after]
+        .into_iter()
+        .flatten()
+        .filter(|range| !range.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Mutex;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn each_day_is_new_once(ranges in prop::collection::vec((-30..30_i32, 0..12_i32), 0..12)) {
+            let (mut days, mut seen) = (Days::default(), BTreeSet::new());
+            for (begin, length) in ranges {
+                let asked: BTreeSet<i32> = (begin..=begin + length).collect();
+                let new: Vec<i32> = days.add(begin..=begin + length).into_iter().flatten().collect();
+                let expected: Vec<i32> = asked.difference(&seen).copied().collect();
+                let mut sorted = new.clone();
+                sorted.sort_unstable();
+                prop_assert_eq!(sorted, expected);
+                seen.extend(asked);
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_time_are_days_too() {
+        let mut days = Days::default();
+        assert_eq!(days.add(i32::MIN..=0).len(), 1);
+        assert_eq!(days.add(i32::MIN..=i32::MAX), [1..=i32::MAX]);
+        assert!(days.add(i32::MIN..=i32::MAX).is_empty());
+    }
+
+    /// Says what it was asked for.
+    #[derive(Default)]
+    struct Asked(Mutex<Vec<RangeInclusive<i32>>>);
+
+    impl Earlier for Asked {
+        fn of_days(&self, days: RangeInclusive<i32>) -> Result<Vec<ExistingFile>> {
+            self.0.lock().unwrap().push(days);
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn only_days_around_events_are_asked_for_and_each_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let asked = Arc::new(Asked::default());
+        let mut deduplicator =
+            Deduplicator::new("id", 7, asked.clone(), Expected::About(10), folder.path()).unwrap();
+        assert_eq!(asked.0.lock().unwrap().len(), 0);
+        let events: Vec<_> = [100, 101, 100, 300, 95]
+            .iter()
+            .zip(0..)
+            .map(|(day, id)| Some(deduplicator.identity(&[id], *day)))
+            .collect();
+        let mut new = vec![true; events.len()];
+        deduplicator.mark(&events, &mut new).unwrap();
+        assert_eq!(new, [true; 5]);
+        assert_eq!(
+            *asked.0.lock().unwrap(),
+            [93..=107, 108..=108, 293..=307, 88..=92]
+        );
+    }
+
+    #[test]
+    fn a_filter_that_grows_forgets_nothing() {
+        let mut blooms = Blooms::new(Expected::About(100));
+        let hash = |number: u64| xxh3_128_with_seed(&number.to_le_bytes(), 1);
+        let mut inserted = 0;
+        for keys in [0, 50_000, 300_000, 0, 2_000] {
+            blooms.make_room(keys);
+            for _ in 0..keys {
+                blooms.insert(hash(inserted));
+                inserted += 1;
+            }
+        }
+        assert_eq!(blooms.layers.len(), 4);
+        assert!((0..inserted).all(|number| blooms.insert(hash(number))));
+        let false_alarms = (1_000_000..1_010_000).filter(|&number| blooms.insert(hash(number)));
+        assert!(false_alarms.count() < 100);
     }
 }

@@ -1,11 +1,13 @@
 //! Takes rows whose key or whose unique values an earlier row has out of the batches.
 
+use std::sync::Arc;
+
 use tarn_contract::{Check, Contract, Deduplication, Format, RowCheck};
 use tarn_core::rule_id;
 use tarn_core::schema::system;
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::ingest::bloom::{Deduplicator, ExistingFile, Expected, Identity};
+use crate::ingest::bloom::{Deduplicator, Earlier, Expected, Identity, Nothing};
 use crate::ingest::job::Job;
 use crate::ingest::newest;
 use crate::ingest::sink::Sink;
@@ -141,7 +143,7 @@ impl<'a> Filters<'a> {
         for (to, from) in self.pending.columns.iter_mut().zip(&batch.columns) {
             to.append(from, &runs);
         }
-        let mut text = std::sync::Arc::unwrap_or_clone(std::mem::take(&mut self.pending.text));
+        let mut text = Arc::unwrap_or_clone(std::mem::take(&mut self.pending.text));
         for &row in &aside {
             let row = row as usize;
             self.pending.offsets.push(batch.offsets[row]);
@@ -213,7 +215,7 @@ struct Asked {
     /// where only the object itself must not repeat a key.
     time: Option<usize>,
     window_days: u32,
-    existing: Vec<ExistingFile>,
+    earlier: Arc<dyn Earlier>,
     /// Whether a row may repeat another in a part without a value.
     nulls_are_equal: bool,
 }
@@ -226,7 +228,7 @@ impl Asked {
             key: columns.to_vec(),
             time: None,
             window_days: 0,
-            existing: Vec::new(),
+            earlier: Arc::new(Nothing),
             nulls_are_equal: false,
         }
     }
@@ -249,7 +251,7 @@ impl Asked {
             key: vec![index(&rule.column)?],
             time: Some(index(&time.column)?),
             window_days: rule.window_days,
-            existing: job.existing.clone(),
+            earlier: Arc::clone(&job.earlier),
             nulls_are_equal: false,
         })
     }
@@ -287,7 +289,7 @@ impl Filter {
             .with_source(error)
         })?;
         let deduplicator =
-            Deduplicator::new(column, asked.window_days, asked.existing, expected, &folder)?;
+            Deduplicator::new(column, asked.window_days, asked.earlier, expected, &folder)?;
         Ok(Filter {
             rule: asked.rule,
             deduplicator,

@@ -8,7 +8,7 @@ use tarn_core::privacy::PseudonymKey;
 use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::{Partitioning, TableField};
 
-use crate::ingest::bloom::ExistingFile;
+use crate::ingest::bloom::Earlier;
 use crate::ingest::newest::{Accepted, Later};
 use crate::parquet::ParquetFile;
 use tarn_rows::check::{References, Survey};
@@ -29,7 +29,7 @@ pub struct Job<'a> {
     /// An empty folder for the files.
     pub staging: PathBuf,
     /// The table's files in which a duplicate may be, those of this very object excepted.
-    pub existing: Vec<ExistingFile>,
+    pub earlier: Arc<dyn Earlier>,
     /// Bytes of the object, for sizing.
     pub bytes: u64,
     /// When the object was put, microseconds since 1970-01-01T00:00:00Z.

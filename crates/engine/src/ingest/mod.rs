@@ -7,7 +7,7 @@ mod job;
 pub mod newest;
 mod sink;
 
-pub use bloom::ExistingFile;
+pub use bloom::{Earlier, ExistingFile, Nothing};
 pub use job::{Job, Staged};
 
 use tarn_core::Result;

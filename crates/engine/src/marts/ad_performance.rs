@@ -4,7 +4,7 @@ use polars::prelude::{DataFrame, DataType, Expr, col, lit};
 use tarn_core::Result;
 use tarn_core::schema::{ColumnType, Field};
 
-use super::{Inputs, Mart, divided, failed, minor_units, rate};
+use super::{Input, Inputs, Mart, divided, failed, minor_units, rate};
 
 const MONEY: ColumnType = ColumnType::Decimal {
     precision: 18,
@@ -36,7 +36,18 @@ pub(super) const MART: Mart = Mart {
         ]
     },
     key: &["day", "platform", "campaign_id", "currency"],
-    inputs: &["ad_events"],
+    inputs: &[Input {
+        table: "ad_events",
+        columns: &[
+            "event_time",
+            "event_type",
+            "platform",
+            "campaign_id",
+            "currency",
+            "cost",
+            "conversion_value",
+        ],
+    }],
     rows,
 };
 

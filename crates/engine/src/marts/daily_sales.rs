@@ -6,7 +6,7 @@ use polars::prelude::{
 use tarn_core::Result;
 use tarn_core::schema::{ColumnType, Field};
 
-use super::{Inputs, Mart, divided, failed, minor_units};
+use super::{Input, Inputs, Mart, divided, failed, minor_units};
 
 const MONEY: ColumnType = ColumnType::Decimal {
     precision: 18,
@@ -35,7 +35,29 @@ pub(super) const MART: Mart = Mart {
         ]
     },
     key: &["day", "country", "channel", "currency"],
-    inputs: &["orders", "order_items", "refunds"],
+    inputs: &[
+        Input {
+            table: "orders",
+            columns: &[
+                "order_id",
+                "order_time",
+                "status",
+                "country",
+                "channel",
+                "currency",
+                "discount",
+                "shipping",
+            ],
+        },
+        Input {
+            table: "order_items",
+            columns: &["order_id", "quantity", "unit_price", "currency"],
+        },
+        Input {
+            table: "refunds",
+            columns: &["order_id", "refunded_at", "amount", "currency"],
+        },
+    ],
     rows,
 };
 

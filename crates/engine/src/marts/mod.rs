@@ -34,10 +34,19 @@ pub struct Mart {
     pub fields: fn() -> Vec<Field>,
     /// The columns that identify a row.
     pub key: &'static [&'static str],
-    /// The curated tables it reads.
-    pub inputs: &'static [&'static str],
+    /// What it reads.
+    pub inputs: &'static [Input],
     /// Computes its rows.
     rows: fn(&Inputs) -> Result<DataFrame>,
+}
+
+/// A curated table that a mart reads, and the columns that it needs of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Input {
+    /// The dataset.
+    pub table: &'static str,
+    /// Columns; the mart sees no others.
+    pub columns: &'static [&'static str],
 }
 
 /// Every mart.

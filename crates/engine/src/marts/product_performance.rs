@@ -4,7 +4,7 @@ use polars::prelude::{DataFrame, DataType, JoinArgs, JoinType, col, lit};
 use tarn_core::Result;
 use tarn_core::schema::{ColumnType, Field};
 
-use super::{Inputs, Mart, failed, minor_units, rate};
+use super::{Input, Inputs, Mart, failed, minor_units, rate};
 
 const MONEY: ColumnType = ColumnType::Decimal {
     precision: 18,
@@ -38,7 +38,26 @@ pub(super) const MART: Mart = Mart {
         ]
     },
     key: &["product_id", "currency"],
-    inputs: &["orders", "order_items", "products"],
+    inputs: &[
+        Input {
+            table: "orders",
+            columns: &["order_id", "order_time", "status"],
+        },
+        Input {
+            table: "order_items",
+            columns: &[
+                "order_id",
+                "product_id",
+                "quantity",
+                "unit_price",
+                "currency",
+            ],
+        },
+        Input {
+            table: "products",
+            columns: &["product_id", "sku", "name", "category", "cost", "currency"],
+        },
+    ],
     rows,
 };
 

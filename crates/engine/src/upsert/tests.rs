@@ -7,7 +7,11 @@ use tarn_contract::quarantine;
 use tarn_contract::{Contract, parse_str};
 use tarn_core::schema::TableSpec;
 
+use polars::prelude::lit;
+use tarn_contract::DeletedRows;
+
 use super::*;
+use crate::columns::from_frame;
 use crate::ingest::{Job, run};
 use tarn_rows::check::References;
 use tarn_rows::source::sqlite::Database;
@@ -71,7 +75,7 @@ fn staged(contract: &Contract, rows: &str, at: i64, folder: &Path) -> StagedRows
         system_columns: system_columns(at),
         key: None,
         staging: folder.join("staging"),
-        existing: Vec::new(),
+        earlier: std::sync::Arc::new(crate::ingest::Nothing),
         bytes: 0,
         put_at: 0,
         references: References::new(),
@@ -96,10 +100,12 @@ fn upserted(
 ) -> Changes {
     std::fs::create_dir_all(staging).unwrap();
     let fields = fields(&contract.table_spec());
+    let whole = |files: &[&CurrentFile]| Ok(files.iter().map(|file| file.path.clone()).collect());
     let table = CurrentTable {
         contract,
         fields: &fields,
         files,
+        whole: &whole,
     };
     upsert(&table, staged, &system_columns(at), staging).unwrap()
 }

@@ -1,9 +1,9 @@
 //! What a snapshot of a database would do to its tables: everything is read, checked, merged and counted
 //! before anything is committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tarn_contract::{Contract, SnapshotOrder, SnapshotTime};
 use tarn_core::ports::LocalCopy;
@@ -14,10 +14,11 @@ use tarn_engine::ingest;
 use tarn_engine::inspect::totals::{self, Totals};
 use tarn_engine::parquet::is_of_version_0_1_0;
 use tarn_engine::upsert::{self, Changes, CurrentFile, CurrentTable, StagedRows};
-use tarn_lake::{LocalFiles, blocking};
+use tarn_lake::{Lake, LocalFiles, blocking};
 use tarn_rows::check::Survey;
 use tarn_rows::source::sqlite::Database;
 use tarn_table::{Table, VersionRef};
+use tokio::runtime::Handle;
 
 use super::order;
 use crate::evolve::{evolved, prepend};
@@ -270,14 +271,18 @@ fn read(
 /// Merges a staged table into the curated one as it is now.
 pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
     let current = run.lake.tables.load(&table.target.contract.table()).await?;
-    let local = match &current {
-        Some(current) => {
-            run.lake
-                .fetch_table(current, &VersionRef::Current, None)
-                .await?
-        }
-        None => LocalFiles::default(),
+    let (contract, fields) = (table.target.contract.clone(), table.target.fields.clone());
+    let live = match &current {
+        Some(current) => current.files(&VersionRef::Current, None).await?,
+        None => Vec::new(),
     };
+    // A dry run sums up all columns.
+    let columns = if run.dry {
+        fields.clone()
+    } else {
+        upsert::compared(&contract, &fields)
+    };
+    let local = run.lake.fetch_columns(live, &columns).await?;
     let mut files: Vec<CurrentFile> = local
         .iter()
         .map(|(file, path)| CurrentFile {
@@ -287,7 +292,6 @@ pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
             outdated: false,
         })
         .collect();
-    let (contract, fields) = (table.target.contract.clone(), table.target.fields.clone());
     let staged = StagedRows {
         accepted: table.staged.accepted.clone(),
         rejected: table.staged.rejected.clone(),
@@ -298,9 +302,13 @@ pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
         .staging
         .subfolder(&format!("{}-merge", contract.dataset))?;
     let (counts, again) = (run.dry, run.again);
+    let whole = WholeFiles {
+        lake: run.lake.clone(),
+        runtime: Handle::current(),
+        local,
+        fetched: Mutex::default(),
+    };
     let (merge, totals) = blocking(move || {
-        // Taken as a whole: it keeps the files readable.
-        let local = local;
         // An ingest leaves files that did not change; a replay rewrites those that some readers cannot read.
         for file in files.iter_mut().filter(|_| again) {
             file.outdated = is_of_version_0_1_0(&file.path)?;
@@ -309,6 +317,7 @@ pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
             contract: &contract,
             fields: &fields,
             files: &files,
+            whole: &|files| whole.fetch(files),
         };
         let merge = upsert::upsert(&before, &staged, &system_columns, &staging)?;
         let totals = if counts {
@@ -316,7 +325,7 @@ pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
         } else {
             None
         };
-        drop(local);
+        drop(whole);
         Ok((merge, totals))
     })
     .await?;
@@ -326,6 +335,30 @@ pub(super) async fn merge(run: &Run<'_>, table: Staged) -> Result<Planned> {
         base: current.as_ref().and_then(Table::current_snapshot_id),
         totals,
     })
+}
+
+/// Fetches files of a table whole that were fetched in part.
+struct WholeFiles {
+    lake: Lake,
+    runtime: Handle,
+    /// All of them: keeps these readable.
+    local: LocalFiles,
+    /// Keeps the whole ones readable.
+    fetched: Mutex<Vec<LocalFiles>>,
+}
+
+impl WholeFiles {
+    fn fetch(&self, wanted: &[&CurrentFile]) -> Result<Vec<PathBuf>> {
+        let uris: BTreeSet<&str> = wanted.iter().map(|file| file.uri.as_str()).collect();
+        let infos = self.local.iter().map(|(file, _)| file);
+        let infos = infos.filter(|file| uris.contains(file.uri.as_str()));
+        let fetched = self.lake.fetch_files(infos.cloned().collect());
+        let fetched = self.runtime.block_on(fetched)?;
+        let paths = fetched.iter().map(|(_, path)| path.to_owned()).collect();
+        let mut all = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(fetched);
+        Ok(paths)
+    }
 }
 
 /// Rows and sums of a table before and after a merge.

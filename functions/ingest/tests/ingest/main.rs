@@ -5,6 +5,7 @@
 
 mod batches;
 mod copies;
+mod costs;
 mod databases;
 mod doubles;
 mod faults;

@@ -129,7 +129,11 @@ pub fn docs(global: &Global, args: &ContractDocsArgs, terminal: &Terminal) -> Re
         .map(|mart| Reader {
             table: mart.table_spec().name,
             doc: mart.doc.to_owned(),
-            reads: mart.inputs.iter().map(|&input| input.to_owned()).collect(),
+            reads: mart
+                .inputs
+                .iter()
+                .map(|input| input.table.to_owned())
+                .collect(),
         })
         .collect();
     let pages = pages(&contracts(global)?, &readers);

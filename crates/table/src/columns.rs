@@ -14,9 +14,9 @@ use tarn_core::{Error, ErrorKind, Result};
 pub enum Places {
     /// The bytes of the columns, in the file's order. Those of the footer are not among them.
     Ranges(Vec<Range<u64>>),
-    /// The footer is longer: it takes so many bytes of the file's end.
+    /// The footer is longer: this is its size in bytes, counted from the file's end.
     Longer(u64),
-    /// The columns have no field ids: which are meant cannot be told.
+    /// The columns have no field ids, so nothing says which are meant.
     Unnamed,
 }
 
@@ -62,7 +62,7 @@ pub fn places(tail: &[u8], size: u64, ids: &BTreeSet<i32>) -> Result<Places> {
     Ok(Places::Ranges(ranges))
 }
 
-/// The bytes of the pages of a column chunk; None where its places are no places.
+/// The bytes of the pages of a column chunk; None where the footer's numbers are negative or too large.
 fn bytes_of(column: &ColumnChunkMetaData) -> Option<Range<u64>> {
     let data = column.data_page_offset();
     let first = column.dictionary_page_offset().unwrap_or(data).min(data);

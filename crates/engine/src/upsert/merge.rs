@@ -1,4 +1,4 @@
-//! The join of a table and a snapshot: what became of each key, and the rows of the partitions that change.
+//! The join of a table and a snapshot: the status of each key, and the rows of the partitions that change.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -52,6 +52,24 @@ fn statements_answer_as_duckdb_does_or_as_the_reference_says() {
 }
 
 #[test]
+#[ignore = "needs DuckDB and pyiceberg: cargo xtask test runs it"]
+fn every_version_has_the_same_rows_for_all_engines_by_conditions_on_every_column() {
+    let lake = Lake::new();
+    lake.ok(&["demo", "--days", "3", "--scale", "0.1"]);
+    let server = Server::start(&lake);
+    let arguments = [
+        binary().display().to_string(),
+        lake.path().display().to_string(),
+        server.address.clone(),
+    ];
+    let found = python("versions.py", &arguments.each_ref().map(String::as_str));
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(found["differences"], json!([]), "{found}");
+    assert!(found["versions"].as_u64().unwrap() > 20, "{found}");
+    assert!(found["conditions"].as_u64().unwrap() > 1_000, "{found}");
+}
+
+#[test]
 fn a_day_of_many_is_read_from_its_own_files() {
     let lake = Lake::new();
     for day in 1..=4 {

@@ -128,10 +128,10 @@ pub trait Objects: Send + Sync {
         Ok(copy)
     }
 
-    /// The object's own file, checked as in [`Objects::fetch_checked`], where the store reads files in place;
-    /// None where reading takes requests, so that only what is needed should be read.
-    async fn in_place(&self, _key: &str) -> Result<Option<LocalCopy>> {
-        Ok(None)
+    /// Whether objects are read where they are, as files of this machine. Elsewhere reading takes requests, so
+    /// that only what is needed should be read, and kept.
+    fn is_in_place(&self) -> bool {
+        false
     }
 
     /// Reads an object to its end, whatever is remembered of it.

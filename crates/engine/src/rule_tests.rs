@@ -5,6 +5,7 @@ mod cases;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -169,7 +170,12 @@ fn judged(column: &str, keys: &str, rows: &str, others: &str) -> DatasetOutcome 
     let others = state(&other, None, &folder.path().join("others"), others);
     let references: References = things
         .references()
-        .map(|to: &ColumnRef| (to.clone(), load_keys(&others, &to.column).unwrap()))
+        .map(|to: &ColumnRef| {
+            (
+                to.clone(),
+                Arc::new(load_keys(&others, &to.column).unwrap()),
+            )
+        })
         .collect();
     let mut staged = ingest(&things, rows, references, &folder.path().join("things")).unwrap();
     let own = state(&things, Some(&staged), &folder.path().join("before"), "");

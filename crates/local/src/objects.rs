@@ -409,8 +409,8 @@ impl Objects for FolderObjects {
             .await
     }
 
-    async fn in_place(&self, key: &str) -> Result<Option<LocalCopy>> {
-        self.fetch_checked(key).await.map(Some)
+    fn is_in_place(&self) -> bool {
+        true
     }
 
     async fn examine(&self, key: &str) -> Result<Examined> {

@@ -35,6 +35,9 @@ use crate::footers::Readers;
 use crate::pruning;
 use crate::types;
 
+/// Bytes of a file's end that are read at once: nearly every footer is shorter.
+const FOOTER: usize = 64 * 1024;
+
 /// How many files of a query's tables there were, and how many were opened.
 #[derive(Debug, Default)]
 pub(crate) struct FileCounts {
@@ -240,6 +243,7 @@ impl TableProvider for Relation {
         let groups = groups(files, state.config().target_partitions());
         let mut source = ParquetSource::new(Arc::clone(&self.schema))
             .with_table_parquet_options(state.table_options().parquet.clone())
+            .with_metadata_size_hint(FOOTER)
             .with_parquet_file_reader_factory(Arc::new(Readers::new(&self.files, &self.footers)));
         if let Some(predicate) = predicate {
             // It leaves out row groups and pages.

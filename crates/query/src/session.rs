@@ -246,7 +246,6 @@ fn config(how: How) -> SessionConfig {
     // Batches of a join that multiplies rows stay small.
     options.execution.enforce_batch_size_in_joins = true;
     options.execution.parquet.pushdown_filters = false;
-    options.execution.parquet.metadata_size_hint = Some(64 * 1024);
     // It loses the group of nulls, or the place of it.
     options.optimizer.enable_topk_aggregation = false;
     options.optimizer.prefer_hash_join = how.hash_joins;

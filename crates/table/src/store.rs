@@ -9,12 +9,16 @@ use iceberg::spec::{
     FormatVersion, Manifest, ManifestContentType, ManifestFile, ManifestList, ManifestListWriter,
     ManifestWriter, ManifestWriterBuilder, PartitionSpec, SchemaRef, Snapshot, TableMetadata,
 };
+use moka::sync::Cache;
 use tarn_core::digest::Digest;
 use tarn_core::ports::{Examined, LocalCopy, ObjectInfo, Objects, PutMode};
 use tarn_core::{Error, ErrorKind, Result};
 
 /// How many manifests are fetched at once: enough to hide the latency of an object store.
 const CONCURRENT_READS: usize = 16;
+
+/// Bytes of files that are kept in memory: they never change, and each read of them would be a request.
+const KEPT_BYTES: u64 = 32 << 20;
 
 /// Reads and writes Iceberg's files.
 ///
@@ -23,6 +27,8 @@ const CONCURRENT_READS: usize = 16;
 #[derive(Clone)]
 pub(crate) struct Store {
     objects: Arc<dyn Objects>,
+    /// Files by their URIs, where reading takes requests.
+    kept: Option<Cache<String, Bytes>>,
 }
 
 /// An error of `iceberg` as one of the lake.
@@ -33,7 +39,16 @@ pub(crate) fn iceberg_error(doing: impl Into<String>) -> impl FnOnce(iceberg::Er
 
 impl Store {
     pub fn new(objects: Arc<dyn Objects>) -> Self {
-        Store { objects }
+        let kept = (!objects.is_in_place()).then(|| {
+            let weigh = |uri: &String, bytes: &Bytes| {
+                u32::try_from(uri.len() + bytes.len()).unwrap_or(u32::MAX)
+            };
+            Cache::builder()
+                .max_capacity(KEPT_BYTES)
+                .weigher(weigh)
+                .build()
+        });
+        Store { objects, kept }
     }
 
     pub fn uri(&self, key: &str) -> String {
@@ -83,7 +98,14 @@ impl Store {
     }
 
     async fn get(&self, uri: &str) -> Result<Bytes> {
-        self.objects.get_checked(&self.key_of(uri)?).await
+        if let Some(bytes) = self.kept.as_ref().and_then(|kept| kept.get(uri)) {
+            return Ok(bytes);
+        }
+        let bytes = self.objects.get_checked(&self.key_of(uri)?).await?;
+        if let Some(kept) = &self.kept {
+            kept.insert(uri.to_owned(), bytes.clone());
+        }
+        Ok(bytes)
     }
 
     /// Reads a file to its end, and compares its digest with the one that was written.

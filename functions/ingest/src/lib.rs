@@ -15,6 +15,7 @@ mod evolve;
 mod folder;
 mod freshness;
 mod job;
+mod known_keys;
 mod logs;
 mod newest;
 mod notification;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tarn_contract::{Contract, Format, TableMeasure};
+use tarn_contract::{ColumnRef, Contract, Format, TableMeasure};
 use tarn_core::run::DatasetOutcome;
 use tarn_core::schema::{TableField, system};
 use tarn_core::{Error, ErrorKind, Result};
@@ -14,9 +14,10 @@ use tarn_lake::{Lake, LocalFiles};
 use tarn_query::{Part, Query, Source};
 use tarn_rows::check::References;
 use tarn_rows::planned::{Arrival, RowsOf, TableState, Upsert};
-use tarn_table::VersionRef;
+use tarn_table::{Table, VersionRef};
 
 use crate::job::Target;
+use crate::known_keys::{self, Place};
 use crate::newest::Rewritten;
 use crate::run::Run;
 
@@ -126,6 +127,10 @@ pub(crate) struct Tables {
     wanted: BTreeMap<String, Wanted>,
     /// Keeps the local copies readable, by dataset.
     files: BTreeMap<String, LocalFiles>,
+    /// Tables that the run does not change, by dataset.
+    unchanged: BTreeMap<String, Table>,
+    /// Values that rows refer to, as far as earlier runs have read them.
+    known: References,
 }
 
 impl Tables {
@@ -133,17 +138,62 @@ impl Tables {
     pub async fn open(run: &Run<'_>, contracts: &[Arc<Contract>]) -> Result<Self> {
         let mut tables = Tables::default();
         for (dataset, wanted) in wanted(contracts) {
-            tables.load(run, &dataset, &wanted).await?;
+            let contract = run.lake.contracts.get(&dataset).ok_or_else(|| {
+                Error::internal(format!("a rule names {dataset}, which has no contract"))
+            })?;
+            let table = run.lake.tables.load(&contract.table()).await?;
+            let is_changed = contracts.iter().any(|own| own.dataset == dataset);
+            let is_known = match &table {
+                Some(table) if !is_changed => tables.knows(contracts, &dataset, &wanted, table),
+                _ => false,
+            };
+            if !is_known {
+                tables.load(run, contract, &wanted, table).await?;
+            }
             tables.wanted.insert(dataset, wanted);
         }
         Ok(tables)
     }
 
-    async fn load(&mut self, run: &Run<'_>, dataset: &str, wanted: &Wanted) -> Result<()> {
-        let contract = run.lake.contracts.get(dataset).ok_or_else(|| {
-            Error::internal(format!("a rule names {dataset}, which has no contract"))
-        })?;
-        let (fields, current) = match run.lake.tables.load(&contract.table()).await? {
+    /// Whether all that is read of a table that the run does not change are values that an earlier run has read.
+    fn knows(
+        &mut self,
+        contracts: &[Arc<Contract>],
+        dataset: &str,
+        wanted: &Wanted,
+        table: &Table,
+    ) -> bool {
+        let references = contracts.iter().flat_map(|own| own.references());
+        let references: Vec<&ColumnRef> = references.filter(|to| to.dataset == dataset).collect();
+        let found: References = references
+            .iter()
+            .filter_map(|to| {
+                let keys = known_keys::get(&Place::of(table, &to.column))?;
+                Some(((*to).clone(), keys))
+            })
+            .collect();
+        self.unchanged.insert(dataset.to_owned(), table.clone());
+        let is_known = match wanted {
+            Wanted::All => false,
+            Wanted::Columns(columns) => columns
+                .iter()
+                .all(|column| found.keys().any(|to| to.column == *column)),
+        };
+        if is_known {
+            self.known.extend(found);
+        }
+        is_known
+    }
+
+    async fn load(
+        &mut self,
+        run: &Run<'_>,
+        contract: &Contract,
+        wanted: &Wanted,
+        table: Option<Table>,
+    ) -> Result<()> {
+        let dataset = contract.dataset.as_str();
+        let (fields, current) = match table {
             Some(table) => {
                 let fields = wanted.of(table.fields());
                 let mut files = table.files(&VersionRef::Current, None).await?;
@@ -189,10 +239,17 @@ impl Tables {
         contract
             .references()
             .map(|to| {
+                if let Some(known) = self.known.get(to) {
+                    return Ok((to.clone(), Arc::clone(known)));
+                }
                 let table = self.states.get(&to.dataset).ok_or_else(|| {
                     Error::internal(format!("the table of {} was not opened", to.dataset))
                 })?;
-                Ok((to.clone(), table_rules::load_keys(table, &to.column)?))
+                let keys = Arc::new(table_rules::load_keys(table, &to.column)?);
+                if let Some(table) = self.unchanged.get(&to.dataset) {
+                    known_keys::put(Place::of(table, &to.column), &keys);
+                }
+                Ok((to.clone(), keys))
             })
             .collect()
     }

@@ -1,6 +1,7 @@
 //! The values of another dataset's column, to which rows refer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hashbrown::HashSet;
 use tarn_contract::ColumnRef;
@@ -21,9 +22,19 @@ pub struct KeySet {
 }
 
 /// The values that the rules of one contract refer to.
-pub type References = BTreeMap<ColumnRef, KeySet>;
+pub type References = BTreeMap<ColumnRef, Arc<KeySet>>;
 
 impl KeySet {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.numbers.len() + self.texts.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Adds the values of a column.
     pub fn add(&mut self, data: &ColumnData, ty: &ColumnType) {
         for row in 0..data.len() {

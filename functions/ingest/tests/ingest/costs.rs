@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tarn_contract::{Contracts, parse_str};
 use tarn_core::Result;
 use tarn_core::ports::{LocalCopy, ObjectInfo, Objects, Original, PutMode};
 use tarn_core::run::RunStatus;
@@ -16,7 +18,7 @@ use tarn_lake::Lake;
 use tarn_table::VersionRef;
 
 use crate::doubles::Copying;
-use crate::lake::{EVENTS, Fixture, open_with};
+use crate::lake::{EVENTS, Fixture, contracts, open_with, query};
 
 /// Objects that hand out copies and parts, and count them.
 struct Counting {
@@ -147,8 +149,9 @@ async fn taken(lake: &Lake, key: &str) -> (u64, u64) {
     (outcome.accepted, outcome.rejected)
 }
 
-/// What it takes to ingest some events of a day into a table that has a file for each of `days` days.
-async fn cost_with(days: i64) -> Counts {
+/// What it takes to ingest some events of a day into a table that has a file for each of `days` days, and to count the
+/// rows of a day once its metadata is known.
+async fn cost_with(days: i64) -> [Counts; 2] {
     let fixture = Fixture::new();
     fixture.put(EVENTS, events(0..days, 2)).await;
     assert_eq!(taken(&fixture.lake, EVENTS).await, (2 * days as u64, 0));
@@ -162,21 +165,111 @@ async fn cost_with(days: i64) -> Counts {
     let key = EVENTS.replace("events.ndjson", "more.ndjson");
     fixture.put(&key, events(20..21, 3)).await;
     assert_eq!(taken(&lake, &key).await, (1, 2));
-    let counts = store.taken();
-    println!("{days} days: {counts:?}");
-    counts
+    let ingest = store.taken();
+    let sql = "SELECT COUNT(*) AS n FROM ad_events \
+               WHERE event_time >= '2026-01-11' AND event_time < '2026-01-12'";
+    assert_eq!(query(&lake, sql).await, [r#"{"n":3}"#]);
+    store.taken();
+    let begun = Instant::now();
+    assert_eq!(query(&lake, sql).await, [r#"{"n":3}"#]);
+    let seconds = begun.elapsed().as_secs_f64();
+    let counted = store.taken();
+    println!("{days} days: {ingest:?}; a query in {seconds:.3} s: {counted:?}");
+    [ingest, counted]
 }
 
 #[tokio::test]
 async fn events_are_compared_with_files_of_the_days_around_them_however_large_the_table() {
     let small = cost_with(100).await;
     // A file's end is one request, and small files are whole then.
-    assert_eq!(small.data_files, 15);
+    assert_eq!(small[0].data_files, 15);
+    // One column of the two files of the day.
+    assert_eq!(small[1].requests, BTreeMap::from([("get", 2)]));
     for days in [1_000, 10_000] {
-        let large = cost_with(days).await;
-        assert_eq!(large.requests, small.requests, "{days}");
-        assert_eq!(large.data_files, small.data_files, "{days}");
-        assert!(large.data_bytes < small.data_bytes * 11 / 10, "{days}");
+        for (small, large) in small.iter().zip(cost_with(days).await) {
+            assert_eq!(large.requests, small.requests, "{days}");
+            assert_eq!(large.data_files, small.data_files, "{days}");
+            assert!(large.data_bytes < small.data_bytes * 11 / 10, "{days}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn values_that_rows_refer_to_are_read_once_while_their_table_stands() {
+    let fixture = Fixture::new();
+    let folder = tempfile::tempdir().unwrap();
+    let shop = |orders: i64| {
+        let path = folder.path().join(format!("{orders}.sqlite"));
+        orders_of(&path, orders);
+        std::fs::read(path).unwrap()
+    };
+    let database = "raw/shop/database/shop.sqlite";
+    fixture.put(database, shop(1)).await;
+    let store = Counting::new(&fixture);
+    let lake = store.lake(&fixture).with_contracts(with_reference());
+    let run = ingest(&lake, database).await.unwrap();
+    assert_eq!(run.status, RunStatus::Succeeded, "{run:?}");
+    let conversion = |number: i64| events(number..number + 1, 1).replace("null", "2");
+    let mut read = Vec::new();
+    for number in 0..3 {
+        let key = EVENTS.replace("events.ndjson", &format!("{number}.ndjson"));
+        fixture.put(&key, conversion(100 * number)).await;
+        store.taken();
+        let run = ingest(&lake, &key).await.unwrap();
+        let mut checks = run.datasets[0].checks.iter();
+        let strange = checks.find(|check| check.id.starts_with("order_id.reference"));
+        let strange = strange.unwrap_or_else(|| panic!("{run:?}"));
+        read.push((store.taken().data_files, strange.failed));
+        if number == 1 {
+            fixture.put(database, shop(2)).await;
+            let run = ingest(&lake, database).await.unwrap();
+            assert_eq!(run.status, RunStatus::Succeeded, "{run:?}");
+        }
+    }
+    // A new version of the orders is read again, and has the order.
+    assert_eq!(read, [(1, 1), (0, 1), (1, 0)]);
+}
+
+/// The shop's contracts, with a rule that conversions name orders that there are.
+fn with_reference() -> Contracts {
+    let file = "../../contracts/ad_events.odcs.yaml";
+    let relationship = "          - to: orders.order_id\n";
+    let rule = "        quality:\n          - { type: custom, engine: tarn, implementation: { kind: reference }, \
+                mustBe: 0, severity: warn }\n";
+    let text = std::fs::read_to_string(file).unwrap();
+    let text = text.replace(relationship, &format!("{relationship}{rule}"));
+    let events = parse_str(file, &text).unwrap();
+    let all = contracts();
+    let others = all
+        .iter()
+        .filter(|contract| contract.dataset != events.dataset);
+    Contracts::new(others.cloned().chain([events.clone()]))
+}
+
+/// Makes a database with these orders.
+fn orders_of(path: &Path, orders: i64) {
+    let database = rusqlite::Connection::open(path).unwrap();
+    database
+        .execute_batch(
+            "CREATE TABLE customers(customer_id INTEGER, email TEXT, name TEXT, country TEXT, created_at TEXT, \
+                 segment TEXT, marketing_consent INTEGER);
+             CREATE TABLE products(product_id INTEGER, sku TEXT, name TEXT, category TEXT, price_cents INTEGER, \
+                 cost_cents INTEGER, currency TEXT, active INTEGER);
+             CREATE TABLE orders(order_id INTEGER, customer_id INTEGER, order_ts TEXT, status TEXT, channel TEXT, \
+                 country TEXT, currency TEXT, total_cents INTEGER, discount_cents INTEGER, shipping_cents INTEGER, \
+                 coupon TEXT, campaign_id INTEGER);
+             CREATE TABLE order_items(item_id INTEGER, order_id INTEGER, product_id INTEGER, quantity INTEGER, \
+                 unit_price_cents INTEGER, currency TEXT);
+             CREATE TABLE payments(payment_id INTEGER, order_id INTEGER, paid_at TEXT, method TEXT, status TEXT, \
+                 amount TEXT, currency TEXT);
+             CREATE TABLE refunds(refund_id INTEGER, order_id INTEGER, refunded_at TEXT, amount REAL, currency TEXT, \
+                 reason TEXT);",
+        )
+        .unwrap();
+    let order = "INSERT INTO orders VALUES (?1, 1, '2026-01-01 06:15:06', 'shipped', 'app', 'FR', 'EUR', 0, 0, 0, \
+                 NULL, NULL)";
+    for number in 1..=orders {
+        database.execute(order, [number]).unwrap();
     }
 }
 
@@ -198,4 +291,26 @@ async fn of_a_large_file_the_identifiers_are_read() {
     let counts = store.taken();
     println!("{size} bytes: {counts:?}");
     assert!(counts.data_bytes < size / 2, "{counts:?} of {size}");
+}
+
+#[tokio::test]
+async fn the_metadata_of_a_version_is_read_once() {
+    let fixture = Fixture::new();
+    fixture.put(EVENTS, events(0..30, 2)).await;
+    assert_eq!(taken(&fixture.lake, EVENTS).await, (60, 0));
+    let store = Counting::new(&fixture);
+    let lake = store.lake(&fixture);
+    let sql = "SELECT COUNT(*) AS n FROM ad_events WHERE event_time >= '2026-01-30'";
+    let metadata = |counts: &Counts| counts.requests["get"] - counts.data_files;
+    assert_eq!(query(&lake, sql).await, [r#"{"n":4}"#]);
+    let first = store.taken();
+    // Metadata file, manifest list and manifest.
+    assert_eq!(metadata(&first), 3, "{first:?}");
+    // Of each of two files the end and a column.
+    assert_eq!(first.data_files, 4, "{first:?}");
+    assert_eq!(query(&lake, sql).await, [r#"{"n":4}"#]);
+    let again = store.taken();
+    assert_eq!(metadata(&again), 0, "{again:?}");
+    // The footers are known too.
+    assert_eq!(again.data_files, 2, "{again:?}");
 }

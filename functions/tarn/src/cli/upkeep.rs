@@ -129,7 +129,7 @@ counts), and in a folder its digest is remembered for the next time.
 
 Queries, marts and ingests check a data file in a folder when they read it for the first time, and again \
 if its size or one of its times has changed. Only this command finds a bit that flipped on the disk later. \
-On AWS they check each file that they fetch.
+On AWS they check each file that they fetch whole.
 
 For each file that is not what was written it says what to do: which raw object to read again, which mart \
 to compute again, or that the file must be restored from a copy of the lake.

@@ -73,6 +73,10 @@ impl Objects for Folder {
         Some(key?.to_str()?.to_owned())
     }
 
+    fn is_in_place(&self) -> bool {
+        true
+    }
+
     async fn head(&self, key: &str) -> Result<ObjectInfo> {
         self.info(key)
     }

@@ -64,8 +64,8 @@ pub(crate) struct Contents<'a> {
     entry: Value<Entry>,
     /// Contents without a whole line that this one goes on from: of entries of their own.
     parts: Vec<Taken>,
-    /// Contents of stopped runs whose lines are being taken over, as keys and versions.
-    taken_over: Vec<(String, String)>,
+    /// Contents of stopped runs whose lines are being taken over.
+    taken_over: Vec<Taken>,
 }
 
 impl<'a> Contents<'a> {
@@ -137,9 +137,13 @@ impl<'a> Contents<'a> {
 
     /// Leaves the content of a stopped run out, until the next reload or until this run's content is taken.
     /// Until then the entry keeps it: if this run stops too, the next one takes over both.
-    pub fn take_over(&mut self, taken: &Taken) {
-        self.taken_over
-            .push((taken.key.clone(), taken.version.clone()));
+    pub fn take_over(&mut self, taken: Taken) {
+        self.taken_over.push(taken);
+    }
+
+    /// The contents of stopped runs whose lines are being taken over.
+    pub fn taken_over(&self) -> &[Taken] {
+        &self.taken_over
     }
 
     /// Notes a fact about a content, until the next reload.
@@ -223,8 +227,10 @@ impl<'a> Contents<'a> {
     }
 }
 
-fn is_among(contents: &[(String, String)], taken: &Taken) -> bool {
-    contents.iter().any(|(key, version)| taken.is(key, version))
+fn is_among(contents: &[Taken], taken: &Taken) -> bool {
+    contents
+        .iter()
+        .any(|other| other.is(&taken.key, &taken.version))
 }
 
 /// Records that the rows of the other versions of an object are about to be taken out: from then on the table

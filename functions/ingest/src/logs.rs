@@ -231,7 +231,7 @@ async fn prepare(
         copy: Arc::clone(&log.copy),
         part: plan.part.clone(),
         lengths: Some(lengths),
-        replaces: replaced(run, log, &plan),
+        replaces: replaced(run, contents, &plan),
     };
     let (staged, measure) = stage(run, &target, Arc::new(Nothing), &reading).await?;
     let measure =
@@ -274,8 +274,8 @@ async fn commit_new(
     for beginning in &former {
         contents::give_up(run.lake, contract, *beginning, this, false).await?;
     }
-    let replaces = replaced(run, log, plan);
-    let takeover = log.takeover();
+    let replaces = replaced(run, contents, plan);
+    let takeover = log.takeover(contents);
     let quarantine = &ready.target.quarantine;
     let rejected = quarantine.put(run, &staged.rejected, &replaces, &takeover);
     let Some(rejected) = unless_lost(rejected.await)? else {
@@ -405,19 +405,19 @@ pub(crate) async fn preview(
     };
     let mut log = Log::new(run, Arc::clone(contract), Arc::clone(copy));
     let plan = log.plan(&mut contents).await?;
-    let replaces = replaced(run, &log, &plan);
+    let replaces = replaced(run, &contents, &plan);
     Ok(Some(Preview { plan, replaces }))
 }
 
 /// The rows that those of a log replace.
-fn replaced(run: &Run<'_>, log: &Log<'_>, plan: &Plan) -> Vec<RowsOf> {
+fn replaced(run: &Run<'_>, contents: &Contents<'_>, plan: &Plan) -> Vec<RowsOf> {
     let own = if run.replace {
         RowsOf::object(&run.uris)
     } else {
         RowsOf::version(&run.uris, &source_version(&run.info))
     };
     let completed = plan.completes.iter().map(|(rows, _)| rows.clone());
-    let taken_over = log.takes_over.iter().map(|taken| {
+    let taken_over = contents.taken_over().iter().map(|taken| {
         let uris = run.lake.objects.uris(&taken.key);
         RowsOf::version(&uris, &taken.version)
     });

@@ -57,8 +57,6 @@ pub(crate) struct Log<'a> {
     pub copy: Arc<LocalCopy>,
     /// What was measured of it, and at which lengths.
     measured: Option<(BTreeSet<u64>, Measured)>,
-    /// Earlier runs that were stopped, and whose objects hold the same lines.
-    pub takes_over: Vec<Taken>,
 }
 
 /// How much of a log one that was taken holds.
@@ -81,13 +79,13 @@ impl<'a> Log<'a> {
             contract,
             copy,
             measured: None,
-            takes_over: Vec::new(),
         }
     }
 
     /// The run as it commits, with the runs that it takes over.
-    pub fn takeover(&self) -> Takeover {
-        let stopped = self.takes_over.iter().map(|taken| taken.run_id.clone());
+    pub fn takeover(&self, contents: &Contents<'_>) -> Takeover {
+        let stopped = contents.taken_over().iter();
+        let stopped = stopped.map(|taken| taken.run_id.clone());
         Takeover {
             runs: stopped.filter(|run| !run.is_empty()).collect(),
             ..self.run.takeover()
@@ -120,7 +118,6 @@ impl<'a> Log<'a> {
     /// # Errors
     /// `Conflict` where another run is about to commit the same lines, and does not end in some seconds.
     pub async fn plan(&mut self, contents: &mut Contents<'_>) -> Result<Plan> {
-        self.takes_over.clear();
         let (key, version) = (&self.run.info.key, source_version(&self.run.info));
         if is_as_new(key) {
             return Ok(Plan::whole());
@@ -159,15 +156,11 @@ impl<'a> Log<'a> {
                         stage: Stage::Taken,
                         ..best.taken
                     }),
-                    Standing::Stopped => {
-                        contents.take_over(&best.taken);
-                        self.takes_over.push(best.taken);
-                    }
+                    Standing::Stopped => contents.take_over(best.taken),
                     Standing::AtWork if looks < LOOKS => {
                         looks += 1;
                         tokio::time::sleep(PAUSE).await;
                         contents.reload().await?;
-                        self.takes_over.clear();
                     }
                     Standing::AtWork => return Err(at_work(&best.taken)),
                 }

@@ -74,11 +74,7 @@ impl Lake {
                 Ok((file, copy))
             })
             .collect();
-        let files = stream::iter(fetches)
-            .buffered(CONCURRENT_FETCHES)
-            .try_collect()
-            .await?;
-        Ok(LocalFiles { files })
+        together(fetches).await
     }
 
     /// Fetches these columns of files of a table, in the files' order: where reading takes requests, the
@@ -102,11 +98,7 @@ impl Lake {
                 Ok((file, copy))
             })
             .collect();
-        let files = stream::iter(fetches)
-            .buffered(CONCURRENT_FETCHES)
-            .try_collect()
-            .await?;
-        Ok(LocalFiles { files })
+        together(fetches).await
     }
 
     async fn columns_of(&self, file: &DataFileInfo, ids: &BTreeSet<i32>) -> Result<LocalCopy> {
@@ -179,6 +171,17 @@ impl Lake {
     ) -> Result<LocalFiles> {
         self.fetch_files(table.files(version, filter).await?).await
     }
+}
+
+/// Runs fetches, several at once; their files in order.
+async fn together(
+    fetches: Vec<impl Future<Output = Result<(DataFileInfo, LocalCopy)>>>,
+) -> Result<LocalFiles> {
+    let files = stream::iter(fetches)
+        .buffered(CONCURRENT_FETCHES)
+        .try_collect()
+        .await?;
+    Ok(LocalFiles { files })
 }
 
 fn not_written(error: std::io::Error) -> Error {

@@ -11,7 +11,7 @@ fn copying(fixture: &Fixture) -> tarn_lake::Lake {
     let local = &fixture.local;
     open_with(
         local,
-        Arc::new(Copying(local.objects())),
+        Arc::new(Copying::new(local.objects())),
         local.catalog(),
         local.ledger(),
     )

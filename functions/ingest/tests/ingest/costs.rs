@@ -4,118 +4,24 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use tarn_contract::{Contracts, parse_str};
-use tarn_core::Result;
-use tarn_core::ports::{LocalCopy, ObjectInfo, Objects, Original, PutMode};
 use tarn_core::run::RunStatus;
 use tarn_ingest::ingest;
 use tarn_lake::Lake;
 use tarn_table::VersionRef;
 
-use crate::doubles::Copying;
+use crate::doubles::{Copying, Counts};
 use crate::lake::{EVENTS, Fixture, contracts, open_with, query};
 
-/// Objects that hand out copies and parts, and count them.
-struct Counting {
-    objects: Copying,
-    counts: Mutex<Counts>,
-}
-
-/// Requests and bytes of reading data files, and requests of all kinds by their names.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Counts {
-    requests: BTreeMap<&'static str, u64>,
-    data_files: u64,
-    data_bytes: u64,
-}
-
-impl Counting {
-    fn new(fixture: &Fixture) -> Arc<Self> {
-        Arc::new(Counting {
-            objects: Copying(fixture.local.objects()),
-            counts: Mutex::default(),
-        })
-    }
-
-    fn lake(self: &Arc<Self>, fixture: &Fixture) -> Lake {
-        let local = &fixture.local;
-        open_with(local, self.clone(), local.catalog(), local.ledger())
-    }
-
-    fn taken(&self) -> Counts {
-        std::mem::take(&mut self.counts.lock().unwrap())
-    }
-
-    fn count(&self, name: &'static str, key: &str, bytes: u64) {
-        let mut counts = self.counts.lock().unwrap();
-        *counts.requests.entry(name).or_default() += 1;
-        if key.contains("/data/") && name != "put_file" {
-            counts.data_files += 1;
-            counts.data_bytes += bytes;
-        }
-    }
-}
-
-#[async_trait]
-impl Objects for Counting {
-    fn uri(&self, key: &str) -> String {
-        self.objects.uri(key)
-    }
-    fn key_of(&self, uri: &str) -> Option<String> {
-        self.objects.key_of(uri)
-    }
-    async fn head(&self, key: &str) -> Result<ObjectInfo> {
-        self.count("head", key, 0);
-        self.objects.head(key).await
-    }
-    async fn head_version(&self, key: &str, version: &str) -> Result<ObjectInfo> {
-        self.count("head", key, 0);
-        self.objects.head_version(key, version).await
-    }
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
-        let bytes = self.objects.get(key, range).await?;
-        self.count("get", key, bytes.len() as u64);
-        Ok(bytes)
-    }
-    async fn put(&self, key: &str, body: Bytes, mode: PutMode) -> Result<ObjectInfo> {
-        self.count("put", key, 0);
-        self.objects.put(key, body, mode).await
-    }
-    async fn put_file(
-        &self,
-        key: &str,
-        path: &Path,
-        mode: PutMode,
-        original: Original,
-    ) -> Result<ObjectInfo> {
-        self.count("put_file", key, 0);
-        self.objects.put_file(key, path, mode, original).await
-    }
-    async fn fetch(&self, key: &str) -> Result<LocalCopy> {
-        let copy = self.objects.fetch(key).await?;
-        let size = std::fs::metadata(copy.path()).unwrap().len();
-        self.count("fetch", key, size);
-        Ok(copy)
-    }
-    async fn fetch_version(&self, info: &ObjectInfo) -> Result<LocalCopy> {
-        self.count("fetch", &info.key, info.size);
-        self.objects.fetch_version(info).await
-    }
-    async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
-        self.count("list", prefix, 0);
-        self.objects.list(prefix).await
-    }
-    async fn delete(&self, key: &str) -> Result<()> {
-        self.objects.delete(key).await
-    }
-    async fn presign(&self, key: &str, seconds: u64) -> Result<String> {
-        self.objects.presign(key, seconds).await
-    }
+/// A fixture's lake over objects that are counted.
+fn counted(fixture: &Fixture) -> (Arc<Copying>, Lake) {
+    let local = &fixture.local;
+    let store = Arc::new(Copying::new(local.objects()));
+    let lake = open_with(local, store.clone(), local.catalog(), local.ledger());
+    (store, lake)
 }
 
 const DAY: i64 = 86_400_000;
@@ -155,8 +61,7 @@ async fn cost_with(days: i64) -> [Counts; 2] {
     let fixture = Fixture::new();
     fixture.put(EVENTS, events(0..days, 2)).await;
     assert_eq!(taken(&fixture.lake, EVENTS).await, (2 * days as u64, 0));
-    let store = Counting::new(&fixture);
-    let lake = store.lake(&fixture);
+    let (store, lake) = counted(&fixture);
     let table = lake.find_table("ad_events").await.unwrap();
     let files = lake.table(&table).await.unwrap().versions();
     assert_eq!(files.last().unwrap().files, days as u64);
@@ -205,8 +110,8 @@ async fn values_that_rows_refer_to_are_read_once_while_their_table_stands() {
     };
     let database = "raw/shop/database/shop.sqlite";
     fixture.put(database, shop(1)).await;
-    let store = Counting::new(&fixture);
-    let lake = store.lake(&fixture).with_contracts(with_reference());
+    let (store, lake) = counted(&fixture);
+    let lake = lake.with_contracts(with_reference());
     let run = ingest(&lake, database).await.unwrap();
     assert_eq!(run.status, RunStatus::Succeeded, "{run:?}");
     let conversion = |number: i64| events(number..number + 1, 1).replace("null", "2");
@@ -278,8 +183,7 @@ async fn of_a_large_file_the_identifiers_are_read() {
     let fixture = Fixture::new();
     fixture.put(EVENTS, events(20..21, 60_000)).await;
     assert_eq!(taken(&fixture.lake, EVENTS).await, (60_000, 0));
-    let store = Counting::new(&fixture);
-    let lake = store.lake(&fixture);
+    let (store, lake) = counted(&fixture);
     let table = lake.find_table("ad_events").await.unwrap();
     let files = lake.table(&table).await.unwrap();
     let files = files.files(&VersionRef::Current, None).await.unwrap();
@@ -298,8 +202,7 @@ async fn the_metadata_of_a_version_is_read_once() {
     let fixture = Fixture::new();
     fixture.put(EVENTS, events(0..30, 2)).await;
     assert_eq!(taken(&fixture.lake, EVENTS).await, (60, 0));
-    let store = Counting::new(&fixture);
-    let lake = store.lake(&fixture);
+    let (store, lake) = counted(&fixture);
     let sql = "SELECT COUNT(*) AS n FROM ad_events WHERE event_time >= '2026-01-30'";
     let metadata = |counts: &Counts| counts.requests["get"] - counts.data_files;
     assert_eq!(query(&lake, sql).await, [r#"{"n":4}"#]);

@@ -263,10 +263,48 @@ impl Ledger for Gated<dyn Ledger> {
     }
 }
 
-/// Objects that hand out temporary copies, as S3 does.
-pub struct Copying(pub Arc<dyn Objects>);
+/// Objects that hand out temporary copies and parts, as S3 does, and count requests.
+pub struct Copying {
+    objects: Arc<dyn Objects>,
+    counts: Mutex<Counts>,
+}
+
+/// Requests by their names, and those that read data files with their bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub requests: BTreeMap<&'static str, u64>,
+    pub data_files: u64,
+    pub data_bytes: u64,
+}
 
 impl Copying {
+    pub fn new(objects: Arc<dyn Objects>) -> Self {
+        Copying {
+            objects,
+            counts: Mutex::default(),
+        }
+    }
+
+    /// What was counted since the last call.
+    pub fn taken(&self) -> Counts {
+        std::mem::take(&mut self.counts.lock().unwrap())
+    }
+
+    fn count(&self, name: &'static str) {
+        let mut counts = self.counts.lock().unwrap();
+        *counts.requests.entry(name).or_default() += 1;
+    }
+
+    /// Counts a request that reads.
+    fn count_read(&self, name: &'static str, key: &str, bytes: u64) {
+        self.count(name);
+        if key.contains("/data/") {
+            let mut counts = self.counts.lock().unwrap();
+            counts.data_files += 1;
+            counts.data_bytes += bytes;
+        }
+    }
+
     fn copy(original: &LocalCopy) -> LocalCopy {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("copy");
@@ -278,22 +316,27 @@ impl Copying {
 #[async_trait]
 impl Objects for Copying {
     fn uri(&self, key: &str) -> String {
-        self.0.uri(key)
+        self.objects.uri(key)
     }
     fn key_of(&self, uri: &str) -> Option<String> {
-        self.0.key_of(uri)
+        self.objects.key_of(uri)
     }
     async fn head(&self, key: &str) -> Result<ObjectInfo> {
-        self.0.head(key).await
+        self.count("head");
+        self.objects.head(key).await
     }
     async fn head_version(&self, key: &str, version: &str) -> Result<ObjectInfo> {
-        self.0.head_version(key, version).await
+        self.count("head");
+        self.objects.head_version(key, version).await
     }
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes> {
-        self.0.get(key, range).await
+        let bytes = self.objects.get(key, range).await?;
+        self.count_read("get", key, bytes.len() as u64);
+        Ok(bytes)
     }
     async fn put(&self, key: &str, body: Bytes, mode: PutMode) -> Result<ObjectInfo> {
-        self.0.put(key, body, mode).await
+        self.count("put");
+        self.objects.put(key, body, mode).await
     }
     async fn put_file(
         &self,
@@ -302,22 +345,28 @@ impl Objects for Copying {
         mode: PutMode,
         original: Original,
     ) -> Result<ObjectInfo> {
-        self.0.put_file(key, path, mode, original).await
+        self.count("put_file");
+        self.objects.put_file(key, path, mode, original).await
     }
     async fn fetch(&self, key: &str) -> Result<LocalCopy> {
-        Ok(Copying::copy(&self.0.fetch(key).await?))
+        let copy = Copying::copy(&self.objects.fetch(key).await?);
+        let size = std::fs::metadata(copy.path()).unwrap().len();
+        self.count_read("fetch", key, size);
+        Ok(copy)
     }
     async fn fetch_version(&self, info: &ObjectInfo) -> Result<LocalCopy> {
-        Ok(Copying::copy(&self.0.fetch_version(info).await?))
+        self.count_read("fetch", &info.key, info.size);
+        Ok(Copying::copy(&self.objects.fetch_version(info).await?))
     }
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
-        self.0.list(prefix).await
+        self.count("list");
+        self.objects.list(prefix).await
     }
     async fn delete(&self, key: &str) -> Result<()> {
-        self.0.delete(key).await
+        self.objects.delete(key).await
     }
     async fn presign(&self, key: &str, seconds: u64) -> Result<String> {
-        self.0.presign(key, seconds).await
+        self.objects.presign(key, seconds).await
     }
 }
 

@@ -92,7 +92,7 @@ const ORDER: [(&str, &str); 10] = [
     ),
     (
         "table",
-        "change version partition store schema table files tables footer columns writer commit maintain relocate verify",
+        "change version partition data_file store schema table files tables footer columns writer commit maintain relocate verify",
     ),
     (
         "aws",

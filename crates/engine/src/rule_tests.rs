@@ -199,7 +199,7 @@ fn texts(query: &Query, tables: &Tables) -> Vec<Option<String>> {
         .map(|name| Source {
             name: name.clone(),
             fields: tables[&name.name].fields.clone(),
-            part: Part::Planned(tables[&name.name].clone()),
+            part: Part::Planned(tables[&name.name].clone(), Vec::new()),
         })
         .collect();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -216,9 +216,9 @@ fn texts(query: &Query, tables: &Tables) -> Vec<Option<String>> {
         .collect()
 }
 
-/// The answers to rules in SQL.
+/// What queries answer for the contract's rules.
 fn answers(contract: &Contract, tables: &Tables) -> Answers {
-    contract
+    let values = contract
         .table_rules()
         .filter_map(|(rule, measure)| match measure {
             TableMeasure::Sql(query) => {
@@ -227,7 +227,17 @@ fn answers(contract: &Contract, tables: &Tables) -> Answers {
             }
             _ => None,
         })
-        .collect()
+        .collect();
+    let rows = tables.keys().map(|dataset| {
+        let name = TableName::new(Zone::Curated, dataset);
+        let query = Query::parse("SELECT COUNT(*) FROM counted", &|_| Ok(name.clone())).unwrap();
+        let rows = texts(&query, tables).pop().unwrap().unwrap();
+        (dataset.clone(), rows.parse().unwrap())
+    });
+    Answers {
+        rows: rows.collect(),
+        values,
+    }
 }
 
 fn custom(arguments: &str, rest: &str) -> String {

@@ -32,19 +32,19 @@ const MOST: u64 = 8 << 20;
 /// temporary copies, dropping it deletes them.
 #[derive(Debug, Default)]
 pub struct LocalFiles {
-    files: Vec<(DataFileInfo, LocalCopy)>,
+    files: Vec<(Arc<DataFileInfo>, LocalCopy)>,
 }
 
 impl LocalFiles {
     /// Each file as the table describes it, and where its content is.
-    pub fn iter(&self) -> impl Iterator<Item = (&DataFileInfo, &Path)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<DataFileInfo>, &Path)> {
         self.files.iter().map(|(file, copy)| (file, copy.path()))
     }
 }
 
 impl IntoIterator for LocalFiles {
-    type Item = (DataFileInfo, LocalCopy);
-    type IntoIter = std::vec::IntoIter<(DataFileInfo, LocalCopy)>;
+    type Item = (Arc<DataFileInfo>, LocalCopy);
+    type IntoIter = std::vec::IntoIter<(Arc<DataFileInfo>, LocalCopy)>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.files.into_iter()
@@ -65,7 +65,7 @@ impl Lake {
     ///
     /// # Errors
     /// As of [`Lake::fetch_file`].
-    pub async fn fetch_files(&self, files: Vec<DataFileInfo>) -> Result<LocalFiles> {
+    pub async fn fetch_files(&self, files: Vec<Arc<DataFileInfo>>) -> Result<LocalFiles> {
         // Collected first: a stream over a lazy iterator of borrowed items is not `Send`.
         let fetches: Vec<_> = files
             .into_iter()
@@ -84,7 +84,7 @@ impl Lake {
     /// As of [`Lake::fetch_file`].
     pub async fn fetch_columns(
         &self,
-        files: Vec<DataFileInfo>,
+        files: Vec<Arc<DataFileInfo>>,
         columns: &[TableField],
     ) -> Result<LocalFiles> {
         let ids: BTreeSet<i32> = columns.iter().map(|column| column.id).collect();
@@ -175,7 +175,7 @@ impl Lake {
 
 /// Runs fetches, several at once; their files in order.
 async fn together(
-    fetches: Vec<impl Future<Output = Result<(DataFileInfo, LocalCopy)>>>,
+    fetches: Vec<impl Future<Output = Result<(Arc<DataFileInfo>, LocalCopy)>>>,
 ) -> Result<LocalFiles> {
     let files = stream::iter(fetches)
         .buffered(CONCURRENT_FETCHES)

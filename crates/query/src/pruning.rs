@@ -17,7 +17,7 @@ use crate::types::UTC;
 
 /// Whether each file may hold a row for which the predicate is true.
 pub(crate) fn may_match(
-    files: &[DataFileInfo],
+    files: &[Arc<DataFileInfo>],
     fields: &[TableField],
     schema: &SchemaRef,
     predicate: &Arc<dyn PhysicalExpr>,
@@ -61,7 +61,7 @@ fn value(bound: Option<&Bound>, ty: &ColumnType) -> Option<ScalarValue> {
             )
         }
         (Bound::Double(value), ColumnType::Double) => ScalarValue::Float64(Some(*value)),
-        (Bound::String(value), ColumnType::String) => ScalarValue::Utf8(Some(value.clone())),
+        (Bound::String(value), ColumnType::String) => ScalarValue::Utf8(Some(value.to_string())),
         _ => return None,
     })
 }
@@ -72,7 +72,7 @@ fn null(ty: &ColumnType) -> Option<ScalarValue> {
 
 /// The manifests' statistics of files as pruning asks for them: a list with one value per file.
 struct Manifest<'a> {
-    files: &'a [DataFileInfo],
+    files: &'a [Arc<DataFileInfo>],
     fields: &'a [TableField],
 }
 
@@ -96,7 +96,7 @@ impl Manifest<'_> {
         }
         let null = null(ty)?;
         let values = self.files.iter().map(|file| {
-            let found = file.columns.get(&field.id).and_then(&bound);
+            let found = file.column(field.id).and_then(&bound);
             value(found, ty).unwrap_or_else(|| null.clone())
         });
         ScalarValue::iter_to_array(values).ok()
@@ -134,7 +134,7 @@ impl PruningStatistics for Manifest<'_> {
 
 /// The nulls of a column in a file. A file that was written before the column was added says nothing of it.
 fn nulls(file: &DataFileInfo, id: i32) -> Option<u64> {
-    file.columns.get(&id).and_then(|summary| summary.nulls)
+    file.column(id).and_then(|summary| summary.nulls)
 }
 
 /// The manifest's counts and bounds of one file, for DataFusion's planner.
@@ -155,7 +155,7 @@ pub(crate) fn statistics(
 
 fn column(file: &DataFileInfo, field: &TableField) -> ColumnStatistics {
     let mut statistics = ColumnStatistics::new_unknown();
-    let Some(summary) = file.columns.get(&field.id) else {
+    let Some(summary) = file.column(field.id) else {
         return statistics;
     };
     if let Some(nulls) = summary.nulls.and_then(|nulls| usize::try_from(nulls).ok()) {

@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -61,8 +62,8 @@ impl FileCounts {
 pub(crate) enum Rows {
     /// The live files of a table at a version.
     Table(Box<Table>, VersionRef),
-    /// Parquet files on this machine that a run is about to commit.
-    Staged(Vec<std::path::PathBuf>),
+    /// These data files of the lake, and Parquet files on this machine that a run is about to commit.
+    Files(Vec<Arc<DataFileInfo>>, Vec<PathBuf>),
 }
 
 /// A table, or staged rows of one.
@@ -97,39 +98,38 @@ fn outside(error: tarn_core::Error) -> DataFusionError {
 impl Relation {
     /// The files that may hold rows for which the filters are true.
     async fn wanted(&self, predicate: Option<&Arc<dyn PhysicalExpr>>) -> Result<Vec<Wanted>> {
-        match &self.rows {
-            Rows::Staged(paths) => paths
-                .iter()
-                .map(|path| {
-                    let bytes = std::fs::metadata(path)?.len();
-                    Ok(Wanted {
-                        place: Place::Local(path.clone()),
-                        bytes,
-                        statistics: None,
-                    })
-                })
-                .collect(),
+        let (live, staged) = match &self.rows {
             Rows::Table(table, version) => {
                 let live = table.files(version, None).await.map_err(outside)?;
-                let total: u64 = live.iter().map(|file| file.bytes).sum();
-                self.counts
-                    .considered
-                    .fetch_add(live.len() as u64, Ordering::Relaxed);
-                self.counts
-                    .bytes_considered
-                    .fetch_add(total, Ordering::Relaxed);
-                Ok(self.pruned(predicate, live))
+                (live, &[][..])
             }
+            Rows::Files(live, staged) => (live.clone(), &staged[..]),
+        };
+        let total: u64 = live.iter().map(|file| file.bytes).sum();
+        self.counts
+            .considered
+            .fetch_add((live.len() + staged.len()) as u64, Ordering::Relaxed);
+        self.counts
+            .bytes_considered
+            .fetch_add(total, Ordering::Relaxed);
+        let mut wanted = self.pruned(predicate, &live);
+        for path in staged {
+            wanted.push(Wanted {
+                place: Place::Local(path.clone()),
+                bytes: std::fs::metadata(path)?.len(),
+                statistics: None,
+            });
         }
+        Ok(wanted)
     }
 
     fn pruned(
         &self,
         predicate: Option<&Arc<dyn PhysicalExpr>>,
-        live: Vec<DataFileInfo>,
+        live: &[Arc<DataFileInfo>],
     ) -> Vec<Wanted> {
         let kept = match predicate {
-            Some(predicate) => pruning::may_match(&live, &self.fields, &self.schema, predicate),
+            Some(predicate) => pruning::may_match(live, &self.fields, &self.schema, predicate),
             None => vec![true; live.len()],
         };
         let kept = live.iter().zip(kept).filter(|(_, kept)| *kept);

@@ -24,7 +24,7 @@ use datafusion::prelude::SessionConfig;
 use tarn_contract::DeletedRows;
 use tarn_core::schema::{TableField, TableName, Zone, system};
 use tarn_rows::planned::{Arrival, RowsOf, TableState, Upsert};
-use tarn_table::{Table, VersionRef};
+use tarn_table::{DataFileInfo, Table, VersionRef};
 
 use crate::exact::{self, Exact};
 use crate::files::Files;
@@ -49,8 +49,9 @@ pub struct Source {
 pub enum Part {
     /// Those of a table at a version.
     Version(Box<Table>, VersionRef),
-    /// Those that a table will have once a run has committed.
-    Planned(TableState),
+    /// Those that a table will have once a run has committed. The rows that it has now are in its local files
+    /// and in these.
+    Planned(TableState, Vec<Arc<DataFileInfo>>),
 }
 
 /// The name of the one catalog.
@@ -76,7 +77,18 @@ impl Shared {
     }
 
     fn staged(&self, fields: &[TableField], paths: &[PathBuf]) -> Result<LogicalPlanBuilder> {
-        let relation = self.relation(fields, Rows::Staged(paths.to_vec()));
+        self.files(fields, paths, &[])
+    }
+
+    /// The rows of files on this machine and of data files.
+    fn files(
+        &self,
+        fields: &[TableField],
+        paths: &[PathBuf],
+        live: &[Arc<DataFileInfo>],
+    ) -> Result<LogicalPlanBuilder> {
+        let rows = Rows::Files(live.to_vec(), paths.to_vec());
+        let relation = self.relation(fields, rows);
         LogicalPlanBuilder::scan("rows", provider_as_source(relation), None)
     }
 
@@ -85,15 +97,21 @@ impl Shared {
             Part::Version(table, version) => {
                 self.relation(&source.fields, Rows::Table(table.clone(), *version))
             }
-            Part::Planned(planned) => {
-                Arc::new(ViewTable::new(self.planned(&source.fields, planned)?, None))
-            }
+            Part::Planned(planned, live) => Arc::new(ViewTable::new(
+                self.planned(&source.fields, planned, live)?,
+                None,
+            )),
         })
     }
 
     /// The rows of a table as it will be.
-    fn planned(&self, fields: &[TableField], planned: &TableState) -> Result<LogicalPlan> {
-        let current = self.staged(fields, &planned.current)?;
+    fn planned(
+        &self,
+        fields: &[TableField],
+        planned: &TableState,
+        live: &[Arc<DataFileInfo>],
+    ) -> Result<LogicalPlan> {
+        let current = self.files(fields, &planned.current, live)?;
         let Some((staged, arrival)) = &planned.staged else {
             return current.build();
         };

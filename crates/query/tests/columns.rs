@@ -57,12 +57,15 @@ async fn answer(
     let source = Source {
         name: name.clone(),
         fields: fields.clone(),
-        part: Part::Planned(TableState {
-            dataset: "things".to_owned(),
-            fields,
-            current: files,
-            staged: None,
-        }),
+        part: Part::Planned(
+            TableState {
+                dataset: "things".to_owned(),
+                fields,
+                current: files,
+                staged: None,
+            },
+            Vec::new(),
+        ),
     };
     let answer = engine.run(&query, &[source], None, None).await?;
     let rows = answer.collect().await?;

@@ -1,17 +1,18 @@
 //! The live data files of a version, and which of them a reader needs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use iceberg::spec::{
-    DataContentType, DataFile, Datum, FieldSummary, Literal, ManifestContentType, ManifestEntry,
-    ManifestFile, PrimitiveLiteral, Schema, Snapshot,
+    DataContentType, DataFile, Datum, FieldSummary, ManifestContentType, ManifestFile,
+    PrimitiveLiteral, Snapshot,
 };
 use tarn_core::calendar::partition_of_day;
 use tarn_core::schema::{PartitionUnit, PartitionValue, system};
 use tarn_core::{Error, ErrorKind, Result};
 
+use crate::data_file::{Bound, DataFileInfo, LiveFile};
 use crate::table::Table;
 use crate::version::VersionRef;
 
@@ -37,75 +38,6 @@ impl FileFilter {
     }
 }
 
-/// A lower or upper bound of a column.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Bound {
-    /// Of a boolean column.
-    Boolean(bool),
-    /// Of an int or long column, days of a date, microseconds of a timestamp, or the unscaled value of a
-    /// decimal.
-    Integer(i64),
-    /// Of a double column; NaN is not counted.
-    Double(f64),
-    /// Of a string column; perhaps shorter than any value.
-    String(String),
-}
-
-impl Bound {
-    fn of(datum: &Datum) -> Option<Self> {
-        match datum.literal() {
-            PrimitiveLiteral::Boolean(value) => Some(Bound::Boolean(*value)),
-            PrimitiveLiteral::Int(value) => Some(Bound::Integer(i64::from(*value))),
-            PrimitiveLiteral::Long(value) => Some(Bound::Integer(*value)),
-            PrimitiveLiteral::Int128(value) => i64::try_from(*value).ok().map(Bound::Integer),
-            PrimitiveLiteral::Double(value) => Some(Bound::Double(value.into_inner())),
-            PrimitiveLiteral::String(value) => Some(Bound::String(value.clone())),
-            _ => None,
-        }
-    }
-}
-
-/// What the manifest says about one column of a file; None where it says nothing.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ColumnSummary {
-    /// Values with nulls; for the elements of lists, Parquet's count.
-    pub values: Option<u64>,
-    /// Nulls.
-    pub nulls: Option<u64>,
-    /// No value is less.
-    pub lower: Option<Bound>,
-    /// No value is greater.
-    pub upper: Option<Bound>,
-}
-
-/// A live data file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DataFileInfo {
-    /// As the table names it.
-    pub uri: String,
-    /// Its key in the object store.
-    pub key: String,
-    /// Rows.
-    pub rows: u64,
-    /// Bytes.
-    pub bytes: u64,
-    /// The partition of all its rows.
-    pub partition: PartitionValue,
-    /// By field id.
-    pub columns: BTreeMap<i32, ColumnSummary>,
-    only_source: Option<String>,
-}
-
-impl DataFileInfo {
-    /// The source object that every row comes from, where the manifest proves that there is only one. It is named
-    /// by its present URI, even if the rows name it by a former one.
-    pub fn only_source(&self) -> Option<&str> {
-        // Equal bounds are exact: a bound that was cut is no longer than its value, and an upper bound
-        // is raised when it is cut.
-        self.only_source.as_deref()
-    }
-}
-
 impl Table {
     /// The live data files of a version, oldest first; those that the filter rules out are left out.
     ///
@@ -116,7 +48,7 @@ impl Table {
         &self,
         version: &VersionRef,
         filter: Option<&FileFilter>,
-    ) -> Result<Vec<DataFileInfo>> {
+    ) -> Result<Vec<Arc<DataFileInfo>>> {
         match self.snapshot(version)? {
             Some(snapshot) => list(self, &snapshot, filter).await,
             None => Ok(Vec::new()),
@@ -128,7 +60,7 @@ async fn list(
     table: &Table,
     snapshot: &Snapshot,
     filter: Option<&FileFilter>,
-) -> Result<Vec<DataFileInfo>> {
+) -> Result<Vec<Arc<DataFileInfo>>> {
     let source_id = table
         .metadata
         .current_schema()
@@ -155,95 +87,33 @@ async fn list(
     let wanted = data
         .into_iter()
         .filter(|manifest| pruning.manifest_may_match(manifest));
-    let read = table.store.manifests(wanted, |manifest, content| {
-        let mut live = Vec::new();
-        for entry in content.entries().iter().filter(|entry| entry.is_alive()) {
-            if manifest.partition_spec_id != table.metadata.default_partition_spec_id() {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    format!(
-                        "{} has files of a former partition layout; rewrite them",
-                        table.name()
-                    ),
-                ));
-            }
-            if pruning.file_may_match(entry.data_file()) {
-                live.push(Arc::clone(entry));
-            }
+    let read = table.store.live_files(wanted, source_id).await?;
+    let mut live: Vec<&LiveFile> = Vec::new();
+    for (manifest, files) in &read {
+        if manifest.partition_spec_id != table.metadata.default_partition_spec_id()
+            && !files.is_empty()
+        {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "{} has files of a former partition layout; rewrite them",
+                    table.name()
+                ),
+            ));
         }
-        Ok(live)
-    });
-    let mut live: Vec<_> = read.await?.into_iter().flatten().collect();
+        live.extend(
+            files
+                .iter()
+                .filter(|file| pruning.file_may_match(&file.info)),
+        );
+    }
     refuse_deleted_rows(table, &live, deletes).await?;
     // In the order in which they were committed.
-    live.sort_by(|a, b| {
-        (a.sequence_number, a.file_path()).cmp(&(b.sequence_number, b.file_path()))
-    });
-    live.iter()
-        .map(|entry| info(table, entry.data_file(), source_id))
-        .collect()
-}
-
-fn info(table: &Table, file: &DataFile, source_id: Option<i32>) -> Result<DataFileInfo> {
-    let mut columns: BTreeMap<i32, ColumnSummary> = BTreeMap::new();
-    for (id, count) in file.value_counts() {
-        columns.entry(*id).or_default().values = Some(*count);
-    }
-    for (id, count) in file.null_value_counts() {
-        columns.entry(*id).or_default().nulls = Some(*count);
-    }
-    for (id, bound) in file.lower_bounds() {
-        columns.entry(*id).or_default().lower = Bound::of(bound);
-    }
-    for (id, bound) in file.upper_bounds() {
-        columns.entry(*id).or_default().upper = Bound::of(bound);
-    }
-    let only_source = source_id
-        .and_then(|id| columns.get(&id))
-        .and_then(only_value)
-        .map(|uri| table.store.present(uri));
-    Ok(DataFileInfo {
-        uri: file.file_path().to_owned(),
-        key: table.store.key_of(file.file_path())?,
-        rows: file.record_count(),
-        bytes: file.file_size_in_bytes(),
-        partition: partition_value(file),
-        columns,
-        only_source,
-    })
-}
-
-/// The one value that a text column has, where its bounds prove that there is one.
-fn only_value(column: &ColumnSummary) -> Option<&str> {
-    match (&column.lower, &column.upper) {
-        (Some(Bound::String(lower)), Some(Bound::String(upper)))
-            if lower == upper && column.nulls == Some(0) =>
-        {
-            Some(lower)
-        }
-        _ => None,
-    }
-}
-
-/// The URI of the one source object that all rows of a file name, as the rows do.
-pub(crate) fn only_source(schema: &Schema, file: &DataFile) -> Option<String> {
-    let id = schema.field_id_by_name(system::SOURCE_URI)?;
-    let bound = |bounds: &HashMap<i32, Datum>| bounds.get(&id).and_then(Bound::of);
-    let column = ColumnSummary {
-        values: None,
-        nulls: file.null_value_counts().get(&id).copied(),
-        lower: bound(file.lower_bounds()),
-        upper: bound(file.upper_bounds()),
-    };
-    only_value(&column).map(str::to_owned)
-}
-
-/// The value of the one partition field.
-pub(crate) fn partition_value(file: &DataFile) -> PartitionValue {
-    match file.partition().iter().next().flatten() {
-        Some(Literal::Primitive(PrimitiveLiteral::Int(value))) => Some(*value),
-        _ => None,
-    }
+    live.sort_by(|a, b| (a.sequence_number, &a.info.uri).cmp(&(b.sequence_number, &b.info.uri)));
+    Ok(live
+        .into_iter()
+        .map(|file| Arc::clone(&file.info))
+        .collect())
 }
 
 /// A filter, made ready for one table.
@@ -285,20 +155,24 @@ impl<'a> Pruning<'a> {
         wanted.may_be_in(summary)
     }
 
-    fn file_may_match(&self, file: &DataFile) -> bool {
+    fn file_may_match(&self, file: &DataFileInfo) -> bool {
         if let Some(wanted) = &self.partitions
-            && !wanted.has(partition_value(file))
+            && !wanted.has(file.partition)
         {
             return false;
         }
         let Some((id, uris)) = &self.source else {
             return true;
         };
-        let lower = file.lower_bounds().get(id).map(string);
-        let upper = file.upper_bounds().get(id).map(string);
+        let Some(column) = file.column(*id) else {
+            return true;
+        };
         uris.iter().any(|uri| {
-            lower.is_none_or(|lower| uri.as_str() >= lower)
-                && upper.is_none_or(|upper| uri.as_str() <= upper)
+            let below =
+                matches!(&column.lower, Some(Bound::String(lower)) if uri.as_str() < &**lower);
+            let above =
+                matches!(&column.upper, Some(Bound::String(upper)) if uri.as_str() > &**upper);
+            !below && !above
         })
     }
 }
@@ -354,7 +228,7 @@ fn string(datum: &Datum) -> &str {
 /// that has some must not be read.
 async fn refuse_deleted_rows(
     table: &Table,
-    live: &[Arc<ManifestEntry>],
+    live: &[&LiveFile],
     deletes: Vec<&ManifestFile>,
 ) -> Result<()> {
     if deletes.is_empty() || live.is_empty() {
@@ -376,20 +250,19 @@ async fn refuse_deleted_rows(
         .into_iter()
         .flatten()
         .collect();
-    for entry in live {
-        let file = entry.data_file();
+    for file in live {
         let marked = marks.iter().any(|(spec, mark)| {
             let everywhere = specs.get(spec).copied().unwrap_or(true);
             let same_partition = *spec == table.metadata.default_partition_spec_id()
-                && mark.data_file().partition() == file.partition();
+                && *mark.data_file().partition() == file.partition;
             match mark.content_type() {
                 DataContentType::EqualityDeletes => {
-                    entry.sequence_number < mark.sequence_number && (everywhere || same_partition)
+                    file.sequence_number < mark.sequence_number && (everywhere || same_partition)
                 }
                 _ => {
-                    entry.sequence_number <= mark.sequence_number
+                    file.sequence_number <= mark.sequence_number
                         && same_partition
-                        && may_name(mark.data_file(), file.file_path())
+                        && may_name(mark.data_file(), &file.info.uri)
                 }
             }
         });
@@ -400,7 +273,7 @@ async fn refuse_deleted_rows(
                     "another engine deleted rows of {} by delete files, which are not applied here (the first is for {}): \
                      rewrite the table's data files with that engine (in Athena: OPTIMIZE ... REWRITE DATA USING BIN_PACK)",
                     table.name(),
-                    file.file_path()
+                    file.info.uri
                 ),
             ));
         }

@@ -10,6 +10,7 @@
 mod change;
 mod columns;
 mod commit;
+mod data_file;
 mod files;
 mod footer;
 mod maintain;
@@ -25,7 +26,8 @@ mod writer;
 
 pub use change::{Base, Change, Committed, NewFile, SourceRef, Takeover};
 pub use columns::{Places, places};
-pub use files::{Bound, ColumnSummary, DataFileInfo, FileFilter};
+pub use data_file::{Bound, ColumnSummary, DataFileInfo};
+pub use files::FileFilter;
 pub use maintain::{Maintained, Retention};
 pub use relocate::Relocated;
 pub use table::Table;

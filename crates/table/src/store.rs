@@ -14,11 +14,16 @@ use tarn_core::digest::Digest;
 use tarn_core::ports::{Examined, LocalCopy, ObjectInfo, Objects, PutMode};
 use tarn_core::{Error, ErrorKind, Result};
 
+use crate::data_file::LiveFile;
+
 /// How many manifests are fetched at once: enough to hide the latency of an object store.
 const CONCURRENT_READS: usize = 16;
 
 /// Bytes of files that are kept in memory: they never change, and each read of them would be a request.
 const KEPT_BYTES: u64 = 32 << 20;
+
+/// Bytes of memory that the live files of manifests are kept in: about 20,000 files of twenty columns.
+const LIVE_BYTES: u64 = 64 << 20;
 
 /// Reads and writes Iceberg's files.
 ///
@@ -29,6 +34,8 @@ pub(crate) struct Store {
     objects: Arc<dyn Objects>,
     /// Files by their URIs, where reading takes requests.
     kept: Option<Cache<String, Bytes>>,
+    /// The live files of manifests, by their URIs and the field that names source objects.
+    live: Cache<(String, Option<i32>), Arc<[LiveFile]>>,
 }
 
 /// An error of `iceberg` as one of the lake.
@@ -48,7 +55,19 @@ impl Store {
                 .weigher(weigh)
                 .build()
         });
-        Store { objects, kept }
+        let weigh = |(uri, _): &(String, Option<i32>), files: &Arc<[LiveFile]>| {
+            let bytes = uri.len() + files.iter().map(LiveFile::weight).sum::<usize>();
+            u32::try_from(bytes).unwrap_or(u32::MAX)
+        };
+        let live = Cache::builder()
+            .max_capacity(LIVE_BYTES)
+            .weigher(weigh)
+            .build();
+        Store {
+            objects,
+            kept,
+            live,
+        }
     }
 
     pub fn uri(&self, key: &str) -> String {
@@ -193,6 +212,51 @@ impl Store {
         file.load_manifest(&io)
             .await
             .map_err(iceberg_error(format!("{uri} is not a valid manifest")))
+    }
+
+    async fn live_files_of(
+        &self,
+        file: &ManifestFile,
+        source_id: Option<i32>,
+    ) -> Result<Arc<[LiveFile]>> {
+        let kept = (file.manifest_path.clone(), source_id);
+        if let Some(files) = self.live.get(&kept) {
+            if self.objects.is_in_place() {
+                // It takes no request to see whether the manifest is still what was written.
+                self.get(&file.manifest_path).await?;
+            }
+            return Ok(files);
+        }
+        let manifest = self.manifest(file).await?;
+        let files: Result<Arc<[LiveFile]>> = manifest
+            .entries()
+            .iter()
+            .filter(|entry| entry.is_alive())
+            .map(|entry| {
+                let key = self.key_of(entry.file_path())?;
+                Ok(LiveFile::of(entry, key, source_id))
+            })
+            .collect();
+        let files = files?;
+        self.live.insert(kept, Arc::clone(&files));
+        Ok(files)
+    }
+
+    /// The live files of data manifests, in their order. `source_id` is the field that names the source
+    /// objects of rows.
+    pub async fn live_files<'a>(
+        &self,
+        manifests: impl IntoIterator<Item = &'a ManifestFile>,
+        source_id: Option<i32>,
+    ) -> Result<Vec<(&'a ManifestFile, Arc<[LiveFile]>)>> {
+        let reads: Vec<_> = manifests
+            .into_iter()
+            .map(|file| async move { Ok((file, self.live_files_of(file, source_id).await?)) })
+            .collect();
+        stream::iter(reads)
+            .buffered(CONCURRENT_READS)
+            .try_collect()
+            .await
     }
 
     /// Reads manifests, several at once, and keeps what `pick` makes of each, in their order.

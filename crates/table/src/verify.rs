@@ -388,7 +388,8 @@ impl Work<'_> {
             if !entry.is_alive() {
                 continue;
             }
-            let source = crate::files::only_source(content.metadata().schema(), entry.data_file());
+            let source =
+                crate::data_file::only_source(content.metadata().schema(), entry.data_file());
             named.push((
                 self.store.key_of(entry.file_path())?,
                 DataFile {

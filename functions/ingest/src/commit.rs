@@ -1,6 +1,7 @@
 //! Puts the rows of a run into a table, and takes out those that they replace.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tarn_core::Result;
 use tarn_core::run::DatasetOutcome;
@@ -120,7 +121,7 @@ pub(crate) async fn put(run: &Run<'_>, put: Put<'_>) -> Result<Done> {
             }
         };
         if found {
-            remove.push(file.uri);
+            remove.push(file.uri.clone());
         }
     }
     let mut summary = run.summary();
@@ -208,7 +209,7 @@ pub(crate) fn outcome_of(version: &Version) -> Result<Option<DatasetOutcome>> {
 }
 
 /// The live files that may hold some of these rows.
-async fn holding(table: &Table, rows: &[RowsOf]) -> Result<Vec<DataFileInfo>> {
+async fn holding(table: &Table, rows: &[RowsOf]) -> Result<Vec<Arc<DataFileInfo>>> {
     let uris: BTreeSet<String> = rows.iter().flat_map(|one| one.uris.clone()).collect();
     if uris.is_empty() {
         return Ok(Vec::new());
@@ -224,7 +225,7 @@ async fn holding(table: &Table, rows: &[RowsOf]) -> Result<Vec<DataFileInfo>> {
 }
 
 /// The one of these that all rows of a file belong to; None where only reading the file can show it.
-fn wholly(fields: &[TableField], file: &DataFileInfo, rows: &[RowsOf]) -> Option<usize> {
+pub(crate) fn wholly(fields: &[TableField], file: &DataFileInfo, rows: &[RowsOf]) -> Option<usize> {
     let bounds = Bounds::of(fields, file);
     rows.iter().position(|one| bounds.is_all(one))
 }
@@ -244,7 +245,7 @@ impl<'a> Bounds<'a> {
     pub fn of(fields: &[TableField], file: &'a DataFileInfo) -> Self {
         let column = |name: &str| {
             let field = fields.iter().find(|field| field.field.name == name)?;
-            file.columns.get(&field.id)
+            file.column(field.id)
         };
         Bounds {
             file,
@@ -274,7 +275,8 @@ impl<'a> Bounds<'a> {
         }
     }
 
-    fn may_hold(&self, rows: &RowsOf) -> bool {
+    /// Whether some of these rows may be in the file.
+    pub fn may_hold(&self, rows: &RowsOf) -> bool {
         if self.file.only_source().is_some_and(|uri| !is_of(rows, uri)) {
             return false;
         }
@@ -282,10 +284,8 @@ impl<'a> Bounds<'a> {
             let Some(column) = self.version else {
                 return true;
             };
-            let above =
-                |bound: &Bound| matches!(bound, Bound::String(lower) if version < lower.as_str());
-            let below =
-                |bound: &Bound| matches!(bound, Bound::String(upper) if version > upper.as_str());
+            let above = |bound: &Bound| matches!(bound, Bound::String(lower) if version < &**lower);
+            let below = |bound: &Bound| matches!(bound, Bound::String(upper) if version > &**upper);
             !column.lower.as_ref().is_some_and(above) && !column.upper.as_ref().is_some_and(below)
         };
         let far_enough = |from: i64| self.offsets().is_none_or(|(_, greatest)| greatest >= from);

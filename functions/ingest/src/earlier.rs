@@ -25,8 +25,7 @@ pub(crate) struct EarlierFiles {
     table: Table,
     /// The identifiers, and whose rows they are.
     columns: Vec<TableField>,
-    /// The object under ingest.
-    uri: String,
+    /// The object under ingest, by all its names.
     uris: Vec<String>,
     copies: Copies,
     runtime: Handle,
@@ -42,7 +41,6 @@ impl EarlierFiles {
             lake: run.lake.clone(),
             columns: table.fields().into_iter().filter(is_compared).collect(),
             table: table.clone(),
-            uri: run.uri.clone(),
             uris: run.uris.clone(),
             copies,
             runtime: Handle::current(),
@@ -56,14 +54,17 @@ impl EarlierFiles {
             .files(&VersionRef::Current, Some(&filter))
             .await?;
         files.retain(|file| {
-            file.partition.is_some_and(|day| days.contains(&day))
-                && file.only_source() != Some(self.uri.as_str())
+            file.partition.is_some_and(|day| days.contains(&day)) && !file.is_only_of(&self.uris)
         });
         let mut new = files.clone();
         new.retain(|file| !self.copies().contains_key(&file.uri));
         let fetched = self.lake.fetch_columns(new, &self.columns).await?;
         let mut copies = self.copies();
-        copies.extend(fetched.into_iter().map(|(file, copy)| (file.uri, copy)));
+        copies.extend(
+            fetched
+                .into_iter()
+                .map(|(file, copy)| (file.uri.clone(), copy)),
+        );
         let existing = files.into_iter().map(|file| {
             let copy = copies.get(&file.uri);
             let copy = copy.ok_or_else(|| Error::internal("a file was not fetched"))?;

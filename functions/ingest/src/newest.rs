@@ -31,7 +31,7 @@ const CONCURRENT_LOOKUPS: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Rewritten {
     /// The file.
-    pub file: DataFileInfo,
+    pub file: Arc<DataFileInfo>,
     /// What is left of it, without rows of the object under ingest.
     pub rest: Vec<ParquetFile>,
 }
@@ -89,7 +89,7 @@ struct Rank {
 
 /// A file of the table with rows that have keys of the object under ingest.
 struct FoundFile {
-    info: DataFileInfo,
+    info: Arc<DataFileInfo>,
     matches: Vec<Match>,
 }
 
@@ -117,7 +117,7 @@ impl Found {
             }
             _ => Vec::new(),
         };
-        files.retain(|file| file.only_source() != Some(run.uri.as_str()));
+        files.retain(|file| !file.is_only_of(&run.uris));
         let mut compared = target.fields.clone();
         compared.retain(|field| is_compared(&target.contract, &field.field.name));
         let files = run.lake.fetch_columns(files, &compared).await?;

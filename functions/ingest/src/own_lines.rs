@@ -60,7 +60,7 @@ async fn in_table(lake: &Lake, name: &TableName, key: &str) -> Result<Versions> 
     let filter = FileFilter::source_uri(&uri);
     for file in table.files(&VersionRef::Current, Some(&filter)).await? {
         let bounds = Bounds::of(&fields, &file);
-        if file.only_source() == Some(uri.as_str())
+        if file.is_only_of(&uris)
             && let (Some(version), Some((first, last))) = (bounds.only_version(), bounds.offsets())
         {
             include(&mut versions, version, LineRange { first, last });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tarn_contract::{ColumnRef, Contract, Format, TableMeasure};
 use tarn_core::run::DatasetOutcome;
-use tarn_core::schema::{TableField, system};
+use tarn_core::schema::{TableField, TableName, Zone, system};
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::ingest::Staged;
 use tarn_engine::parquet::ParquetFile;
@@ -14,38 +14,31 @@ use tarn_lake::{Lake, LocalFiles};
 use tarn_query::{Part, Query, Source};
 use tarn_rows::check::References;
 use tarn_rows::planned::{Arrival, RowsOf, TableState, Upsert};
-use tarn_table::{Table, VersionRef};
+use tarn_table::{DataFileInfo, Table, VersionRef};
 
+use crate::commit::{self, Bounds};
 use crate::job::Target;
 use crate::known_keys::{self, Place};
 use crate::newest::Rewritten;
 use crate::run::Run;
 
-/// Which columns of a table rules read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Wanted {
-    /// Those that a query names, which may be any.
-    All,
-    /// These.
-    Columns(BTreeSet<String>),
+/// What rules read of a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Wanted {
+    /// Columns that are copied, for rules that are not queries.
+    columns: BTreeSet<String>,
+    /// Whether queries read it, each what it needs, where the files are.
+    is_queried: bool,
 }
 
 impl Wanted {
-    fn none() -> Self {
-        Wanted::Columns(BTreeSet::new())
-    }
-
     fn add<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
-        if let Wanted::Columns(columns) = self {
-            columns.extend(names.into_iter().map(str::to_owned));
-        }
+        self.columns.extend(names.into_iter().map(str::to_owned));
     }
 
-    /// Those of a table that are read.
+    /// The columns of a table that are copied.
     fn of(&self, mut fields: Vec<TableField>) -> Vec<TableField> {
-        if let Wanted::Columns(columns) = self {
-            fields.retain(|field| columns.contains(&field.field.name));
-        }
+        fields.retain(|field| self.columns.contains(&field.field.name));
         fields
     }
 }
@@ -68,7 +61,7 @@ fn replaced_by(contract: &Contract) -> impl Iterator<Item = &str> {
 fn wanted(contracts: &[Arc<Contract>]) -> BTreeMap<String, Wanted> {
     let mut all: BTreeMap<String, Wanted> = BTreeMap::new();
     let mut of = |dataset: &str, names: &[&str]| {
-        let wanted = all.entry(dataset.to_owned()).or_insert_with(Wanted::none);
+        let wanted = all.entry(dataset.to_owned()).or_default();
         wanted.add(names.iter().copied());
     };
     let mut queried: BTreeSet<String> = BTreeSet::new();
@@ -83,9 +76,10 @@ fn wanted(contracts: &[Arc<Contract>]) -> BTreeMap<String, Wanted> {
             of(&to.dataset, &[&to.column]);
         }
         for (rule, measure) in contract.table_rules() {
-            of(&contract.dataset, &[system::RUN_ID]);
             match measure {
-                TableMeasure::RowCountMatch(other) => of(other, &[system::RUN_ID]),
+                TableMeasure::RowCountMatch(other) => {
+                    queried.extend([contract.dataset.clone(), (*other).to_owned()]);
+                }
                 TableMeasure::GroupSum {
                     of: summed,
                     by,
@@ -102,6 +96,7 @@ fn wanted(contracts: &[Arc<Contract>]) -> BTreeMap<String, Wanted> {
                     of(&summed.dataset, &[by, &summed.column, system::DELETED_AT]);
                 }
                 TableMeasure::Sql(query) => {
+                    queried.insert(contract.dataset.clone());
                     queried.extend(query.tables().iter().map(|table| table.name.clone()));
                 }
             }
@@ -109,26 +104,39 @@ fn wanted(contracts: &[Arc<Contract>]) -> BTreeMap<String, Wanted> {
     }
     // The run changes the tables of these.
     for contract in contracts {
-        if let Some(wanted) = all.get_mut(&contract.dataset) {
+        if let Some(wanted) = all.get_mut(&contract.dataset)
+            && !wanted.columns.is_empty()
+        {
             wanted.add(replaced_by(contract));
         }
     }
     for dataset in queried {
-        all.insert(dataset, Wanted::All);
+        all.entry(dataset).or_default().is_queried = true;
     }
     all
+}
+
+/// A table that queries of rules read.
+struct Queried {
+    state: TableState,
+    /// Its live files, read where they are, but for those that `state` has copies of in part.
+    live: Vec<Arc<DataFileInfo>>,
 }
 
 /// Tables of the lake as a run finds them, and what it is about to do to them.
 #[derive(Default)]
 pub(crate) struct Tables {
     states: table_rules::Tables,
+    queried: BTreeMap<String, Queried>,
     /// What is read of them.
     wanted: BTreeMap<String, Wanted>,
     /// Keeps the local copies readable, by dataset.
     files: BTreeMap<String, LocalFiles>,
     /// Tables that the run does not change, by dataset.
     unchanged: BTreeMap<String, Table>,
+    /// The object whose rows are about to be replaced, where a damaged file of these very rows must not
+    /// prevent the replacement.
+    replaced: Option<Vec<String>>,
     /// Values that rows refer to, as far as earlier runs have read them.
     known: References,
 }
@@ -136,7 +144,12 @@ pub(crate) struct Tables {
 impl Tables {
     /// The tables that rules of these contracts name; their own too where a rule is about the table.
     pub async fn open(run: &Run<'_>, contracts: &[Arc<Contract>]) -> Result<Self> {
-        let mut tables = Tables::default();
+        let is_appended = |own: &Arc<Contract>| own.format != Format::Sqlite;
+        let is_replaced = run.again && contracts.iter().all(is_appended);
+        let mut tables = Tables {
+            replaced: is_replaced.then(|| run.uris.clone()),
+            ..Tables::default()
+        };
         for (dataset, wanted) in wanted(contracts) {
             let contract = run.lake.contracts.get(&dataset).ok_or_else(|| {
                 Error::internal(format!("a rule names {dataset}, which has no contract"))
@@ -147,7 +160,10 @@ impl Tables {
                 Some(table) if !is_changed => tables.knows(contracts, &dataset, &wanted, table),
                 _ => false,
             };
-            if !is_known {
+            if wanted.is_queried {
+                tables.query(run, contract, table.as_ref()).await?;
+            }
+            if !is_known && !wanted.columns.is_empty() {
                 tables.load(run, contract, &wanted, table).await?;
             }
             tables.wanted.insert(dataset, wanted);
@@ -173,18 +189,42 @@ impl Tables {
             })
             .collect();
         self.unchanged.insert(dataset.to_owned(), table.clone());
-        let is_known = match wanted {
-            Wanted::All => false,
-            Wanted::Columns(columns) => columns
-                .iter()
-                .all(|column| found.keys().any(|to| to.column == *column)),
-        };
+        let is_known = wanted
+            .columns
+            .iter()
+            .all(|column| found.keys().any(|to| to.column == *column));
         if is_known {
             self.known.extend(found);
         }
         is_known
     }
 
+    /// Makes a table ready for queries.
+    async fn query(
+        &mut self,
+        run: &Run<'_>,
+        contract: &Contract,
+        table: Option<&Table>,
+    ) -> Result<()> {
+        let (fields, live) = match table {
+            Some(table) => (
+                table.fields(),
+                table.files(&VersionRef::Current, None).await?,
+            ),
+            None => (planned_fields(run, contract).await?, Vec::new()),
+        };
+        let state = TableState {
+            dataset: contract.dataset.clone(),
+            fields,
+            current: Vec::new(),
+            staged: None,
+        };
+        let queried = Queried { state, live };
+        self.queried.insert(contract.dataset.clone(), queried);
+        Ok(())
+    }
+
+    /// Copies the columns of a table that rules other than queries read.
     async fn load(
         &mut self,
         run: &Run<'_>,
@@ -198,14 +238,9 @@ impl Tables {
                 let fields = wanted.of(table.fields());
                 let mut files = table.files(&VersionRef::Current, None).await?;
                 let files = match run.lake.fetch_columns(files.clone(), &fields).await {
-                    // A damaged file of the very rows that are about to be replaced must not
-                    // prevent the replacement.
-                    Err(error)
-                        if error.kind() == ErrorKind::Damaged
-                            && run.again
-                            && contract.format != Format::Sqlite =>
-                    {
-                        files.retain(|file| file.only_source() != Some(run.uri.as_str()));
+                    Err(error) if error.kind() == ErrorKind::Damaged => {
+                        let replaced = self.replaced.as_deref().ok_or(error)?;
+                        files.retain(|file| !file.is_only_of(replaced));
                         run.lake.fetch_columns(files, &fields).await?
                     }
                     fetched => fetched?,
@@ -214,15 +249,7 @@ impl Tables {
                 self.files.insert(dataset.to_owned(), files);
                 (fields, paths)
             }
-            // A table that nothing was ingested into has no rows.
-            None => {
-                let fields = run
-                    .lake
-                    .tables
-                    .planned_fields(&contract.table_spec())
-                    .await?;
-                (wanted.of(fields), Vec::new())
-            }
+            None => (wanted.of(planned_fields(run, contract).await?), Vec::new()),
         };
         let state = TableState {
             dataset: dataset.to_owned(),
@@ -256,30 +283,29 @@ impl Tables {
 
     /// Notes files of a table that lose rows.
     pub fn rewrite(&mut self, dataset: &str, rewritten: &[Rewritten]) {
+        let rest = || {
+            let rest = rewritten.iter().flat_map(|file| &file.rest);
+            rest.map(|file| file.path.clone())
+        };
+        let stays = |uri: &str| !rewritten.iter().any(|gone| gone.file.uri == uri);
+        if let Some(queried) = self.queried.get_mut(dataset) {
+            queried.live.retain(|file| stays(&file.uri));
+            queried.state.current = rest().collect();
+        }
         let (Some(state), Some(files)) = (self.states.get_mut(dataset), self.files.get(dataset))
         else {
             return;
         };
         let others = files
             .iter()
-            .filter(|(file, _)| !rewritten.iter().any(|gone| gone.file.uri == file.uri))
+            .filter(|(file, _)| stays(&file.uri))
             .map(|(_, path)| path.to_owned());
-        let rest = rewritten
-            .iter()
-            .flat_map(|file| &file.rest)
-            .map(|file| file.path.clone());
-        state.current = others.chain(rest).collect();
+        state.current = others.chain(rest()).collect();
     }
 
     /// Notes what a run is about to commit. Rows of objects that are added replace those that are `replaced`.
     pub fn stage(&mut self, target: &Target, staged: &Staged, replaced: &[RowsOf]) {
         let contract = &target.contract;
-        let (Some(state), Some(wanted)) = (
-            self.states.get_mut(&contract.dataset),
-            self.wanted.get(&contract.dataset),
-        ) else {
-            return;
-        };
         let paths = |files: &[ParquetFile]| files.iter().map(|file| file.path.clone()).collect();
         let arrival = match contract.format {
             Format::Sqlite => Arrival::Upsert(Upsert {
@@ -294,38 +320,113 @@ impl Tables {
             }),
             _ => Arrival::Append(replaced.to_vec()),
         };
-        state.fields = wanted.of(target.fields.clone());
-        state.staged = Some((paths(&staged.accepted), arrival));
+        let staged = Some((paths(&staged.accepted), arrival));
+        if let Some(queried) = self.queried.get_mut(&contract.dataset) {
+            let (fields, live) = (&target.fields, &mut queried.live);
+            live.retain(|file| commit::wholly(fields, file, replaced).is_none());
+            queried.state.fields = fields.clone();
+            queried.state.staged = staged.clone();
+        }
+        if let (Some(state), Some(wanted)) = (
+            self.states.get_mut(&contract.dataset),
+            self.wanted.get(&contract.dataset),
+        ) {
+            state.fields = wanted.of(target.fields.clone());
+            state.staged = staged;
+        }
     }
 
-    /// The answers to the contract's rules in SQL.
+    /// What queries answer for the contract's rules over tables.
     ///
     /// # Errors
     /// `BadContract` where a query fails or gives no number; where files cannot be read.
     pub async fn answers(&self, lake: &Lake, contract: &Contract) -> Result<Answers> {
-        let mut answers = Answers::new();
+        let mut answers = Answers::default();
         for (rule, measure) in contract.table_rules() {
-            if let TableMeasure::Sql(query) = measure {
-                let answer = self.answer(lake, query).await.map_err(|error| {
-                    error.context(format!("{}: rule {}", contract.dataset, rule.id))
-                })?;
-                answers.insert(rule.id.clone(), answer);
+            let counted = match measure {
+                TableMeasure::RowCountMatch(other) => vec![&contract.dataset, other],
+                TableMeasure::GroupSum { .. } => Vec::new(),
+                TableMeasure::Sql(query) => {
+                    let answer = self.answer(lake, query, |_| true).await;
+                    let answer = answer.map_err(|error| {
+                        error.context(format!("{}: rule {}", contract.dataset, rule.id))
+                    })?;
+                    answers.values.insert(rule.id.clone(), answer);
+                    vec![&contract.dataset]
+                }
+            };
+            for dataset in counted {
+                if !answers.rows.contains_key(dataset) {
+                    let rows = self.rows(lake, dataset).await?;
+                    answers.rows.insert(dataset.to_owned(), rows);
+                }
             }
         }
         Ok(answers)
     }
 
-    async fn answer(&self, lake: &Lake, query: &Query) -> Result<Option<f64>> {
+    /// How many rows a table has. Files that lose none are counted by their manifest.
+    async fn rows(&self, lake: &Lake, dataset: &str) -> Result<u64> {
+        let Queried { state, live } = self.queried(dataset)?;
+        let loses = |file: &DataFileInfo| match &state.staged {
+            None => false,
+            Some((_, Arrival::Append(replaced))) => {
+                let bounds = Bounds::of(&state.fields, file);
+                replaced.iter().any(|rows| bounds.may_hold(rows))
+            }
+            Some((_, Arrival::Upsert(_))) => true,
+        };
+        let whole: u64 = live
+            .iter()
+            .filter(|file| !loses(file))
+            .map(|file| file.rows)
+            .sum();
+        if state.staged.is_none() && state.current.is_empty() {
+            return Ok(whole);
+        }
+        let name = TableName::new(Zone::Curated, dataset);
+        let query = Query::parse("SELECT COUNT(*) FROM counted", &|_| Ok(name.clone()))?;
+        let others = self.answer(lake, &query, loses).await?;
+        Ok(whole + others.unwrap_or_default() as u64)
+    }
+
+    fn queried(&self, dataset: &str) -> Result<&Queried> {
+        let found = self.queried.get(dataset);
+        found.ok_or_else(|| Error::internal(format!("the table of {dataset} was not opened")))
+    }
+
+    /// Answers a query over those live files that `is_read` picks.
+    async fn answer(
+        &self,
+        lake: &Lake,
+        query: &Query,
+        is_read: impl Fn(&DataFileInfo) -> bool,
+    ) -> Result<Option<f64>> {
+        match self.ask(lake, query, &is_read).await {
+            Err(error) if error.kind() == ErrorKind::Damaged => {
+                let replaced = self.replaced.as_deref().ok_or(error)?;
+                let others = |file: &DataFileInfo| is_read(file) && !file.is_only_of(replaced);
+                self.ask(lake, query, &others).await
+            }
+            answered => answered,
+        }
+    }
+
+    async fn ask(
+        &self,
+        lake: &Lake,
+        query: &Query,
+        is_read: &impl Fn(&DataFileInfo) -> bool,
+    ) -> Result<Option<f64>> {
         let mut sources = Vec::new();
         for name in query.tables() {
-            let state = self
-                .states
-                .get(&name.name)
-                .ok_or_else(|| Error::internal(format!("the table of {name} was not opened")))?;
+            let Queried { state, live } = self.queried(&name.name)?;
+            let mut live = live.clone();
+            live.retain(|file| is_read(file));
             sources.push(Source {
                 name: name.clone(),
                 fields: state.fields.clone(),
-                part: Part::Planned(state.clone()),
+                part: Part::Planned(state.clone(), live),
             });
         }
         let mistaken = |text: &str, error: Error| match error.kind() {
@@ -365,6 +466,12 @@ impl Tables {
             None => Ok(()),
         }
     }
+}
+
+/// The columns of a table that nothing was ingested into: it has no rows.
+async fn planned_fields(run: &Run<'_>, contract: &Contract) -> Result<Vec<TableField>> {
+    let tables = &run.lake.tables;
+    tables.planned_fields(&contract.table_spec()).await
 }
 
 /// The contracts of one database, each after those that its rows refer to. Circles were refused when the

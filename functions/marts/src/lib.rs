@@ -171,7 +171,7 @@ async fn build(lake: &Lake, mart: &'static Mart, again: bool) -> Result<MartOutc
         let live = table.files(&VersionRef::Current, None).await?;
         let change = Change {
             add: staged_files(lake, &spec.name, &run_id, &built.files).await?,
-            remove: live.into_iter().map(|file| file.uri).collect(),
+            remove: live.iter().map(|file| file.uri.clone()).collect(),
             base: Base::Exactly(table.current_snapshot_id()),
             sources: Vec::new(),
             kind: "mart".to_owned(),

@@ -198,7 +198,7 @@ pub async fn record(lake: &Lake) -> Result<Recorded> {
         let replaced = table.files(&VersionRef::Current, Some(&partitions)).await?;
         let change = Change {
             add: staged_files(lake, &spec.name, &run_id, &files).await?,
-            remove: replaced.into_iter().map(|file| file.uri).collect(),
+            remove: replaced.iter().map(|file| file.uri.clone()).collect(),
             base: Base::Exactly(table.current_snapshot_id()),
             sources: Vec::new(),
             kind: "quality".to_owned(),

@@ -8,7 +8,7 @@ pub use keys::load_keys;
 use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
-use polars::prelude::{LazyFrame, PolarsError, col};
+use polars::prelude::{PolarsError, col};
 use tarn_contract::kinds::{RuleKind, Scope};
 use tarn_contract::{Bound, Contract, Rule, Severity, TableMeasure, Unit};
 use tarn_core::run::CheckResult;
@@ -33,11 +33,24 @@ fn unknown(dataset: &str) -> Error {
     Error::internal(format!("the table of {dataset} was not given to its rule"))
 }
 
-/// What the queries of rules have answered, by the rule's identifier; None where that was null.
-pub type Answers = BTreeMap<String, Option<f64>>;
+/// What queries have answered for rules.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// How many rows a table has, by dataset: that of a rule in SQL, and both of `rowCountMatch`.
+    pub rows: BTreeMap<String, u64>,
+    /// The answer to a rule in SQL, by its identifier; None where that was null.
+    pub values: BTreeMap<String, Option<f64>>,
+}
 
-/// The verdict of each rule of the contract over tables. `tables` holds every table that a rule names, and
-/// `answers` the answer to every rule in SQL.
+impl Answers {
+    fn rows(&self, dataset: &str) -> Result<u64> {
+        let rows = self.rows.get(dataset);
+        rows.copied()
+            .ok_or_else(|| Error::internal(format!("the rows of {dataset} were not counted")))
+    }
+}
+
+/// The verdict of each rule of the contract over tables. `tables` holds the tables that a `groupSum` names.
 ///
 /// # Errors
 /// Where files cannot be read, or a table or an answer was not given.
@@ -62,8 +75,7 @@ fn judged(
     answers: &Answers,
 ) -> Result<CheckResult> {
     let state = |dataset: &str| tables.get(dataset).ok_or_else(|| unknown(dataset));
-    let rows = rows_of(state(&contract.dataset)?)?;
-    let result = |value: Option<f64>| {
+    let result = |rows: u64, value: Option<f64>| {
         let passed = verdict(rule, rows, value);
         CheckResult {
             checked: rows,
@@ -75,14 +87,15 @@ fn judged(
     };
     Ok(match measure {
         TableMeasure::RowCountMatch(other) => {
-            let others = rows_of(state(other)?)?;
+            let rows = answers.rows(&contract.dataset)?;
+            let others = answers.rows(other)?;
             let difference = rows as f64 - others as f64;
             let value = match rule.threshold.unit {
                 Unit::Percent if others == 0 => (rows == 0).then_some(0.0),
                 Unit::Percent => Some(100.0 * difference / others as f64),
                 _ => Some(difference),
             };
-            result(value)
+            result(rows, value)
         }
         TableMeasure::GroupSum {
             of,
@@ -113,19 +126,12 @@ fn judged(
             }
         }
         TableMeasure::Sql(_) => {
-            let answer = answers.get(&rule.id);
-            result(*answer.ok_or_else(|| Error::internal("the query of a rule was not answered"))?)
+            let value = answers.values.get(&rule.id);
+            let value =
+                *value.ok_or_else(|| Error::internal("the query of a rule was not answered"))?;
+            result(answers.rows(&contract.dataset)?, value)
         }
     })
-}
-
-fn count(rows: LazyFrame) -> Result<u64> {
-    Ok(rows.collect().map_err(failed)?.height() as u64)
-}
-
-/// How many rows a table has.
-fn rows_of(table: &TableState) -> Result<u64> {
-    count(rows(table)?.select([col(system::RUN_ID)]))
 }
 
 /// One column of a table, as it will be, and its type.

@@ -8,7 +8,7 @@ use tarn_core::Result;
 use tarn_core::schema::system;
 use tarn_rows::planned::{Arrival, TableState, Upsert};
 
-use super::{count, failed};
+use super::failed;
 use crate::remove::is_of;
 use crate::scan;
 
@@ -48,7 +48,10 @@ fn absent(upsert: &Upsert, current: LazyFrame, staged: LazyFrame) -> Result<Lazy
     let absent = current.join(staged, keys(upsert), keys(upsert), join(JoinType::Anti));
     let lacking = keys(upsert).into_iter().map(Expr::is_null).reduce(Expr::or);
     let keyless = match lacking {
-        Some(lacking) => count(rejected_keys(upsert)?.filter(lacking))? > 0,
+        Some(lacking) => {
+            let keyless = rejected_keys(upsert)?.filter(lacking);
+            keyless.collect().map_err(failed)?.height() > 0
+        }
         None => false,
     };
     // A rejected row without a key may be any of them.

@@ -13,7 +13,7 @@ use tarn_core::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
 use crate::change::NewFile;
-use crate::files;
+use crate::data_file;
 use crate::footer::{self, Target};
 use crate::store::manifest_bytes;
 use crate::table::Table;
@@ -39,7 +39,7 @@ impl FileSet {
         self.files += 1;
         self.rows += file.record_count();
         self.bytes += file.file_size_in_bytes();
-        self.partitions.insert(files::partition_value(file));
+        self.partitions.insert(data_file::partition_value(file));
     }
 }
 

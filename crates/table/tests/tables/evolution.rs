@@ -74,8 +74,8 @@ async fn an_optional_column_is_added_and_old_versions_keep_their_columns() {
     assert_eq!(table.fields_at(&VersionRef::Number(1)).unwrap().len(), 11);
     assert_eq!(table.fields_at(&VersionRef::Number(2)).unwrap().len(), 13);
     let files = table.files(&VersionRef::Current, None).await.unwrap();
-    assert!(!files[0].columns.contains_key(&13));
-    assert_eq!(files[1].columns[&13].values, Some(4));
+    assert!(files[0].column(13).is_none());
+    assert_eq!(files[1].column(13).unwrap().values, Some(4));
     // A writer that was started before the change may still commit.
     let before = columns(
         &table.fields_at(&VersionRef::Number(1)).unwrap(),
@@ -116,11 +116,11 @@ async fn an_int_column_is_widened_and_files_of_both_widths_keep_their_bounds() {
         .await
         .unwrap();
     assert_eq!(
-        files[0].columns[&9].lower,
+        files[0].column(9).unwrap().lower,
         Some(tarn_table::Bound::Integer(7))
     );
     assert_eq!(
-        files[1].columns[&9].upper,
+        files[1].column(9).unwrap().upper,
         Some(tarn_table::Bound::Integer(2 << 33))
     );
 }

@@ -39,11 +39,11 @@ async fn counts_and_bounds_come_from_the_footer() {
             .into_iter()
             .find(|field| field.field.name == name)
             .unwrap();
-        let column = &file.columns[&field.id];
+        let column = file.column(field.id).unwrap();
         (column.nulls, column.lower.clone(), column.upper.clone())
     };
     let int = |value| Some(Bound::Integer(value));
-    let text = |value: &str| Some(Bound::String(value.to_owned()));
+    let text = |value: &str| Some(Bound::String(value.into()));
     let day = 2 * MICROS_PER_DAY;
     assert_eq!(of("order_id"), (Some(0), int(0), int(11)));
     assert_eq!(of("ordered_at"), (Some(0), int(day), int(day + 11)));
@@ -67,7 +67,7 @@ async fn counts_and_bounds_come_from_the_footer() {
         )
     );
     assert_eq!(of("quantity"), (Some(4), int(7), int(7)));
-    let tags = &file.columns[&12];
+    let tags = file.column(12).unwrap();
     assert_eq!((tags.values, &tags.lower), (Some(16), &None));
 }
 
@@ -95,11 +95,17 @@ async fn a_column_with_nan_or_nulls_only_has_no_bounds() {
         .unwrap()
         .remove(0);
     assert_eq!(
-        (&file.columns[&7].lower, &file.columns[&7].upper),
+        (
+            &file.column(7).unwrap().lower,
+            &file.column(7).unwrap().upper
+        ),
         (&None, &None)
     );
     assert_eq!(
-        (&file.columns[&9].lower, file.columns[&9].nulls),
+        (
+            &file.column(9).unwrap().lower,
+            file.column(9).unwrap().nulls
+        ),
         (&None, Some(3))
     );
 }

@@ -347,7 +347,7 @@ impl Lake {
             .files(&VersionRef::Current, None)
             .await
             .unwrap();
-        files.into_iter().map(|file| file.key).collect()
+        files.iter().map(|file| file.key.clone()).collect()
     }
 
     /// Iceberg's own files.

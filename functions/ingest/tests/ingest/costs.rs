@@ -137,13 +137,19 @@ async fn values_that_rows_refer_to_are_read_once_while_their_table_stands() {
 
 /// The shop's contracts, with a rule that conversions name orders that there are.
 fn with_reference() -> Contracts {
-    let file = "../../contracts/ad_events.odcs.yaml";
     let relationship = "          - to: orders.order_id\n";
     let rule = "        quality:\n          - { type: custom, engine: tarn, implementation: { kind: reference }, \
                 mustBe: 0, severity: warn }\n";
+    with(relationship, rule)
+}
+
+/// The shop's contracts, with this rule of events after a line.
+fn with(line: &str, rule: &str) -> Contracts {
+    let file = "../../contracts/ad_events.odcs.yaml";
     let text = std::fs::read_to_string(file).unwrap();
-    let text = text.replace(relationship, &format!("{relationship}{rule}"));
-    let events = parse_str(file, &text).unwrap();
+    let changed = text.replacen(line, &format!("{line}{rule}"), 1);
+    assert_ne!(changed, text);
+    let events = parse_str(file, &changed).unwrap();
     let all = contracts();
     let others = all
         .iter()
@@ -176,6 +182,45 @@ fn orders_of(path: &Path, orders: i64) {
     for number in 1..=orders {
         database.execute(order, [number]).unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_rule_in_sql_reads_the_files_that_its_conditions_leave() {
+    let mut read = Vec::new();
+    for (condition, rows) in [
+        ("cost < 0", 0.0),
+        (
+            "event_time >= '2026-01-01' AND event_time < '2026-01-02' AND ad_id > 700",
+            2.0,
+        ),
+        // The rows that are about to be committed count.
+        (
+            "event_time >= '2026-01-11' AND event_time < '2026-01-12' AND ad_id > 700",
+            3.0,
+        ),
+        ("ad_id > 700", 201.0),
+    ] {
+        let fixture = Fixture::new();
+        fixture.put(EVENTS, events(0..100, 2)).await;
+        assert_eq!(taken(&fixture.lake, EVENTS).await, (200, 0));
+        let (store, lake) = counted(&fixture);
+        let rule = format!(
+            "      - {{ name: counted, type: sql, query: \"SELECT COUNT(*) FROM ${{object}} WHERE {condition}\", \
+             mustBe: -1, severity: warn }}\n"
+        );
+        let lake = lake.with_contracts(with("    quality:\n", &rule));
+        let key = EVENTS.replace("events.ndjson", "more.ndjson");
+        fixture.put(&key, events(20..21, 3)).await;
+        let run = ingest(&lake, &key).await.unwrap();
+        assert_eq!(run.status, RunStatus::Succeeded, "{run:?}");
+        let checks = &run.datasets[0].checks;
+        let counted = checks.iter().find(|check| check.value == Some(rows));
+        assert!(counted.is_some(), "{checks:?}");
+        read.push(store.taken().data_files);
+    }
+    // The files of the days around the events are read for their identifiers, as without a rule. Of a file that
+    // the rule reads, its end and the column.
+    assert_eq!(read, [15, 17, 17, 215]);
 }
 
 #[tokio::test]

@@ -226,12 +226,12 @@ fn every_form_of_rotation_counts_each_request_once() {
 fn a_line_that_was_cut_off_is_ingested_whole_when_the_rest_comes() {
     let whole = |end: usize| log(0..end).replace(" \"-\" \"x\"", "");
     for (missing, first) in [
-        // In the middle of the number of bytes: a row that looks right and is wrong.
-        (2, [11, 11, 0]),
+        // In the middle of the number of bytes: it would be a row that looks right and is wrong.
+        (2, [11, 10, 1]),
         // In the middle of the request: no row.
         (20, [11, 10, 1]),
-        // Only the end of the line is missing.
-        (1, [11, 11, 0]),
+        // Only the end of the line is missing, which cannot be seen.
+        (1, [11, 10, 1]),
     ] {
         let text = whole(20);
         let cut = whole(11).len() - missing;

@@ -23,6 +23,7 @@ mod lambda;
 mod layers;
 mod layout;
 mod licences;
+mod log_lines;
 mod logs;
 mod memory;
 mod missing;

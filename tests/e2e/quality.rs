@@ -317,7 +317,7 @@ fn a_run_says_how_long_it_took_and_what_it_held() {
     assert!(run["seconds"].as_f64().unwrap() > 0.0);
     assert!(run["peak_memory_bytes"].as_u64().unwrap() > 1 << 20);
     assert_eq!(run["program_version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!(run["datasets"][0]["contract_version"], "2.0.0");
+    assert_eq!(run["datasets"][0]["contract_version"], "3.0.0");
     let text = lake.ok(&["runs", run["run_id"].as_str().unwrap()]);
     assert!(
         text.contains("memory ") && text.contains("seconds "),

@@ -81,6 +81,26 @@ pub const ACCESS_LOG: &[NaturalColumn] = &[
     column("referer", Text, "Referer header"),
     column("user_agent", Text, "User-Agent header"),
     column("is_bot", Boolean, "Whether the user agent is a known bot"),
+    column(
+        "forwarded_for",
+        Text,
+        "Addresses that the request was forwarded for, in quotes after the user agent (nginx's packaged main format)",
+    ),
+    column(
+        "bytes_received",
+        Long,
+        "Bytes received with headers: the first of two whole numbers after the user agent (Apache's combinedio)",
+    ),
+    column(
+        "bytes_sent",
+        Long,
+        "Bytes sent with headers: the second of two whole numbers after the user agent (Apache's combinedio)",
+    ),
+    column(
+        "request_time",
+        Double,
+        "Seconds that the request took: the first number with a decimal point after the user agent",
+    ),
 ];
 
 /// What a social post says, whichever platform's shape it has.
@@ -198,6 +218,7 @@ pub(super) fn personal(name: &str) -> Option<(Identifies, Protection)> {
     use Protection::{Drop, Generalise, Pseudonymise, Redact};
     Some(match name {
         "client_ip" => (Directly, Generalise),
+        "forwarded_for" => (Directly, Pseudonymise),
         "remote_user" | "author_handle" | "author_name" => (Directly, Pseudonymise),
         "ident" | "author_id" | "author_location" | "mentions" | "mention_ids" | "url" => {
             (Indirectly, Pseudonymise)

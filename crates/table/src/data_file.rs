@@ -1,4 +1,4 @@
-//! A live data file, and what its manifest says of it.
+//! A live data file: its entry in a manifest.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

@@ -51,6 +51,8 @@ pub(crate) struct TextLine<'t> {
     pub(crate) place: RowPlace,
     /// Whether it is known to be valid UTF-8.
     pub(crate) utf8: bool,
+    /// Whether a line end follows: the last line of an object that is being written may be cut.
+    pub(crate) is_ended: bool,
 }
 
 impl LineReader {
@@ -140,6 +142,7 @@ impl<'t> Lines<'t> {
             begin: line.begin,
             place,
             utf8: self.position.utf8,
+            is_ended: line.next > line.end,
         })
     }
 

@@ -5,7 +5,7 @@ use tarn_core::schema::ColumnType;
 use tarn_core::{Error, ErrorKind, Result};
 
 use super::bots::Bots;
-use super::parse::Row;
+use super::row::Row;
 use crate::column::{ColumnData, Plain, TextColumn};
 
 /// A text column and the value that stands for none.
@@ -68,6 +68,10 @@ pub(super) struct Columns {
     referer: Option<TextSlot>,
     user_agent: Option<TextSlot>,
     is_bot: Option<PlainSlot<bool>>,
+    forwarded_for: Option<TextSlot>,
+    bytes_received: Option<PlainSlot<i64>>,
+    bytes_sent: Option<PlainSlot<i64>>,
+    request_time: Option<PlainSlot<f64>>,
     /// The agents as they were received, where the contract asks for `is_bot`, and `user_agent` is
     /// not among its columns or has a default.
     agents: Option<TextColumn>,
@@ -121,6 +125,7 @@ pub(super) fn check(columns: &[Column]) -> Result<()> {
                 ColumnType::Int => default.parse::<i32>().is_ok(),
                 ColumnType::Long => default.parse::<i64>().is_ok(),
                 ColumnType::Boolean => default.parse::<bool>().is_ok(),
+                ColumnType::Double => default.parse::<f64>().is_ok_and(f64::is_finite),
                 // The time: a row without one is rejected.
                 _ => false,
             };
@@ -194,6 +199,10 @@ impl Columns {
             referer: text(columns, rows, "referer"),
             user_agent: text(columns, rows, "user_agent"),
             is_bot: plain(columns, rows, "is_bot"),
+            forwarded_for: text(columns, rows, "forwarded_for"),
+            bytes_received: plain(columns, rows, "bytes_received"),
+            bytes_sent: plain(columns, rows, "bytes_sent"),
+            request_time: plain(columns, rows, "request_time"),
             agents: None,
             rows: 0,
         };
@@ -232,6 +241,10 @@ impl Columns {
             bytes: row.bytes,
             referer: row.referer,
             user_agent: row.user_agent,
+            forwarded_for: row.trailing.forwarded_for,
+            bytes_received: row.trailing.bytes_received,
+            bytes_sent: row.trailing.bytes_sent,
+            request_time: row.trailing.request_time,
         }
         if let Some(agents) = &mut self.agents {
             match row.user_agent {
@@ -302,6 +315,13 @@ impl Columns {
                 .is_bot
                 .take()
                 .map(|slot| ColumnData::Boolean(slot.finish(rows))),
+            "forwarded_for" => texts(&mut self.forwarded_for),
+            "bytes_received" => longs(&mut self.bytes_received),
+            "bytes_sent" => longs(&mut self.bytes_sent),
+            "request_time" => self
+                .request_time
+                .take()
+                .map(|slot| ColumnData::Double(slot.finish(rows))),
             _ => None,
         }
     }

@@ -41,7 +41,7 @@ const READABLE: &[(&str, usize, u64, Rejects<'_>)] = &[
     ),
     (
         "mixed_formats.log",
-        5,
+        6,
         0,
         &[
             (5, "event_time", "after the user"),
@@ -50,11 +50,6 @@ const READABLE: &[(&str, usize, u64, Rejects<'_>)] = &[
                 7,
                 "user_agent",
                 "the quoted user agent after the referer, found nothing",
-            ),
-            (
-                8,
-                "user_agent",
-                "the end of the line after the user agent, found ` 0.123`",
             ),
         ],
     ),
@@ -134,7 +129,7 @@ const READABLE: &[(&str, usize, u64, Rejects<'_>)] = &[
     ),
     (
         "numbers_out_of_range.log",
-        3,
+        4,
         0,
         &[
             (
@@ -145,12 +140,11 @@ const READABLE: &[(&str, usize, u64, Rejects<'_>)] = &[
             (3, "bytes", "at most 9223372036854775807"),
             (4, "bytes", "found `-5"),
             (5, "bytes", "found `.5"),
-            (6, "status", "three digits from 100 to 999, found `99 1"),
+            (6, "status", "three digits, found `99 1"),
             (7, "status", "found `1000 1"),
             (8, "status", "found `abc 1"),
             (9, "status", "found `- 1"),
             (12, "bytes", "digits or `-`"),
-            (13, "status", "found `099 1"),
         ],
     ),
     ("empty.log", 0, 0, &[]),
@@ -252,6 +246,7 @@ const FIELDS: &[(&str, usize, &str, Option<&str>)] = &[
     ("vhost_combined.log", 2, "client_ip", Some("2001:db8::1")),
     ("mixed_formats.log", 2, "vhost", Some("shop.example.com")),
     ("mixed_formats.log", 3, "vhost", None),
+    ("mixed_formats.log", 4, "request_time", Some("0.123")),
     ("ipv6.log", 2, "client_ip", Some("::ffff:192.0.2.128")),
     ("escaped_quotes.log", 0, "path", Some("/say/\"hello\"")),
     (

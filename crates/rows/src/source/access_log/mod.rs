@@ -1,26 +1,36 @@
 //! Access logs of web servers: common, combined and vhost-combined, each line recognised by itself.
 //!
 //! What a line may look like, beyond the formats:
-//! - `-` means that there is no value (null), except in the request, where it is a request that is not HTTP.
+//! - `-`, `""` and nothing mean that there is no value (null), except in the request, where they are a request that
+//!   is not HTTP.
 //! - A request that is not `METHOD SP target SP PROTOCOL` (binary garbage, `-`, nothing, HTTP/0.9)
 //!   is a row with `method`, `path`, `query` and `protocol` null and the request in `raw_request`, with
 //!   its escapes as the log has them. A target may hold spaces.
 //! - `path` is the target up to the first `?`, `query` the rest after it; an empty query is empty text.
-//! - Escapes in the target, the referer and the user agent are decoded; bytes in quotes that are not
-//!   UTF-8 become `\xhh`. Outside quotes such bytes, and control characters, reject the line.
-//! - The user may hold spaces. Four fields in front of the time are virtual host, client, identity and
-//!   user where the second can be a client, otherwise client, identity and a user with spaces.
+//! - Escapes in the target, the referer, the user agent, the server's name, the identity and the user are decoded;
+//!   bytes in quotes that are not UTF-8 become `\xhh`. Outside quotes such bytes, and control characters, reject the line.
+//! - Before the time are client, identity and user, and a server's name before them where the second of four
+//!   fields can be a client. The client is an address, also with a port or in brackets, a host name, or a list
+//!   of addresses that the request was forwarded for: the first counts. A user may have spaces only where
+//!   the client is an address, there is no identity, and the rest of the line is exact; any other head, such as
+//!   one that syslog has written before the line, is rejected.
+//! - Doubled spaces between fields are read as one.
+//! - Fields after the user agent are read as [`trailing`] says; an unescaped quote inside a field rejects the line:
+//!   a reading that guesses would put text into the wrong column.
+//! - A last line without its end that ends in a number is rejected: the number may be cut.
 //! - `is_bot` is null where the user agent is.
-//! - Anything but white space after the last field rejects the line, as an unescaped quote inside a
-//!   field does: a reading that guesses would put text into the wrong column.
 
 mod bots;
+mod client;
 mod columns;
 mod fault;
+mod head;
 mod parse;
 mod place;
+mod row;
 mod text;
 mod time;
+mod trailing;
 
 #[cfg(test)]
 mod fixtures;
@@ -132,6 +142,10 @@ impl Reader for AccessLogReader {
             while let Some(line) = lines.next(builder) {
                 let utf8 = line.utf8 || simdutf8::basic::from_utf8(line.bytes).is_ok();
                 match parse_line(line.bytes, utf8, memory) {
+                    Ok(row) if !line.is_ended && parse::may_be_cut(line.bytes) => {
+                        let fault = parse::cut(&row, line.bytes);
+                        builder.reject(rejected(contract, fault, line));
+                    }
                     Ok(row) => {
                         columns.push(&row);
                         builder.accept(line.place, line.span());

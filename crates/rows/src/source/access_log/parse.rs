@@ -7,38 +7,18 @@
 use memchr::{memchr, memchr_iter, memchr2};
 
 use super::fault::{Fault, fault};
-use super::place::{client_is_valid, host_is_valid, split_port};
+use super::head::{HeadBuffers, read_head, without_time};
+use super::row::Row;
 use super::text::{decode, escape_invalid};
-use super::time::{TIME_BYTES, TimeCache};
-
-/// The fields of a line; None where the log has `-` or the format has no such field.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Row<'a> {
-    /// Microseconds since 1970-01-01T00:00:00Z.
-    pub event_time: i64,
-    /// Minutes east of UTC.
-    pub utc_offset_minutes: i32,
-    pub client_ip: Option<&'a [u8]>,
-    pub vhost: Option<&'a [u8]>,
-    pub server_port: Option<i32>,
-    pub ident: Option<&'a [u8]>,
-    pub remote_user: Option<&'a [u8]>,
-    pub method: Option<&'a [u8]>,
-    pub path: Option<&'a [u8]>,
-    pub query: Option<&'a [u8]>,
-    pub protocol: Option<&'a [u8]>,
-    pub raw_request: Option<&'a [u8]>,
-    pub status: i32,
-    pub bytes: Option<i64>,
-    pub referer: Option<&'a [u8]>,
-    pub user_agent: Option<&'a [u8]>,
-}
+use super::time::TimeCache;
+use super::trailing::read_trailing;
 
 /// What is kept from line to line: buffers for decoded fields, and guesses that make the common
 /// case cheap and change no result.
 #[derive(Default)]
 pub(super) struct Memory {
     time: TimeCache,
+    head: HeadBuffers,
     request: RequestBuffers,
     referer: Vec<u8>,
     agent: Vec<u8>,
@@ -60,6 +40,9 @@ struct Quoted<'a> {
     escaped: bool,
 }
 
+/// Digits of a status.
+const STATUS_BYTES: usize = 3;
+
 /// Reads a line without its line end. `utf8` says that the line is known to be valid UTF-8.
 ///
 /// # Errors
@@ -71,70 +54,91 @@ pub(crate) fn parse_line<'a>(
 ) -> Result<Row<'a>, Fault> {
     let mut row = Row::default();
     let time = find_time(line);
-    // Without a time there is no end of the head either: look at its first fields alone.
-    let head = time.map_or(line, |time| &line[..time - 1]);
-    read_head(head, utf8, &mut row)?;
-    let time = time.ok_or_else(|| {
-        fault(
-            "event_time",
-            "`[day/Month/year:hour:minute:second zone]` after the user",
-            tail(head, 2),
-        )
-    })?;
-    (row.event_time, row.utc_offset_minutes) = memory.time.parse(&line[time..])?;
+    let time = time.ok_or_else(|| without_time(line))?;
+    let head = &line[..time - 1];
+    let has_spaces = read_head(head, utf8, &mut row, &mut memory.head)?;
+    let (event_time, utc_offset_minutes, rest) = memory.time.parse(&line[time..])?;
+    (row.event_time, row.utc_offset_minutes) = (event_time, utc_offset_minutes);
+    let tail_bytes = rest.len();
 
-    let rest = expect(
-        &line[time + TIME_BYTES..],
-        b" \"",
+    let rest = gap(
+        rest,
+        "raw_request",
+        "a space and the quoted request after the time",
+    )?;
+    let rest = opening(
+        rest,
         "raw_request",
         "a space and the quoted request after the time",
     )?;
     let (request, rest) = quoted(rest, "raw_request", "the request")?;
 
-    let rest = expect(
-        rest,
-        b" ",
-        "status",
-        "a space and the status after the request",
-    )?;
+    let rest = gap(rest, "status", "a space and the status after the request")?;
     let (status, rest) = read_status(rest)?;
     row.status = status;
 
-    let rest = expect(rest, b" ", "bytes", "a space and the size after the status")?;
+    let rest = gap(rest, "bytes", "a space and the size after the status")?;
+    let before = rest.len();
     let (bytes, rest) = read_bytes(rest)?;
     row.bytes = bytes;
+    let size_bytes = before - rest.len();
 
     let (mut referer, mut agent, mut rest) = (None, None, rest);
-    if let Some(after) = rest.strip_prefix(b" \"") {
+    if let Some(after) = quote_after_spaces(rest) {
         let (field, after) = quoted(after, "referer", "the referer")?;
-        let after = expect(
-            after,
-            b" \"",
-            "user_agent",
-            "a space and the quoted user agent after the referer",
-        )?;
+        let expected = "a space and the quoted user agent after the referer";
+        let after = gap(after, "user_agent", expected)?;
+        let after = opening(after, "user_agent", expected)?;
         let (field2, after) = quoted(after, "user_agent", "the user agent")?;
         (referer, agent, rest) = (Some(field), Some(field2), after);
     }
     if !rest.iter().all(u8::is_ascii_whitespace) {
-        return Err(match agent {
-            Some(_) => fault(
-                "user_agent",
-                "the end of the line after the user agent",
-                rest,
-            ),
-            None => fault(
+        if agent.is_none() {
+            return Err(fault(
                 "bytes",
                 "the end of the line, or the quoted referer and user agent, after the size",
                 rest,
-            ),
-        });
+            ));
+        }
+        row.trailing = read_trailing(rest)?;
+    }
+    if has_spaces {
+        let quotes = [Some(request), referer, agent];
+        let quoted = quotes
+            .into_iter()
+            .flatten()
+            .map(|field| field.raw.len() + 3);
+        // Each field with the space before it, and the quotes of some.
+        let exact = quoted.sum::<usize>() + 1 + STATUS_BYTES + 1 + size_bytes;
+        if tail_bytes != exact {
+            return Err(spaced_user(head));
+        }
     }
 
     read_request(request, utf8, &mut row, &mut memory.request);
     row.referer = referer.and_then(|field| text(field, utf8, &mut memory.referer));
     row.user_agent = agent.and_then(|field| text(field, utf8, &mut memory.agent));
     Ok(row)
+}
+
+/// Whether a line without its end may have been longer: it ends in a number.
+pub(super) fn may_be_cut(line: &[u8]) -> bool {
+    line.trim_ascii_end().last() != Some(&b'"') && line.last() != Some(&b'-')
+}
+
+/// Says so of a line that could be read.
+#[cold]
+pub(super) fn cut(row: &Row<'_>, line: &[u8]) -> Fault {
+    let field = match row.user_agent {
+        Some(_) => "user_agent",
+        None => "bytes",
+    };
+    let last = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+    fault(
+        field,
+        "a line end, without which the last number may be cut",
+        last,
+    )
 }
 
 /// Where the `[` of the time is: after a space and before the slashes of a date. User names
@@ -157,98 +161,15 @@ fn find_time(line: &[u8]) -> Option<usize> {
     fallback
 }
 
-/// Client, identity and user, and in front of them the virtual host where there are four fields.
-#[inline]
-fn read_head<'a>(head: &'a [u8], utf8: bool, row: &mut Row<'a>) -> Result<(), Fault> {
-    let (first, after_first) = field(head);
-    let (second, after_second) = field(after_first);
-    let four = memchr(b' ', after_second).is_some();
-    // A user name may hold spaces, so four fields alone do not make a virtual host: the second one
-    // must be able to be a client (`-` is the usual identity), or the first one must not.
-    let vhost = four
-        && ((second != b"-" && client_is_valid(second))
-            || (first != b"-" && !client_is_valid(first)));
-    let (client, rest) = if vhost {
-        (second, after_second)
-    } else {
-        (first, after_first)
-    };
-    if vhost {
-        let (host, port) = split_port(first);
-        row.server_port = match port {
-            None => None,
-            Some(port) => Some(read_port(port).ok_or_else(|| {
-                fault(
-                    "server_port",
-                    "a port from 1 to 65535 after the virtual host",
-                    port,
-                )
-            })?),
-        };
-        if host != b"-" && !host_is_valid(host) {
-            return Err(fault("vhost", "a host name or an IP address", host));
-        }
-        row.vhost = some(host);
-    }
-    if client != b"-" && !client_is_valid(client) {
-        return Err(fault(
-            "client_ip",
-            "an IPv4 or IPv6 address or a host name",
-            client,
-        ));
-    }
-    row.client_ip = some(client);
-    let (ident, user) = field(rest);
-    for (name, value) in [("ident", ident), ("remote_user", user)] {
-        if value.is_empty() {
-            return Err(fault(name, "a value or `-`", value));
-        }
-        if !utf8 && std::str::from_utf8(value).is_err() {
-            return Err(fault(name, "valid UTF-8 outside quoted fields", value));
-        }
-        if value.iter().any(u8::is_ascii_control) {
-            return Err(fault(
-                name,
-                "no control characters outside quoted fields",
-                value,
-            ));
-        }
-    }
-    row.ident = some(ident);
-    row.remote_user = some(user);
-    Ok(())
-}
-
-/// The text up to the first space, and the text after that space.
-#[inline]
-fn field(text: &[u8]) -> (&[u8], &[u8]) {
-    // Short as these fields are, a plain loop beats a call.
-    match text.iter().position(|&byte| byte == b' ') {
-        Some(space) => (&text[..space], &text[space + 1..]),
-        None => (text, &[]),
-    }
-}
-
-fn read_port(digits: &[u8]) -> Option<i32> {
-    if digits.is_empty() || digits.len() > 5 {
-        return None;
-    }
-    let mut port = 0;
-    for digit in digits {
-        port = port * 10 + i32::from(digit.is_ascii_digit().then(|| digit - b'0')?);
-    }
-    (1..=65_535).contains(&port).then_some(port)
-}
-
 #[inline]
 fn read_status(text: &[u8]) -> Result<(i32, &[u8]), Fault> {
-    if let [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = text
+    if let [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = text
         && !rest.first().is_some_and(u8::is_ascii_digit)
     {
         let status = i32::from(a - b'0') * 100 + i32::from(b - b'0') * 10 + i32::from(c - b'0');
         return Ok((status, rest));
     }
-    Err(fault("status", "three digits from 100 to 999", text))
+    Err(fault("status", "three digits", text))
 }
 
 #[inline]
@@ -387,26 +308,43 @@ fn is_protocol(text: &[u8]) -> bool {
     }
 }
 
+/// The text after the spaces that it begins with: one, or more where a format has them.
 #[inline]
-fn some(text: &[u8]) -> Option<&[u8]> {
-    (text != b"-").then_some(text)
+fn gap<'a>(text: &'a [u8], field: &'static str, expected: &'static str) -> Result<&'a [u8], Fault> {
+    match text {
+        [b' ', rest @ ..] if rest.first() != Some(&b' ') => Ok(rest),
+        [b' ', ..] => Ok(text.trim_ascii_start()),
+        _ => Err(fault(field, expected, text)),
+    }
 }
 
+/// The text after spaces and a quote; None where it begins otherwise.
 #[inline]
-fn expect<'a>(
+fn quote_after_spaces(text: &[u8]) -> Option<&[u8]> {
+    match text {
+        [b' ', b'"', rest @ ..] => Some(rest),
+        [b' ', b' ', ..] => text.trim_ascii_start().strip_prefix(b"\""),
+        _ => None,
+    }
+}
+
+/// A user with spaces may be something else that was written into the line.
+#[cold]
+fn spaced_user(head: &[u8]) -> Fault {
+    fault(
+        "remote_user",
+        "one user without spaces, as the line has doubled spaces or more fields",
+        head,
+    )
+}
+
+/// The text after the quote that it begins with.
+#[inline]
+fn opening<'a>(
     text: &'a [u8],
-    prefix: &[u8],
     field: &'static str,
     expected: &'static str,
 ) -> Result<&'a [u8], Fault> {
-    text.strip_prefix(prefix)
+    text.strip_prefix(b"\"")
         .ok_or_else(|| fault(field, expected, text))
-}
-
-/// The text after the first `fields` fields, for messages.
-fn tail(mut text: &[u8], fields: usize) -> &[u8] {
-    for _ in 0..fields {
-        text = field(text).1;
-    }
-    text
 }

@@ -13,12 +13,59 @@ pub(crate) fn client_is_valid(text: &[u8]) -> bool {
     }
 }
 
-/// Whether a text can be a server's name: as [`client_is_valid`], and an IPv6 address in brackets.
-pub(crate) fn host_is_valid(text: &[u8]) -> bool {
+/// Whether a text is an IPv4 or IPv6 address.
+#[inline]
+pub(super) fn is_address(text: &[u8]) -> bool {
+    if memchr::memchr(b':', text).is_some() {
+        is_ipv6(text)
+    } else {
+        is_ipv4(text)
+    }
+}
+
+/// The address in a text that is one, has brackets or a port around it, or both.
+pub(super) fn address_of(text: &[u8]) -> Option<&[u8]> {
+    if is_address(text) {
+        return Some(text);
+    }
+    let (host, port) = split_port(text);
+    if !port.is_none_or(|port| (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit))
+    {
+        return None;
+    }
+    match host {
+        [b'[', address @ .., b']'] => is_ipv6(address).then_some(address),
+        _ => is_ipv4(host).then_some(host),
+    }
+}
+
+/// Whether a text can be a server's name: a host name, also of letters that are not ASCII, an IPv4 address, or
+/// an IPv6 address in brackets; and what nginx takes for a name: one with a wildcard at either end, one that
+/// begins with a point, or a regular expression after `~`.
+pub(super) fn server_is_valid(text: &[u8]) -> bool {
     match text {
         [b'[', address @ .., b']'] => is_ipv6(address),
-        _ => client_is_valid(text),
+        [b'~', ..] => std::str::from_utf8(text).is_ok_and(|text| !text.contains(char::is_control)),
+        _ => {
+            let name = text
+                .strip_prefix(b"*.")
+                .or_else(|| text.strip_prefix(b"."))
+                .unwrap_or(text);
+            let name = name.strip_suffix(b".*").unwrap_or(name);
+            is_ipv4(name) || is_host_name(name) || is_international(name)
+        }
     }
+}
+
+/// A host name with letters that are not ASCII.
+fn is_international(text: &[u8]) -> bool {
+    let is_label = |label: &str| {
+        let is_part = |char: char| char.is_alphanumeric() || matches!(char, '-' | '_');
+        !label.is_empty() && label.chars().all(is_part)
+    };
+    text.len() <= 253
+        && !text.is_ascii()
+        && std::str::from_utf8(text).is_ok_and(|text| text.split('.').all(is_label))
 }
 
 /// Splits `host:port`. An IPv6 address without brackets has no port.

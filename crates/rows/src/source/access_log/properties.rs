@@ -44,7 +44,7 @@ proptest! {
         seconds in 0i64..4_000_000_000,
         offset in -720i32..840,
         request in ("[A-Z]{1,7}", "/[a-z/ \"\\\\é☃]{0,12}", prop::option::of("[a-z=&?é]{0,12}")),
-        status in 100i32..=999,
+        status in 0i32..=999,
         bytes in prop::option::of(0i64..),
         combined in prop::option::of((text_field(), text_field())),
     ) {
@@ -71,7 +71,7 @@ proptest! {
             None => path.clone(),
         };
         let size = bytes.map_or("-".to_owned(), |bytes| bytes.to_string());
-        line += &format!("{address} - {user} {local} \"{method} {} HTTP/1.1\" {status} {size}", escaped(&target));
+        line += &format!("{address} - {user} {local} \"{method} {} HTTP/1.1\" {status:03} {size}", escaped(&target));
         expect("event_time", Some(&(seconds * 1_000_000).to_string()));
         expect("utc_offset_minutes", Some(&offset.to_string()));
         expect("client_ip", Some(&address.to_string()));
@@ -87,6 +87,7 @@ proptest! {
             expect("referer", Some(referer));
             expect("user_agent", Some(agent));
         }
+        line += "\n";
         let mut seen = read(line.as_bytes());
         prop_assert_eq!(&seen.rejected, &[]);
         let has_agent = seen.rows[0].contains_key("user_agent");

@@ -57,7 +57,8 @@ fn value(column: &ColumnData, row: usize) -> Option<String> {
         ColumnData::Int(column) => column.get(row).map(|value| value.to_string()),
         ColumnData::Long(column) => column.get(row).map(|value| value.to_string()),
         ColumnData::Boolean(column) => column.get(row).map(|value| value.to_string()),
-        ColumnData::Double(_) | ColumnData::List(_) => panic!("an access log has no such column"),
+        ColumnData::Double(column) => column.get(row).map(|value| value.to_string()),
+        ColumnData::List(_) => panic!("an access log has no such column"),
     }
 }
 
@@ -244,9 +245,14 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "an IPv4 or IPv6 address or a host name",
     ),
     (
-        "h -  T \"GET / HTTP/1.1\" 200 1",
+        "h - T \"GET / HTTP/1.1\" 200 1",
         "remote_user",
         "a value or `-`",
+    ),
+    (
+        "1.2.3.4 - a b T \"GET / HTTP/1.1\" 200  1",
+        "remote_user",
+        "one user without spaces",
     ),
     (
         "h:0 1.2.3.4 - - T \"\" 200 1",
@@ -256,7 +262,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     (
         "h/x 1.2.3.4 - - T \"\" 200 1",
         "vhost",
-        "a host name or an IP address",
+        "a host name, an IPv4 address",
     ),
     (
         "h - - T",
@@ -281,7 +287,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     (
         "h - - T \"GET / HTTP/1.1\" 20 1",
         "status",
-        "three digits from 100 to 999, found `20 1`",
+        "three digits, found `20 1`",
     ),
     (
         "h - - T \"GET / HTTP/1.1\" 200",
@@ -314,9 +320,9 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "a closing quote after the user agent",
     ),
     (
-        "h - - T \"GET / HTTP/1.1\" 200 1 \"-\" \"x\" 9",
+        "h - - T \"GET / HTTP/1.1\" 200 1 \"-\" \"x\"y\"",
         "user_agent",
-        "the end of the line after the user agent",
+        "the end of the line after the user agent, or a space and more fields",
     ),
 ];
 

@@ -5,8 +5,11 @@ use tarn_core::calendar::{MICROS, MICROS_PER_DAY, days_from_civil, days_in_month
 use super::fault::{Fault, fault};
 use crate::source::time::month_number;
 
-/// Bytes of a time with its brackets: every part has a fixed width.
-pub(crate) const TIME_BYTES: usize = 28;
+/// Bytes of a time with its brackets: every part has a fixed width, but for a fraction of the second.
+const TIME_BYTES: usize = 28;
+
+/// Where the digits of a second's fraction begin.
+const FRACTION: usize = 22;
 
 /// No place on earth is further from UTC than 14 hours; a little more is let through.
 const MAX_OFFSET_MINUTES: i32 = 15 * 60 + 59;
@@ -19,8 +22,10 @@ pub(super) struct TimeCache {
 }
 
 impl TimeCache {
-    /// Reads the time at the beginning of `text`: microseconds since 1970-01-01T00:00:00Z, and the
-    /// minutes east of UTC that it was written with.
+    /// Reads the time at the beginning of `text`: microseconds since 1970-01-01T00:00:00Z, the
+    /// minutes east of UTC that it was written with, and the text after it.
+    ///
+    /// A second may have a fraction; six digits of it count.
     ///
     /// Second 60 is accepted where a leap second can be, at 23:59:60 UTC, and becomes second 59:
     /// the row stays on its day.
@@ -28,16 +33,47 @@ impl TimeCache {
     /// # Errors
     /// A fault that says which part is wrong.
     #[inline]
-    pub(super) fn parse(&mut self, text: &[u8]) -> Result<(i64, i32), Fault> {
-        let Some(time) = text.first_chunk::<TIME_BYTES>() else {
+    pub(super) fn parse<'t>(&mut self, text: &'t [u8]) -> Result<(i64, i32, &'t [u8]), Fault> {
+        let Some((time, rest)) = text.split_first_chunk::<TIME_BYTES>() else {
             return Err(malformed(text));
         };
         if *time != self.last {
+            if time[FRACTION - 1] == b'.' {
+                return with_fraction(text);
+            }
             self.parsed = parse(time)?;
             self.last = *time;
         }
-        Ok(self.parsed)
+        Ok((self.parsed.0, self.parsed.1, rest))
     }
+}
+
+/// A time whose second has a fraction.
+#[cold]
+fn with_fraction(text: &[u8]) -> Result<(i64, i32, &[u8]), Fault> {
+    let fraction = &text[FRACTION..];
+    let length = fraction
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let zone = &fraction[length..];
+    let mut whole = [0; TIME_BYTES];
+    let zone_bytes = TIME_BYTES - (FRACTION - 1);
+    let (Some(zone), 1..=9) = (zone.get(..zone_bytes), length) else {
+        return Err(malformed(text));
+    };
+    whole[..FRACTION - 1].copy_from_slice(&text[..FRACTION - 1]);
+    whole[FRACTION - 1..].copy_from_slice(zone);
+    let (seconds, offset) = parse(&whole)?;
+    let digits = fraction[..length].iter().chain(std::iter::repeat(&b'0'));
+    let micros = digits
+        .take(6)
+        .fold(0, |sum, digit| 10 * sum + i64::from(digit - b'0'));
+    Ok((
+        seconds + micros,
+        offset,
+        &text[FRACTION + length + zone_bytes..],
+    ))
 }
 
 fn malformed(text: &[u8]) -> Fault {
@@ -162,6 +198,7 @@ mod tests {
     fn read(text: &str) -> Result<(i64, i32), String> {
         TimeCache::default()
             .parse(text.as_bytes())
+            .map(|(time, offset, _)| (time, offset))
             .map_err(|fault| Reason::from(fault).to_string())
     }
 
@@ -179,6 +216,12 @@ mod tests {
         ];
         for (text, seconds, offset) in cases {
             assert_eq!(read(text), Ok((seconds * MICROS, offset)), "{text}");
+        }
+        for (text, micros) in [
+            ("[01/Jan/1970:01:00:00.25 +0100]", 250_000),
+            ("[01/Jan/1970:00:00:00.123456789 +0000]", 123_456),
+        ] {
+            assert_eq!(read(text).map(|(time, _)| time), Ok(micros), "{text}");
         }
     }
 
@@ -205,6 +248,13 @@ mod tests {
             ("[10-Oct-2024:12:00:00 +0000]", "`[day/Month/year"),
             ("[10/Oct/2024:12:00:00 +0000)", "`[day/Month/year"),
             ("[10/Oct/2024:12:00:00]", "`[day/Month/year"),
+            ("[10/Oct/2024:12:00:00. +0000]", "`[day/Month/year"),
+            (
+                "[10/Oct/2024:12:00:00.1234567890 +0000]",
+                "`[day/Month/year",
+            ),
+            ("[10/Oct/2024:12:00:00.5]", "`[day/Month/year"),
+            ("[10/Oct/2024:12:00:00.5 GMT]", "`[day/Month/year"),
         ];
         for (text, expected) in cases {
             let reason = read(text).expect_err(text);
@@ -222,7 +272,7 @@ mod tests {
         for text in [good, b"[32/Jan/1970:00:00:01 +0000]", good] {
             assert_eq!(
                 cache.parse(text).ok(),
-                (text == good).then_some((MICROS, 0))
+                (text == good).then_some((MICROS, 0, &[][..]))
             );
         }
     }

@@ -117,3 +117,57 @@ fn a_post_that_comes_again_is_in_the_table_once_and_as_it_was_last() {
     ingest(&lake, &[&fourth]);
     assert_eq!(posts(&lake), [603, 603, 150 + 300 + 1188 + 48]);
 }
+
+#[test]
+fn posts_are_whole_and_placeholders_are_no_people() {
+    let lake = Lake::new();
+    let listing =
+        |children: &str| format!("{{\"kind\":\"Listing\",\"data\":{{\"children\":[{children}]}}}}");
+    let comment = |id: u32, author: &str, replies: &str| {
+        format!(
+            "{{\"kind\":\"t1\",\"data\":{{\"id\":\"k{id}\",\"author\":\"{author}\",\"body\":\"R&amp;D {id}\",\
+             \"created_utc\":\"1420070400\",\"score\":-2,\"replies\":{replies}}}}}"
+        )
+    };
+    let more = "{\"kind\":\"more\",\"data\":{\"children\":[\"k9\"]}}";
+    let inner = listing(&format!("{},{more}", comment(2, "[deleted]", "\"\"")));
+    let thread = listing(&comment(1, "ann", &inner));
+    let retweet = "{\"created_at\":\"Fri Nov 14 10:00:00 +0000 2025\",\"id\":7,\"full_text\":\"RT @shop: Sale st…\",\
+                   \"favorite_count\":\"12\",\"user\":{\"screen_name\":\"bob\"},\"retweeted_status\":{\"id\":6,\
+                   \"full_text\":\"Sale starts &lt;now&gt; \\ud83d\",\"entities\":{\"hashtags\":[{\"text\":\"sale\"}]}}}";
+    let control = "{\"delete\":{\"status\":{\"id\":1}}}";
+    // One after another, with commas, one of them no JSON.
+    let text = format!("[{thread},\n{{\"likes\":NaN}},\n{retweet},\n{control}]");
+    let file = lake.file("posts.json", text);
+    let record = &ingest(&lake, &[&file])[0];
+    let outcome = &record["datasets"][0];
+    assert_eq!(
+        [
+            &outcome["received"],
+            &outcome["accepted"],
+            &outcome["rejected"],
+            &outcome["blank"]
+        ],
+        [4, 3, 1, 2].map(|number| json!(number)).each_ref()
+    );
+    let rows = lake.query(
+        "SELECT post_id, text, like_count AS likes, author_handle IS NULL AS nobody, hashtags FROM social_posts \
+         ORDER BY post_id",
+    );
+    let row = |id: &str, text: &str, likes: i64, nobody: bool, tags: Value| json!({ "post_id": id, "text": text, "likes": likes, "nobody": nobody, "hashtags": tags });
+    let none = json!([]);
+    assert_eq!(
+        rows,
+        [
+            row(
+                "7",
+                "RT [handle]: Sale starts <now> \u{fffd}",
+                12,
+                false,
+                json!(["sale"])
+            ),
+            row("t1_k1", "R&D 1", -2, false, none.clone()),
+            row("t1_k2", "R&D 2", -2, true, none),
+        ]
+    );
+}

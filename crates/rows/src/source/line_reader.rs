@@ -10,7 +10,7 @@ use crate::batch::{Rejected, RowPlace, Violation};
 use crate::reason::Reason;
 use crate::source::batch_builder::BatchBuilder;
 use crate::source::bytes::Input;
-use crate::source::lines::{Chunk, Chunks, LINE_LIMIT, Line, LongLine, Piece};
+use crate::source::lines::{Chunk, Chunks, Line, LongLine, Piece};
 
 /// Text is checked for valid UTF-8 in pieces that stay in the processor's cache until they are parsed.
 const UTF8_BYTES: usize = 64 * 1024;
@@ -64,6 +64,12 @@ impl LineReader {
         }
     }
 
+    /// Reads lines of up to this many bytes instead of one MiB.
+    pub(crate) fn with_limit(mut self, bytes: usize) -> Self {
+        self.chunks.set_line_limit(bytes);
+        self
+    }
+
     /// What was measured of the object, which was read to its end.
     pub(crate) fn measured(&mut self) -> Option<Measure> {
         self.chunks.measured()
@@ -114,7 +120,9 @@ impl LineReader {
                     };
                     return Ok(Some((chunk, position)));
                 }
-                Some(Piece::Long(long)) => builder.reject(too_long(long)),
+                Some(Piece::Long(long)) => {
+                    builder.reject(too_long(long, self.chunks.line_limit()));
+                }
                 None => break,
             }
         }
@@ -213,9 +221,9 @@ pub(crate) fn check_utf8(text: &[u8], known: bool) -> Result<(), Reason> {
 }
 
 /// A line that was too long to be kept, as a rejected row.
-fn too_long(long: LongLine) -> Rejected {
+fn too_long(long: LongLine, limit: usize) -> Rejected {
     let reason = format!(
-        "the line has {} bytes; at most {LINE_LIMIT} are read",
+        "the line has {} bytes; at most {limit} are read",
         long.bytes
     );
     let place = RowPlace {

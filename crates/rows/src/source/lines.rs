@@ -95,6 +95,7 @@ impl Line {
 pub(crate) struct Chunks {
     input: Input,
     chunk_bytes: usize,
+    line_limit: usize,
     /// Bytes that were read and not given out; begins with a line, or inside `long`.
     buffer: Vec<u8>,
     /// Where `buffer` begins in the decompressed object.
@@ -130,6 +131,7 @@ impl Chunks {
         let offset = input.text_bytes();
         Chunks {
             chunk_bytes: chunk_bytes.max(BOM.len()),
+            line_limit: LINE_LIMIT,
             buffer: Vec::new(),
             offset,
             line: 1 + input.whole_lines().0,
@@ -139,6 +141,16 @@ impl Chunks {
             long: None,
             given: Vec::new(),
         }
+    }
+
+    /// How many bytes a line may have.
+    pub(crate) fn line_limit(&self) -> usize {
+        self.line_limit
+    }
+
+    /// Sets how many bytes a line may have.
+    pub(crate) fn set_line_limit(&mut self, bytes: usize) {
+        self.line_limit = bytes;
     }
 
     /// What was measured of the object, which was read to its end.
@@ -182,7 +194,7 @@ impl Chunks {
                     self.long = Some(Skipped { line, last: None });
                 }
                 // Bounded, and more than the buffer holds: beyond the limit it is a long line.
-                Next::More => wanted = (wanted * 2).min(LINE_LIMIT + 1),
+                Next::More => wanted = (wanted * 2).min(self.line_limit + 1),
             }
         }
     }
@@ -205,7 +217,7 @@ impl Chunks {
         let mut begin = 0;
         loop {
             let rest = &self.buffer[begin..];
-            if rest.len() <= LINE_LIMIT {
+            if rest.len() <= self.line_limit {
                 // No line in here is too long.
                 let length = if self.ended {
                     self.buffer.len()
@@ -218,7 +230,7 @@ impl Chunks {
                     Next::More
                 };
             }
-            match memrchr(b'\n', &rest[..=LINE_LIMIT]) {
+            match memrchr(b'\n', &rest[..=self.line_limit]) {
                 Some(newline) => begin += newline + 1,
                 None if begin > 0 => return Next::Lines(begin),
                 None => return Next::Long,

@@ -102,7 +102,7 @@ fn split(head: &[u8]) -> Result<(Fields<'_>, bool), Fault> {
         };
         let fields: Vec<&[u8]> = places.iter().map(|place| &head[place.clone()]).collect();
         match *fields.as_slice() {
-            // Doubled spaces are no empty client.
+            // Doubled spaces do not make an empty client.
             [client, ident, user] if !client.is_empty() => {
                 let fields = Fields {
                     vhost: None,
@@ -153,7 +153,7 @@ fn with_spaces<'a>(head: &'a [u8], places: &[Range<usize>]) -> Option<Fields<'a>
     )
 }
 
-/// Which field is wrong where the fields cannot be told apart.
+/// Which field is wrong where it is unknown which is which.
 #[cold]
 fn unsplit(head: &[u8]) -> Fault {
     let (first, rest) = field(head);
@@ -238,7 +238,7 @@ fn read_server<'a>(
     Ok(())
 }
 
-/// Whether the first of four fields is a server's name: the second is an address or a list of them, or the first is
+/// Whether the first of four fields is a server's name: the second is an address or a list of them, or the first is not an
 /// no address and the second can be a client's name.
 fn are_server_and_client(first: &[u8], second: &[u8]) -> bool {
     match read_client(second) {

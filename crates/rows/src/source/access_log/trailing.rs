@@ -6,7 +6,7 @@ use memchr::memchr;
 use super::client::read_client;
 use super::fault::{Fault, fault};
 
-/// What of these fields can be told by how it looks. Fields of any other kind are left out.
+/// Those fields that can be recognised by how they look. Any other field is left out.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Trailing<'a> {
     /// The first field, where it is `-` or a list of addresses in quotes; without its quotes.

@@ -12,17 +12,34 @@ use super::error::{DEPTH_LIMIT, Fault, JsonError, Result};
 use super::string::{Str, marks, unicode_escape};
 use crate::source::number::{Number, SmallDecimal, small_decimal, small_whole};
 
+/// Bytes of `\uXXXX`.
+const SURROGATE_BYTES: usize = 6;
+
 /// A place in a JSON text.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Whether half of a surrogate pair is a character, U+FFFD.
+    replaces: bool,
 }
 
 impl<'a> Cursor<'a> {
     /// A cursor at the start of `bytes`, which the caller has found to be UTF-8.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Cursor { bytes, at: 0 }
+        Cursor {
+            bytes,
+            at: 0,
+            replaces: false,
+        }
+    }
+
+    /// As [`Cursor::new`]; half of a surrogate pair in a string becomes U+FFFD.
+    pub(crate) fn replacing(bytes: &'a [u8]) -> Self {
+        Cursor {
+            replaces: true,
+            ..Cursor::new(bytes)
+        }
     }
 
     /// The place of the next byte, counted from 0.
@@ -279,7 +296,13 @@ impl<'a> Cursor<'a> {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
             Some(b'u') => match unicode_escape(self.rest()) {
                 Ok((_, used)) => self.at += used,
-                Err(fault) => return Err(self.cut_escape(fault)),
+                Err(fault) => {
+                    let error = self.cut_escape(fault);
+                    if error.fault != Fault::LoneSurrogate || !self.replaces {
+                        return Err(error);
+                    }
+                    self.at += SURROGATE_BYTES;
+                }
             },
             Some(_) => return Err(self.error(Fault::BadEscape)),
             None => {

@@ -30,16 +30,16 @@ pub(crate) enum Node<'a> {
 const FEW_MEMBERS: usize = 16;
 
 impl<'a> Node<'a> {
-    /// Reads a text that is one value and nothing else. It must be UTF-8.
+    /// Reads a text that is one value and nothing else. It must be UTF-8. Half of a surrogate pair becomes U+FFFD.
     ///
     /// # Errors
     /// What is wrong with it: no JSON, too deep, or a key that an object has twice.
     pub(crate) fn read(text: &'a [u8]) -> Result<Node<'a>, KeyError> {
         // This checks everything and bounds the depth of the recursion below.
-        let mut cursor = Cursor::new(text);
+        let mut cursor = Cursor::replacing(text);
         cursor.skip_value()?;
         cursor.finish()?;
-        build(&mut Cursor::new(text))
+        build(&mut Cursor::replacing(text))
     }
 
     /// The member of an object with this key; None also where this is not an object.

@@ -39,7 +39,7 @@ impl<'a> Str<'a> {
                 Some(b'b') => (0x08, 2),
                 Some(b'f') => (0x0c, 2),
                 Some(b'u') => {
-                    // The cursor has checked the pair, so the replacement is never seen.
+                    // The cursor has checked the pair, or lets half of one pass.
                     let (character, used) = unicode_escape(escape).unwrap_or(('\u{fffd}', 6));
                     text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
                     rest = escape.get(used..).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! The elements of a JSON array of any length, and whole documents of a bounded one.
+//! The values of an object that is not a list of lines: the elements of arrays of any length, and documents one after
+//! another. What is not JSON among them is a value of its own, so that the others are read.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,8 +25,8 @@ pub(super) struct Elements {
     pub ranges: Vec<Range<usize>>,
 }
 
-/// Reads an object that is one array, a part of its elements at a time.
-pub(super) struct ArrayReader {
+/// Reads arrays and documents, a part of their values at a time.
+pub(super) struct ValueReader {
     input: Input,
     chunk_bytes: usize,
     buffer: Vec<u8>,
@@ -36,22 +37,26 @@ pub(super) struct ArrayReader {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Before the `[`.
+    /// Before the first value.
     Start,
-    /// After the `[`.
-    First,
-    /// After an element.
-    Behind,
-    /// After a comma.
+    /// Between values that are in no array.
+    Top,
+    /// After a `[` or a comma of an array.
     Next,
-    /// After the `]`.
-    Closed,
+    /// After an element.
+    After,
 }
 
-impl ArrayReader {
+/// What X's archive writes before its array: `window.YTD.tweets.part0 = `.
+const SCRIPT: &[u8] = b"window.";
+
+/// The longest such text.
+const SCRIPT_BYTES: usize = 200;
+
+impl ValueReader {
     /// A reader of about `chunk_bytes` at a time.
     pub(super) fn new(input: Input, chunk_bytes: usize) -> Self {
-        ArrayReader {
+        ValueReader {
             input,
             chunk_bytes,
             buffer: Vec::new(),
@@ -61,11 +66,11 @@ impl ArrayReader {
         }
     }
 
-    /// The next elements; None after the last.
+    /// The next values; None after the last.
     ///
     /// # Errors
-    /// `BadSource` for a syntax error, with its byte, for something after the array, and for an
-    /// element beyond [`ELEMENT_LIMIT`]; also those of [`Input::fill`].
+    /// `BadSource` where the object ends within a value or an array, and for a value beyond [`ELEMENT_LIMIT`]; also
+    /// those of [`Input::fill`].
     pub(super) fn next(&mut self) -> Result<Option<Elements>> {
         let mut wanted = self.chunk_bytes.max(BOM.len());
         loop {
@@ -99,60 +104,95 @@ impl ArrayReader {
         }
     }
 
-    /// Finds the elements that are whole; says how many bytes they take.
+    /// Finds the values that are whole; says how many bytes they take.
     fn scan(&mut self, ranges: &mut Vec<Range<usize>>) -> Result<usize> {
         let mut used = 0;
-        if self.state == State::Start && self.offset == 0 && self.buffer.starts_with(BOM) {
-            used = BOM.len();
+        if self.state == State::Start {
+            match self.begin() {
+                Some(begin) => used = begin,
+                None => return Ok(0),
+            }
+            self.state = State::Top;
         }
         loop {
-            let mut cursor = Cursor::new(self.buffer.get(used..).unwrap_or_default());
+            let mut cursor = Cursor::replacing(self.buffer.get(used..).unwrap_or_default());
             let byte = cursor.peek();
             let begin = used + cursor.position();
             if begin == self.buffer.len() {
-                if self.ended && self.state != State::Closed {
+                if self.ended && self.state != State::Top {
                     return Err(self.bad(begin, Fault::UnexpectedEnd));
                 }
                 return Ok(used);
             }
             match (self.state, byte) {
-                (State::Start, b'[') => (self.state, used) = (State::First, begin + 1),
-                (State::First | State::Behind, b']') => {
-                    (self.state, used) = (State::Closed, begin + 1)
+                (State::Top, b'[') => (self.state, used) = (State::Next, begin + 1),
+                (State::Next | State::After, b']') => {
+                    (self.state, used) = (State::Top, begin + 1);
                 }
-                (State::Behind, b',') => (self.state, used) = (State::Next, begin + 1),
-                (State::First | State::Next, _) => {
-                    let before = cursor.position();
-                    let result = cursor
-                        .skip_value()
-                        .map(|_| used + before..used + cursor.position());
-                    match result {
-                        // A number that touches the end may continue after it.
-                        Ok(range) if range.end == self.buffer.len() && !self.ended => {
-                            return Ok(used);
+                (State::After, b',') => (self.state, used) = (State::Next, begin + 1),
+                (_, b',') => used = begin + 1,
+                _ => match self.value(begin)? {
+                    Some(end) => {
+                        used = end;
+                        ranges.push(begin..end);
+                        if self.state == State::Next {
+                            self.state = State::After;
                         }
-                        Ok(range) if range.len() > ELEMENT_LIMIT => {
-                            return Err(self.too_long(range.start));
-                        }
-                        Ok(range) => {
-                            used = range.end;
-                            ranges.push(range);
-                            self.state = State::Behind;
-                        }
-                        Err(JsonError {
-                            fault: Fault::UnexpectedEnd,
-                            ..
-                        }) if !self.ended => return Ok(used),
-                        Err(error) => return Err(self.bad(used + error.at, error.fault)),
                     }
-                }
-                (State::Start, _) => return Err(self.bad(begin, Fault::Expected("'['"))),
-                (State::Behind, _) => return Err(self.bad(begin, Fault::Expected("',' or ']'"))),
-                (State::Closed, _) => {
-                    return Err(self.bad(begin, Fault::Expected("nothing after the array")));
-                }
+                    None => return Ok(used),
+                },
             }
         }
+    }
+
+    /// Where the first value may begin; None where more of the object is needed to see it.
+    fn begin(&self) -> Option<usize> {
+        let begin = if self.buffer.starts_with(BOM) {
+            BOM.len()
+        } else {
+            0
+        };
+        let text = self.buffer.get(begin..).unwrap_or_default();
+        let trimmed = text.trim_ascii_start();
+        let Some(rest) = trimmed.strip_prefix(SCRIPT) else {
+            let may_follow = !self.ended && SCRIPT.starts_with(trimmed);
+            return (!may_follow).then_some(begin);
+        };
+        let head = rest.get(..SCRIPT_BYTES.min(rest.len()))?;
+        match head.iter().position(|byte| *byte == b'=') {
+            Some(equals) => Some(self.buffer.len() - rest.len() + equals + 1),
+            None if self.ended || rest.len() >= SCRIPT_BYTES => Some(begin),
+            None => None,
+        }
+    }
+
+    /// Where the value ends that begins here, whether it is JSON or not; None where more of the object is needed to
+    /// see it.
+    fn value(&self, begin: usize) -> Result<Option<usize>> {
+        let text = self.buffer.get(begin..).unwrap_or_default();
+        let mut cursor = Cursor::replacing(text);
+        let length = match cursor.skip_value() {
+            // A number that touches the end may continue after it.
+            Ok(_) if cursor.position() == text.len() && !self.ended => return Ok(None),
+            Ok(_) => cursor.position(),
+            Err(JsonError {
+                fault: Fault::UnexpectedEnd,
+                at,
+            }) if self.ended => return Err(self.bad(begin + at, Fault::UnexpectedEnd)),
+            Err(JsonError {
+                fault: Fault::UnexpectedEnd,
+                ..
+            }) => return Ok(None),
+            Err(_) => match broken_end(text) {
+                Some(length) => length,
+                None if self.ended => text.len(),
+                None => return Ok(None),
+            },
+        };
+        if length > ELEMENT_LIMIT {
+            return Err(self.too_long(begin));
+        }
+        Ok(Some(begin + length))
     }
 
     #[cold]
@@ -161,7 +201,7 @@ impl ArrayReader {
         Error::new(
             ErrorKind::BadSource,
             format!(
-                "the array's element at byte {at} is longer than {ELEMENT_LIMIT} bytes: write one post per element"
+                "the value at byte {at} is longer than {ELEMENT_LIMIT} bytes: write its posts as JSON lines or as an array"
             ),
         )
     }
@@ -179,39 +219,34 @@ fn bad_json(error: JsonError) -> Error {
     Error::new(
         ErrorKind::BadSource,
         format!(
-            "not a JSON array or document: {error}; nothing of it was taken: fix it and upload it again"
+            "not a whole JSON array or document: {error}; nothing of it was taken: fix it and upload it again"
         ),
     )
 }
 
-/// Reads an object that is one document.
-///
-/// # Errors
-/// `BadSource` for a syntax error, with its byte, and for a document beyond [`ELEMENT_LIMIT`].
-pub(crate) fn read_document(mut input: Input) -> Result<Elements> {
-    let mut text = Vec::new();
-    if input.fill(&mut text, ELEMENT_LIMIT + 1)? {
-        return Err(Error::new(
-            ErrorKind::BadSource,
-            format!(
-                "the document is longer than {ELEMENT_LIMIT} bytes: write its posts as JSON lines or as an array"
-            ),
-        ));
+/// How long something is that is not JSON: up to where its brackets are closed, strings left out; of anything that
+/// begins with no bracket, up to a comma, a closing bracket or the end of its line. None where it has no end yet.
+fn broken_end(text: &[u8]) -> Option<usize> {
+    if !matches!(text.first(), Some(b'{' | b'[')) {
+        let ends = |byte: &u8| matches!(byte, b',' | b']' | b'}' | b'\n');
+        let rest = text.get(1..)?;
+        return rest.iter().position(ends).map(|at| at + 1);
     }
-    let begin = if text.starts_with(BOM) { BOM.len() } else { 0 };
-    let at = |error: JsonError| {
-        bad_json(JsonError {
-            at: error.at + begin,
-            ..error
-        })
-    };
-    let mut cursor = Cursor::new(text.get(begin..).unwrap_or_default());
-    let length = cursor.skip_value().map_err(at)?.len();
-    let end = begin + cursor.position();
-    cursor.finish().map_err(at)?;
-    Ok(Elements {
-        text: Arc::new(text),
-        offset: 0,
-        ranges: std::iter::once(end - length..end).collect(),
-    })
+    let (mut depth, mut in_string, mut at) = (0_usize, false, 0);
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            b'\\' if in_string => at += 1,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
 }

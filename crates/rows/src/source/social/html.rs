@@ -1,4 +1,4 @@
-//! HTML as Mastodon writes posts in it, as plain text.
+//! HTML as Mastodon writes posts in it, and the character references of X and Reddit, as plain text.
 
 /// The text of an HTML fragment: tags are left out, paragraphs and breaks become line breaks, and
 /// character references become their characters. Anything that is neither a tag nor a known reference stays.
@@ -25,6 +25,33 @@ pub(crate) fn to_text(html: &str) -> String {
     text.push_str(rest);
     text.truncate(text.trim_end().len());
     text
+}
+
+/// A text with its character references decoded, and nothing else changed: X and Reddit write `&`, `<` and `>` as
+/// references.
+pub(crate) fn decoded(text: &str) -> Option<String> {
+    let mut at = text.find('&')?;
+    let mut decoded: Option<String> = None;
+    let mut kept = 0;
+    loop {
+        let rest = text.get(at..).unwrap_or_default();
+        if let Some((character, used)) = reference(rest) {
+            let to = decoded.get_or_insert_with(String::new);
+            to.push_str(text.get(kept..at).unwrap_or_default());
+            to.push(character);
+            kept = at + used;
+            at = kept;
+        } else {
+            at += 1;
+        }
+        match text.get(at..).and_then(|rest| rest.find('&')) {
+            Some(next) => at += next,
+            None => break,
+        }
+    }
+    let mut decoded = decoded?;
+    decoded.push_str(text.get(kept..).unwrap_or_default());
+    Some(decoded)
 }
 
 /// Takes a tag, and says how long it is; None where a `<` begins no tag.
@@ -93,6 +120,22 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn references_are_decoded_once_and_tags_stay() {
+        for (text, expected) in [
+            (
+                "Q&amp;A: price &lt; 50 &amp; all",
+                Some("Q&A: price < 50 & all"),
+            ),
+            ("&gt; quoted &amp;amp; <b>", Some("> quoted &amp; <b>")),
+            ("a && b &nothing; c&", None),
+            ("plain", None),
+            ("&#39;é&#x27;", Some("'é'")),
+        ] {
+            assert_eq!(decoded(text).as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn markup_becomes_text() {

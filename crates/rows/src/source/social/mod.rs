@@ -1,19 +1,21 @@
-//! Social posts: JSON lines, one array, or one document, plain or gzip, recognised by content.
+//! Social posts: JSON lines, arrays, documents, or the scripts of X's archive, plain or gzip, recognised by content.
 //!
 //! - **Lines** are read one by one; a line that is not a post is rejected and the others are read.
-//! - **An array** is read element by element, however long it is. A syntax error in it fails the
-//!   run and names the byte, and nothing of the object is taken: after such an error it is not known
-//!   where the next element begins. An element that is JSON but not a post is rejected alone.
-//! - **A document** over several lines, such as an API's answer, is treated as an array of one.
+//! - **Arrays and documents**, one or several one after another, are read value by value, however many there are. What
+//!   is not JSON among them is rejected up to where its brackets are closed, and the others are read. An object that ends
+//!   within one was cut: the run fails, and nothing of it is taken.
 //!
 //! The shape of each post is recognised by its content: the plain shape ([`plain`]), X/Twitter v1.1 and v2,
 //! Mastodon, Reddit ([`network`]). Answers of their APIs are taken apart into their posts, each of
-//! which is a row ([`shape::answer`]); comments inside a comment's `replies` stay in its raw JSON.
+//! which is a row ([`shape::answer`]), the answers inside a comment of Reddit included. Messages of X's streams
+//! about themselves, Reddit's signs of more comments and answers without posts count as blank.
 //! Where a shape has more than the columns hold, which every network's has, `raw_json` is the post as
 //! received. Repeated keys, wrong types and dates that do not exist reject the post.
 //!
 //! Sentiment is the post's own where it has one from -1 to 1, otherwise VADER's ([`sentiment`]).
-//! Texts are as received, except Mastodon's, whose HTML becomes text.
+//! Texts are as received, but Mastodon's HTML becomes text, character references of X and Reddit are decoded, and a
+//! retweet or boost has the whole text and the tags of the post that it repeats. `[deleted]`, `[removed]`, and −1
+//! where Mastodon hides a number, are null. Half of a surrogate pair becomes U+FFFD.
 
 mod elements;
 mod html;
@@ -23,13 +25,14 @@ mod post;
 mod sentiment;
 mod shape;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use tarn_contract::{Column, Contract};
 use tarn_core::{Result, rule_id};
 
-use self::elements::{ArrayReader, Elements, read_document};
+use self::elements::{ELEMENT_LIMIT, Elements, ValueReader};
 use self::network::Includes;
 use self::plain::PlainReader;
 use self::post::{Columns, Post, PostFault};
@@ -44,7 +47,9 @@ use crate::source::line_reader::{LineReader, Lines, check_utf8};
 use crate::source::lines::{CHUNK_BYTES, LINE_LIMIT};
 
 /// How many levels deep answers may hold answers (a Reddit thread is a list of listings).
-const ANSWER_LEVELS: u32 = 4;
+///
+/// Comments of Reddit hold listings of their answers, and these of theirs.
+const ANSWER_LEVELS: u32 = 64;
 
 /// Reads social posts.
 pub(super) struct SocialReader {
@@ -56,8 +61,7 @@ pub(super) struct SocialReader {
 /// How the object is laid out.
 enum Source {
     Lines(LineReader),
-    Array(ArrayReader, Option<(Elements, usize)>),
-    Document(Option<Input>),
+    Values(ValueReader, Option<(Elements, usize)>),
 }
 
 impl SocialReader {
@@ -79,9 +83,12 @@ impl SocialReader {
         let mut head = Vec::new();
         let ended = !open()?.fill(&mut head, 2 * LINE_LIMIT)?;
         let source = match layout(&head, ended) {
-            Layout::Lines => Source::Lines(LineReader::new(open()?, chunk_bytes)),
-            Layout::Array => Source::Array(ArrayReader::new(open()?, chunk_bytes), None),
-            Layout::Document => Source::Document(Some(open()?)),
+            Layout::Lines => {
+                // An API's answer of many posts is one line.
+                let lines = LineReader::new(open()?, chunk_bytes);
+                Source::Lines(lines.with_limit(ELEMENT_LIMIT))
+            }
+            Layout::Values => Source::Values(ValueReader::new(open()?, chunk_bytes), None),
         };
         Ok(SocialReader {
             source,
@@ -99,8 +106,8 @@ impl SocialReader {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layout {
     Lines,
-    Array,
-    Document,
+    /// Arrays and documents.
+    Values,
 }
 
 /// How an object that begins with `head` is laid out; `ended` says that there is no more of it.
@@ -109,9 +116,10 @@ enum Layout {
 /// its second is not a value of its own.
 fn layout(head: &[u8], ended: bool) -> Layout {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    let mut cursor = Cursor::new(head);
+    let mut cursor = Cursor::replacing(head);
     match cursor.peek() {
-        b'[' => return Layout::Array,
+        b'[' => return Layout::Values,
+        b'w' if cursor.rest().starts_with(b"window.") => return Layout::Values,
         b'{' => {}
         _ => return Layout::Lines,
     }
@@ -121,18 +129,18 @@ fn layout(head: &[u8], ended: bool) -> Layout {
         .map(|line| line.trim_ascii())
         .filter(|line| !line.is_empty());
     let is_object = |line: &[u8]| {
-        let mut cursor = Cursor::new(line);
+        let mut cursor = Cursor::replacing(line);
         line.starts_with(b"{") && cursor.skip_value().and_then(|_| cursor.finish()).is_ok()
     };
     let first = lines.next().unwrap_or_default();
-    let first_fault = Cursor::new(first)
+    let first_fault = Cursor::replacing(first)
         .skip_value()
         .err()
         .map(|error| error.fault);
     if is_object(first) || first_fault != Some(Fault::UnexpectedEnd) {
         return Layout::Lines;
     }
-    match Cursor::new(text).skip_value() {
+    match Cursor::replacing(text).skip_value() {
         // A string that the line's end interrupts: a line that was cut off.
         Err(error)
             if error.fault == Fault::ControlCharacter
@@ -144,9 +152,9 @@ fn layout(head: &[u8], ended: bool) -> Layout {
         Err(_) => match lines.next() {
             Some(second) if is_object(second) => Layout::Lines,
             None if ended => Layout::Lines,
-            _ => Layout::Document,
+            _ => Layout::Values,
         },
-        Ok(_) => Layout::Document,
+        Ok(_) => Layout::Values,
     }
 }
 
@@ -166,6 +174,24 @@ struct Value<'t> {
 impl<'t> Value<'t> {
     fn json(&self) -> &'t [u8] {
         &self.text[self.begin..self.end]
+    }
+
+    /// Without a comma after it: some tools make a list of lines by putting one after each.
+    fn without_comma(self) -> Self {
+        let json = self.json().trim_ascii_end();
+        match json.strip_suffix(b",") {
+            Some(json) => self.part(0..json.len()),
+            None => self,
+        }
+    }
+
+    /// A part of it.
+    fn part(self, range: Range<usize>) -> Self {
+        Value {
+            begin: self.begin + range.start,
+            end: self.begin + range.end,
+            ..self
+        }
     }
 
     fn place(&self) -> RowPlace {
@@ -193,10 +219,11 @@ impl PostReader {
         post: &mut Post<'t>,
         builder: &mut BatchBuilder,
     ) {
-        let json = value.json();
-        if let Err(reason) = check_utf8(json, utf8) {
+        if let Err(reason) = check_utf8(value.json(), utf8) {
             return self.reject(PostFault::Parse(reason), value, builder);
         }
+        let value = value.without_comma();
+        let json = value.json();
         match self.plain.read(json, false, post) {
             Ok(()) => self.accept(post, value, builder),
             Err(PostFault::Parse(_)) if json.trim_ascii().is_empty() => {
@@ -217,12 +244,7 @@ impl PostReader {
         let json = value.json();
         let answer = match shape::answer(json) {
             Ok(Some(answer)) if levels > 0 => answer,
-            Ok(_) => {
-                return match self.read_post(json, includes) {
-                    Ok(post) => self.accept(&post, value, builder),
-                    Err(fault) => self.reject(fault, value, builder),
-                };
-            }
+            Ok(_) => return self.read_one(value, includes, levels, builder),
             Err(error) => return self.reject(error.into(), value, builder),
         };
         let node = match Node::read(answer.includes.map_or(b"null", |range| &json[range])) {
@@ -230,29 +252,68 @@ impl PostReader {
             Err(fault) => return self.reject(fault.into(), value, builder),
         };
         let includes = Includes::new(&node);
+        if answer.posts.is_empty() {
+            builder.batch.blank += 1;
+        }
         for range in answer.posts {
-            let part = Value {
-                begin: value.begin + range.start,
-                end: value.begin + range.end,
-                ..value
-            };
-            self.read_slowly(part, &includes, levels - 1, builder);
+            self.read_slowly(value.part(range), &includes, levels - 1, builder);
         }
     }
 
-    fn read_post<'a>(
+    /// Reads a value that is one post, and the answers that a comment of Reddit holds.
+    fn read_one<'t>(
         &mut self,
+        value: Value<'t>,
+        includes: &Includes<'_, 't>,
+        levels: u32,
+        builder: &mut BatchBuilder,
+    ) {
+        let json = value.json();
+        let node = match Node::read(json) {
+            Ok(node) => node,
+            Err(fault) => return self.reject(fault.into(), value, builder),
+        };
+        if shape::is_message(&node) {
+            builder.batch.blank += 1;
+            return;
+        }
+        let post =
+            shape_of(&node).and_then(|shape| Ok((shape, self.post(shape, json, &node, includes)?)));
+        let shape = match post {
+            Ok((shape, post)) => {
+                self.accept(&post, value, builder);
+                shape
+            }
+            Err(fault) => {
+                self.reject(fault, value, builder);
+                // Its answers are posts of their own.
+                shape_of(&node).unwrap_or(Shape::Plain)
+            }
+        };
+        if shape != Shape::Reddit || levels == 0 {
+            return;
+        }
+        match shape::replies(json) {
+            Ok(Some(range)) => self.read_slowly(value.part(range), includes, levels, builder),
+            Ok(None) => {}
+            Err(error) => self.reject(error.into(), value, builder),
+        }
+    }
+
+    fn post<'a>(
+        &mut self,
+        shape: Shape,
         json: &'a [u8],
+        node: &Node<'a>,
         includes: &Includes<'_, 'a>,
     ) -> Result<Post<'a>, PostFault> {
-        let node = Node::read(json)?;
-        match shape_of(&node)? {
+        match shape {
             Shape::Plain => {
                 let mut post = Post::default();
                 self.plain.read(json, true, &mut post)?;
                 Ok(post)
             }
-            shape => network::read(shape, &node, includes),
+            shape => network::read(shape, node, includes),
         }
     }
 
@@ -341,22 +402,16 @@ impl Reader for SocialReader {
                     return Ok(None);
                 }
             }
-            Source::Array(array, current) => {
+            Source::Values(values, current) => {
                 let (elements, first) = match current.take() {
                     Some(current) => current,
-                    None => match array.next()? {
+                    None => match values.next()? {
                         Some(elements) => (elements, 0),
                         None => return Ok(None),
                     },
                 };
                 let next = posts.read_elements(&elements, first, &mut builder);
                 *current = (next < elements.ranges.len()).then_some((elements, next));
-            }
-            Source::Document(input) => {
-                let Some(input) = input.take() else {
-                    return Ok(None);
-                };
-                posts.read_elements(&read_document(input)?, 0, &mut builder);
             }
         }
         let batch = builder.batch;

@@ -10,6 +10,7 @@ use super::post::{Field, Post, PostFault, Text};
 use super::shape::Shape;
 use crate::reason::Reason;
 use crate::source::json::document::Node;
+use crate::source::number::Number;
 use crate::source::time;
 use crate::source::value::shortened;
 
@@ -20,22 +21,33 @@ type Result<T, E = PostFault> = std::result::Result<T, E>;
 pub(super) struct Includes<'n, 'a> {
     users: HashMap<&'n str, &'n Node<'a>>,
     places: HashMap<&'n str, &'n Node<'a>>,
+    tweets: HashMap<&'n str, &'n Node<'a>>,
 }
 
 impl<'n, 'a> Includes<'n, 'a> {
-    /// The authors and places of an answer's `includes`.
+    /// The authors, places and tweets of an answer's `includes`.
     pub(super) fn new(includes: &'n Node<'a>) -> Self {
         let by_id = |key: &str| {
             let nodes = includes.get(key).map(Node::elements).unwrap_or_default();
             nodes
                 .iter()
-                .filter_map(|node| Some((node.get("id")?.as_text()?.as_ref(), node)))
+                .filter_map(|node| Some((id_of(node.get("id")?)?, node)))
                 .collect::<HashMap<_, _>>()
         };
         Includes {
             users: by_id("users"),
             places: by_id("places"),
+            tweets: by_id("tweets"),
         }
+    }
+}
+
+/// An identifier: a text, or the digits of a number.
+fn id_of<'n>(node: &'n Node<'_>) -> Option<&'n str> {
+    match node {
+        Node::Text(text) => Some(text.as_ref()),
+        Node::Number(number) => std::str::from_utf8(number.text).ok(),
+        _ => None,
     }
 }
 
@@ -60,17 +72,26 @@ pub(super) fn read<'a>(
 /// A status of X API v1.1 (developer.x.com, "Tweet object" of the standard v1.1 data dictionary).
 fn twitter_v1<'a>(node: &Node<'a>) -> Result<Post<'a>> {
     let user = node.value("user").unwrap_or(&Node::Null);
-    // A long tweet in compatibility mode holds its whole text and entities apart.
-    let extended = node.value("extended_tweet").unwrap_or(&Node::Null);
-    let entities = extended
-        .value("entities")
-        .or(node.value("entities"))
-        .unwrap_or(&Node::Null);
-    let mentions = list(entities, "user_mentions");
-    let text = [(extended, "full_text"), (node, "full_text"), (node, "text")];
-    let text = text
-        .into_iter()
-        .find(|(node, key)| node.value(key).is_some());
+    let (text, entities) = whole_v1(node)?;
+    let mut mentions: Vec<&Node<'a>> = list(entities, "user_mentions").iter().collect();
+    // A retweet is cut where it is longer than a tweet; the tweet that it repeats is whole.
+    let (text, tags) = match node.value("retweeted_status") {
+        Some(repeated) => {
+            let (whole, entities) = whole_v1(repeated)?;
+            let is_new = |mention: &&Node<'a>| {
+                let name = mention.value("screen_name");
+                !list(
+                    node.value("entities").unwrap_or(&Node::Null),
+                    "user_mentions",
+                )
+                .iter()
+                .any(|other| other.value("screen_name") == name)
+            };
+            mentions.extend(list(entities, "user_mentions").iter().filter(is_new));
+            (retweeted(text, whole), entities)
+        }
+        None => (text, entities),
+    };
     let (latitude, longitude) = position(node)?;
     let handle = text_of(user, "screen_name", Field::AuthorHandle)?;
     let post_id = first_id(node, &["id_str", "id"], Field::PostId)?;
@@ -86,20 +107,23 @@ fn twitter_v1<'a>(node: &Node<'a>) -> Result<Post<'a>> {
         )?,
         author_id: first_id(user, &["id_str", "id"], Field::AuthorId)?,
         author_handle: handle,
-        author_name: text_of(user, "name", Field::AuthorName)?,
+        author_name: text_of(user, "name", Field::AuthorName)?.map(decoded),
         author_followers: count(user, "followers_count", Field::AuthorFollowers)?,
         author_verified: flag(user, "verified", Field::AuthorVerified)?,
-        author_location: text_of(user, "location", Field::AuthorLocation)?.and_then(not_empty),
-        text: match text {
-            Some((node, key)) => text_of(node, key, Field::Text)?,
-            None => None,
-        },
+        author_location: text_of(user, "location", Field::AuthorLocation)?
+            .and_then(not_empty)
+            .map(decoded),
+        text: text.map(decoded),
         language: text_of(node, "lang", Field::Language)?,
         like_count: count(node, "favorite_count", Field::LikeCount)?,
         share_count: count(node, "retweet_count", Field::ShareCount)?,
         reply_count: count(node, "reply_count", Field::ReplyCount)?,
-        hashtags: Some(texts(list(entities, "hashtags"), "text", Field::Hashtags)?),
-        mentions: Some(texts(mentions, "screen_name", Field::Mentions)?),
+        hashtags: Some(texts(list(tags, "hashtags"), "text", Field::Hashtags)?),
+        mentions: Some(texts(
+            mentions.iter().copied(),
+            "screen_name",
+            Field::Mentions,
+        )?),
         mention_ids: Some(ids(mentions, &["id_str", "id"], Field::MentionIds)?),
         country: match node.value("place") {
             Some(place) => text_of(place, "country_code", Field::Country)?,
@@ -117,34 +141,99 @@ fn twitter_v1<'a>(node: &Node<'a>) -> Result<Post<'a>> {
     })
 }
 
-/// A tweet of X API v2 (docs.x.com, data dictionary); its author is in the answer's `includes`.
-fn twitter_v2<'a>(node: &Node<'a>, includes: &Includes<'_, 'a>) -> Result<Post<'a>> {
-    let referred = |key: &str, table: &HashMap<&str, &'_ Node<'a>>| {
-        let id = node.value(key).and_then(Node::as_text)?;
-        table.get(id.as_ref()).map(|node| (*node).clone())
+/// The whole text of a status of v1.1, and its entities. A long tweet in compatibility mode holds them apart.
+fn whole_v1<'n, 'a>(node: &'n Node<'a>) -> Result<(Option<Text<'a>>, &'n Node<'a>)> {
+    let extended = node.value("extended_tweet").unwrap_or(&Node::Null);
+    let entities = extended
+        .value("entities")
+        .or(node.value("entities"))
+        .unwrap_or(&Node::Null);
+    let texts = [(extended, "full_text"), (node, "full_text"), (node, "text")];
+    let text = texts
+        .into_iter()
+        .find(|(node, key)| node.value(key).is_some());
+    let text = match text {
+        Some((node, key)) => text_of(node, key, Field::Text)?,
+        None => None,
     };
-    let user = referred("author_id", &includes.users).unwrap_or(Node::Null);
+    Ok((text, entities))
+}
+
+/// The text of a retweet: whom it repeats, as the retweet says, and the whole text of that.
+fn retweeted<'a>(text: Option<Text<'a>>, whole: Option<Text<'a>>) -> Option<Text<'a>> {
+    let (Some(cut), Some(repeated)) = (&text, &whole) else {
+        return text.or(whole);
+    };
+    let (mut buffer, mut other) = (Vec::new(), Vec::new());
+    let cut = String::from_utf8_lossy(cut.bytes(&mut buffer));
+    let repeated = String::from_utf8_lossy(repeated.bytes(&mut other));
+    match cut.split_once(": ") {
+        Some((by, _)) if by.starts_with("RT @") => Some(Text::Made(format!("{by}: {repeated}"))),
+        _ => text,
+    }
+}
+
+/// A text of X or Reddit without its character references.
+fn decoded(text: Text<'_>) -> Text<'_> {
+    let mut buffer = Vec::new();
+    let found = std::str::from_utf8(text.bytes(&mut buffer))
+        .ok()
+        .and_then(html::decoded);
+    match found {
+        Some(decoded) => Text::Made(decoded),
+        None => text,
+    }
+}
+
+/// A tweet of X API v2 (docs.x.com, data dictionary); its author is in the answer's `includes`, or in the tweet
+/// itself where a tool has put it there.
+fn twitter_v2<'a>(node: &Node<'a>, includes: &Includes<'_, 'a>) -> Result<Post<'a>> {
+    let user = match node.value("author") {
+        Some(author @ Node::Object(_)) => author.clone(),
+        _ => node
+            .value("author_id")
+            .and_then(id_of)
+            .and_then(|id| includes.users.get(id))
+            .map_or(Node::Null, |user| (*user).clone()),
+    };
     let geo = node.value("geo").unwrap_or(&Node::Null);
     let place = geo
         .value("place_id")
-        .and_then(Node::as_text)
-        .and_then(|id| includes.places.get(id.as_ref()));
+        .and_then(id_of)
+        .and_then(|id| includes.places.get(id).copied())
+        .or(Some(geo).filter(|geo| geo.value("country_code").is_some()));
     let (metrics, entities) = (node.value("public_metrics"), node.value("entities"));
     let (metrics, entities) = (
         metrics.unwrap_or(&Node::Null),
         entities.unwrap_or(&Node::Null),
     );
+    let (text, tags) = whole_v2(node)?;
+    let references = list(node, "referenced_tweets");
+    let reference = |kind: &str| {
+        references.iter().find(|node| {
+            node.get("type")
+                .and_then(Node::as_text)
+                .is_some_and(|ty| ty == kind)
+        })
+    };
+    // A retweet is cut where it is long; the tweet that it repeats is whole.
+    let repeated = reference("retweeted").and_then(|repeated| match repeated.value("text") {
+        Some(_) => Some(repeated),
+        None => includes.tweets.get(id_of(repeated.get("id")?)?).copied(),
+    });
+    let (text, tags) = match repeated {
+        Some(repeated) => {
+            let (whole, tags) = whole_v2(repeated)?;
+            (retweeted(text, whole), tags)
+        }
+        None => (text, tags),
+    };
     let mentions = list(entities, "mentions");
     let (latitude, longitude) = position(geo)?;
     let handle = text_of(&user, "username", Field::AuthorHandle)?;
     let post_id = first_id(node, &["id"], Field::PostId)?;
     let followers = user.value("public_metrics").unwrap_or(&Node::Null);
-    let references = list(node, "referenced_tweets");
-    let answered = references.iter().find(|node| {
-        node.get("type")
-            .and_then(Node::as_text)
-            .is_some_and(|ty| ty == "replied_to")
-    });
+    let answered = reference("replied_to");
     Ok(Post {
         platform: "x",
         url: tweet_url(handle.as_ref(), post_id.as_ref()),
@@ -152,23 +241,17 @@ fn twitter_v2<'a>(node: &Node<'a>, includes: &Includes<'_, 'a>) -> Result<Post<'
         created_at: time_of(node, "created_at", time::timestamp, ISO)?,
         author_id: first_id(node, &["author_id"], Field::AuthorId)?,
         author_handle: handle,
-        author_name: text_of(&user, "name", Field::AuthorName)?,
+        author_name: text_of(&user, "name", Field::AuthorName)?.map(decoded),
         author_followers: count(followers, "followers_count", Field::AuthorFollowers)?,
         author_verified: flag(&user, "verified", Field::AuthorVerified)?,
-        author_location: text_of(&user, "location", Field::AuthorLocation)?,
-        text: match node
-            .value("note_tweet")
-            .filter(|note| note.value("text").is_some())
-        {
-            Some(note) => text_of(note, "text", Field::Text)?,
-            None => text_of(node, "text", Field::Text)?,
-        },
+        author_location: text_of(&user, "location", Field::AuthorLocation)?.map(decoded),
+        text: text.map(decoded),
         language: text_of(node, "lang", Field::Language)?,
         like_count: count(metrics, "like_count", Field::LikeCount)?,
         share_count: count(metrics, "retweet_count", Field::ShareCount)?,
         reply_count: count(metrics, "reply_count", Field::ReplyCount)?,
         view_count: count(metrics, "impression_count", Field::ViewCount)?,
-        hashtags: Some(texts(list(entities, "hashtags"), "tag", Field::Hashtags)?),
+        hashtags: Some(texts(list(tags, "hashtags"), "tag", Field::Hashtags)?),
         mentions: Some(texts(mentions, "username", Field::Mentions)?),
         mention_ids: Some(ids(mentions, &["id"], Field::MentionIds)?),
         country: match place {
@@ -186,6 +269,21 @@ fn twitter_v2<'a>(node: &Node<'a>, includes: &Includes<'_, 'a>) -> Result<Post<'
     })
 }
 
+/// The whole text of a tweet of v2, and the entities of that text: a long one has both in `note_tweet`.
+fn whole_v2<'n, 'a>(node: &'n Node<'a>) -> Result<(Option<Text<'a>>, &'n Node<'a>)> {
+    let entities = node.value("entities").unwrap_or(&Node::Null);
+    match node
+        .value("note_tweet")
+        .filter(|note| note.value("text").is_some())
+    {
+        Some(note) => {
+            let text = text_of(note, "text", Field::Text)?;
+            Ok((text, note.value("entities").unwrap_or(entities)))
+        }
+        None => Ok((text_of(node, "text", Field::Text)?, entities)),
+    }
+}
+
 /// A status of the Mastodon API (docs.joinmastodon.org/entities/Status).
 fn mastodon<'a>(node: &Node<'a>) -> Result<Post<'a>> {
     let account = node.value("account").unwrap_or(&Node::Null);
@@ -194,11 +292,11 @@ fn mastodon<'a>(node: &Node<'a>) -> Result<Post<'a>> {
         .value("content")
         .and_then(Node::as_text)
         .is_some_and(|content| !content.is_empty());
-    let content = match node.value("reblog") {
-        Some(boosted) if !has_text => boosted.value("content"),
-        _ => node.value("content"),
+    let written = match node.value("reblog") {
+        Some(boosted) if !has_text => boosted,
+        _ => node,
     };
-    let mentions = list(node, "mentions");
+    let mentions = list(written, "mentions");
     let url = match text_of(node, "url", Field::Url)? {
         Some(url) => Some(url),
         None => text_of(node, "uri", Field::Url)?,
@@ -214,15 +312,19 @@ fn mastodon<'a>(node: &Node<'a>) -> Result<Post<'a>> {
         author_id: first_id(account, &["id"], Field::AuthorId)?,
         author_handle: text_of(account, "acct", Field::AuthorHandle)?,
         author_name: text_of(account, "display_name", Field::AuthorName)?,
-        author_followers: count(account, "followers_count", Field::AuthorFollowers)?,
-        text: content
+        author_followers: shown_count(account, "followers_count", Field::AuthorFollowers)?,
+        text: written
+            .value("content")
             .and_then(Node::as_text)
             .map(|content| Text::Made(html::to_text(content))),
-        language: text_of(node, "language", Field::Language)?,
-        like_count: count(node, "favourites_count", Field::LikeCount)?,
-        share_count: count(node, "reblogs_count", Field::ShareCount)?,
-        reply_count: count(node, "replies_count", Field::ReplyCount)?,
-        hashtags: Some(texts(list(node, "tags"), "name", Field::Hashtags)?),
+        language: match text_of(node, "language", Field::Language)? {
+            Some(language) => Some(language),
+            None => text_of(written, "language", Field::Language)?,
+        },
+        like_count: shown_count(node, "favourites_count", Field::LikeCount)?,
+        share_count: shown_count(node, "reblogs_count", Field::ShareCount)?,
+        reply_count: shown_count(node, "replies_count", Field::ReplyCount)?,
+        hashtags: Some(texts(list(written, "tags"), "name", Field::Hashtags)?),
         mentions: Some(texts(mentions, "acct", Field::Mentions)?),
         mention_ids: Some(ids(mentions, &["id"], Field::MentionIds)?),
         source_app: match node.value("application") {
@@ -290,16 +392,13 @@ fn reddit<'a>(node: &Node<'a>) -> Result<Post<'a>> {
     let written = |key: &str| {
         data.value(key)
             .and_then(Node::as_text)
-            .filter(|text| !text.is_empty())
+            .filter(|text| !text.is_empty() && !is_deleted(text))
+            .map(|text| html::decoded(text).unwrap_or_else(|| text.to_string()))
     };
-    let text = match (
-        written("title"),
-        written("selftext"),
-        data.value("body").and_then(Node::as_text),
-    ) {
-        (_, _, Some(body)) => Some(body.to_string()),
+    let text = match (written("title"), written("selftext"), data.value("body")) {
+        (_, _, Some(_)) => written("body"),
         (Some(title), Some(text), None) => Some(format!("{title}\n\n{text}")),
-        (Some(text), None, None) | (None, Some(text), None) => Some(text.to_string()),
+        (Some(text), None, None) | (None, Some(text), None) => Some(text),
         (None, None, None) => None,
     };
     let likes = count(data, "score", Field::LikeCount)?;
@@ -308,7 +407,10 @@ fn reddit<'a>(node: &Node<'a>) -> Result<Post<'a>> {
         post_id,
         created_at: epoch_seconds(data, "created_utc")?,
         author_id: text_of(data, "author_fullname", Field::AuthorId)?,
-        author_handle: text_of(data, "author", Field::AuthorHandle)?,
+        author_handle: match data.value("author") {
+            Some(Node::Text(author)) if is_deleted(author) => None,
+            _ => text_of(data, "author", Field::AuthorHandle)?,
+        },
         mentions: Some(text.as_deref().map(user_names).unwrap_or_default()),
         text: text.map(Text::Made),
         like_count: if likes.is_some() {
@@ -325,6 +427,11 @@ fn reddit<'a>(node: &Node<'a>) -> Result<Post<'a>> {
         url: written("permalink").map(|path| Text::Made(format!("https://www.reddit.com{path}"))),
         ..Post::default()
     })
+}
+
+/// Whether a text is what Reddit shows instead of one that is gone.
+fn is_deleted(text: &str) -> bool {
+    matches!(text, "[deleted]" | "[removed]" | "[ Removed by Reddit ]")
 }
 
 /// The names after `u/` in a text, as Reddit links them: 3 to 20 letters, digits, `_` and `-`.
@@ -392,15 +499,34 @@ fn first_id<'a>(node: &Node<'a>, keys: &[&str], field: Field) -> Result<Option<T
     }
 }
 
+/// A whole number, also in quotes: X's archive writes its numbers so.
 fn count(node: &Node<'_>, key: &str, field: Field) -> Result<Option<i64>> {
-    match node.value(key) {
-        None => Ok(None),
-        Some(found @ Node::Number(number)) => number
-            .scaled(0)
-            .map(Some)
-            .ok_or_else(|| refused(field, "a whole number of at most 64 bits", found)),
-        Some(other) => Err(refused(field, "a whole number", other)),
-    }
+    let Some(found) = node.value(key) else {
+        return Ok(None);
+    };
+    let number = match found {
+        Node::Number(number) => *number,
+        Node::Text(text) => match quoted_number(text) {
+            Some(number) => number,
+            None => return Err(refused(field, "a whole number", found)),
+        },
+        other => return Err(refused(field, "a whole number", other)),
+    };
+    number
+        .scaled(0)
+        .map(Some)
+        .ok_or_else(|| refused(field, "a whole number of at most 64 bits", found))
+}
+
+fn quoted_number(text: &str) -> Option<Number<'_>> {
+    Number::read(text.as_bytes())
+        .ok()
+        .filter(|number| number.text.len() == text.len())
+}
+
+/// As [`count`]; −1 stands for a number that a server of Mastodon does not show.
+fn shown_count(node: &Node<'_>, key: &str, field: Field) -> Result<Option<i64>> {
+    Ok(count(node, key, field)?.filter(|count| *count != -1))
 }
 
 fn flag(node: &Node<'_>, key: &str, field: Field) -> Result<Option<bool>> {
@@ -437,10 +563,14 @@ fn epoch_seconds(node: &Node<'_>, key: &str) -> Result<Option<i64>> {
     match node.value(key) {
         None => Ok(None),
         Some(found) => {
-            let micros = match found {
-                Node::Number(number) => number.scaled(6).and_then(calendar::in_range),
+            let seconds = match found {
+                Node::Number(number) => Some(*number),
+                Node::Text(text) => quoted_number(text),
                 _ => None,
             };
+            let micros = seconds
+                .and_then(|seconds| seconds.scaled(6))
+                .and_then(calendar::in_range);
             micros
                 .map(Some)
                 .ok_or_else(|| refused(Field::CreatedAt, "seconds since 1970", found))
@@ -452,16 +582,24 @@ fn list<'n, 'a>(node: &'n Node<'a>, key: &str) -> &'n [Node<'a>] {
     node.get(key).map(Node::elements).unwrap_or_default()
 }
 
-fn texts<'a>(nodes: &[Node<'a>], key: &str, field: Field) -> Result<Vec<Text<'a>>> {
+fn texts<'n, 'a: 'n>(
+    nodes: impl IntoIterator<Item = &'n Node<'a>>,
+    key: &str,
+    field: Field,
+) -> Result<Vec<Text<'a>>> {
     nodes
-        .iter()
+        .into_iter()
         .filter_map(|node| text_of(node, key, field).transpose())
         .collect()
 }
 
-fn ids<'a>(nodes: &[Node<'a>], keys: &[&str], field: Field) -> Result<Vec<Text<'a>>> {
+fn ids<'n, 'a: 'n>(
+    nodes: impl IntoIterator<Item = &'n Node<'a>>,
+    keys: &[&str],
+    field: Field,
+) -> Result<Vec<Text<'a>>> {
     nodes
-        .iter()
+        .into_iter()
         .filter_map(|node| first_id(node, keys, field).transpose())
         .collect()
 }

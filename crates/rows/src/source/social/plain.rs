@@ -11,6 +11,7 @@ use super::post::{Field, Post, PostFault, Text};
 use crate::reason::Reason;
 use crate::source::json::cursor::Cursor;
 use crate::source::json::keys::{KeyTable, Member};
+use crate::source::number::Number;
 use crate::source::time;
 use crate::source::value::shortened;
 
@@ -42,7 +43,9 @@ const GEO: [&str; 3] = ["country", "lat", "lon"];
 const MENTION: [&str; 2] = ["id", "screen_name"];
 
 /// Keys by which the shapes of the networks differ from this one.
-const NETWORK_KEYS: [&str; 22] = [
+const NETWORK_KEYS: [&str; 24] = [
+    "favorite_count",
+    "tweet",
     "id_str",
     "full_text",
     "retweet_count",
@@ -113,7 +116,7 @@ impl PlainReader {
             platform: "other",
             ..Post::default()
         };
-        let cursor = &mut Cursor::new(json);
+        let cursor = &mut Cursor::replacing(json);
         cursor.enter_object()?;
         self.top.begin();
         loop {
@@ -357,8 +360,22 @@ fn count(cursor: &mut Cursor<'_>, field: Field) -> Result<Option<i64>> {
                 .map(Some)
                 .ok_or_else(|| refused(field, "a whole number of at most 64 bits", number.text))
         }
+        b'"' => quoted_count(cursor, field),
         _ => nothing(cursor, field, "a whole number"),
     }
+}
+
+/// A whole number in quotes.
+#[cold]
+fn quoted_count(cursor: &mut Cursor<'_>, field: Field) -> Result<Option<i64>> {
+    let text = cursor.string()?.raw;
+    let number = Number::read(text).ok();
+    let whole = number
+        .filter(|number| number.text.len() == text.len())
+        .and_then(|number| number.scaled(0));
+    whole
+        .map(Some)
+        .ok_or_else(|| refused(field, "a whole number", text))
 }
 
 #[inline]

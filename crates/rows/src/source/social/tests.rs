@@ -273,7 +273,7 @@ fn tweets_of_the_first_api_are_read() {
             "263063",
             "false",
             "null",
-            "Happy Birthday @alice! Tom &amp; Jerry",
+            "Happy Birthday @alice! Tom & Jerry",
             "3",
             "2",
             "party",
@@ -347,7 +347,7 @@ fn tweets_of_the_second_api_are_read_with_their_authors() {
         ["1", "null", "null"]
     );
     let pages = read_file("x_v2_pages.ndjson").unwrap();
-    assert_eq!(pages.counts(), (3, 0, 0));
+    assert_eq!(pages.counts(), (3, 0, 1));
     assert_eq!(pages.values(0, &["author_handle"]), ["XDevelopers"]);
     assert_eq!(
         pages.values(2, &["author_handle", "like_count"]),
@@ -477,11 +477,8 @@ fn the_server_of_a_mastodon_status_is_the_host_of_its_uri_else_of_its_url() {
 #[test]
 fn reddit_posts_and_comments_are_read() {
     let seen = read_file("reddit_listing.json").unwrap();
-    assert_eq!(seen.counts(), (2, 1, 0));
-    assert_eq!(
-        seen.rejected[0].reason.to_string(),
-        "expected a post or comment of Reddit, found a thing of kind more"
-    );
+    // A sign of more comments is not a post.
+    assert_eq!(seen.counts(), (2, 0, 1));
     let columns = [
         "post_id",
         "platform",
@@ -582,7 +579,8 @@ proptest! {
                 let text = object.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&object);
                 if layout(text, true) == Layout::Lines {
                     let count = text.iter().filter(|byte| **byte == b'\n').count() + usize::from(!text.is_empty() && !text.ends_with(b"\n"));
-                    prop_assert_eq!(seen.rows.len() + seen.rejected.len() + seen.blank as usize, count);
+                    // A line may hold a list of posts.
+                    prop_assert!(seen.rows.len() + seen.rejected.len() + seen.blank as usize >= count);
                 }
                 prop_assert_eq!(again, seen);
             }
@@ -595,7 +593,7 @@ proptest! {
     fn every_element_of_an_array_is_read_or_rejected_at_any_chunk_size(
         elements in prop::collection::vec(prop_oneof![
             Just("{\"id\":1,\"created_at\":\"2026-01-01\",\"text\":\"\\ud83d\\ude00é\"}".to_owned()),
-            Just("12345".to_owned()), Just("null".to_owned()), Just("\"x\\\"]\"".to_owned()), Just("[[1],{}]".to_owned()),
+            Just("12345".to_owned()), Just("null".to_owned()), Just("\"x\\\"]\"".to_owned()), Just("{\"x\":[[1],{}]}".to_owned()),
         ], 0..8),
         space in "[ \n\t]{0,4}",
         chunk_bytes in 4usize..80,

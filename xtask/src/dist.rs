@@ -111,9 +111,9 @@ fn release(folder: &Path, parts: Parts<'_>) -> Outcome {
     let archive = archive(&names.stem, &files).map_err(|error| unwritable(&path, &error))?;
     write(&path, &archive)?;
     eprintln!("\n==> package of the functions");
-    let size = package::write(&folder.join(&names.package), parts.functions)?;
+    let unpacked = package::write(&folder.join(&names.package), parts.functions)?;
     if let Some(limit) = parts.package_limit {
-        package::check_size(size, limit)?;
+        package::check_size(unpacked, limit)?;
     }
     write(&folder.join(&names.bill), parts.bill.as_bytes())?;
     let sums = sums(folder, &[&names.archive, &names.package, &names.bill])?;

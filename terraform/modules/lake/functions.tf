@@ -136,7 +136,7 @@ module "function" {
   trust_source_account = var.trust_conditions.lambda
   description          = each.value.description
   handler              = each.key
-  package              = var.package
+  package              = local.package
   architecture         = var.architecture
   memory_mb            = local.settings[each.key].memory_mb
   timeout_seconds      = local.settings[each.key].timeout_seconds

@@ -87,6 +87,28 @@ module "storage" {
   }
 }
 
+# Lambda takes 50 MB from Terraform itself, and packages of up to 250 MB unpacked from S3.
+resource "aws_s3_object" "package" {
+  count = var.package.path == null ? 0 : 1
+
+  bucket                 = module.storage.buckets["results"]
+  key                    = "package/tarn.zip"
+  source                 = var.package.path
+  source_hash            = filesha256(var.package.path)
+  server_side_encryption = "aws:kms"
+  kms_key_id             = module.data_key.arn
+}
+
+locals {
+  package = var.package.path == null ? var.package : {
+    path           = null
+    bucket         = aws_s3_object.package[0].bucket
+    key            = aws_s3_object.package[0].key
+    object_version = aws_s3_object.package[0].version_id
+    sha256         = filesha256(var.package.path)
+  }
+}
+
 module "catalog" {
   source = "../catalog"
 

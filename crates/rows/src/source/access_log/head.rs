@@ -238,8 +238,8 @@ fn read_server<'a>(
     Ok(())
 }
 
-/// Whether the first of four fields is a server's name: the second is an address or a list of them, or the first is not an
-/// no address and the second can be a client's name.
+/// Whether the first of four fields is a server's name: the second is an address or a list of them, or the first is not
+/// an address and the second can be a client's name.
 fn are_server_and_client(first: &[u8], second: &[u8]) -> bool {
     match read_client(second) {
         Ok(Some(client)) => is_address(client) || !is_address(first),

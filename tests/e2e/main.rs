@@ -34,6 +34,7 @@ mod readers;
 mod replay;
 mod rotation;
 mod rules;
+mod sentiment;
 mod serve;
 mod shared_data;
 mod snapshots;

@@ -17,6 +17,7 @@ pub const TEST_PACKAGES: &[&str] = &[
     "jsonschema==4.26.0",
     "playwright==1.65.2",
     "typos==1.52.0",
+    "vaderSentiment==3.3.2",
 ];
 
 /// The AWS command line, with which the tests upload.

@@ -405,7 +405,7 @@ async fn posts_of_an_older_lake_are_told_apart_once_their_objects_are_read_again
             "properties: [platform, server, post_id]",
             "properties: [platform, post_id]",
         ),
-        ("version: 3.0.0", "version: 2.0.0"),
+        ("version: 4.0.0", "version: 2.0.0"),
         (&first.replace(&key(1), "required: true\n"), &first),
         (&second.replace(&key(2), "required: true\n"), &second),
     ]));

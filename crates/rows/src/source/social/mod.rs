@@ -24,6 +24,7 @@ mod plain;
 mod post;
 mod sentiment;
 mod shape;
+mod vader;
 
 use std::ops::Range;
 use std::path::Path;

@@ -6,7 +6,7 @@ use tarn_contract::{Column, Encoding};
 use tarn_core::schema::ColumnType;
 use tarn_core::{Error, ErrorKind, Result};
 
-use super::sentiment::Sentiment;
+use super::sentiment::{Scored, Sentiment};
 use crate::column::{ColumnData, Plain};
 use crate::reason::Reason;
 use crate::source::json::error::JsonError;
@@ -256,14 +256,11 @@ impl Columns {
         let scratch = &mut self.scratch;
         let (sentiment, source) = match (post.sentiment, &self.sentiment) {
             (Some(score), _) => (Some(score), Some("provided")),
-            (None, Some(sentiment)) => {
-                let text = post
-                    .text
-                    .as_ref()
-                    .map(|text| String::from_utf8_lossy(text.bytes(scratch)));
-                let score = text.and_then(|text| sentiment.score(&text));
-                (score, score.map(|_| "vader"))
-            }
+            (None, Some(sentiment)) => match scored(sentiment, post) {
+                Scored::Score(score) => (Some(score), Some("vader")),
+                Scored::OtherLanguage => (None, Some("other_language")),
+                Scored::Nothing => (None, None),
+            },
             (None, None) => (None, None),
         };
         for ((field, decoder), data) in self.fields.iter().zip(columns) {
@@ -306,6 +303,19 @@ impl Columns {
             }
         }
     }
+}
+
+fn scored(sentiment: &Sentiment, post: &Post<'_>) -> Scored {
+    let (mut text, mut language) = (Vec::new(), Vec::new());
+    let Some(written) = &post.text else {
+        return Scored::Nothing;
+    };
+    let written = String::from_utf8_lossy(written.bytes(&mut text));
+    let language = post
+        .language
+        .as_ref()
+        .map(|tag| String::from_utf8_lossy(tag.bytes(&mut language)));
+    sentiment.score(&written, language.as_deref())
 }
 
 #[inline]

@@ -1,45 +1,71 @@
-//! The sentiment of a text by VADER, a word list and rules made for short posts in English (Hutto
-//! and Gilbert 2014, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media
-//! Text"). Texts in other languages mostly score 0.
+//! The sentiment of a text by [VADER](super::vader), which knows English: a text in another language has no score,
+//! and a reason instead.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use super::vader::Vader;
 
-use vader_sentimental::SentimentIntensityAnalyzer;
-
-/// How many bytes of a text are scored, which is more than nearly every post has: the library's time
-/// grows with the square of the number of words.
-const SCORED_BYTES: usize = 4096;
+/// How many bytes of a text are scored, which is more than any post has: a text with "but" takes time that grows with
+/// the square of the number of words.
+const SCORED_BYTES: usize = 64 * 1024;
 
 /// Scores texts; made once per reader.
 pub(super) struct Sentiment {
-    analyzer: SentimentIntensityAnalyzer<'static>,
+    vader: Vader,
+}
+
+/// What is known of a text's sentiment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Scored {
+    /// From -1 (negative) to 1 (positive).
+    Score(f64),
+    /// It is not English.
+    OtherLanguage,
+    /// It has no words.
+    Nothing,
 }
 
 impl Sentiment {
     /// Loads the word list.
     pub(super) fn new() -> Self {
         Sentiment {
-            analyzer: SentimentIntensityAnalyzer::new(),
+            vader: Vader::new(),
         }
     }
 
-    /// The compound score, from -1 (negative) to 1 (positive), to four digits as VADER publishes it.
-    /// None for a text without words, and where the library fails on a text, which must not stop a run.
-    pub(crate) fn score(&self, text: &str) -> Option<f64> {
+    /// The compound score, to four digits as VADER publishes it. `language` is what the platform says, if it does;
+    /// a text without a language is English where most of its letters are Latin.
+    pub(crate) fn score(&self, text: &str, language: Option<&str>) -> Scored {
         if text.trim().is_empty() {
-            return None;
+            return Scored::Nothing;
+        }
+        let is_english = match language.filter(|language| !matches!(*language, "" | "und")) {
+            Some(language) => {
+                let primary = language.split(['-', '_']).next().unwrap_or_default();
+                primary.eq_ignore_ascii_case("en")
+            }
+            None => is_latin(text),
+        };
+        if !is_english {
+            return Scored::OtherLanguage;
         }
         let text = text
             .get(..text.floor_char_boundary(SCORED_BYTES))
             .unwrap_or(text);
-        let score = catch_unwind(AssertUnwindSafe(|| {
-            self.analyzer.polarity_scores(text).compound
-        }))
-        .ok()?;
-        score
-            .is_finite()
-            .then(|| ((score * 1e4).round() / 1e4).clamp(-1.0, 1.0))
+        Scored::Score(self.vader.compound(text))
     }
+}
+
+/// Whether most letters are of the Latin script, or there are none.
+fn is_latin(text: &str) -> bool {
+    let (mut latin, mut others) = (0_usize, 0_usize);
+    for letter in text.chars().filter(|letter| letter.is_alphabetic()) {
+        // Basic Latin to Latin Extended-B, and Latin Extended Additional.
+        if matches!(letter, '\0'..='\u{24f}' | '\u{1e00}'..='\u{1eff}') {
+            latin += 1;
+        } else {
+            others += 1;
+        }
+    }
+    latin >= others
 }
 
 #[cfg(test)]
@@ -49,30 +75,52 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn praise_is_positive_and_blame_is_negative() {
+    fn scores_are_those_of_the_reference() {
         let sentiment = Sentiment::new();
-        assert!(
-            sentiment
-                .score("VADER is smart, handsome, and funny!")
-                .is_some_and(|score| score > 0.8)
-        );
-        assert!(
-            sentiment
-                .score("The shipping was terrible and slow.")
-                .is_some_and(|score| score < -0.3)
-        );
-        assert_eq!(sentiment.score("東京"), Some(0.0));
-        assert_eq!(sentiment.score(" \n"), None);
+        // As vaderSentiment 3.3.2 gives them.
+        for (text, expected) in [
+            ("VADER is smart, handsome, and funny!", 0.8439),
+            ("Hello!", 0.0),
+            ("We ship on Friday!", 0.0),
+            ("Which boots?", 0.0),
+            ("Parcel came today!!!", 0.0),
+            ("Boots in stock", 0.0),
+            ("I love these boots!", 0.6696),
+            (
+                "My mind knows this, but my heart wants to see them punished.",
+                0.4215,
+            ),
+            ("No worries, sorry again about the ticket...", 0.3724),
+        ] {
+            assert_eq!(
+                sentiment.score(text, None),
+                Scored::Score(expected),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_languages_have_no_score() {
+        let sentiment = Sentiment::new();
+        let score = |text: &str, language: &str| sentiment.score(text, Some(language));
+        assert_eq!(score("C'est nul", "fr"), Scored::OtherLanguage);
+        assert_eq!(score("love it", "en-GB"), Scored::Score(0.6369));
+        assert_eq!(score("love it", "und"), Scored::Score(0.6369));
+        assert_eq!(sentiment.score("東京", None), Scored::OtherLanguage);
+        assert_eq!(sentiment.score("Москва", None), Scored::OtherLanguage);
+        assert_eq!(sentiment.score("😀 123", None), Scored::Score(0.3612));
+        assert_eq!(sentiment.score(" \n", None), Scored::Nothing);
     }
 
     #[test]
     fn a_text_of_a_megabyte_takes_no_longer_than_a_long_post() {
         let started = std::time::Instant::now();
-        assert!(
-            Sentiment::new()
-                .score(&"no é love ".repeat(100_000))
-                .is_some()
-        );
+        let text = "no é but love ".repeat(100_000);
+        assert!(matches!(
+            Sentiment::new().score(&text, None),
+            Scored::Score(_)
+        ));
         assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
     }
 
@@ -81,7 +129,7 @@ mod tests {
         fn any_text_is_scored_in_range(text in any::<String>(), words in "[a-zA-Z!?:)( ']{0,80}") {
             let sentiment = Sentiment::new();
             for text in [text, words] {
-                if let Some(score) = sentiment.score(&text) {
+                if let Scored::Score(score) = sentiment.score(&text, Some("en")) {
                     prop_assert!((-1.0..=1.0).contains(&score));
                 }
             }

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use tarn_api::query::{QueryRequest, answer};
 use tarn_core::{Error, ErrorKind, Result};
-use tarn_query::{Limits, OutputFormat};
+use tarn_query::{Limits, OutputFormat, Scanned};
 
 use crate::cli::{Format, Global, QueryArgs};
 use crate::session::{open, shown};
-use crate::terminal::{Terminal, closed, plural};
+use crate::terminal::{Terminal, closed, count, plural};
 
 /// Answers a query.
 pub async fn run(global: &Global, args: &QueryArgs, terminal: &Terminal) -> Result<ExitCode> {
@@ -67,7 +67,24 @@ pub async fn run(global: &Global, args: &QueryArgs, terminal: &Terminal) -> Resu
             ));
         }
     }
+    if let Some(read) = read(answer.scanned()) {
+        terminal.note(&read);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was read for an answer; None where it is of no file.
+fn read(scanned: Scanned) -> Option<String> {
+    (scanned.files > 0).then(|| {
+        format!(
+            "read {} of {}, {} of {} bytes, in {}",
+            count(scanned.files_read),
+            plural(scanned.files, "file"),
+            count(scanned.bytes_read),
+            count(scanned.bytes),
+            plural(scanned.requests, "request"),
+        )
+    })
 }
 
 /// Bytes.

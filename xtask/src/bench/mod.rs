@@ -1,16 +1,19 @@
-//! `cargo xtask bench`: CPU time of an ingest against what a user would write instead.
+//! `cargo xtask bench`: CPU time of an ingest against what a user would write instead, of queries against DuckDB,
+//! and the API's cold start.
 //!
 //! Both sides read the same file and write Parquet with zstd level 1, in turn, in one run; the ratio
 //! is of the medians of user + system time. Ours is the path that production uses: the raw object is
 //! in the lake, and `tarn ingest` reads, checks, protects, deduplicates, writes and commits it. The
 //! peers protect nothing, so contracts that protect columns are measured without that, too.
 
+mod queries;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::process::{cargo, step};
-use crate::{Outcome, python, root, target};
+use crate::process::{self, cargo, step};
+use crate::{Outcome, package, python, root, target};
 
 /// Options of the benchmark.
 #[derive(clap::Args)]
@@ -24,7 +27,7 @@ pub struct Args {
     /// Runs of each side; the median counts
     #[arg(long, default_value_t = 5)]
     pub runs: usize,
-    /// Only these: logs, logsgz, ads, social, sqlite, rules, anomalies
+    /// Only these: logs, logsgz, ads, social, sqlite, rules, anomalies, queries, coldstart
     #[arg(long, value_delimiter = ',')]
     pub only: Vec<String>,
 }
@@ -158,20 +161,20 @@ fn parquet_bytes(folder: &Path) -> Outcome<u64> {
     Ok(bytes)
 }
 
-fn generate(python: &Path, args: &Args, data: &Path, case: &Case) -> Outcome<PathBuf> {
+/// The generated file of a case at a scale, made where it is not there.
+fn generate(python: &Path, peers: &Path, scale: f64, data: &Path, case: &Case) -> Outcome<PathBuf> {
     let file = data.join(case.file);
     if file.exists() {
         return Ok(file);
     }
     std::fs::create_dir_all(data).map_err(io(data))?;
-    eprintln!("generating {} at scale {}", case.data, args.scale);
+    eprintln!("generating {} at scale {scale}", case.data);
     let plain = data.join(case.file.trim_end_matches(".gz"));
     if !plain.exists() {
-        let scale = args.scale.to_string();
         measured(
             Command::new(python)
-                .arg(args.peers.join("gen.py"))
-                .args([case.data, &scale])
+                .arg(peers.join("gen.py"))
+                .args([case.data, &scale.to_string()])
                 .env("OUT", data),
         )?;
     }
@@ -186,12 +189,8 @@ fn optimised() -> Outcome<PathBuf> {
     Ok(target()?.join("release/tarn"))
 }
 
-/// One ingest into a new lake; CPU seconds and the bytes of the dataset's files. `contracts` are other
-/// than the shop's.
-fn ours(case: &Case, contracts: Option<&Path>, file: &Path, lake: &Path) -> Outcome<(f64, u64)> {
-    if lake.exists() {
-        std::fs::remove_dir_all(lake).map_err(io(lake))?;
-    }
+/// Puts a file into a lake's raw zone and ingests it; CPU seconds. `contracts` are other than the shop's.
+fn ingested(case: &Case, contracts: Option<&Path>, file: &Path, lake: &Path) -> Outcome<f64> {
     let place = lake.join(case.place);
     std::fs::create_dir_all(&place).map_err(io(&place))?;
     let object = place.join(case.file);
@@ -208,10 +207,16 @@ fn ours(case: &Case, contracts: Option<&Path>, file: &Path, lake: &Path) -> Outc
     if let Some(contracts) = contracts {
         command.arg("--contracts").arg(contracts);
     }
-    Ok((
-        measured(&mut command)?,
-        parquet_bytes(&lake.join("curated"))?,
-    ))
+    measured(&mut command)
+}
+
+/// One ingest into a new lake; CPU seconds and the bytes of the dataset's files.
+fn ours(case: &Case, contracts: Option<&Path>, file: &Path, lake: &Path) -> Outcome<(f64, u64)> {
+    if lake.exists() {
+        std::fs::remove_dir_all(lake).map_err(io(lake))?;
+    }
+    let seconds = ingested(case, contracts, file, lake)?;
+    Ok((seconds, parquet_bytes(&lake.join("curated"))?))
 }
 
 /// The shop's contracts without their protections: what is left of a list of properties without its
@@ -311,7 +316,7 @@ fn rules(args: &Args, generator: &Path, data: &Path, work: &Path) -> Outcome<Opt
     let Some(logs) = CASES.iter().find(|case| case.name == "logs") else {
         return Err("there is no case logs".to_owned());
     };
-    let file = generate(generator, args, data, logs)?;
+    let file = generate(generator, &args.peers, args.scale, data, logs)?;
     let rules = root().join("xtask/bench/rules");
     let (none, thirty) = (rules.join("none"), rules.join("thirty"));
     let (mut without, mut ruled) = (Vec::new(), Vec::new());
@@ -401,7 +406,8 @@ impl Bench<'_> {
     /// Runs a case and prints its lines. Returns the goals that were missed.
     fn case(&self, case: &Case) -> Outcome<Vec<String>> {
         let mut missed = Vec::new();
-        let file = generate(&self.generator, self.args, &self.data, case)?;
+        let Args { peers, scale, .. } = self.args;
+        let file = generate(&self.generator, peers, *scale, &self.data, case)?;
         let environment = match case.name {
             "sqlite" => sqlite_environment()?,
             _ => self.environment.clone(),
@@ -454,6 +460,37 @@ impl Bench<'_> {
     }
 }
 
+/// Starts the API's function, and prints how long its first answer takes, and its size.
+fn cold_start(python: &Path, starts: usize) -> Outcome {
+    let binary = target()?.join("release").join(package::FUNCTIONS);
+    let bytes = binary.metadata().map_err(io(&binary))?.len();
+    let printed = process::capture(
+        "cold_start.py",
+        Command::new(python)
+            .arg(root().join("xtask/bench/cold_start.py"))
+            .arg(&binary)
+            .arg(root())
+            .arg(starts.to_string()),
+    )?;
+    let mut columns = [Vec::new(), Vec::new()];
+    for line in String::from_utf8_lossy(&printed).lines() {
+        for (column, number) in columns.iter_mut().zip(line.split(' ')) {
+            column.push(
+                number
+                    .parse()
+                    .map_err(|_| format!("cold_start.py printed {line}"))?,
+            );
+        }
+    }
+    let [clock, cpu] = columns.map(median);
+    println!("\n| cold start of the API | ms | CPU ms | binary MB |\n|---|---:|---:|---:|");
+    println!(
+        "| to /health | {clock:.0} | {cpu:.0} | {:.0} |",
+        bytes as f64 / 1e6
+    );
+    Ok(())
+}
+
 /// Runs the benchmark and prints the ratios.
 pub fn run(args: &Args) -> Outcome {
     let asked = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
@@ -478,7 +515,7 @@ pub fn run(args: &Args) -> Outcome {
     }
     step(
         "optimised build",
-        &mut cargo(&["build", "--release", "--package", "tarn"]),
+        cargo(&["build", "--release"]).args(package::RELEASE),
     )?;
     let environment = python::environment("bench", python::BENCH_PACKAGES)?;
     let work = target()?.join("bench");
@@ -498,8 +535,14 @@ pub fn run(args: &Args) -> Outcome {
     for case in CASES.iter().filter(|case| asked(case.name)) {
         missed.extend(bench.case(case)?);
     }
-    if args.only.is_empty() || args.only.iter().any(|name| name == "rules") {
+    if asked("rules") {
         missed.extend(rules(args, &bench.generator, &bench.data, &bench.work)?);
+    }
+    if asked("queries") {
+        queries::run(&bench)?;
+    }
+    if asked("coldstart") {
+        cold_start(&bench.generator, args.runs)?;
     }
     if missed.is_empty() {
         Ok(())

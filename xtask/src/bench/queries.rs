@@ -94,7 +94,7 @@ fn compare(bench: &Bench<'_>, lake: &Path, name: &str) -> Outcome<Line> {
     })
 }
 
-/// What `tarn query` says of its reading: files read and considered, bytes read and considered, requests.
+/// What `tarn query` prints about its reading: files read and considered, bytes read and considered, requests.
 fn said(query: &mut Command) -> Outcome<[u64; 5]> {
     let output = query
         .output()

@@ -99,7 +99,7 @@ impl Vader {
     /// The valence of a word among those around it.
     fn valence(&self, words: &Words<'_>, at: usize) -> f64 {
         let lower = |index: usize| words.lower.get(index).map_or("", String::as_str);
-        // The word so many places before.
+        // The word this many places before.
         let before = |places: usize| at.checked_sub(places).map_or("", lower);
         let word = lower(at);
         if self.boosters.contains_key(word) || (word == "kind" && lower(at + 1) == "of") {

@@ -19,12 +19,14 @@
 
 mod elements;
 mod html;
+mod members;
 mod network;
 mod plain;
 mod post;
 mod sentiment;
 mod shape;
 mod vader;
+mod x;
 
 use std::ops::Range;
 use std::path::Path;
@@ -34,10 +36,10 @@ use tarn_contract::{Column, Contract};
 use tarn_core::{Result, rule_id};
 
 use self::elements::{ELEMENT_LIMIT, Elements, ValueReader};
-use self::network::Includes;
 use self::plain::PlainReader;
 use self::post::{Columns, Post, PostFault};
 use self::shape::{Shape, shape_of};
+use self::x::Includes;
 use crate::batch::{Batch, EmptyColumns, Reader, Rejected, RowPlace, Violation};
 use crate::source::batch_builder::BatchBuilder;
 use crate::source::bytes::{self, Input};

@@ -1,4 +1,4 @@
-"""S3: multipart uploads have the checksums that they announced.
+"""S3: multipart uploads have the checksums that they announced, and the tags.
 
 MiniStack accepts parts with a checksum that the upload did not announce, completes an upload without the
 parts' checksums, and makes every checksum a checksum of checksums. AWS:
@@ -8,16 +8,20 @@ parts' checksums, and makes every checksum a checksum of checksums. AWS:
 - CompleteMultipartUpload of an upload with a composite checksum names the checksum of each part;
   otherwise `InvalidRequest`.
 - `x-amz-checksum-type: FULL_OBJECT` makes one checksum of the whole content, like a single put.
+
+The tags of CreateMultipartUpload are forgotten; on AWS the completed object has them.
 """
 
 import contextvars
 import re
+import urllib.parse
 import xml.etree.ElementTree
 
 from ministack.services import s3
 
 FULL_OBJECT, COMPOSITE = "FULL_OBJECT", "COMPOSITE"
 KIND = "checksum_type"
+TAGS = "tags"
 
 _whole = contextvars.ContextVar("the checksum of the content that is being completed", default=None)
 
@@ -33,6 +37,7 @@ def close():
         begun = s3._multipart_uploads[_text(body, "UploadId")]
         algorithm = begun["checksum_algorithm"]
         begun[KIND] = None
+        begun[TAGS] = dict(urllib.parse.parse_qsl(headers.get("x-amz-tagging", ""), keep_blank_values=True))
         if algorithm:
             default = FULL_OBJECT if algorithm == "CRC64NVME" else COMPOSITE
             begun[KIND] = (headers.get("x-amz-checksum-type") or default).upper()
@@ -79,6 +84,14 @@ def close():
             _whole.reset(token)
         return status, answered, reply.replace(COMPOSITE.encode(), FULL_OBJECT.encode())
 
+    def complete_with_tags(bucket, key, body, query, headers=None):
+        begun = s3._multipart_uploads.get(s3._qp(query, "uploadId"))
+        status, answered, reply = complete_as_announced(bucket, key, body, query, headers)
+        if status == 200 and begun and begun[TAGS]:
+            version = s3._buckets[bucket]["objects"][key].get("version_id")
+            s3._object_tags[(bucket, key, version)] = begun[TAGS]
+        return status, answered, reply
+
     def of_the_whole(algorithm, parts):
         return _whole.get() or composite(algorithm, parts)
 
@@ -89,7 +102,7 @@ def close():
 
     s3._create_multipart_upload = create_with_kind
     s3._upload_part = upload_as_announced
-    s3._complete_multipart_upload = complete_as_announced
+    s3._complete_multipart_upload = complete_with_tags
     s3._composite_checksum = of_the_whole
     s3._record_object_version = record_with_kind
 

@@ -278,6 +278,15 @@ class Gaps(unittest.TestCase):
         done = objects.complete_multipart_upload(**upload, MultipartUpload=parts)
         self.assertEqual((done["ChecksumType"], done["ChecksumCRC32"][-2:]), ("COMPOSITE", "-1"))
 
+    def test_an_object_has_the_tags_that_its_upload_began_with(self):
+        tags = "Project=tarn&Note=a%20b"
+        objects, upload = self.begin_upload("tagged", ChecksumAlgorithm="CRC32", Tagging=tags)
+        part = objects.upload_part(**upload, PartNumber=1, Body=b"1", ChecksumAlgorithm="CRC32")
+        parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumCRC32": part["ChecksumCRC32"]}]}
+        objects.complete_multipart_upload(**upload, MultipartUpload=parts)
+        found = objects.get_object_tagging(Bucket="tagged", Key="k")["TagSet"]
+        self.assertEqual({tag["Key"]: tag["Value"] for tag in found}, {"Project": "tarn", "Note": "a b"})
+
     def test_a_checksum_of_the_whole_content_is_that_of_a_put_at_once(self):
         objects, upload = self.begin_upload("whole", ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
         objects.put_bucket_versioning(Bucket="whole", VersioningConfiguration={"Status": "Enabled"})

@@ -65,6 +65,13 @@ impl ColumnSummary {
         }
     }
 
+    /// Whether a text may be among the values of a text column.
+    pub fn may_hold(&self, text: &str) -> bool {
+        let below = matches!(&self.lower, Some(Bound::String(lower)) if text < &**lower);
+        let above = matches!(&self.upper, Some(Bound::String(upper)) if text > &**upper);
+        !below && !above
+    }
+
     /// The one value that a text column has, where its bounds prove that there is one.
     fn only_value(&self) -> Option<&str> {
         match (&self.lower, &self.upper) {

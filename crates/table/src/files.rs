@@ -12,7 +12,7 @@ use tarn_core::calendar::partition_of_day;
 use tarn_core::schema::{PartitionUnit, PartitionValue, system};
 use tarn_core::{Error, ErrorKind, Result};
 
-use crate::data_file::{Bound, DataFileInfo, LiveFile};
+use crate::data_file::{DataFileInfo, LiveFile};
 use crate::table::Table;
 use crate::version::VersionRef;
 
@@ -167,13 +167,7 @@ impl<'a> Pruning<'a> {
         let Some(column) = file.column(*id) else {
             return true;
         };
-        uris.iter().any(|uri| {
-            let below =
-                matches!(&column.lower, Some(Bound::String(lower)) if uri.as_str() < &**lower);
-            let above =
-                matches!(&column.upper, Some(Bound::String(upper)) if uri.as_str() > &**upper);
-            !below && !above
-        })
+        uris.iter().any(|uri| column.may_hold(uri))
     }
 }
 

@@ -280,14 +280,7 @@ impl<'a> Bounds<'a> {
         if self.file.only_source().is_some_and(|uri| !is_of(rows, uri)) {
             return false;
         }
-        let in_bounds = |version: &str| {
-            let Some(column) = self.version else {
-                return true;
-            };
-            let above = |bound: &Bound| matches!(bound, Bound::String(lower) if version < &**lower);
-            let below = |bound: &Bound| matches!(bound, Bound::String(upper) if version > &**upper);
-            !column.lower.as_ref().is_some_and(above) && !column.upper.as_ref().is_some_and(below)
-        };
+        let in_bounds = |version: &str| self.version.is_none_or(|column| column.may_hold(version));
         let far_enough = |from: i64| self.offsets().is_none_or(|(_, greatest)| greatest >= from);
         rows.version.as_deref().is_none_or(in_bounds) && rows.from.is_none_or(far_enough)
     }

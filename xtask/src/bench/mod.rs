@@ -184,9 +184,16 @@ fn generate(python: &Path, peers: &Path, scale: f64, data: &Path, case: &Case) -
     Ok(file)
 }
 
-/// The optimised command line: development builds are for tests.
-fn optimised() -> Outcome<PathBuf> {
-    Ok(target()?.join("release/tarn"))
+/// The optimised build of a program: development builds are for tests.
+fn optimised(program: &str) -> Outcome<PathBuf> {
+    Ok(target()?.join("release").join(program))
+}
+
+fn case_of(name: &str) -> Outcome<&'static Case> {
+    CASES
+        .iter()
+        .find(|case| case.name == name)
+        .ok_or_else(|| format!("there is no case {name}"))
 }
 
 /// Puts a file into a lake's raw zone and ingests it; CPU seconds. `contracts` are other than the shop's.
@@ -197,7 +204,7 @@ fn ingested(case: &Case, contracts: Option<&Path>, file: &Path, lake: &Path) -> 
     std::fs::hard_link(file, &object)
         .or_else(|_| std::fs::copy(file, &object).map(drop))
         .map_err(io(&object))?;
-    let mut command = Command::new(optimised()?);
+    let mut command = Command::new(optimised("tarn")?);
     command
         .arg("ingest")
         .arg("--quiet")
@@ -313,9 +320,7 @@ const RULES_CEILING: f64 = 1.5;
 
 /// The cost of rules: the access log with thirty of them against none. What was missed, if anything.
 fn rules(args: &Args, generator: &Path, data: &Path, work: &Path) -> Outcome<Option<String>> {
-    let Some(logs) = CASES.iter().find(|case| case.name == "logs") else {
-        return Err("there is no case logs".to_owned());
-    };
+    let logs = case_of("logs")?;
     let file = generate(generator, &args.peers, args.scale, data, logs)?;
     let rules = root().join("xtask/bench/rules");
     let (none, thirty) = (rules.join("none"), rules.join("thirty"));
@@ -462,7 +467,7 @@ impl Bench<'_> {
 
 /// Starts the API's function, and prints how long its first answer takes, and its size.
 fn cold_start(python: &Path, starts: usize) -> Outcome {
-    let binary = target()?.join("release").join(package::FUNCTIONS);
+    let binary = optimised(package::FUNCTIONS)?;
     let bytes = binary.metadata().map_err(io(&binary))?.len();
     let printed = process::capture(
         "cold_start.py",

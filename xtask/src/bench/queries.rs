@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Args, Bench, CASES, generate, ingested, io, measured, median, optimised};
+use super::{Args, Bench, case_of, generate, ingested, io, measured, median, optimised};
 use crate::{Outcome, process, root};
 
 /// What the lake of the queries is made of, and how large each part is at scale 1: ten million orders with
@@ -34,9 +34,7 @@ fn lake(bench: &Bench<'_>) -> Outcome<PathBuf> {
         std::fs::remove_dir_all(&lake).map_err(io(&lake))?;
     }
     for (name, factor) in PARTS {
-        let Some(case) = CASES.iter().find(|case| case.name == name) else {
-            return Err(format!("there is no case {name}"));
-        };
+        let case = case_of(name)?;
         let data = bench.work.join(format!("data-queries-{scale}"));
         let file = generate(&bench.generator, peers, scale * factor, &data, case)?;
         let contracts = case.contracts.map(|folder| root().join(folder));
@@ -63,7 +61,7 @@ fn compare(bench: &Bench<'_>, lake: &Path, name: &str) -> Outcome<Line> {
     let answer = bench.work.join("answer.csv");
     let (mut own, mut peer, mut bytes_by_hand) = (Vec::new(), Vec::new(), 0);
     let query = |options: &[&str]| -> Outcome<Command> {
-        let mut command = Command::new(optimised()?);
+        let mut command = Command::new(optimised("tarn")?);
         command.arg("query").arg(&sql).arg("--lake").arg(lake);
         command.args(options);
         Ok(command)

@@ -6,7 +6,7 @@ use super::client::{is_placeholder, read_client};
 use super::fault::{Fault, fault};
 use super::place::{is_address, server_is_valid, split_port};
 use super::row::Row;
-use super::text::decode;
+use super::text::unescaped;
 
 /// A head has at most this many fields that are looked at one by one.
 const MOST_FIELDS: usize = 32;
@@ -19,10 +19,10 @@ pub(super) struct HeadBuffers {
     user: Vec<u8>,
 }
 
-/// The fields of a head, as they are written.
+/// The fields of a head; all but the client as they are written.
 struct Fields<'a> {
     vhost: Option<&'a [u8]>,
-    client: &'a [u8],
+    client: Option<&'a [u8]>,
     ident: &'a [u8],
     user: &'a [u8],
 }
@@ -46,7 +46,7 @@ pub(super) fn read_head<'a>(
     let (fields, has_spaces) = if is_plain {
         let fields = Fields {
             vhost: None,
-            client,
+            client: Some(client),
             ident,
             user,
         };
@@ -57,7 +57,7 @@ pub(super) fn read_head<'a>(
     if let Some(vhost) = fields.vhost {
         read_server(vhost, row, &mut buffers.vhost)?;
     }
-    row.client_ip = read_client(fields.client)?;
+    row.client_ip = fields.client;
     row.ident = read_name("ident", fields.ident, utf8, &mut buffers.ident)?;
     row.remote_user = read_name("remote_user", fields.user, utf8, &mut buffers.user)?;
     Ok(has_spaces)
@@ -101,32 +101,27 @@ fn split(head: &[u8]) -> Result<(Fields<'_>, bool), Fault> {
             break;
         };
         let fields: Vec<&[u8]> = places.iter().map(|place| &head[place.clone()]).collect();
-        match *fields.as_slice() {
+        let fields = match *fields.as_slice() {
             // Doubled spaces do not make an empty client.
-            [client, ident, user] if !client.is_empty() => {
-                let fields = Fields {
-                    vhost: None,
-                    client,
-                    ident,
-                    user,
-                };
-                return Ok((fields, false));
-            }
-            [vhost, client, ident, user] if are_server_and_client(vhost, client) => {
-                let fields = Fields {
-                    vhost: Some(vhost),
-                    client,
-                    ident,
-                    user,
-                };
-                return Ok((fields, false));
-            }
-            _ if each_space => {
-                if let Some(fields) = with_spaces(head, &places) {
-                    return Ok((fields, true));
-                }
-            }
-            _ => {}
+            [client, ident, user] if !client.is_empty() => Some(Fields {
+                vhost: None,
+                client: read_client(client)?,
+                ident,
+                user,
+            }),
+            [vhost, client, ident, user] => client_after(vhost, client).map(|client| Fields {
+                vhost: Some(vhost),
+                client,
+                ident,
+                user,
+            }),
+            _ => None,
+        };
+        if let Some(fields) = fields {
+            return Ok((fields, false));
+        }
+        if each_space && let Some(fields) = with_spaces(head, &places) {
+            return Ok((fields, true));
         }
     }
     Err(unsplit(head))
@@ -146,7 +141,7 @@ fn with_spaces<'a>(head: &'a [u8], places: &[Range<usize>]) -> Option<Fields<'a>
     (is_address(client) && ident == b"-" && words.len() > 1 && words.iter().all(is_word)).then(
         || Fields {
             vhost: (first == 1).then(|| at(0)).flatten(),
-            client,
+            client: Some(client),
             ident,
             user: &head[user.start..],
         },
@@ -222,11 +217,7 @@ fn read_server<'a>(
     if is_placeholder(host) {
         return Ok(());
     }
-    let host = if host.contains(&b'\\') {
-        decode(host, buffer)
-    } else {
-        host
-    };
+    let host = unescaped(host, buffer);
     if !server_is_valid(host) {
         return Err(fault(
             "vhost",
@@ -238,14 +229,15 @@ fn read_server<'a>(
     Ok(())
 }
 
-/// Whether the first of four fields is a server's name: the second is an address or a list of them, or the first is not
-/// an address and the second can be a client's name.
-fn are_server_and_client(first: &[u8], second: &[u8]) -> bool {
-    match read_client(second) {
-        Ok(Some(client)) => is_address(client) || !is_address(first),
-        Ok(None) => second == b"unknown" || second.contains(&b',') || read_client(first).is_err(),
-        Err(_) => false,
-    }
+/// The client in the second of four fields, where the first is a server's name: the second is an address or a list of
+/// them, or the first is not an address and the second can be a client's name.
+fn client_after<'a>(first: &[u8], second: &'a [u8]) -> Option<Option<&'a [u8]>> {
+    let client = read_client(second).ok()?;
+    let is_client = match client {
+        Some(client) => is_address(client) || !is_address(first),
+        None => second == b"unknown" || second.contains(&b',') || read_client(first).is_err(),
+    };
+    is_client.then_some(client)
 }
 
 /// An identity or a user; None for a placeholder.
@@ -269,11 +261,7 @@ fn read_name<'a>(
             value,
         ));
     }
-    Ok(Some(if value.contains(&b'\\') {
-        decode(value, buffer)
-    } else {
-        value
-    }))
+    Ok(Some(unescaped(value, buffer)))
 }
 
 fn read_port(digits: &[u8]) -> Option<i32> {

@@ -61,11 +61,6 @@ pub(crate) fn parse_line<'a>(
     (row.event_time, row.utc_offset_minutes) = (event_time, utc_offset_minutes);
     let tail_bytes = rest.len();
 
-    let rest = gap(
-        rest,
-        "raw_request",
-        "a space and the quoted request after the time",
-    )?;
     let rest = opening(
         rest,
         "raw_request",
@@ -84,10 +79,9 @@ pub(crate) fn parse_line<'a>(
     let size_bytes = before - rest.len();
 
     let (mut referer, mut agent, mut rest) = (None, None, rest);
-    if let Some(after) = quote_after_spaces(rest) {
+    if let Some(after) = after_spaces(rest).and_then(|after| after.strip_prefix(b"\"")) {
         let (field, after) = quoted(after, "referer", "the referer")?;
         let expected = "a space and the quoted user agent after the referer";
-        let after = gap(after, "user_agent", expected)?;
         let after = opening(after, "user_agent", expected)?;
         let (field2, after) = quoted(after, "user_agent", "the user agent")?;
         (referer, agent, rest) = (Some(field), Some(field2), after);
@@ -308,24 +302,33 @@ fn is_protocol(text: &[u8]) -> bool {
     }
 }
 
-/// The text after the spaces that it begins with: one, or more where a format has them.
+/// The text after the spaces that it begins with: one, or more where a format has them. None where it begins with
+/// no space.
 #[inline]
-fn gap<'a>(text: &'a [u8], field: &'static str, expected: &'static str) -> Result<&'a [u8], Fault> {
+fn after_spaces(text: &[u8]) -> Option<&[u8]> {
     match text {
-        [b' ', rest @ ..] if rest.first() != Some(&b' ') => Ok(rest),
-        [b' ', ..] => Ok(text.trim_ascii_start()),
-        _ => Err(fault(field, expected, text)),
+        [b' ', rest @ ..] if rest.first() != Some(&b' ') => Some(rest),
+        [b' ', ..] => Some(text.trim_ascii_start()),
+        _ => None,
     }
 }
 
-/// The text after spaces and a quote; None where it begins otherwise.
+/// As [`after_spaces`].
 #[inline]
-fn quote_after_spaces(text: &[u8]) -> Option<&[u8]> {
-    match text {
-        [b' ', b'"', rest @ ..] => Some(rest),
-        [b' ', b' ', ..] => text.trim_ascii_start().strip_prefix(b"\""),
-        _ => None,
-    }
+fn gap<'a>(text: &'a [u8], field: &'static str, expected: &'static str) -> Result<&'a [u8], Fault> {
+    after_spaces(text).ok_or_else(|| fault(field, expected, text))
+}
+
+/// The text after spaces and a quote.
+#[inline]
+fn opening<'a>(
+    text: &'a [u8],
+    field: &'static str,
+    expected: &'static str,
+) -> Result<&'a [u8], Fault> {
+    let rest = gap(text, field, expected)?;
+    rest.strip_prefix(b"\"")
+        .ok_or_else(|| fault(field, expected, rest))
 }
 
 /// A user with spaces may be something else that was written into the line.
@@ -336,15 +339,4 @@ fn spaced_user(head: &[u8]) -> Fault {
         "one user without spaces, as the line has doubled spaces or more fields",
         head,
     )
-}
-
-/// The text after the quote that it begins with.
-#[inline]
-fn opening<'a>(
-    text: &'a [u8],
-    field: &'static str,
-    expected: &'static str,
-) -> Result<&'a [u8], Fault> {
-    text.strip_prefix(b"\"")
-        .ok_or_else(|| fault(field, expected, text))
 }

@@ -16,6 +16,16 @@ pub(crate) fn decode<'a>(raw: &[u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
     scratch
 }
 
+/// The text of a field without quotes, which is valid UTF-8, with its escapes decoded.
+#[inline]
+pub(super) fn unescaped<'a>(raw: &'a [u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    if raw.contains(&b'\\') {
+        decode(raw, scratch)
+    } else {
+        raw
+    }
+}
+
 /// The text with every byte that is not UTF-8 as `\xhh`, and nothing else changed.
 pub(crate) fn escape_invalid(text: &[u8]) -> Vec<u8> {
     const HEX: &[u8; 16] = b"0123456789abcdef";

@@ -3,9 +3,25 @@
 /// The text of an HTML fragment: tags are left out, paragraphs and breaks become line breaks, and
 /// character references become their characters. Anything that is neither a tag nor a known reference stays.
 pub(crate) fn to_text(html: &str) -> String {
+    let mut text = replaced(html, &['<', '&']);
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// A text with its character references decoded, and nothing else changed: X and Reddit write `&`, `<` and `>` as
+/// references. None where it has none.
+pub(crate) fn decoded(text: &str) -> Option<String> {
+    if !text.contains('&') {
+        return None;
+    }
+    Some(replaced(text, &['&'])).filter(|decoded| decoded != text)
+}
+
+/// A text in which those of these that begin a tag or a reference are replaced by what these stand for.
+fn replaced(html: &str, special: &[char]) -> String {
     let mut text = String::with_capacity(html.len());
     let mut rest = html;
-    while let Some(at) = rest.find(['<', '&']) {
+    while let Some(at) = rest.find(special) {
         let (plain, special) = rest.split_at(at);
         text.push_str(plain);
         let used = if special.starts_with('<') {
@@ -23,35 +39,7 @@ pub(crate) fn to_text(html: &str) -> String {
         rest = special.get(used..).unwrap_or_default();
     }
     text.push_str(rest);
-    text.truncate(text.trim_end().len());
     text
-}
-
-/// A text with its character references decoded, and nothing else changed: X and Reddit write `&`, `<` and `>` as
-/// references.
-pub(crate) fn decoded(text: &str) -> Option<String> {
-    let mut at = text.find('&')?;
-    let mut decoded: Option<String> = None;
-    let mut kept = 0;
-    loop {
-        let rest = text.get(at..).unwrap_or_default();
-        if let Some((character, used)) = reference(rest) {
-            let to = decoded.get_or_insert_with(String::new);
-            to.push_str(text.get(kept..at).unwrap_or_default());
-            to.push(character);
-            kept = at + used;
-            at = kept;
-        } else {
-            at += 1;
-        }
-        match text.get(at..).and_then(|rest| rest.find('&')) {
-            Some(next) => at += next,
-            None => break,
-        }
-    }
-    let mut decoded = decoded?;
-    decoded.push_str(text.get(kept..).unwrap_or_default());
-    Some(decoded)
 }
 
 /// Takes a tag, and says how long it is; None where a `<` begins no tag.

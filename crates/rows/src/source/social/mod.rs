@@ -280,19 +280,15 @@ impl PostReader {
             builder.batch.blank += 1;
             return;
         }
-        let post =
-            shape_of(&node).and_then(|shape| Ok((shape, self.post(shape, json, &node, includes)?)));
-        let shape = match post {
-            Ok((shape, post)) => {
-                self.accept(&post, value, builder);
-                shape
-            }
-            Err(fault) => {
-                self.reject(fault, value, builder);
-                // Its answers are posts of their own.
-                shape_of(&node).unwrap_or(Shape::Plain)
-            }
+        let shape = match shape_of(&node) {
+            Ok(shape) => shape,
+            Err(fault) => return self.reject(fault, value, builder),
         };
+        match self.post(shape, json, &node, includes) {
+            Ok(post) => self.accept(&post, value, builder),
+            Err(fault) => self.reject(fault, value, builder),
+        }
+        // The answers to a comment are posts of their own, even where it is rejected.
         if shape != Shape::Reddit || levels == 0 {
             return;
         }

@@ -1,15 +1,20 @@
 //! The sentiment of a text by [VADER](super::vader), which knows English: a text in another language has no score,
 //! and a reason instead.
 
+use std::sync::LazyLock;
+
 use super::vader::Vader;
+
+/// The lists have nine thousand entries: they are read once per process.
+static VADER: LazyLock<Vader> = LazyLock::new(Vader::new);
 
 /// How many bytes of a text are scored, which is more than any post has: a text with "but" takes time that grows with
 /// the square of the number of words.
 const SCORED_BYTES: usize = 64 * 1024;
 
-/// Scores texts; made once per reader.
+/// Scores texts.
 pub(super) struct Sentiment {
-    vader: Vader,
+    vader: &'static Vader,
 }
 
 /// What is known of a text's sentiment.
@@ -26,9 +31,7 @@ pub(super) enum Scored {
 impl Sentiment {
     /// Loads the word list.
     pub(super) fn new() -> Self {
-        Sentiment {
-            vader: Vader::new(),
-        }
+        Sentiment { vader: &VADER }
     }
 
     /// The compound score, to four digits as VADER publishes it. `language` is what the platform says, if it does;

@@ -165,13 +165,7 @@ pub(super) fn answer(json: &[u8]) -> JsonResult<Option<Answer>> {
             includes,
         })),
         (Some(b'{'), Some(true)) => {
-            let mut children = None;
-            let mut cursor = Cursor::replacing(json.get(data.clone()).unwrap_or_default());
-            members(&mut cursor, |key, range| {
-                if key == b"children" {
-                    children = Some(range.start + data.start..range.end + data.start);
-                }
-            })?;
+            let children = member(json, data, b"children")?;
             match children.filter(|range| first(range) == Some(b'[')) {
                 Some(range) => Ok(Some(Answer {
                     posts: elements(json, range)?,
@@ -191,13 +185,7 @@ pub(super) fn answer(json: &[u8]) -> JsonResult<Option<Answer>> {
 /// Where it is not JSON.
 pub(super) fn replies(json: &[u8]) -> JsonResult<Option<Range<usize>>> {
     let find = |of: Range<usize>, wanted: &[u8]| {
-        let mut found = None;
-        let mut cursor = Cursor::replacing(json.get(of.clone()).unwrap_or_default());
-        members(&mut cursor, |key, range| {
-            if key == wanted {
-                found = Some(range.start + of.start..range.end + of.start);
-            }
-        })?;
+        let found = member(json, of, wanted)?;
         Ok(found.filter(|range| json.get(range.start) == Some(&b'{')))
     };
     let whole = 0..json.len();
@@ -236,6 +224,18 @@ pub(super) fn is_message(node: &Node<'_>) -> bool {
         [(key, Node::Object(_) | Node::List(_))] => MESSAGES.contains(&key.as_ref()),
         _ => false,
     }
+}
+
+/// Where the member of an object with this key is; the object is at `of`.
+fn member(json: &[u8], of: Range<usize>, wanted: &[u8]) -> JsonResult<Option<Range<usize>>> {
+    let mut found = None;
+    let mut cursor = Cursor::replacing(json.get(of.clone()).unwrap_or_default());
+    members(&mut cursor, |key, range| {
+        if key == wanted {
+            found = Some(range.start + of.start..range.end + of.start);
+        }
+    })?;
+    Ok(found)
 }
 
 /// Visits the members of the object at the cursor, with the place of each value.

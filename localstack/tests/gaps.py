@@ -8,6 +8,7 @@ import concurrent.futures
 import json
 import pathlib
 import re
+import time
 import unittest
 import urllib.parse
 import urllib.request
@@ -109,10 +110,11 @@ class Gaps(unittest.TestCase):
         wait_for("the call for b", lambda: '["b"]' in self.calls("retries"), 15)
 
     def test_records_within_the_batching_window_are_one_batch(self):
-        self.mapping("window", ALL_OR_NOTHING, MaximumBatchingWindowInSeconds=3)
+        self.mapping("window", ALL_OR_NOTHING, MaximumBatchingWindowInSeconds=8)
         self.put("window", "a")
+        time.sleep(3)  # long enough that a mapping without a window has read "a"
         self.put("window", "b")
-        wait_for("the call", lambda: self.calls("window"), 15)
+        wait_for("the call", lambda: self.calls("window"), 20)
         self.assertEqual(self.calls("window"), ['["a", "b"]'])
 
     def test_calls_at_the_same_time_have_temporary_folders_of_their_own(self):

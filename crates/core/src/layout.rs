@@ -32,6 +32,19 @@ pub fn data_prefix(table: &TableName) -> String {
     format!("{}data/", table_prefix(table))
 }
 
+/// What the key of an index of identifiers adds to that of its data file.
+const IDENTIFIERS: &str = ".identifiers";
+
+/// The key of the index of a data file's identifiers.
+pub fn identifiers_key(data_file: &str) -> String {
+    format!("{data_file}{IDENTIFIERS}")
+}
+
+/// The key of the data file whose identifiers a file indexes; None where it is no such index.
+pub fn file_of_identifiers(key: &str) -> Option<&str> {
+    key.strip_suffix(IDENTIFIERS)
+}
+
 /// The day of a raw key's `ingest_date=YYYY-MM-DD`; None where it has none.
 pub fn ingest_date(key: &str) -> Option<NaiveDate> {
     key.split('/')

@@ -5,6 +5,7 @@ mod commit;
 mod damage;
 mod files;
 mod freshness;
+mod identifiers;
 mod keys;
 mod redelivery;
 mod relation;
@@ -25,6 +26,7 @@ use uuid::Uuid;
 pub use commit::{source_version, staged_files, version_parts, version_text};
 pub use damage::Remedy;
 pub use files::LocalFiles;
+pub use identifiers::IDENTIFIERS_BYTES;
 pub use keys::UsedKey;
 pub use redelivery::{Message, Redelivery};
 pub use relation::{Opened, TableInfo, resolve};
@@ -51,6 +53,8 @@ pub struct Lake {
     pub engine: Arc<Engine>,
     /// Where runs stage their files: a folder of the local disk.
     scratch: PathBuf,
+    /// Indexes of data files by their identifiers.
+    identifiers: identifiers::Kept,
 }
 
 impl Lake {
@@ -71,6 +75,7 @@ impl Lake {
             keys: Arc::new(keys::NoKeys),
             contracts: Arc::new(contracts),
             scratch: scratch.to_owned(),
+            identifiers: identifiers::kept(),
         }
     }
 

@@ -89,9 +89,12 @@ async fn run(
     let mut deleted: BTreeMap<String, Option<u64>> =
         expiry.files.into_iter().map(|key| (key, None)).collect();
     for file in &listed {
-        let known_kind = ENDINGS.iter().any(|ending| file.key.ends_with(ending));
+        // An index lives as long as its data file.
+        let indexed = layout::file_of_identifiers(&file.key);
+        let known_kind =
+            indexed.is_some() || ENDINGS.iter().any(|ending| file.key.ends_with(ending));
         let old = now - file.last_modified > retention.orphans_after;
-        if known_kind && old && !named.contains(&file.key) {
+        if known_kind && old && !named.contains(indexed.unwrap_or(&file.key)) {
             deleted.insert(file.key.clone(), None);
         }
     }

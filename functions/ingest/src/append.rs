@@ -114,7 +114,7 @@ pub(crate) async fn stage_of(
     }
     let earlier: Arc<dyn Earlier> = match (&target.contract.deduplication, table) {
         (Some(rule), Some(table)) => {
-            Arc::new(EarlierFiles::new(run, table, &rule.column, copies.clone()))
+            Arc::new(EarlierFiles::new(run, table, &rule.column, copies.clone())?)
         }
         _ => Arc::new(Nothing),
     };

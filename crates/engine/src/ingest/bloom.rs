@@ -1,8 +1,8 @@
 //! Finds repeated events with bounded memory.
 //!
-//! For nearly every event a Bloom filter shows that it is certainly new. The few others are set aside
-//! and looked up exactly: in the table's files around their day, and in a log on disk of what this
-//! run has accepted. Identifiers are compared by a 128-bit hash.
+//! For nearly every event a Bloom filter, and the indexes of large files of the table, show that it is certainly
+//! new. The few others are set aside and looked up exactly: in the table's files around their day, and in a log on
+//! disk of what this run has accepted. Identifiers are compared by a 128-bit hash.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -16,13 +16,16 @@ use hashbrown::HashMap;
 use tarn_core::{Error, ErrorKind, Result};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
+use crate::ingest::identifiers::{self, IdentifierIndex};
 use crate::scan;
 
 /// A file of the table in which duplicates may be, and the day of its rows.
 #[derive(Debug, Clone)]
 pub struct ExistingFile {
-    /// A local path.
-    pub path: PathBuf,
+    /// Where it is in the lake.
+    pub uri: String,
+    /// Its identifiers, where they are known without reading it.
+    pub index: Option<Arc<IdentifierIndex>>,
     /// Days since 1970-01-01.
     pub day: i32,
     /// Its rows.
@@ -34,11 +37,18 @@ pub struct ExistingFile {
 
 /// The files of a table in which a row may be that an event repeats.
 pub trait Earlier: Send + Sync {
-    /// Those with rows of these days, counted from 1970-01-01; they are readable while this value lives.
+    /// Those with rows of these days, counted from 1970-01-01.
     ///
     /// # Errors
     /// Where a file cannot be read.
     fn of_days(&self, days: RangeInclusive<i32>) -> Result<Vec<ExistingFile>>;
+
+    /// A local copy of one of them, with its identifiers and its rows' source objects; it is readable while this
+    /// value lives.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    fn fetch(&self, file: &ExistingFile) -> Result<PathBuf>;
 }
 
 /// No files.
@@ -48,6 +58,10 @@ pub struct Nothing;
 impl Earlier for Nothing {
     fn of_days(&self, _: RangeInclusive<i32>) -> Result<Vec<ExistingFile>> {
         Ok(Vec::new())
+    }
+
+    fn fetch(&self, file: &ExistingFile) -> Result<PathBuf> {
+        Err(Error::internal(format!("there is no file {}", file.uri)))
     }
 }
 
@@ -196,11 +210,19 @@ impl Blooms {
 pub struct Identity {
     /// A 128-bit hash, the same for equal identifiers within one run.
     hash: u128,
+    /// The hash that indexes of files know the identifier by.
+    indexed: u64,
     day: i32,
 }
 
 /// The days of known events, by what stands for their identifiers.
 pub struct Known(HashMap<u128, Vec<i32>>);
+
+/// A file that is read only where its index has a suspect.
+struct Indexed {
+    file: ExistingFile,
+    index: Arc<IdentifierIndex>,
+}
 
 /// Remembers the identifiers of a run and of the table around them.
 pub struct Deduplicator {
@@ -210,8 +232,10 @@ pub struct Deduplicator {
     window: i32,
     column: String,
     earlier: Arc<dyn Earlier>,
-    /// Files of the table around the events so far.
+    /// Files of the table around the events so far whose identifiers are in the filter.
     existing: Vec<ExistingFile>,
+    /// Files of the table around the events so far that have indexes.
+    indexed: Vec<Indexed>,
     /// Days of events so far.
     met: BTreeSet<i32>,
     /// Days of the table whose files are among the existing ones.
@@ -254,6 +278,7 @@ impl Deduplicator {
             column: column.to_owned(),
             earlier,
             existing: Vec::new(),
+            indexed: Vec::new(),
             met: BTreeSet::new(),
             loaded: Days::default(),
             log: BufWriter::new(log),
@@ -270,6 +295,7 @@ impl Deduplicator {
     pub fn identity(&self, id: &[u8], day: i32) -> Identity {
         Identity {
             hash: xxh3_128_with_seed(id, self.seed),
+            indexed: identifiers::hash_of(id),
             day,
         }
     }
@@ -299,6 +325,11 @@ impl Deduplicator {
                 }
             }
         }
+        if !self.indexed.is_empty() {
+            for (event, new) in events.iter().zip(new) {
+                *new &= event.is_none_or(|event| !self.may_be_indexed(&event));
+            }
+        }
         Ok(())
     }
 
@@ -307,18 +338,24 @@ impl Deduplicator {
     pub fn known<'e>(&mut self, suspects: impl Iterator<Item = &'e Identity>) -> Result<Known> {
         let mut known: HashMap<u128, Vec<i32>> = HashMap::new();
         let mut days: BTreeSet<i32> = BTreeSet::new();
+        let mut in_index = vec![false; self.indexed.len()];
         for suspect in suspects {
             known.entry(suspect.hash).or_default();
             days.insert(suspect.day);
-        }
-        for file in &self.existing {
-            if days.iter().any(|&day| self.near(day, file.day)) {
-                scan::texts_of_file(&file.path, &self.column, &file.own, &mut |id| {
-                    if let Some(days) = known.get_mut(&xxh3_128_with_seed(id, self.seed)) {
-                        days.push(file.day);
-                    }
-                })?;
+            for (found, Indexed { file, index }) in in_index.iter_mut().zip(&self.indexed) {
+                *found |= self.near(suspect.day, file.day) && index.may_hold(suspect.indexed);
             }
+        }
+        let near = |file: &&ExistingFile| days.iter().any(|&day| self.near(day, file.day));
+        let in_index = self.indexed.iter().zip(in_index);
+        let indexed = in_index.filter_map(|(indexed, found)| found.then_some(&indexed.file));
+        for file in self.existing.iter().filter(near).chain(indexed) {
+            let path = self.earlier.fetch(file)?;
+            scan::texts_of_file(&path, &self.column, &file.own, &mut |id| {
+                if let Some(days) = known.get_mut(&xxh3_128_with_seed(id, self.seed)) {
+                    days.push(file.day);
+                }
+            })?;
         }
         self.read_log(|hash, day| {
             if let Some(days) = known.get_mut(&hash) {
@@ -342,18 +379,31 @@ impl Deduplicator {
         self.remember(event)
     }
 
-    /// Reads the identifiers of the table around a day, as far as they are not in the filter.
+    /// Whether an index of a file around an event's day may hold its identifier.
+    fn may_be_indexed(&self, event: &Identity) -> bool {
+        self.indexed.iter().any(|Indexed { file, index }| {
+            self.near(event.day, file.day) && index.may_hold(event.indexed)
+        })
+    }
+
+    /// Finds the files of the table around a day, and reads the identifiers of those without an index.
     fn load_around(&mut self, day: i32) -> Result<()> {
         let around = day.saturating_sub(self.window)..=day.saturating_add(self.window);
         let mut files = Vec::new();
         for days in self.loaded.add(around) {
-            files.extend(self.earlier.of_days(days)?);
+            for mut file in self.earlier.of_days(days)? {
+                match file.index.take() {
+                    Some(index) => self.indexed.push(Indexed { file, index }),
+                    None => files.push(file),
+                }
+            }
         }
         self.blooms
             .make_room(files.iter().map(|file| file.rows).sum());
         for file in &files {
             let (seed, blooms) = (self.seed, &mut self.blooms);
-            scan::texts_of_file(&file.path, &self.column, &file.own, &mut |id| {
+            let path = self.earlier.fetch(file)?;
+            scan::texts_of_file(&path, &self.column, &file.own, &mut |id| {
                 blooms.insert(xxh3_128_with_seed(id, seed));
             })?;
         }
@@ -470,6 +520,10 @@ mod tests {
         fn of_days(&self, days: RangeInclusive<i32>) -> Result<Vec<ExistingFile>> {
             self.0.lock().unwrap().push(days);
             Ok(Vec::new())
+        }
+
+        fn fetch(&self, file: &ExistingFile) -> Result<PathBuf> {
+            Nothing.fetch(file)
         }
     }
 

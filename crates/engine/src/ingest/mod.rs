@@ -3,11 +3,13 @@
 
 mod bloom;
 mod duplicates;
+mod identifiers;
 mod job;
 pub mod newest;
 mod sink;
 
 pub use bloom::{Earlier, ExistingFile, Nothing};
+pub use identifiers::IdentifierIndex;
 pub use job::{Job, Staged};
 
 use tarn_core::Result;

@@ -182,6 +182,24 @@ async fn orphans_go_once_they_are_old_and_strange_files_never() {
 }
 
 #[tokio::test]
+async fn an_index_of_identifiers_lives_as_long_as_its_data_file() {
+    let lake = four_versions().await;
+    let table = lake.tables.load(&orders().name).await.unwrap().unwrap();
+    let files = table.files(&VersionRef::Current, None).await.unwrap();
+    let [kept, lost] = [files[0].key.as_str(), "curated/orders/data/gone.parquet"]
+        .map(tarn_core::layout::identifiers_key);
+    for key in [&kept, &lost] {
+        let put = lake.folder.put(key, "x".into(), PutMode::IfAbsent);
+        put.await.unwrap();
+    }
+    let young = maintain(&lake, retention(9), in_days(2)).await;
+    assert_eq!(young, Maintained::default());
+    let old = maintain(&lake, retention(9), in_days(4)).await;
+    assert_eq!(old.deleted.keys().collect::<Vec<_>>(), [&lost]);
+    assert!(lake.folder_path(&kept).exists());
+}
+
+#[tokio::test]
 async fn former_metadata_files_are_kept_as_long_as_versions() {
     let lake = four_versions().await;
     let metadata = |keys: BTreeSet<String>| {

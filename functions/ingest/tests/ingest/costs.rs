@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tarn_contract::{Contracts, parse_str};
+use tarn_core::ports::PutMode;
 use tarn_core::run::RunStatus;
 use tarn_ingest::ingest;
 use tarn_lake::Lake;
@@ -240,6 +241,67 @@ async fn of_a_large_file_the_identifiers_are_read() {
     let counts = store.taken();
     println!("{size} bytes: {counts:?}");
     assert!(counts.data_bytes < size / 2, "{counts:?} of {size}");
+}
+
+#[tokio::test]
+async fn of_a_larger_file_an_index_of_the_identifiers_is_kept() {
+    let fixture = Fixture::new();
+    let many = 70_000;
+    fixture.put(EVENTS, events(20..21, many)).await;
+    assert_eq!(taken(&fixture.lake, EVENTS).await, (many as u64, 0));
+    let ingested = async |lake: &Lake, name: &str, first: i64, count: i64| {
+        let key = EVENTS.replace("events.ndjson", name);
+        let lines = events(20..21, first + count);
+        let lines: String = lines.split_inclusive('\n').skip(first as usize).collect();
+        fixture.put(&key, lines).await;
+        taken(lake, &key).await
+    };
+    let index = |lake: &Lake| {
+        let lake = lake.clone();
+        async move {
+            let keys = lake.objects.keys("curated/ad_events/").await.unwrap();
+            let mut keys = keys.into_iter();
+            keys.find(|key| key.ends_with(".identifiers"))
+        }
+    };
+    // The first ingest reads the identifiers, and makes the index; one that is to write nothing does not keep it.
+    let (_, lake) = counted(&fixture);
+    let dry = EVENTS.replace("events.ndjson", "dry.ndjson");
+    fixture.put(&dry, events(20..21, 1)).await;
+    let run = tarn_ingest::dry_run(&lake, &dry, false).await.unwrap();
+    assert_eq!(run[0].outcome.rejected, 1, "{run:?}");
+    assert_eq!(index(&lake).await, None);
+    let (_, lake) = counted(&fixture);
+    assert_eq!(ingested(&lake, "made.ndjson", many, 2).await, (2, 0));
+    let index = index(&lake).await.unwrap();
+    // Another process reads the index and neither the file nor, again, the index.
+    let (store, lake) = counted(&fixture);
+    let size = lake.objects.head(&index).await.unwrap().size;
+    assert!(size < 4 * many as u64 * 11 / 10, "{size}");
+    store.taken();
+    assert_eq!(ingested(&lake, "new.ndjson", many + 2, 2).await, (2, 0));
+    let first = store.taken();
+    assert_eq!(ingested(&lake, "newer.ndjson", many + 4, 2).await, (2, 0));
+    let second = store.taken();
+    println!("{size} bytes of index; {first:?}; {second:?}");
+    // Small files of the same day are read: one before the first of them, two before the second.
+    assert_eq!((first.data_files, second.data_files), (2, 2));
+    // An event that is there is found where its index has it, and the file is read once.
+    assert_eq!(ingested(&lake, "again.ndjson", many - 1, 1).await, (0, 1));
+    // Without the index, or with a damaged one, the answers are the same, and it is made again.
+    for body in [None, Some("no index")] {
+        let (_, lake) = counted(&fixture);
+        match body {
+            None => lake.objects.delete(&index).await.unwrap(),
+            Some(body) => {
+                let put = lake.objects.put(&index, body.into(), PutMode::Overwrite);
+                put.await.unwrap();
+            }
+        }
+        let name = format!("mended-{}.ndjson", body.is_some());
+        assert_eq!(ingested(&lake, &name, 5, 7).await, (0, 7));
+        assert_eq!(lake.objects.head(&index).await.unwrap().size, size);
+    }
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ const ORDER: [(&str, &str); 10] = [
     ),
     (
         "contract",
-        "sql metric check threshold kinds rule detector monitor service_level key_pattern snapshot_time contract \
+        "sql metric check threshold kinds rule detector monitor service_level key_pattern log_format snapshot_time contract \
          demands diagnostic name parse diff propose natural draft quarantine page",
     ),
     (
@@ -105,7 +105,7 @@ const ORDER: [(&str, &str); 10] = [
     ),
     (
         "lake",
-        "commit damage files freshness keys redelivery relation",
+        "commit damage files freshness identifiers keys redelivery relation",
     ),
 ];
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::check::{Check, ColumnRef, Missing, RowCheck};
 use crate::key_pattern::KeyPattern;
+use crate::log_format::LogFormat;
 use crate::monitor::Monitor;
 use crate::rule::Rule;
 use crate::service_level::ServiceLevel;
@@ -142,6 +143,8 @@ pub struct Contract {
     /// For `sqlite`: how the time of a snapshot is known; None where this contract leaves it to the others
     /// of its database.
     pub snapshot_time: Option<SnapshotTime>,
+    /// For `accessLog`: the layout of its lines; None where each line is recognised by itself.
+    pub log_format: Option<LogFormat>,
     /// What happens where the source has another shape.
     pub schema_drift: SchemaDrift,
     /// For events.

@@ -249,7 +249,13 @@ fn source(contract: &Contract) -> String {
     match (contract.format, &contract.source_table) {
         (Format::Sqlite, Some(table)) => format!("table {} of a SQLite database", code(table)),
         (Format::Sqlite, None) => "a SQLite database".to_owned(),
-        (Format::AccessLog, _) => "access logs of web servers".to_owned(),
+        (Format::AccessLog, _) => match &contract.log_format {
+            Some(format) => format!(
+                "access logs of web servers, as {}",
+                code(&format.to_string())
+            ),
+            None => "access logs of web servers".to_owned(),
+        },
         (Format::SocialPosts, _) => "social-media posts as JSON".to_owned(),
         (Format::JsonLines, _) => "JSON lines".to_owned(),
     }

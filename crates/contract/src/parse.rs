@@ -434,6 +434,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         deleted_rows: source.deleted_rows,
         maximum_deleted_share: source.maximum_deleted_share,
         snapshot_time: source.snapshot_time.map(|time| time.value),
+        log_format: source.log_format,
         schema_drift: source.schema_drift,
         deduplication,
         newest_by,

@@ -7,7 +7,7 @@ mod zone;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use tarn_contract::Format;
+use tarn_contract::{Contract, Format};
 use tarn_core::{Error, ErrorKind, Result, layout};
 use tarn_rows::source;
 
@@ -249,11 +249,23 @@ fn format_of(session: &Session, file: &Path) -> Result<Option<Format>> {
 }
 
 fn folder_of_format(session: &Session, file: &Path, format: Format) -> Result<(String, String)> {
-    let mut folders: Vec<(&str, &str)> = session
-        .lake
-        .contracts
-        .iter()
+    let contracts = session.lake.contracts.iter();
+    let mut contracts: Vec<&Contract> = contracts
         .filter(|contract| contract.format == format)
+        .collect();
+    if format == Format::AccessLog && contracts.len() > 1 {
+        let mut readers = Vec::new();
+        for &contract in &contracts {
+            if source::reads_log(file, contract)? {
+                readers.push(contract);
+            }
+        }
+        if !readers.is_empty() {
+            contracts = readers;
+        }
+    }
+    let mut folders: Vec<(&str, &str)> = contracts
+        .iter()
         .filter_map(|contract| contract.key_pattern.folder())
         .collect();
     folders.dedup();

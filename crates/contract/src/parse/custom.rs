@@ -10,6 +10,7 @@ pub(super) const CONTRACT: &[&str] = &[
     "deletedRows",
     "maximumDeletedShare",
     "snapshotTime",
+    "logFormat",
     "schemaDrift",
     "deduplicateBy",
     "deduplicationWindowDays",

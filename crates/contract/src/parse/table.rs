@@ -7,8 +7,8 @@ use super::custom::Custom;
 use super::yaml::{Faults, Map, Place, Spanned, Value};
 use crate::diagnostic::nearest;
 use crate::{
-    Column, Deduplication, DeletedRows, Format, KeyPattern, MAXIMUM_DELETED_SHARE, SchemaDrift,
-    SnapshotTime,
+    Column, Deduplication, DeletedRows, Format, KeyPattern, LogFormat, MAXIMUM_DELETED_SHARE,
+    SchemaDrift, SnapshotTime,
 };
 use tarn_core::schema::{ColumnType, PartitionUnit, Partitioning};
 
@@ -19,6 +19,7 @@ pub(super) struct Source {
     pub deleted_rows: DeletedRows,
     pub maximum_deleted_share: f64,
     pub snapshot_time: Option<Spanned<SnapshotTime>>,
+    pub log_format: Option<LogFormat>,
     pub schema_drift: SchemaDrift,
 }
 
@@ -105,6 +106,7 @@ impl Source {
             deleted_rows,
             maximum_deleted_share: maximum_deleted_share(custom, deleted_rows, faults),
             snapshot_time: snapshot_time(custom, format, faults),
+            log_format: log_format(custom, format, faults),
             schema_drift: schema_drift(custom, format, faults),
         }
     }
@@ -149,6 +151,28 @@ fn snapshot_time(
                 format!("snapshotTime cannot be '{}'", text.value),
                 help,
             );
+            None
+        }
+    }
+}
+
+fn log_format(
+    custom: &Custom<'_>,
+    format: Option<Format>,
+    faults: &mut Faults,
+) -> Option<LogFormat> {
+    let text = custom.text("logFormat", faults)?;
+    if format.is_some_and(|format| format != Format::AccessLog) {
+        faults.add(
+            text.at,
+            "only an access log has a logFormat",
+            "remove logFormat, or use sourceFormat accessLog",
+        );
+    }
+    match LogFormat::parse(text.value) {
+        Ok(value) => Some(value),
+        Err((what, help)) => {
+            faults.add(text.at, what, help);
             None
         }
     }

@@ -26,7 +26,7 @@ use tarn_core::{Error, Result};
 use crate::batch::{Reader, UpTo};
 use crate::display;
 
-pub use sniff::sniff;
+pub use sniff::{reads_log, sniff};
 
 /// Opens an object of lines or documents as its contract says.
 ///
@@ -75,10 +75,11 @@ pub fn open_part(
     }
     input.skip(part.from)?;
     let reader: Box<dyn Reader> = match contract.format {
-        Format::AccessLog => Box::new(access_log::AccessLogReader::new(
+        Format::AccessLog => Box::new(access_log::AccessLogReader::of_part(
             input,
+            bytes::open(path)?,
+            part.from,
             contract,
-            access_log::AccessLogOptions::default(),
         )?),
         Format::JsonLines => Box::new(json_lines::JsonLinesReader::new(input, contract)?),
         Format::SocialPosts | Format::Sqlite => {

@@ -5,10 +5,10 @@ use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
-use tarn_contract::{Contract, Format};
+use tarn_contract::{Contract, Format, LogFormat};
 use tarn_core::{Error, ErrorKind, Result};
 
-use super::{archive, bytes, sqlite};
+use super::{access_log, archive, bytes, sqlite};
 
 /// Bytes of text that are looked at.
 const HEAD_BYTES: usize = 256 * 1024;
@@ -50,6 +50,19 @@ pub fn sniff(path: &Path, contracts: &[&Contract]) -> Result<Option<Format>> {
     Ok(format_of_text(&head, contracts))
 }
 
+/// Whether a line of a text file can be read as this contract of access logs says.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub fn reads_log(path: &Path, contract: &Contract) -> Result<bool> {
+    let head = text_head(path)?;
+    Ok(is_log(&head, contract.log_format.as_ref()))
+}
+
+fn is_log(head: &[u8], format: Option<&LogFormat>) -> bool {
+    access_log::reads(format, head_lines(head).take(LINES))
+}
+
 fn is_named_like_a_database(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| {
@@ -83,6 +96,12 @@ pub(crate) fn head_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn format_of_text(head: &[u8], contracts: &[&Contract]) -> Option<Format> {
+    let mut formats = contracts
+        .iter()
+        .filter_map(|contract| contract.log_format.as_ref());
+    if formats.any(|format| is_log(head, Some(format))) {
+        return Some(Format::AccessLog);
+    }
     match head.trim_ascii_start().first()? {
         b'[' => Some(Format::SocialPosts),
         b'{' => {
@@ -125,10 +144,8 @@ fn format_of_text(head: &[u8], contracts: &[&Contract]) -> Option<Format> {
                     time.len() > 21 && time[2] == b'/' && time[6] == b'/' && time[11] == b':'
                 })
             };
-            head_lines(head)
-                .take(LINES)
-                .any(looks_like_a_log)
-                .then_some(Format::AccessLog)
+            let is_log = head_lines(head).take(LINES).any(looks_like_a_log) || is_log(head, None);
+            is_log.then_some(Format::AccessLog)
         }
     }
 }

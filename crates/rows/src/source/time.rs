@@ -74,10 +74,16 @@ pub fn date(text: &[u8]) -> Result<i32, Fault> {
 /// `±HH:MM`. Without an offset it is UTC. Digits of the fraction after the sixth are dropped.
 #[inline]
 pub fn timestamp(text: &[u8]) -> Result<i64, Fault> {
+    timestamp_with_offset(text).map(|(micros, _)| micros)
+}
+
+/// As [`timestamp`], with the minutes east of UTC, where the text says them.
+#[inline]
+pub(crate) fn timestamp_with_offset(text: &[u8]) -> Result<(i64, Option<i32>), Fault> {
     let days = leading_date(text)?;
     let midnight = i64::from(days) * MICROS_PER_DAY;
     match text.get(10) {
-        None => return Ok(midnight),
+        None => return Ok((midnight, None)),
         Some(b'T' | b't' | b' ') => {}
         Some(_) => return Err(Fault::Form),
     }
@@ -107,9 +113,11 @@ pub fn timestamp(text: &[u8]) -> Result<i64, Fault> {
             at += 1 + count;
         }
     }
-    let offset = offset_minutes(text.get(at..).unwrap_or_default())?;
+    let zone = text.get(at..).unwrap_or_default();
+    let offset = offset_minutes(zone)?;
     let time = time_of_day(hour, minute, second, micros).ok_or(Fault::NoSuchTime)?;
-    in_range(midnight + time - offset * 60 * MICROS).ok_or(Fault::NoSuchTime)
+    let instant = in_range(midnight + time - offset * 60 * MICROS).ok_or(Fault::NoSuchTime)?;
+    Ok((instant, (!zone.is_empty()).then_some(offset as i32)))
 }
 
 /// Minutes that a text like `Z`, `+02`, `+0200` or `-03:30` is ahead of UTC; 0 for none.

@@ -226,7 +226,7 @@ impl Columns {
         }
         push! {
             event_time: Some(row.event_time),
-            utc_offset_minutes: Some(row.utc_offset_minutes),
+            utc_offset_minutes: row.utc_offset_minutes,
             client_ip: row.client_ip,
             vhost: row.vhost,
             server_port: row.server_port,
@@ -237,7 +237,7 @@ impl Columns {
             query: row.query,
             protocol: row.protocol,
             raw_request: row.raw_request,
-            status: Some(row.status),
+            status: row.status,
             bytes: row.bytes,
             referer: row.referer,
             user_agent: row.user_agent,

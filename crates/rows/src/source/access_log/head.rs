@@ -134,10 +134,7 @@ fn with_spaces<'a>(head: &'a [u8], places: &[Range<usize>]) -> Option<Fields<'a>
     let first = usize::from(!is_address(at(0)?));
     let (client, ident, user) = (at(first)?, at(first + 1)?, places.get(first + 2)?);
     let words = places.get(first + 2..)?;
-    let is_word = |place: &Range<usize>| {
-        let word = &head[place.clone()];
-        !word.is_empty() && word != b"-" && !is_address(word) && !word.contains(&b'"')
-    };
+    let is_word = |place: &Range<usize>| is_name(&head[place.clone()]);
     (is_address(client) && ident == b"-" && words.len() > 1 && words.iter().all(is_word)).then(
         || Fields {
             vhost: (first == 1).then(|| at(0)).flatten(),
@@ -146,6 +143,11 @@ fn with_spaces<'a>(head: &'a [u8], places: &[Range<usize>]) -> Option<Fields<'a>
             user: &head[user.start..],
         },
     )
+}
+
+/// Whether a word can be one of a user's name with spaces: it cannot be a field of another line.
+pub(super) fn is_name(word: &[u8]) -> bool {
+    !word.is_empty() && word != b"-" && !is_address(word) && !word.contains(&b'"')
 }
 
 /// Which field is wrong where it is unknown which is which.
@@ -198,7 +200,7 @@ pub(super) fn without_time(line: &[u8]) -> Fault {
 }
 
 /// The server's name and its port.
-fn read_server<'a>(
+pub(super) fn read_server<'a>(
     server: &'a [u8],
     row: &mut Row<'a>,
     buffer: &'a mut Vec<u8>,
@@ -242,7 +244,7 @@ fn client_after<'a>(first: &[u8], second: &'a [u8]) -> Option<Option<&'a [u8]>> 
 
 /// An identity or a user; None for a placeholder.
 #[inline]
-fn read_name<'a>(
+pub(super) fn read_name<'a>(
     name: &'static str,
     value: &'a [u8],
     utf8: bool,
@@ -264,7 +266,7 @@ fn read_name<'a>(
     Ok(Some(unescaped(value, buffer)))
 }
 
-fn read_port(digits: &[u8]) -> Option<i32> {
+pub(super) fn read_port(digits: &[u8]) -> Option<i32> {
     if digits.is_empty() || digits.len() > 5 {
         return None;
     }

@@ -1,6 +1,8 @@
-//! Access logs of web servers: common, combined and vhost-combined, each line recognised by itself.
+//! Access logs of web servers. Where the contract says how lines are laid out (`logFormat`), all are read so
+//! ([`layout`]). Else each line is recognised by itself: common, combined and vhost-combined, a line of an
+//! Application Load Balancer ([`alb`]), or, after a line `#Fields:`, a line of a W3C extended log ([`w3c`]).
 //!
-//! What a line may look like, beyond the formats:
+//! What a line of the first three may look like, beyond the formats:
 //! - `-`, `""` and nothing mean that there is no value (null), except in the request, where they are a request that
 //!   is not HTTP.
 //! - A request that is not `METHOD SP target SP PROTOCOL` (binary garbage, `-`, nothing, HTTP/0.9)
@@ -20,33 +22,41 @@
 //! - A last line without its end that ends in a number is rejected: the number may be cut.
 //! - `is_bot` is null where the user agent is.
 
+mod alb;
 mod bots;
 mod client;
 mod columns;
 mod fault;
 mod head;
+mod layout;
+mod lines;
 mod parse;
 mod place;
+mod request;
 mod row;
 mod text;
 mod time;
 mod trailing;
+mod value;
+mod w3c;
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod layout_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
 
-use tarn_contract::{Column, Contract};
+use tarn_contract::{Column, Contract, LogFormat};
 use tarn_core::content::Measure;
 use tarn_core::{Result, rule_id};
 
 use self::bots::Bots;
 use self::columns::{Columns, field_of};
 use self::fault::Fault;
-use self::parse::{Memory, parse_line};
+use self::lines::{Layouts, Read};
 use crate::batch::{Batch, Reader, Rejected, Violation};
 use crate::source::batch_builder::BatchBuilder;
 use crate::source::bytes::Input;
@@ -76,7 +86,7 @@ pub(super) struct AccessLogReader {
     lines: LineReader,
     contract: Vec<Column>,
     batch_rows: usize,
-    memory: Memory,
+    layouts: Layouts,
     bots: Option<Bots>,
     /// How many rows the next batch will probably have, by the last one.
     expected_rows: usize,
@@ -92,21 +102,59 @@ impl AccessLogReader {
         contract: &Contract,
         options: AccessLogOptions,
     ) -> Result<Self> {
-        Self::of_columns(input, &contract.columns, options)
+        let layouts = Layouts::new(contract.log_format.as_ref());
+        Self::of_columns(input, &contract.columns, layouts, options)
     }
 
-    fn of_columns(input: Input, contract: &[Column], options: AccessLogOptions) -> Result<Self> {
+    /// A reader of `input`, which begins at a place of the log that `before` reads from its beginning: its lines may
+    /// be laid out as lines before that place say.
+    ///
+    /// # Errors
+    /// As of [`AccessLogReader::new`], and those of `before`.
+    pub(super) fn of_part(
+        input: Input,
+        before: Input,
+        place: u64,
+        contract: &Contract,
+    ) -> Result<Self> {
+        let mut reader = Self::new(input, contract, AccessLogOptions::default())?;
+        if place > 0 && contract.log_format.is_none() {
+            for line in w3c::directives_before(before, place)? {
+                reader.layouts.note(&line);
+            }
+        }
+        Ok(reader)
+    }
+
+    fn of_columns(
+        input: Input,
+        contract: &[Column],
+        layouts: Layouts,
+        options: AccessLogOptions,
+    ) -> Result<Self> {
         columns::check(contract)?;
         let asks_for_bots = contract.iter().any(|column| field_of(column) == "is_bot");
         Ok(AccessLogReader {
             lines: LineReader::new(input, options.chunk_bytes),
             contract: contract.to_vec(),
             batch_rows: options.batch_rows.max(1),
-            memory: Memory::default(),
+            layouts,
             bots: asks_for_bots.then(Bots::default),
             expected_rows: 0,
         })
     }
+}
+
+/// Whether one of these lines is laid out as `format` says, or, without one, is recognised by itself.
+pub(super) fn reads<'l>(
+    format: Option<&LogFormat>,
+    mut lines: impl Iterator<Item = &'l [u8]>,
+) -> bool {
+    let mut layouts = Layouts::new(format);
+    lines.any(|line| {
+        let utf8 = simdutf8::basic::from_utf8(line).is_ok();
+        matches!(layouts.read(line, utf8, true), Ok(Read::Row(_)))
+    })
 }
 
 /// A batch without rows and with room for this many.
@@ -137,19 +185,16 @@ impl Reader for AccessLogReader {
     fn next_batch(&mut self) -> Result<Option<Batch>> {
         let mut builder = BatchBuilder::new(empty_batch(self.expected_rows), self.batch_rows);
         let mut columns = Columns::new(&self.contract, self.expected_rows);
-        let (contract, memory) = (&self.contract, &mut self.memory);
+        let (contract, layouts) = (&self.contract, &mut self.layouts);
         let has_rows = self.lines.fill(&mut builder, |lines, builder| {
             while let Some(line) = lines.next(builder) {
                 let utf8 = line.utf8 || simdutf8::basic::from_utf8(line.bytes).is_ok();
-                match parse_line(line.bytes, utf8, memory) {
-                    Ok(row) if !line.is_ended && parse::may_be_cut(line.bytes) => {
-                        let fault = parse::cut(&row, line.bytes);
-                        builder.reject(rejected(contract, fault, line));
-                    }
-                    Ok(row) => {
+                match layouts.read(line.bytes, utf8, line.is_ended) {
+                    Ok(Read::Row(row)) => {
                         columns.push(&row);
                         builder.accept(line.place, line.span());
                     }
+                    Ok(Read::Directive) => builder.batch.blank += 1,
                     Err(_) if line.is_blank() => builder.batch.blank += 1,
                     Err(fault) => builder.reject(rejected(contract, fault, line)),
                 }

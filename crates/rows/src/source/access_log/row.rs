@@ -8,7 +8,7 @@ pub(super) struct Row<'a> {
     /// Microseconds since 1970-01-01T00:00:00Z.
     pub event_time: i64,
     /// Minutes east of UTC.
-    pub utc_offset_minutes: i32,
+    pub utc_offset_minutes: Option<i32>,
     pub client_ip: Option<&'a [u8]>,
     pub vhost: Option<&'a [u8]>,
     pub server_port: Option<i32>,
@@ -19,7 +19,7 @@ pub(super) struct Row<'a> {
     pub query: Option<&'a [u8]>,
     pub protocol: Option<&'a [u8]>,
     pub raw_request: Option<&'a [u8]>,
-    pub status: i32,
+    pub status: Option<i32>,
     pub bytes: Option<i64>,
     pub referer: Option<&'a [u8]>,
     pub user_agent: Option<&'a [u8]>,

@@ -62,13 +62,22 @@ fn value(column: &ColumnData, row: usize) -> Option<String> {
     }
 }
 
-/// Reads all of an input.
+/// Reads all of an input, each line by itself.
 pub(crate) fn read_input(
     input: Input,
     columns: &[Column],
     options: AccessLogOptions,
 ) -> Result<Seen> {
-    let mut reader = AccessLogReader::of_columns(input, columns, options)?;
+    let reader = AccessLogReader::of_columns(input, columns, Layouts::new(None), options)?;
+    read_to_end(reader, columns, options)
+}
+
+/// Reads all that a reader has.
+pub(crate) fn read_to_end(
+    mut reader: AccessLogReader,
+    columns: &[Column],
+    options: AccessLogOptions,
+) -> Result<Seen> {
     let mut seen = Seen::default();
     while let Some(batch) = reader.next_batch()? {
         assert_eq!(batch.columns.len(), columns.len());
@@ -451,9 +460,14 @@ fn a_contract_that_cannot_be_filled_is_refused() {
     ];
     for (columns, expected) in cases {
         let input = Input::new(Box::new(Cursor::new(b""))).unwrap();
-        let error = AccessLogReader::of_columns(input, &columns, AccessLogOptions::default())
-            .err()
-            .unwrap();
+        let error = AccessLogReader::of_columns(
+            input,
+            &columns,
+            Layouts::new(None),
+            AccessLogOptions::default(),
+        )
+        .err()
+        .unwrap();
         assert_eq!(error.kind(), ErrorKind::BadContract);
         assert!(error.to_string().contains(expected), "{error}");
     }
@@ -493,8 +507,13 @@ fn a_line_of_a_hundred_megabytes_is_rejected_and_its_neighbours_are_read() {
 fn an_object_full_of_bad_lines_comes_in_bounded_batches() {
     let text = b"x\n".repeat(3 * BATCH_REJECTED + 5);
     let input = Input::new(Box::new(Cursor::new(text))).unwrap();
-    let mut reader =
-        AccessLogReader::of_columns(input, &all_columns(), AccessLogOptions::default()).unwrap();
+    let mut reader = AccessLogReader::of_columns(
+        input,
+        &all_columns(),
+        Layouts::new(None),
+        AccessLogOptions::default(),
+    )
+    .unwrap();
     let mut sizes = Vec::new();
     while let Some(batch) = reader.next_batch().unwrap() {
         sizes.push(batch.rejected.len());

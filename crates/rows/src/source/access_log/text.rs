@@ -10,10 +10,15 @@ use memchr::memchr;
 pub(crate) fn decode<'a>(raw: &[u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
     scratch.clear();
     unescape(raw, scratch);
-    if std::str::from_utf8(scratch).is_err() {
-        *scratch = escape_invalid(scratch);
-    }
+    make_valid(scratch);
     scratch
+}
+
+/// Writes every byte that is not UTF-8 as `\xhh`.
+pub(super) fn make_valid(text: &mut Vec<u8>) {
+    if std::str::from_utf8(text).is_err() {
+        *text = escape_invalid(text);
+    }
 }
 
 /// The text of a field without quotes, which is valid UTF-8, with its escapes decoded.

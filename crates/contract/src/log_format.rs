@@ -29,7 +29,7 @@ pub struct LogFormat {
 pub struct LogField {
     /// What it says.
     pub value: LogValue,
-    /// The text that follows it; empty only behind the last field.
+    /// The text that follows it; empty only after the last field.
     pub after: String,
 }
 

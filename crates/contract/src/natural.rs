@@ -194,7 +194,7 @@ pub const SOCIAL_POSTS: &[NaturalColumn] = &[
     column(
         "sentiment_source",
         Text,
-        "provided: the source said so; vader: computed by the VADER word list; other_language: not computed, as the text is not in English",
+        "provided: the source said so; vader: computed by the VADER word list; other_language: not computed, as the text is not, or not surely, in English",
     ),
     column(
         "raw_json",

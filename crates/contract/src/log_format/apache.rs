@@ -47,7 +47,7 @@ pub(super) fn pieces(notation: &str) -> Result<Vec<Piece>, LogFormatFault> {
     Ok(pieces)
 }
 
-/// A directive behind its `%`.
+/// A directive, without its `%`.
 struct Directive<'n> {
     /// The text between its braces.
     argument: Option<&'n str>,

@@ -31,7 +31,7 @@ fn apaches_notation_becomes_fields() {
     ];
     let texts = ["", " ", " ", " ", " \"", "\" ", " ", " \"", "\" \"", "\""];
     assert_eq!(read(combined), (fields, texts.map(str::to_owned).to_vec()));
-    // As it stands in a configuration file.
+    // As in a configuration file.
     let (_, escaped) = read(r#"%t \"%r\"\t%>s"#);
     assert_eq!(escaped, ["", " \"", "\"\t", ""]);
     let others = "%v:%p %{X-Forwarded-For}i %a %m %U %q %H %I %O %D %{msec}t %{Cookie}i %100%X";

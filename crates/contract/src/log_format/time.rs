@@ -1,4 +1,4 @@
-//! Times that are written by directives of `strftime`, in one `%{…}t` of Apache or in several behind one another.
+//! Times that are written by directives of `strftime`, in one `%{…}t` of Apache or in several of them.
 
 use std::fmt::Write;
 use std::iter::Peekable;

@@ -33,7 +33,7 @@ pub struct IdentifierIndex {
     bits: u32,
     /// Where each bucket begins in the entries, and their end.
     buckets: Vec<u32>,
-    /// The 32 bits of each hash behind those of its bucket, in ascending order within a bucket.
+    /// The 32 bits of each hash after those of its bucket, in ascending order within a bucket.
     entries: Vec<u32>,
 }
 

@@ -255,7 +255,7 @@ fn what_a_w3c_log_cannot_be_is_rejected() {
         only(&read(text.as_bytes())),
         format!("{MICROS}|utc_offset_minutes=0")
     );
-    // A comment that is no directive.
+    // A comment, not a directive.
     assert!(reason(&read(b"# a note\n")).starts_with("client_ip"));
 }
 

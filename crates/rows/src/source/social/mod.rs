@@ -19,6 +19,7 @@
 
 mod elements;
 mod html;
+mod language;
 mod members;
 mod network;
 mod plain;

@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use super::language;
 use super::vader::Vader;
 
 /// The lists have nine thousand entries: they are read once per process.
@@ -22,7 +23,7 @@ pub(super) struct Sentiment {
 pub(super) enum Scored {
     /// From -1 (negative) to 1 (positive).
     Score(f64),
-    /// It is not English.
+    /// It is not, or not surely, English.
     OtherLanguage,
     /// It has no words.
     Nothing,
@@ -35,7 +36,7 @@ impl Sentiment {
     }
 
     /// The compound score, to four digits as VADER publishes it. `language` is what the platform says, if it does;
-    /// a text without a language is English where most of its letters are Latin.
+    /// else the text's words decide.
     pub(crate) fn score(&self, text: &str, language: Option<&str>) -> Scored {
         if text.trim().is_empty() {
             return Scored::Nothing;
@@ -45,7 +46,7 @@ impl Sentiment {
                 let primary = language.split(['-', '_']).next().unwrap_or_default();
                 primary.eq_ignore_ascii_case("en")
             }
-            None => is_latin(text),
+            None => language::is_english(text, |word| self.vader.has(word)),
         };
         if !is_english {
             return Scored::OtherLanguage;
@@ -55,20 +56,6 @@ impl Sentiment {
             .unwrap_or(text);
         Scored::Score(self.vader.compound(text))
     }
-}
-
-/// Whether most letters are of the Latin script, or there are none.
-fn is_latin(text: &str) -> bool {
-    let (mut latin, mut others) = (0_usize, 0_usize);
-    for letter in text.chars().filter(|letter| letter.is_alphabetic()) {
-        // Basic Latin to Latin Extended-B, and Latin Extended Additional.
-        if matches!(letter, '\0'..='\u{24f}' | '\u{1e00}'..='\u{1eff}') {
-            latin += 1;
-        } else {
-            others += 1;
-        }
-    }
-    latin >= others
 }
 
 #[cfg(test)]

@@ -52,6 +52,11 @@ impl Vader {
         }
     }
 
+    /// Whether a word in small letters is in the list of words with a valence.
+    pub(super) fn has(&self, word: &str) -> bool {
+        self.valences.contains_key(word)
+    }
+
     /// The compound score, from -1 (negative) to 1 (positive), rounded to four digits; 0 for a text without words.
     pub(super) fn compound(&self, text: &str) -> f64 {
         let text = self.without_emoji(text);

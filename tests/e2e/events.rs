@@ -203,3 +203,104 @@ fn writers_that_race_lose_neither_an_event_nor_a_rejected_row() {
         rejected
     );
 }
+
+#[test]
+fn a_line_of_a_stream_may_hold_several_events_and_quoted_numbers() {
+    let lake = Lake::new();
+    let quoted = event("d", "1T2", "impression")
+        .replace("1500", "\"2000000\"")
+        .replace(
+            "\"event_ts\":1767232800000",
+            "\"event_ts\":\"1767232800000\"",
+        );
+    let sent = [
+        format!(
+            "\u{feff}{}{}",
+            event("a", "1T0", "click"),
+            event("b", "1T0", "click")
+        ),
+        format!("[{}, {quoted}]", event("c", "1T1", "click")),
+        event("s", "1T0", "click").replace("1767225600000", "1767225600"),
+        event("k", "1T3", "click").replacen('{', r#"{"unread\ud83d":"\ude00","#, 1),
+        event("e", "1T3", "click").replace("1500", "\"15 00\""),
+    ];
+    let records = stream(&lake, "events.ndjson", &sent, "2026-01-01");
+    let dataset = &records[0]["datasets"][0];
+    assert_eq!(
+        (&dataset["accepted"], &dataset["rejected"]),
+        (&json!(5), &json!(2)),
+        "{dataset}"
+    );
+    assert_eq!(
+        lake.query(
+            "SELECT event_id, event_time, CAST(cost AS VARCHAR) AS cost FROM ad_events ORDER BY event_id"
+        ),
+        [
+            json!({"event_id": "a", "event_time": "2026-01-01T00:00:00Z", "cost": "0.001500"}),
+            json!({"event_id": "b", "event_time": "2026-01-01T00:00:00Z", "cost": "0.001500"}),
+            json!({"event_id": "c", "event_time": "2026-01-01T01:00:00Z", "cost": "0.001500"}),
+            json!({"event_id": "d", "event_time": "2026-01-01T02:00:00Z", "cost": "2.000000"}),
+            json!({"event_id": "k", "event_time": "2026-01-01T03:00:00Z", "cost": "0.001500"}),
+        ]
+    );
+    let rejected = lake.query("SELECT _rule, _reason FROM quarantine_ad_events ORDER BY _rule");
+    let rules: Vec<_> = rejected.iter().map(|row| row["_rule"].as_str()).collect();
+    assert_eq!(rules, [Some("cost.type"), Some("event_time.type")]);
+    let reason = rejected[1]["_reason"].as_str().unwrap();
+    assert!(reason.contains("the number looks like seconds"), "{reason}");
+}
+
+const BUS: &str = r#"apiVersion: v3.1.0
+kind: DataContract
+id: bus
+name: bus
+version: 1.0.0
+status: active
+description: { purpose: Events of a bus. }
+customProperties:
+  - { property: sourceFormat, value: jsonLines }
+  - { property: keyPattern, value: "raw/bus/events/**" }
+schema:
+  - name: bus_events
+    properties:
+      - name: id
+        description: Identifier.
+        logicalType: string
+        physicalType: string
+        required: true
+        customProperties:
+          - { property: sourceName, value: detail.event_id }
+"#;
+
+#[test]
+fn an_envelope_is_read_by_paths_and_an_array_without_line_ends_by_values() {
+    let mut lake = Lake::new();
+    let folder = lake.scratch().join("contracts");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("bus.odcs.yaml"), BUS).unwrap();
+    lake.contracts = Some(folder);
+    let event = |id: u32| format!(r#"{{"id":"x","detail":{{"event_id":"e{id}","more":[1]}}}}"#);
+    let several: Vec<String> = (0..3).map(event).collect();
+    for (name, text, rows) in [
+        ("array.json", format!("[{}]", several.join(",")), 3),
+        ("joined.json", several.concat(), 6),
+        (
+            "spread.json",
+            "{\n  \"detail\": {\n    \"event_id\": \"e9\"\n  }\n}\n".to_owned(),
+            7,
+        ),
+        (
+            "flat.ndjson",
+            "{\"detail.event_id\":\"e10\"}\n".to_owned(),
+            8,
+        ),
+    ] {
+        let file = lake.file(name, text);
+        lake.ok(&["ingest", "--to", "bus/events", file.to_str().unwrap()]);
+        assert_eq!(
+            lake.value("SELECT COUNT(*) AS n FROM bus_events WHERE id LIKE 'e%'"),
+            rows,
+            "{name}"
+        );
+    }
+}

@@ -183,6 +183,15 @@ pub struct Relationship {
     pub to: ColumnRef,
 }
 
+/// Whether a column has a rule for its least and for its greatest value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bounded {
+    /// For its least.
+    pub below: bool,
+    /// For its greatest.
+    pub above: bool,
+}
+
 /// A column of a contract.
 #[derive(Debug, Clone)]
 pub struct Column {
@@ -198,6 +207,8 @@ pub struct Column {
     pub description: String,
     /// PII class: `public`, `internal`, `confidential`, `restricted`; None if the contract names none.
     pub classification: Option<String>,
+    /// Whether rules bound its values: these decide which instants are plausible.
+    pub bounded: Bounded,
     /// How its values are protected before they are written anywhere; None for a column that is not
     /// personal.
     pub protection: Option<Protection>,
@@ -259,8 +270,12 @@ pub enum Encoding {
     EpochSeconds,
     /// An instant as milliseconds since 1970-01-01T00:00:00Z.
     EpochMillis,
+    /// An instant as microseconds since 1970-01-01T00:00:00Z.
+    EpochMicros,
     /// A boolean as 0 and 1.
     ZeroOne,
+    /// A boolean as `true` and `false`, `t` and `f`, `yes` and `no` or `y` and `n`, in any case, or as 1 and 0.
+    BooleanText,
 }
 
 impl Contract {

@@ -316,6 +316,8 @@ fn at_source(column: &Column, format: Format) -> String {
         Encoding::Real => parts.push("floating point".to_owned()),
         Encoding::EpochSeconds => parts.push("seconds since 1970".to_owned()),
         Encoding::EpochMillis => parts.push("milliseconds since 1970".to_owned()),
+        Encoding::EpochMicros => parts.push("microseconds since 1970".to_owned()),
+        Encoding::BooleanText => parts.push("a text such as t, false or Y".to_owned()),
         Encoding::ZeroOne => parts.push("0 or 1".to_owned()),
     }
     parts.join(", ")

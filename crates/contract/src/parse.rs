@@ -30,7 +30,10 @@ use self::table::{
 };
 use self::yaml::{Faults, Map, Place, Spanned};
 pub(super) use self::yaml::{Node, Value};
-use super::{Contract, Contracts, Diagnostic, Format, KeyPattern, SnapshotTime};
+use super::{
+    Check, Column, Contract, Contracts, Diagnostic, Format, KeyPattern, RowCheck, Rule,
+    SnapshotTime, ValueCheck,
+};
 
 /// The ending of contract files.
 pub const EXTENSION: &str = ".odcs.yaml";
@@ -439,10 +442,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         deduplication,
         newest_by,
         late_after_seconds,
-        columns: properties
-            .into_iter()
-            .map(|property| property.column)
-            .collect::<Option<Vec<_>>>()?,
+        columns: columns(properties, &rules)?,
         evolved: 0,
         primary_key: table.primary_key,
         partitioning: table.partitioning,
@@ -452,6 +452,28 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         relationships,
         owner,
     })
+}
+
+/// The columns, each with a note whether rules bound its values.
+fn columns(properties: Vec<Property>, rules: &[Rule]) -> Option<Vec<Column>> {
+    let columns = properties.into_iter().map(|property| property.column);
+    let mut columns = columns.collect::<Option<Vec<_>>>()?;
+    for rule in rules {
+        let column = rule.column.and_then(|index| columns.get_mut(index));
+        if let (Some(column), Check::Rows(RowCheck::Value(check))) = (column, &rule.check) {
+            let is_minimum = matches!(
+                check,
+                ValueCheck::Minimum(_) | ValueCheck::ExclusiveMinimum(_)
+            );
+            let is_maximum = matches!(
+                check,
+                ValueCheck::Maximum(_) | ValueCheck::ExclusiveMaximum(_)
+            );
+            column.bounded.below |= is_minimum;
+            column.bounded.above |= is_maximum;
+        }
+    }
+    Some(columns)
 }
 
 /// The header that every ODCS document has.

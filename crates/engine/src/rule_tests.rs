@@ -22,7 +22,6 @@ use crate::table_rules::{self, Answers, Tables};
 use tarn_query::{Engine, Limits, Part, Source};
 use tarn_rows::check::{References, Survey};
 use tarn_rows::planned::{Arrival, RowsOf, TableState, Upsert};
-use tarn_rows::source::json_lines::JsonLinesReader;
 use tarn_rows::system_columns::SystemColumns;
 
 const COLUMNS: [(&str, &str, &str); 9] = [
@@ -101,8 +100,7 @@ fn ingest(
     std::fs::create_dir_all(folder).unwrap();
     let path = folder.join("input.ndjson");
     std::fs::write(&path, rows).unwrap();
-    let open =
-        || JsonLinesReader::new(tarn_rows::source::bytes::open(&path).unwrap(), contract).unwrap();
+    let open = || tarn_rows::source::open(contract, &path).unwrap();
     let staging = folder.join("staging");
     std::fs::create_dir_all(&staging).unwrap();
     let quarantine = tarn_contract::quarantine::table_spec(contract);
@@ -127,10 +125,10 @@ fn ingest(
         references,
         survey: contract
             .has_outlier_rule()
-            .then(|| Survey::of(&mut open(), contract).unwrap()),
+            .then(|| Survey::of(open().as_mut(), contract).unwrap()),
         later: Default::default(),
     };
-    run(&mut open(), &job)
+    run(open().as_mut(), &job)
 }
 
 fn state(contract: &Contract, staged: Option<&Staged>, folder: &Path, current: &str) -> TableState {

@@ -39,6 +39,7 @@ impl Added {
                 description: "Added because the source has it; not in the contract yet".to_owned(),
                 classification: None,
                 protection: None,
+                bounded: tarn_contract::Bounded::default(),
                 encoding: draft.encoding,
                 default: None,
                 missing: MissingPolicy::default(),

@@ -429,7 +429,9 @@ fn encoding(ty: &ColumnType, encoding: Encoding) -> Option<String> {
         (Encoding::Real, ColumnType::Decimal { .. }) => Some("real".to_owned()),
         (Encoding::EpochSeconds, ColumnType::Timestamp) => Some("epochSeconds".to_owned()),
         (Encoding::EpochMillis, ColumnType::Timestamp) => Some("epochMillis".to_owned()),
+        (Encoding::EpochMicros, ColumnType::Timestamp) => Some("epochMicros".to_owned()),
         (Encoding::ZeroOne, ColumnType::Boolean) => Some("zeroOne".to_owned()),
+        (Encoding::BooleanText, ColumnType::Boolean) => Some("booleanText".to_owned()),
         _ => None,
     }
 }

@@ -8,7 +8,9 @@ use super::types::{column_type, encoding};
 use super::value;
 use super::yaml::{Faults, Map, Node, Place, Spanned, Value};
 use crate::diagnostic::nearest;
-use crate::{Column, Encoding, Format, Missing, MissingAction, MissingPolicy, natural_columns};
+use crate::{
+    Bounded, Column, Encoding, Format, Missing, MissingAction, MissingPolicy, natural_columns,
+};
 use tarn_core::schema::{ColumnType, PartitionUnit};
 
 /// The keys that ODCS gives a property.
@@ -117,6 +119,7 @@ pub(super) fn read(
         .text("owner", faults)
         .map(|owner| owner.value.to_owned());
     let column = ty.map(|ty| Column {
+        bounded: Bounded::default(),
         name: name.value.to_owned(),
         source_name: source.map_or(name.value, |source| source.value).to_owned(),
         ty,

@@ -184,75 +184,68 @@ fn decimal(spelling: &str, text: &Spanned<&str>, faults: &mut Faults) -> Option<
     }
 }
 
+/// The exponent of `minorUnits:<exponent>`; a fault for any other text.
+fn minor_units(text: &Spanned<&str>, ty: &ColumnType, faults: &mut Faults) -> Option<u8> {
+    let Some(exponent) = text.value.strip_prefix("minorUnits:") else {
+        let mut names = vec!["natural", "minorUnits:2"];
+        names.extend(ENCODINGS.iter().map(|(name, ..)| *name));
+        let help = match nearest(text.value, names.iter().copied()) {
+            Some(name) => format!("did you mean '{name}'?"),
+            None => format!("use one of {}", names.join(", ")),
+        };
+        faults.add(text.at, format!("unknown encoding '{}'", text.value), help);
+        return None;
+    };
+    let Ok(exponent) = exponent.trim().parse::<u8>() else {
+        faults.add(
+            text.at,
+            format!("encoding '{}' does not say which unit", text.value),
+            "write minorUnits:2 for cents or minorUnits:6 for micros",
+        );
+        return None;
+    };
+    if let ColumnType::Decimal { scale, .. } = ty
+        && exponent > *scale
+    {
+        faults.add(
+            text.at,
+            format!("minorUnits:{exponent} has more digits after the decimal point than the column's {ty}"),
+            format!("give the column a scale of at least {exponent}, or name the unit that the source counts in"),
+        );
+    }
+    Some(exponent)
+}
+
+/// Encodings without a parameter, and the physical type that each goes with.
+const ENCODINGS: [(&str, Encoding, &str); 6] = [
+    ("real", Encoding::Real, "decimal(p,s)"),
+    ("epochSeconds", Encoding::EpochSeconds, "timestamptz"),
+    ("epochMillis", Encoding::EpochMillis, "timestamptz"),
+    ("epochMicros", Encoding::EpochMicros, "timestamptz"),
+    ("zeroOne", Encoding::ZeroOne, "boolean"),
+    ("booleanText", Encoding::BooleanText, "boolean"),
+];
+
 /// How the source writes the value; what does not fit the type is a fault.
 pub(super) fn encoding(custom: &Custom<'_>, ty: &ColumnType, faults: &mut Faults) -> Encoding {
     let Some(text) = custom.text("encoding", faults) else {
         return Encoding::Natural;
     };
-    let (encoding, fits, goes_with) = match text.value {
-        "natural" => return Encoding::Natural,
-        "real" => (
-            Encoding::Real,
-            matches!(ty, ColumnType::Decimal { .. }),
-            "decimal(p,s)",
-        ),
-        "epochSeconds" => (
-            Encoding::EpochSeconds,
-            *ty == ColumnType::Timestamp,
-            "timestamptz",
-        ),
-        "epochMillis" => (
-            Encoding::EpochMillis,
-            *ty == ColumnType::Timestamp,
-            "timestamptz",
-        ),
-        "zeroOne" => (Encoding::ZeroOne, *ty == ColumnType::Boolean, "boolean"),
-        other => match other
-            .strip_prefix("minorUnits:")
-            .map(str::trim)
-            .map(str::parse::<u8>)
-        {
-            Some(Ok(exponent)) => {
-                if let ColumnType::Decimal { scale, .. } = ty
-                    && exponent > *scale
-                {
-                    faults.add(
-                        text.at,
-                        format!("minorUnits:{exponent} has more digits after the decimal point than the column's {ty}"),
-                        format!("give the column a scale of at least {exponent}, or name the unit that the source counts in"),
-                    );
-                }
-                (
-                    Encoding::MinorUnits(exponent),
-                    matches!(ty, ColumnType::Decimal { .. }),
-                    "decimal(p,s)",
-                )
-            }
-            Some(Err(_)) => {
-                faults.add(
-                    text.at,
-                    format!("encoding '{other}' does not say which unit"),
-                    "write minorUnits:2 for cents or minorUnits:6 for micros",
-                );
-                return Encoding::Natural;
-            }
-            None => {
-                let names = [
-                    "natural",
-                    "minorUnits:2",
-                    "real",
-                    "epochSeconds",
-                    "epochMillis",
-                    "zeroOne",
-                ];
-                let help = match nearest(other, names) {
-                    Some(name) => format!("did you mean '{name}'?"),
-                    None => format!("use one of {}", names.join(", ")),
-                };
-                faults.add(text.at, format!("unknown encoding '{other}'"), help);
-                return Encoding::Natural;
-            }
+    if text.value == "natural" {
+        return Encoding::Natural;
+    }
+    let known = ENCODINGS.iter().find(|(name, ..)| *name == text.value);
+    let (encoding, goes_with) = match known {
+        Some((_, encoding, goes_with)) => (*encoding, *goes_with),
+        None => match minor_units(&text, ty, faults) {
+            Some(exponent) => (Encoding::MinorUnits(exponent), "decimal(p,s)"),
+            None => return Encoding::Natural,
         },
+    };
+    let fits = match goes_with {
+        "decimal(p,s)" => matches!(ty, ColumnType::Decimal { .. }),
+        "timestamptz" => *ty == ColumnType::Timestamp,
+        _ => *ty == ColumnType::Boolean,
     };
     if !fits {
         faults.add(

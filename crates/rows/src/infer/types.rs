@@ -66,7 +66,10 @@ impl Seen {
         if self.texts > ENOUGH_TEXTS && 2 * special < self.texts {
             return;
         }
-        if time::date(text).is_ok() {
+        if text.iter().all(u8::is_ascii_digit) {
+            // A number, even where it reads as a day without separators.
+            self.decimals += u64::from(scale_of(text).is_some());
+        } else if time::date(text).is_ok() {
             self.dates += 1;
         } else if time::timestamp(text).is_ok() {
             self.timestamps += 1;

@@ -6,12 +6,13 @@
 //! Base64 (RFC 4648, section 4) in `data_base64`. Nothing is looked into or changed, so that every
 //! event can be read again from what its producer sent.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use tarn_core::calendar;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::DateTime;
+use flate2::read::MultiGzDecoder;
 use flate2::{Compression, GzBuilder};
 use tarn_core::{Error, ErrorKind, Result};
 
@@ -114,6 +115,34 @@ pub(crate) fn is_header(line: &[u8]) -> Result<bool> {
         ));
     }
     Ok(true)
+}
+
+/// The most bytes that a packed record is unpacked to.
+const UNPACKED_LIMIT: u64 = 16 << 20;
+
+/// What a record holds that was packed by gzip or written in Base64, or both; None for any other.
+pub(crate) fn unpacked(data: &[u8]) -> Option<Vec<u8>> {
+    const GZIP: &[u8] = b"\x1f\x8b\x08";
+    let inflated = |data: &[u8]| {
+        let mut text = Vec::new();
+        let mut limited = MultiGzDecoder::new(data).take(UNPACKED_LIMIT + 1);
+        limited.read_to_end(&mut text).ok()?;
+        (text.len() as u64 <= UNPACKED_LIMIT).then_some(text)
+    };
+    if data.starts_with(GZIP) {
+        return inflated(data);
+    }
+    let text = data.trim_ascii();
+    let is_encoded = text.len() >= 4
+        && text
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
+    let decoded = is_encoded.then(|| STANDARD.decode(text).ok()).flatten()?;
+    match decoded.trim_ascii_start().first() {
+        _ if decoded.starts_with(GZIP) => inflated(&decoded),
+        Some(b'{' | b'[') => Some(decoded),
+        _ => None,
+    }
 }
 
 /// A record that was read back.

@@ -42,6 +42,7 @@ pub fn open(contract: &Contract, path: &Path) -> Result<Box<dyn Reader>> {
         Format::SocialPosts => Box::new(social::SocialReader::open(path, contract)?),
         Format::JsonLines => Box::new(json_lines::JsonLinesReader::new(
             bytes::open(path)?,
+            &sniff::text_head(path)?,
             contract,
         )?),
         Format::Sqlite => return Err(Error::internal("a database is not read as lines")),
@@ -81,7 +82,10 @@ pub fn open_part(
             part.from,
             contract,
         )?),
-        Format::JsonLines => Box::new(json_lines::JsonLinesReader::new(input, contract)?),
+        Format::JsonLines => {
+            let head = sniff::text_head(path)?;
+            Box::new(json_lines::JsonLinesReader::new(input, &head, contract)?)
+        }
         Format::SocialPosts | Format::Sqlite => {
             return Err(Error::internal("only logs are read in parts"));
         }

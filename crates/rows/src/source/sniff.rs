@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tarn_contract::{Contract, Format, LogFormat};
 use tarn_core::{Error, ErrorKind, Result};
 
 use super::{access_log, archive, bytes, sqlite};
 
 /// Bytes of text that are looked at.
-const HEAD_BYTES: usize = 256 * 1024;
+pub(crate) const HEAD_BYTES: usize = 256 * 1024;
 
 /// Lines of text that are looked at.
 const LINES: usize = 20;
@@ -103,35 +103,14 @@ fn format_of_text(head: &[u8], contracts: &[&Contract]) -> Option<Format> {
         return Some(Format::AccessLog);
     }
     match head.trim_ascii_start().first()? {
-        b'[' => Some(Format::SocialPosts),
-        b'{' => {
+        b'[' | b'{' => {
             let line = head_lines(head).next().unwrap_or_default();
-            if archive::is_header(line).unwrap_or(true) {
+            if line.starts_with(b"{") && archive::is_header(line).unwrap_or(true) {
                 return Some(Format::JsonLines);
             }
-            let keys: Option<Vec<String>> = match serde_json::from_slice(line) {
-                Ok(Value::Object(object)) => Some(object.into_iter().map(|(key, _)| key).collect()),
-                _ => None,
-            };
-            let has = |name: &str| keys.iter().flatten().any(|key| *key == name);
-            let is_event = |contract: &&&Contract| {
-                let mut needed = contract
-                    .columns
-                    .iter()
-                    .filter(|column| column.required && column.default.is_none())
-                    .peekable();
-                contract.format == Format::JsonLines
-                    && match needed.peek() {
-                        Some(_) => needed.all(|column| has(&column.source_name)),
-                        // A contract that needs nothing would take anything.
-                        None => keys.iter().flatten().all(|key| {
-                            let mut columns = contract.columns.iter();
-                            columns.any(|column| column.source_name == *key)
-                        }),
-                    }
-            };
-            let event = keys.is_some() && contracts.iter().any(|contract| is_event(&contract));
-            Some(if event {
+            let keys = first_keys(head);
+            let is_event = |contract: &&Contract| is_event(contract, &keys);
+            Some(if contracts.iter().any(is_event) {
                 Format::JsonLines
             } else {
                 Format::SocialPosts
@@ -148,4 +127,37 @@ fn format_of_text(head: &[u8], contracts: &[&Contract]) -> Option<Format> {
             is_log.then_some(Format::AccessLog)
         }
     }
+}
+
+/// The keys of the first object, whether in an array or not; none where there is no object.
+fn first_keys(head: &[u8]) -> Vec<String> {
+    let text = head.trim_ascii_start();
+    let text = text.strip_prefix(b"[").unwrap_or(text);
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<Map<String, Value>>();
+    match values.next() {
+        Some(Ok(object)) => object.into_iter().map(|(key, _)| key).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether an object with these keys is an event of a contract: it has what the contract needs; of a contract that
+/// needs nothing, nothing else.
+fn is_event(contract: &Contract, keys: &[String]) -> bool {
+    let has = |name: &str| keys.iter().any(|key| key == name);
+    let mut needed = contract
+        .columns
+        .iter()
+        .filter(|column| column.required && column.default.is_none())
+        .peekable();
+    let fits = match needed.peek() {
+        Some(_) => needed.all(|column| {
+            let name = &column.source_name;
+            has(name) || has(name.split('.').next().unwrap_or_default())
+        }),
+        None => keys.iter().all(|key| {
+            let mut columns = contract.columns.iter();
+            columns.any(|column| column.source_name == *key)
+        }),
+    };
+    contract.format == Format::JsonLines && !keys.is_empty() && fits
 }

@@ -49,8 +49,13 @@ fn leading_date(text: &[u8]) -> Result<i32, Fault> {
     day(year as i32, month, date).ok_or(Fault::NoSuchDay)
 }
 
-/// A day: `YYYY-MM-DD`, or an instant that is a midnight and names no offset.
+/// A day: `YYYY-MM-DD` or `YYYYMMDD`, or an instant that is a midnight and names no offset.
 pub fn date(text: &[u8]) -> Result<i32, Fault> {
+    if text.len() == 8
+        && let Some(separated) = separated(text)
+    {
+        return leading_date(&separated);
+    }
     let days = leading_date(text)?;
     match text.get(10..) {
         Some([]) => Ok(days),
@@ -72,12 +77,105 @@ pub fn date(text: &[u8]) -> Result<i32, Fault> {
 /// An instant in microseconds since 1970-01-01T00:00:00Z, by ISO 8601 and RFC 3339: `YYYY-MM-DD`,
 /// then perhaps `T` or a space and `HH:MM`, `:SS`, a fraction, and `Z` or an offset `±HH`, `±HHMM`,
 /// `±HH:MM`. Without an offset it is UTC. Digits of the fraction after the sixth are dropped.
+///
+/// Also as these write it: ISO 8601 without separators (`20260131T101112Z`), an offset after a space, with a zone's
+/// name and a monotonic clock as Go's `time.String()` has them, and .NET's `/Date(1769854272000)/`.
 #[inline]
 pub fn timestamp(text: &[u8]) -> Result<i64, Fault> {
-    timestamp_with_offset(text).map(|(micros, _)| micros)
+    match timestamp_with_offset(text) {
+        Ok((micros, _)) => Ok(micros),
+        Err(Fault::Form) => other_timestamp(text),
+        Err(fault) => Err(fault),
+    }
 }
 
-/// As [`timestamp`], with the minutes east of UTC, where the text says them.
+#[cold]
+fn other_timestamp(text: &[u8]) -> Result<i64, Fault> {
+    if let Some(inner) = text
+        .strip_prefix(b"/Date(")
+        .and_then(|text| text.strip_suffix(b")/"))
+    {
+        return dotnet_timestamp(inner);
+    }
+    if let Some(separated) = separated(text) {
+        return timestamp_with_offset(&separated).map(|(micros, _)| micros);
+    }
+    // An offset after a space, then perhaps the zone's name and the reading of a monotonic clock.
+    let mut words: Vec<&[u8]> = text.split(|&byte| byte == b' ').collect();
+    if words.last().is_some_and(|word| word.starts_with(b"m=")) {
+        words.pop();
+    }
+    let times = if text.get(10) == Some(&b' ') { 2 } else { 1 };
+    if words.len() <= times {
+        return Err(Fault::Form);
+    }
+    let (time, zone) = words.split_at(times);
+    let is_name = |name: &[u8]| {
+        (1..=6).contains(&name.len())
+            && name
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-'))
+    };
+    let offset: &[u8] = match zone {
+        [b"UTC" | b"GMT"] => b"Z",
+        [offset] => offset,
+        [offset, name] if is_name(name) => offset,
+        _ => return Err(Fault::Form),
+    };
+    if !matches!(offset.first(), Some(b'+' | b'-' | b'Z' | b'z')) {
+        return Err(Fault::Form);
+    }
+    let mut joined = time.join(&b' ');
+    joined.extend_from_slice(offset);
+    timestamp_with_offset(&joined).map(|(micros, _)| micros)
+}
+
+/// `1769854272000`, in milliseconds, perhaps with an offset after it that changes nothing.
+fn dotnet_timestamp(text: &[u8]) -> Result<i64, Fault> {
+    let sign = text
+        .iter()
+        .skip(1)
+        .position(|byte| matches!(byte, b'+' | b'-'));
+    let (millis, offset) = text.split_at(sign.map_or(text.len(), |at| at + 1));
+    offset_minutes(offset)?;
+    let millis = std::str::from_utf8(millis)
+        .ok()
+        .filter(|text| !text.starts_with('+'));
+    let millis: i64 = millis
+        .and_then(|text| text.parse().ok())
+        .ok_or(Fault::Form)?;
+    millis
+        .checked_mul(1_000)
+        .and_then(in_range)
+        .ok_or(Fault::NoSuchTime)
+}
+
+/// ISO 8601 without separators as with them; None for any other text.
+fn separated(text: &[u8]) -> Option<Vec<u8>> {
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits(text) != 8 {
+        return None;
+    }
+    let (date, rest) = text.split_at(8);
+    let mut separated = [&date[..4], b"-", &date[4..6], b"-", &date[6..]].concat();
+    match rest {
+        [] => return Some(separated),
+        [b'T' | b't', time @ ..] => {
+            let count = digits(time);
+            if count != 4 && count != 6 {
+                return None;
+            }
+            let (time, rest) = time.split_at(count);
+            separated.push(b'T');
+            separated.extend(time.chunks(2).collect::<Vec<_>>().join(&b':'));
+            separated.extend_from_slice(rest);
+        }
+        _ => return None,
+    }
+    Some(separated)
+}
+
+/// As [`timestamp`] by ISO 8601 and RFC 3339 alone, with the minutes east of UTC, where the text says them.
 #[inline]
 pub(crate) fn timestamp_with_offset(text: &[u8]) -> Result<(i64, Option<i32>), Fault> {
     let days = leading_date(text)?;
@@ -224,7 +322,6 @@ mod tests {
             "2026-01-31T10",
             "2026-01-31X10:00:00",
             "2026-01-31T10:00:00.",
-            "2026-01-31T10:00:00 Z",
             "2026-01-31T10:00:00Z ",
             "2026-01-31T10:00:00+1",
             "31/01/2026",
@@ -277,6 +374,63 @@ mod tests {
             assert_eq!(date(text.as_bytes()), Err(Fault::Form), "{text}");
         }
         assert_eq!(date(b"2025-02-31"), Err(Fault::NoSuchDay));
+    }
+
+    #[test]
+    fn what_other_programs_write_is_read() {
+        for (text, same) in [
+            // Sequelize, Prisma.
+            ("2026-01-05 10:00:00.000 +02:00", "2026-01-05T08:00:00Z"),
+            ("2026-01-05 10:00:00 +0000", "2026-01-05T10:00:00Z"),
+            ("2026-01-05T10:00:00.250 -03:30", "2026-01-05T13:30:00.250Z"),
+            ("2026-01-05 10:00:00 UTC", "2026-01-05T10:00:00Z"),
+            ("2026-01-05 10:00:00 Z", "2026-01-05T10:00:00Z"),
+            // Go.
+            (
+                "2026-01-05 10:00:00.123456789 +0100 CET",
+                "2026-01-05T09:00:00.123456Z",
+            ),
+            (
+                "2026-01-05 10:00:00 +0300 +03 m=+0.000012",
+                "2026-01-05T07:00:00Z",
+            ),
+            ("2026-01-05 10:00:00 +0000 UTC", "2026-01-05T10:00:00Z"),
+            // .NET.
+            ("/Date(1769854272250)/", "2026-01-31T10:11:12.250Z"),
+            ("/Date(1769854272000+0100)/", "2026-01-31T10:11:12Z"),
+            ("/Date(-1000)/", "1969-12-31T23:59:59Z"),
+            (
+                "2026-01-31T10:11:12.1234567+01:00",
+                "2026-01-31T09:11:12.123456Z",
+            ),
+            // ISO 8601 without separators.
+            ("20260131T101112Z", "2026-01-31T10:11:12Z"),
+            ("20260131T101112.5+0100", "2026-01-31T09:11:12.500Z"),
+            ("20260131T1011", "2026-01-31T10:11:00Z"),
+            ("20260131", "2026-01-31T00:00:00Z"),
+        ] {
+            assert_eq!(timestamp(text.as_bytes()), Ok(micros(same)), "{text}");
+        }
+        for text in [
+            "2026-01-05 10:00:00 CET",
+            "2026-01-05 10:00:00 +02:00 a longer name",
+            "2026-01-05 10:00:00  +02:00",
+            "2026-01-05 +02:00",
+            "2026-01-05 10:00:00 02:00",
+            "/Date(12a)/",
+            "/Date(+12)/",
+            "/Date()/",
+            "/Date(1769854272000+1)/",
+            "20260131T10111",
+            "2026013",
+            "20260131 101112",
+            "202601311",
+        ] {
+            assert_eq!(timestamp(text.as_bytes()), Err(Fault::Form), "{text}");
+        }
+        assert_eq!(timestamp(b"20260231"), Err(Fault::NoSuchDay));
+        assert_eq!(date(b"20260131"), date(b"2026-01-31"));
+        assert_eq!(date(b"20260231"), Err(Fault::NoSuchDay));
     }
 
     #[test]

@@ -5,22 +5,25 @@
 //! with a reason, except where the contract asks for rounding ([`Encoding::Real`]) and for fractions
 //! of seconds beyond microseconds, which are dropped.
 //!
-//! - A whole number may be written `12`, `12.0` or `1.2e1`; a text is not a number, except for a bigint
-//!   column named `id` or `…_id`: writers in JavaScript quote those, because their own numbers end
-//!   at 2⁵³.
+//! - A whole number may be written `12`, `12.0` or `1.2e1`, and `"12"`, as many writers quote 64-bit numbers, because
+//!   those of JavaScript end at 2⁵³; any other text is not a number.
 //! - A string column takes a whole number by its digits: ids are written either way.
 //! - A decimal is an exact number or its text; a floating point number only where the encoding says so.
-//! - A boolean is `true` or `false`, and 0 or 1 where the contract says so. A database, which has no
+//! - An instant as a number is refused where it is not plausible in its unit: before the year 2000, or more than two
+//!   years ahead, unless the contract has bounds of its own.
+//! - A boolean is `true` or `false`, and 0 or 1, or a text, where the contract says so. A database, which has no
 //!   booleans of its own, may store 0 and 1 for either.
 
 use std::borrow::Cow;
 use tarn_core::calendar;
 
-use tarn_contract::{Column, Encoding};
+use chrono::Utc;
+use tarn_contract::{Bounded, Column, Encoding};
 use tarn_core::schema::ColumnType;
 use tarn_core::{Error, ErrorKind};
 
 use crate::column::ColumnData;
+use crate::display;
 use crate::reason::Reason;
 use crate::source::number::{Number, POWERS_OF_TEN, SmallDecimal};
 use crate::source::time::{self, Fault};
@@ -62,17 +65,17 @@ pub(crate) struct Decoder {
 enum Kind {
     Text,
     Int,
-    Long {
-        quoted: bool,
-    },
+    Long,
     Double,
     Boolean,
     ZeroOne,
+    BooleanText,
     Date,
     Timestamp,
     /// An instant as a number of units; this many digits of a unit's fraction make a microsecond.
     Epoch {
         digits: u8,
+        plausible: Plausible,
     },
     /// An exact number; values beyond `limit` have too many digits.
     Decimal {
@@ -91,6 +94,39 @@ enum Kind {
         limit: u64,
     },
     List,
+}
+
+/// The instants, in microseconds, that a number may mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Plausible {
+    least: i64,
+    greatest: i64,
+}
+
+impl Plausible {
+    /// 2000-01-01T00:00:00Z.
+    const LEAST: i64 = 946_684_800 * calendar::MICROS;
+
+    /// How far ahead of now an instant may be.
+    const DAYS_AHEAD: i64 = 2 * 366;
+
+    fn of(bounded: Bounded) -> Self {
+        let greatest = Utc::now().timestamp_micros() + Self::DAYS_AHEAD * calendar::MICROS_PER_DAY;
+        Plausible {
+            least: if bounded.below { i64::MIN } else { Self::LEAST },
+            greatest: if bounded.above { i64::MAX } else { greatest },
+        }
+    }
+
+    /// Whether rules decide alone.
+    fn is_any(self) -> bool {
+        (self.least, self.greatest) == (i64::MIN, i64::MAX)
+    }
+
+    #[inline]
+    fn holds(self, micros: i64) -> bool {
+        (self.least..=self.greatest).contains(&micros)
+    }
 }
 
 /// The default of a column as one row of it; None where it has none.
@@ -121,16 +157,24 @@ impl Decoder {
         let kind = match (&column.ty, column.encoding) {
             (ColumnType::String, Encoding::Natural) => Kind::Text,
             (ColumnType::Int, Encoding::Natural) => Kind::Int,
-            (ColumnType::Long, Encoding::Natural) => Kind::Long {
-                quoted: column.source_name == "id" || column.source_name.ends_with("_id"),
-            },
+            (ColumnType::Long, Encoding::Natural) => Kind::Long,
             (ColumnType::Double, Encoding::Natural | Encoding::Real) => Kind::Double,
             (ColumnType::Boolean, Encoding::Natural) => Kind::Boolean,
             (ColumnType::Boolean, Encoding::ZeroOne) => Kind::ZeroOne,
             (ColumnType::Date, Encoding::Natural) => Kind::Date,
             (ColumnType::Timestamp, Encoding::Natural) => Kind::Timestamp,
-            (ColumnType::Timestamp, Encoding::EpochSeconds) => Kind::Epoch { digits: 6 },
-            (ColumnType::Timestamp, Encoding::EpochMillis) => Kind::Epoch { digits: 3 },
+            (ColumnType::Boolean, Encoding::BooleanText) => Kind::BooleanText,
+            (
+                ColumnType::Timestamp,
+                encoding @ (Encoding::EpochSeconds | Encoding::EpochMillis | Encoding::EpochMicros),
+            ) => Kind::Epoch {
+                digits: match encoding {
+                    Encoding::EpochSeconds => 6,
+                    Encoding::EpochMillis => 3,
+                    _ => 0,
+                },
+                plausible: Plausible::of(column.bounded),
+            },
             (ColumnType::StringList, Encoding::Natural) => Kind::List,
             (&ColumnType::Decimal { precision, scale }, encoding) => {
                 let limit = 10u64
@@ -180,10 +224,11 @@ impl Decoder {
     pub(crate) fn expected(&self) -> &'static str {
         match self.kind {
             Kind::Text => "a text",
-            Kind::Int | Kind::Long { .. } | Kind::Minor { .. } => "a whole number",
+            Kind::Int | Kind::Long | Kind::Minor { .. } => "a whole number",
             Kind::Double | Kind::Real { .. } => "a number",
             Kind::Boolean => "true or false",
             Kind::ZeroOne => "0 or 1",
+            Kind::BooleanText => BOOLEAN_TEXT,
             Kind::Date => "a date",
             Kind::Timestamp | Kind::Epoch { .. } => "a time",
             Kind::Decimal { .. } => "a decimal",
@@ -210,14 +255,7 @@ impl Decoder {
                     i32::try_from(whole).map_err(|_| out_of_range("a 32-bit integer", value))?,
                 );
             }
-            (Kind::Long { quoted }, ColumnData::Long(data)) => data.push(match value {
-                Scalar::Text(text) if quoted => match Number::parse(text).filter(Number::is_digits)
-                {
-                    Some(number) => integer(Scalar::Number(number))?,
-                    None => return Err(mismatch("a whole number", value)),
-                },
-                _ => integer(value)?,
-            }),
+            (Kind::Long, ColumnData::Long(data)) => data.push(integer(value)?),
             (Kind::Double, ColumnData::Double(data)) => data.push(double(value)?),
             (Kind::Boolean, ColumnData::Boolean(data)) => data.push(match value {
                 Scalar::Boolean(value) => value,
@@ -228,6 +266,7 @@ impl Decoder {
                 Ok(value @ 0..=1) => value == 1,
                 _ => return Err(mismatch("0 or 1", value)),
             }),
+            (Kind::BooleanText, ColumnData::Boolean(data)) => data.push(boolean_text(value)?),
             (Kind::Date, ColumnData::Int(data)) => match value {
                 Scalar::Text(text) => {
                     data.push(time::date(text).map_err(|fault| bad_date(fault, value))?)
@@ -240,7 +279,9 @@ impl Decoder {
                 }
                 _ => return Err(mismatch("a time such as 2026-01-31T10:00:00Z", value)),
             },
-            (Kind::Epoch { digits }, ColumnData::Long(data)) => data.push(epoch(value, digits)?),
+            (Kind::Epoch { digits, plausible }, ColumnData::Long(data)) => {
+                data.push(epoch(value, digits, plausible)?);
+            }
             (Kind::Decimal { scale, limit }, ColumnData::Long(data)) => {
                 data.push(within(limit, decimal(value, scale)?, value)?);
             }
@@ -281,11 +322,17 @@ impl Decoder {
                 .and_then(|&power| value.checked_mul(power as i64))
                 .filter(|value| value.unsigned_abs() < limit),
             _ if fraction > 0 => None,
-            Kind::Long { .. } => Some(value),
+            Kind::Long => Some(value),
             Kind::Minor { unit, scale, limit } if unit == scale => {
                 Some(value).filter(|value| value.unsigned_abs() < limit)
             }
-            Kind::Epoch { digits: 3 } => value.checked_mul(1000).and_then(calendar::in_range),
+            Kind::Epoch {
+                digits: 3,
+                plausible,
+            } => value
+                .checked_mul(1000)
+                .filter(|micros| plausible.holds(*micros))
+                .and_then(calendar::in_range),
             _ => None,
         };
         match (value, data) {
@@ -384,6 +431,10 @@ fn integer(value: Scalar<'_>) -> Result<i64, Reason> {
             }
         }),
         Scalar::Real(real) if real.fract() == 0.0 && real.abs() <= EXACT_REAL => Ok(real as i64),
+        Scalar::Text(text) => match Number::parse(text).filter(Number::is_digits) {
+            Some(number) => integer(Scalar::Number(number)),
+            None => Err(mismatch("a whole number", value)),
+        },
         _ => Err(mismatch("a whole number", value)),
     }
 }
@@ -403,21 +454,110 @@ fn double(value: Scalar<'_>) -> Result<f64, Reason> {
     }
 }
 
-fn epoch(value: Scalar<'_>, digits: u8) -> Result<i64, Reason> {
-    let what = if digits == 6 {
-        "seconds since 1970"
-    } else {
-        "milliseconds since 1970"
+/// What a boolean is as a text.
+const BOOLEAN_TEXT: &str = "true or false, t or f, yes or no, y or n, 1 or 0";
+
+fn boolean_text(value: Scalar<'_>) -> Result<bool, Reason> {
+    let is = |text: &[u8], words: &[&str]| {
+        words
+            .iter()
+            .any(|word| text.eq_ignore_ascii_case(word.as_bytes()))
     };
+    match value {
+        Scalar::Boolean(value) => Ok(value),
+        Scalar::Text(text) if is(text, &["true", "t", "yes", "y"]) => Ok(true),
+        Scalar::Text(text) if is(text, &["false", "f", "no", "n"]) => Ok(false),
+        _ => match integer(value) {
+            Ok(value @ 0..=1) => Ok(value == 1),
+            _ => Err(mismatch(BOOLEAN_TEXT, value)),
+        },
+    }
+}
+
+/// Units in which a time since 1970 is written: their names, and how many digits of a fraction make a microsecond;
+/// of the last, digits are too many.
+const EPOCH_UNITS: [(&str, i32); 4] = [
+    ("seconds", 6),
+    ("milliseconds", 3),
+    ("microseconds", 0),
+    ("nanoseconds", -3),
+];
+
+fn epoch(value: Scalar<'_>, digits: u8, plausible: Plausible) -> Result<i64, Reason> {
+    let unit = EPOCH_UNITS
+        .iter()
+        .find(|(_, other)| *other == i32::from(digits))
+        .map_or("", |(name, _)| name);
+    let what = || format!("{unit} since 1970");
     let micros = match value {
         Scalar::Number(number) => number.scaled(digits),
         Scalar::Integer(units) => units.checked_mul(10i64.pow(u32::from(digits))),
         Scalar::Real(real) => rounded_real(real, digits),
-        _ => return Err(mismatch(what, value)),
+        Scalar::Text(text) => match Number::parse(text) {
+            Some(number) => number.scaled(digits),
+            None => return Err(mismatch(what(), value)),
+        },
+        Scalar::Boolean(_) => return Err(mismatch(what(), value)),
     };
-    micros
+    let micros = micros
         .and_then(calendar::in_range)
-        .ok_or_else(|| out_of_range(what, value))
+        .ok_or_else(|| out_of_range(&what(), value));
+    match micros {
+        Ok(micros) if plausible.holds(micros) => Ok(micros),
+        Ok(micros) => Err(implausible(value, micros as f64, digits, plausible)),
+        Err(reason) => match approximate(value).filter(|_| !plausible.is_any()) {
+            Some(units) => Err(implausible(
+                value,
+                units * 10f64.powi(i32::from(digits)),
+                digits,
+                plausible,
+            )),
+            None => Err(reason),
+        },
+    }
+}
+
+/// About how much a number is.
+fn approximate(value: Scalar<'_>) -> Option<f64> {
+    match value {
+        Scalar::Number(number) => Some(number.as_f64()),
+        Scalar::Integer(integer) => Some(integer as f64),
+        Scalar::Real(real) => Some(real),
+        Scalar::Text(text) => Number::parse(text).map(|number| number.as_f64()),
+        Scalar::Boolean(_) => None,
+    }
+}
+
+/// The reason for an instant that nobody means, with the unit that would make it plausible.
+#[cold]
+fn implausible(value: Scalar<'_>, micros: f64, digits: u8, plausible: Plausible) -> Reason {
+    let units = micros / 10f64.powi(i32::from(digits));
+    let holds = |digits: i32| {
+        let micros = units * 10f64.powi(digits);
+        micros.abs() < 9e18 && plausible.holds(micros as i64)
+    };
+    let mut unit = "";
+    let mut likely = None;
+    for (name, other) in EPOCH_UNITS {
+        if other == i32::from(digits) {
+            unit = name;
+        } else if holds(other) {
+            likely = likely.or(Some(name));
+        }
+    }
+    let year = |micros: i64| {
+        let days = micros.div_euclid(calendar::MICROS_PER_DAY);
+        display::date(i32::try_from(days).unwrap_or_default())
+    };
+    let range = match (plausible.least, plausible.greatest) {
+        (least, i64::MAX) => format!(", not before {}", year(least)),
+        (i64::MIN, greatest) => format!(", not after {}", year(greatest)),
+        (least, greatest) => format!(", from {} to {}", year(least), year(greatest)),
+    };
+    let likely = likely.map_or(String::new(), |name| {
+        format!("; the number looks like {name}")
+    });
+    mismatch(format!("{unit} since 1970{range}{likely}"), value)
 }
 
 #[inline]
@@ -451,10 +591,10 @@ fn decimal(value: Scalar<'_>, scale: u8) -> Result<i64, Reason> {
 }
 
 fn minor_units(value: Scalar<'_>, unit: u8, scale: u8) -> Result<i64, Reason> {
-    if matches!(value, Scalar::Text(_) | Scalar::Boolean(_)) {
-        return Err(mismatch("a whole number of the smallest unit", value));
-    }
-    let units = integer(value)?;
+    let units = match value {
+        Scalar::Boolean(_) => return Err(mismatch("a whole number of the smallest unit", value)),
+        value => integer(value)?,
+    };
     if unit <= scale {
         let power = 10i64.checked_pow(u32::from(scale - unit));
         return power

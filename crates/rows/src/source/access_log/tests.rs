@@ -22,6 +22,7 @@ pub fn column(name: &str, ty: ColumnType) -> Column {
         description: String::new(),
         classification: None,
         protection: None,
+        bounded: tarn_contract::Bounded::default(),
         encoding: Encoding::Natural,
         default: None,
         missing: tarn_contract::MissingPolicy::default(),

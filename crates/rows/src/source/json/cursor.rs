@@ -336,6 +336,23 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// As [`Cursor::key`]; half of a surrogate pair in it does not matter, since nobody reads such a key.
+    pub(crate) fn key_or_unread(&mut self) -> Result<Str<'a>> {
+        let strict = !std::mem::replace(&mut self.replaces, true);
+        let key = self.key();
+        self.replaces = !strict;
+        key
+    }
+
+    /// As [`Cursor::skip_value`] of a value that nobody reads: half of a surrogate pair in it does not matter.
+    #[inline]
+    pub(crate) fn skip_unread(&mut self) -> Result<&'a [u8]> {
+        let strict = !std::mem::replace(&mut self.replaces, true);
+        let skipped = self.skip_value();
+        self.replaces = !strict;
+        skipped
+    }
+
     /// Takes a number.
     #[inline]
     pub(crate) fn number(&mut self) -> Result<Number<'a>> {

@@ -214,7 +214,7 @@ impl KeyTable {
         if !cursor.next_member(self.previous == NONE)? {
             return Ok(Member::End);
         }
-        let key = cursor.key()?;
+        let key = cursor.key_or_unread()?;
         let mut scratch = std::mem::take(&mut self.scratch);
         let text = key.text(&mut scratch);
         let found = match self.by_name.get(text) {

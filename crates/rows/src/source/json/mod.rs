@@ -3,8 +3,11 @@
 
 pub(crate) mod cursor;
 pub(crate) mod document;
+pub(crate) mod elements;
 pub(crate) mod error;
 pub(crate) mod keys;
+mod paths;
 mod personal;
 pub(crate) mod row;
 pub(crate) mod string;
+pub(crate) mod target;

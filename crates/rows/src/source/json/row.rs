@@ -6,11 +6,11 @@ use tarn_core::{Error, ErrorKind, Result};
 
 use crate::batch::RowPlace;
 use crate::column::ColumnData;
-use crate::reason::Reason;
 use crate::source::json::cursor::Cursor;
-use crate::source::json::error::JsonError;
-use crate::source::json::keys::{KeyError, KeyTable, Member};
-use crate::source::value::{Decoder, Scalar};
+use crate::source::json::keys::{KeyTable, Member};
+use crate::source::json::paths::Paths;
+use crate::source::json::target::{RowFault, RowResult, Target, read_again, read_value};
+use crate::source::value::Decoder;
 use tarn_core::calendar::{MICROS, MICROS_PER_DAY};
 
 /// The source name of a column that holds when the event reached the stream.
@@ -19,49 +19,13 @@ pub(crate) const ARRIVAL_TIME: &str = "$arrivalTime";
 /// The source name of a column that holds how many whole seconds after its event time an event arrived.
 pub(crate) const LATENESS_SECONDS: &str = "$latenessSeconds";
 
-/// Why an object is not a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RowFault {
-    /// It cannot be read at all.
-    Parse(Reason),
-    /// The value of the column with this index cannot be read.
-    Value(usize, Reason),
-    /// It has this key, which no column is filled from, and such objects are refused.
-    NewColumn(String),
-}
-
-/// The result of reading a row: one word, which costs nothing where all is well.
-type RowResult = Result<(), Box<RowFault>>;
-
-impl RowFault {
-    #[cold]
-    fn value(index: usize, reason: Reason) -> Box<Self> {
-        Box::new(RowFault::Value(index, reason))
-    }
-}
-
-impl From<JsonError> for Box<RowFault> {
-    #[cold]
-    fn from(error: JsonError) -> Self {
-        Box::new(RowFault::Parse(format!("not JSON: {error}").into()))
-    }
-}
-
-impl From<KeyError> for Box<RowFault> {
-    #[cold]
-    fn from(error: KeyError) -> Self {
-        match error {
-            KeyError::Json(error) => error.into(),
-            KeyError::Duplicate(key) => Box::new(RowFault::Parse(Reason::repeated_key(&key))),
-        }
-    }
-}
-
 /// Fills columns from objects: each column from the key that is its source name.
 pub(crate) struct RowReader {
     keys: KeyTable,
     /// Per known key: what is filled from it.
     fields: Vec<Field>,
+    /// Columns that are filled from within values; their keys follow those of `fields`.
+    paths: Paths,
     arrival: Option<usize>,
     lateness: Option<usize>,
     event_time: Option<usize>,
@@ -80,6 +44,8 @@ pub(crate) struct RowReader {
     present: Vec<bool>,
     /// Known keys that the last incomplete object did not have.
     missing: Vec<usize>,
+    /// Keys of the last object that no column is filled from.
+    noted: Vec<usize>,
     scratch: Vec<u8>,
 }
 
@@ -96,13 +62,6 @@ impl Field {
     }
 }
 
-/// A column that is filled from an object.
-struct Target {
-    /// Its place in a batch.
-    column: usize,
-    decoder: Decoder,
-}
-
 impl RowReader {
     /// A reader for a contract's columns. `event_time` names the column that lateness is counted from.
     ///
@@ -116,6 +75,7 @@ impl RowReader {
         };
         let mut names: Vec<&str> = Vec::new();
         let mut fields: Vec<Field> = Vec::new();
+        let mut paths = Paths::new(columns);
         for (index, column) in columns.iter().enumerate() {
             let name = column.source_name.as_str();
             if name.starts_with('$') {
@@ -126,6 +86,10 @@ impl RowReader {
                 column: index,
                 decoder: Decoder::new(column)?,
             };
+            if paths.takes(name) {
+                paths.add(name, target);
+                continue;
+            }
             match names.iter().position(|other| *other == name) {
                 Some(slot) => fields[slot].others.push(target),
                 None => {
@@ -151,9 +115,11 @@ impl RowReader {
         }
         Ok(RowReader {
             present: vec![false; names.len()],
-            keys: KeyTable::new(names),
+            keys: KeyTable::new(names.into_iter().chain(paths.heads())),
             fields,
+            paths,
             missing: Vec::new(),
+            noted: Vec::new(),
             arrival,
             lateness,
             event_time,
@@ -191,13 +157,14 @@ impl RowReader {
         let mut cursor = Cursor::new(object);
         cursor.enter_object()?;
         self.keys.begin();
+        self.noted.clear();
         let mut filled = 0;
         loop {
             let key = match self.keys.next(&mut cursor)? {
                 Member::Key(key) => key,
                 Member::Other => {
                     self.unnamed = true;
-                    cursor.skip_value()?;
+                    cursor.skip_unread()?;
                     if self.refuse_unknown {
                         return Err(Box::new(RowFault::NewColumn("…".to_owned())));
                     }
@@ -206,9 +173,12 @@ impl RowReader {
                 Member::End => break,
             };
             let Some(field) = self.fields.get(key) else {
-                let before = cursor.rest();
-                cursor.skip_value()?;
-                let value = &before[..before.len() - cursor.rest().len()];
+                let begin = cursor.position();
+                let value = cursor.skip_unread()?;
+                if let Some(number) = self.paths.number_of(key - self.fields.len()) {
+                    self.paths.found(number, begin);
+                    continue;
+                }
                 self.note_unknown(key, value);
                 if self.refuse_unknown {
                     let name = self.keys.name(key).to_owned();
@@ -230,6 +200,9 @@ impl RowReader {
             }
         }
         cursor.finish()?;
+        if !self.paths.is_empty() {
+            self.paths.read(object, columns, &mut self.scratch)?;
+        }
         if filled < self.fields.len() {
             self.add_missing(columns, filled);
         } else {
@@ -239,7 +212,8 @@ impl RowReader {
     }
 
     fn note_unknown(&mut self, key: usize, value: &[u8]) {
-        let number = key - self.fields.len();
+        let number = key - self.keys.known();
+        self.noted.push(number);
         if self.unknown.len() <= number {
             self.unknown.resize_with(number + 1, UnknownKey::default);
         }
@@ -252,10 +226,18 @@ impl RowReader {
         if unknown.values.len() < UNKNOWN_VALUES
             && value.len() <= UNKNOWN_VALUE_BYTES
             && value != b"null"
+            && Cursor::new(value).skip_value().is_ok()
         {
             unknown.values.push(value.to_vec());
         }
         self.unplaced |= unknown.place.is_none() && !unknown.values.is_empty();
+    }
+
+    /// The last object is read again, or a part of it: what was counted of it counts then.
+    pub(crate) fn forget_last(&mut self) {
+        for number in self.noted.drain(..) {
+            self.unknown[number].count -= 1;
+        }
     }
 
     /// From now on an object with a key that no column is filled from is not a row.
@@ -355,6 +337,7 @@ impl RowReader {
             .filter(|&key| self.complete || self.present[key])
             .map(|key| self.keys.name(key).to_owned());
         known
+            .chain(self.paths.seen_heads().map(str::to_owned))
             .chain(self.unknown_keys().map(|(name, _)| name.to_owned()))
             .chain(self.unnamed.then(|| "…".to_owned()))
             .collect()
@@ -410,118 +393,5 @@ fn check_envelope_column(column: &Column) -> Result<()> {
             ),
         ));
     }
-    Ok(())
-}
-
-/// Fills further columns from the value at `begin`.
-#[cold]
-#[inline(never)]
-fn read_again(
-    cursor: &mut Cursor<'_>,
-    begin: usize,
-    targets: &[Target],
-    columns: &mut [ColumnData],
-    scratch: &mut Vec<u8>,
-) -> RowResult {
-    for target in targets {
-        cursor.go_back(begin);
-        read_value(cursor, target, columns, scratch)?;
-    }
-    Ok(())
-}
-
-#[inline(always)]
-fn read_value(
-    cursor: &mut Cursor<'_>,
-    target: &Target,
-    columns: &mut [ColumnData],
-    scratch: &mut Vec<u8>,
-) -> RowResult {
-    let (index, decoder) = (target.column, &target.decoder);
-    let Some(data) = columns.get_mut(index) else {
-        return Err(RowFault::value(
-            index,
-            "the batch lacks the column of its contract".into(),
-        ));
-    };
-    let value = match cursor.peek() {
-        b'"' => {
-            let (text, short) = match cursor.plain_text() {
-                Some(text) => text,
-                None => (cursor.any_string()?.text(scratch), None),
-            };
-            if decoder.is_text()
-                && let ColumnData::Text(data) = data
-            {
-                match short {
-                    Some(short) => data.push_short(short, text),
-                    None => data.push(text),
-                }
-                return Ok(());
-            }
-            Scalar::Text(text)
-        }
-        b'-' | b'0'..=b'9' => {
-            let before = cursor.position();
-            if let Some(number) = cursor.small_decimal() {
-                if decoder.push_small(number, data) {
-                    return Ok(());
-                }
-                cursor.go_back(before);
-            }
-            Scalar::Number(cursor.number()?)
-        }
-        b't' | b'f' => Scalar::Boolean(cursor.boolean()?),
-        b'n' => {
-            cursor.null()?;
-            decoder.push_missing(data);
-            return Ok(());
-        }
-        b'[' if decoder.is_list() => return read_list(cursor, data, index, scratch),
-        b'[' | b'{' => {
-            let what = if cursor.peek() == b'[' {
-                "a list"
-            } else {
-                "an object"
-            };
-            cursor.skip_value()?;
-            return Err(RowFault::value(
-                index,
-                Reason::mismatch(decoder.expected(), what),
-            ));
-        }
-        _ => return cursor.skip_value().map(|_| ()).map_err(Box::from),
-    };
-    decoder
-        .push(value, data)
-        .map_err(|reason| RowFault::value(index, reason))
-}
-
-fn read_list(
-    cursor: &mut Cursor<'_>,
-    data: &mut ColumnData,
-    index: usize,
-    scratch: &mut Vec<u8>,
-) -> RowResult {
-    let ColumnData::List(list) = data else {
-        return Err(RowFault::value(
-            index,
-            "the column has another type than its contract".into(),
-        ));
-    };
-    cursor.enter_array()?;
-    let mut first = true;
-    while cursor.next_element(first)? {
-        first = false;
-        if cursor.peek() != b'"' {
-            cursor.skip_value()?;
-            return Err(RowFault::value(
-                index,
-                Reason::mismatch("a list of texts", "something else in it"),
-            ));
-        }
-        list.push_item(cursor.string()?.text(scratch));
-    }
-    list.finish_row();
     Ok(())
 }

@@ -17,7 +17,6 @@
 //! retweet or boost has the whole text and the tags of the post that it repeats. `[deleted]`, `[removed]`, and −1
 //! where Mastodon hides a number, are null. Half of a surrogate pair becomes U+FFFD.
 
-mod elements;
 mod html;
 mod language;
 mod members;
@@ -36,7 +35,6 @@ use std::sync::Arc;
 use tarn_contract::{Column, Contract};
 use tarn_core::{Result, rule_id};
 
-use self::elements::{ELEMENT_LIMIT, Elements, ValueReader};
 use self::plain::PlainReader;
 use self::post::{Columns, Post, PostFault};
 use self::shape::{Shape, shape_of};
@@ -46,6 +44,7 @@ use crate::source::batch_builder::BatchBuilder;
 use crate::source::bytes::{self, Input};
 use crate::source::json::cursor::Cursor;
 use crate::source::json::document::Node;
+use crate::source::json::elements::{ELEMENT_LIMIT, Elements, ValueReader};
 use crate::source::json::error::Fault;
 use crate::source::line_reader::{LineReader, Lines, check_utf8};
 use crate::source::lines::{CHUNK_BYTES, LINE_LIMIT};

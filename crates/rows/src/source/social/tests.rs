@@ -24,6 +24,7 @@ fn columns() -> Vec<Column> {
         description: String::new(),
         classification: None,
         protection: None,
+        bounded: tarn_contract::Bounded::default(),
         encoding: Encoding::Natural,
         default: None,
         missing: tarn_contract::MissingPolicy::default(),

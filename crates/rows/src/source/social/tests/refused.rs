@@ -180,7 +180,7 @@ fn nesting_of_ten_thousand_levels_is_rejected_or_fails_the_array() {
 
 #[test]
 fn documents_and_elements_beyond_the_limit_fail_with_their_cause() {
-    let long = "a".repeat(elements::ELEMENT_LIMIT);
+    let long = "a".repeat(ELEMENT_LIMIT);
     for text in [
         format!("{{\"statuses\":[\"{long}\"]}}"),
         format!("[{{\"text\":\"{long}\"}},{{\"text\":\"{long}\"}}]"),

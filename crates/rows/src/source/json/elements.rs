@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use tarn_core::content::Measure;
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::source::bytes::Input;
@@ -13,10 +14,11 @@ use crate::source::json::error::{Fault, JsonError};
 /// A longer element of an array, or a longer document, is not read: it would have to be held whole.
 pub(crate) const ELEMENT_LIMIT: usize = 16 << 20;
 
-const BOM: &[u8] = b"\xef\xbb\xbf";
+/// The byte-order mark of UTF-8.
+pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Text with the places of the values in it.
-pub(super) struct Elements {
+pub(crate) struct Elements {
     /// The text.
     pub text: Arc<Vec<u8>>,
     /// Where it begins in the decompressed object.
@@ -26,13 +28,14 @@ pub(super) struct Elements {
 }
 
 /// Reads arrays and documents, a part of their values at a time.
-pub(super) struct ValueReader {
+pub(crate) struct ValueReader {
     input: Input,
     chunk_bytes: usize,
     buffer: Vec<u8>,
     offset: u64,
     ended: bool,
     state: State,
+    keeps_cut: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,7 +58,7 @@ const SCRIPT_BYTES: usize = 200;
 
 impl ValueReader {
     /// A reader of about `chunk_bytes` at a time.
-    pub(super) fn new(input: Input, chunk_bytes: usize) -> Self {
+    pub(crate) fn new(input: Input, chunk_bytes: usize) -> Self {
         ValueReader {
             input,
             chunk_bytes,
@@ -63,7 +66,20 @@ impl ValueReader {
             offset: 0,
             ended: false,
             state: State::Start,
+            keeps_cut: false,
         }
+    }
+
+    /// What is cut off at the end of the object, outside arrays, is a value too.
+    #[must_use]
+    pub(crate) fn keeping_cut(mut self) -> Self {
+        self.keeps_cut = true;
+        self
+    }
+
+    /// What was measured of the object, which was read to its end.
+    pub(crate) fn measured(&mut self) -> Option<Measure> {
+        self.input.measured()
     }
 
     /// The next values; None after the last.
@@ -71,7 +87,7 @@ impl ValueReader {
     /// # Errors
     /// `BadSource` where the object ends within a value or an array, and for a value beyond [`ELEMENT_LIMIT`]; also
     /// those of [`Input::fill`].
-    pub(super) fn next(&mut self) -> Result<Option<Elements>> {
+    pub(crate) fn next(&mut self) -> Result<Option<Elements>> {
         let mut wanted = self.chunk_bytes.max(BOM.len());
         loop {
             if !self.ended {
@@ -178,7 +194,12 @@ impl ValueReader {
             Err(JsonError {
                 fault: Fault::UnexpectedEnd,
                 at,
-            }) if self.ended => return Err(self.bad(begin + at, Fault::UnexpectedEnd)),
+            }) if self.ended => {
+                if self.keeps_cut && self.state == State::Top {
+                    return Ok(Some(self.buffer.len()));
+                }
+                return Err(self.bad(begin + at, Fault::UnexpectedEnd));
+            }
             Err(JsonError {
                 fault: Fault::UnexpectedEnd,
                 ..
@@ -201,7 +222,7 @@ impl ValueReader {
         Error::new(
             ErrorKind::BadSource,
             format!(
-                "the value at byte {at} is longer than {ELEMENT_LIMIT} bytes: write its posts as JSON lines or as an array"
+                "the value at byte {at} is longer than {ELEMENT_LIMIT} bytes: write what it holds as JSON lines or as an array"
             ),
         )
     }
@@ -222,6 +243,32 @@ fn bad_json(error: JsonError) -> Error {
             "not a whole JSON array or document: {error}; nothing of it was taken: fix it and upload it again"
         ),
     )
+}
+
+/// The values of a text that is whole: those of its arrays, and those one after another, perhaps with commas or
+/// record separators (RFC 7464) between them. What is not JSON is a value of its own.
+pub(crate) fn values_in(text: &[u8]) -> Vec<Range<usize>> {
+    let is_between = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b',' | 0x1e);
+    let mut ranges = Vec::new();
+    let (mut at, mut in_array) = (0, false);
+    while let Some(skipped) = text[at..].iter().position(|byte| !is_between(byte)) {
+        let begin = at + skipped;
+        let rest = &text[begin..];
+        match rest[0] {
+            b'[' if !in_array => (in_array, at) = (true, begin + 1),
+            b']' if in_array => (in_array, at) = (false, begin + 1),
+            _ => {
+                let mut cursor = Cursor::replacing(rest);
+                let length = match cursor.skip_value() {
+                    Ok(_) => cursor.position(),
+                    Err(_) => broken_end(rest).unwrap_or(rest.len()),
+                };
+                at = begin + length;
+                ranges.push(begin..at);
+            }
+        }
+    }
+    ranges
 }
 
 /// How long something is that is not JSON: up to where its brackets are closed, strings left out; of anything that

@@ -8,6 +8,7 @@ mod contract_diff;
 mod contract_test;
 mod contracts;
 mod crash;
+mod csv;
 mod damage;
 mod database;
 mod demo;

@@ -227,3 +227,23 @@ fn a_single_line_of_100_mb_is_rejected_in_little_memory() {
     assert_eq!(row["_payload_bytes"], 100_000_000);
     assert_eq!(row["_source_offset"], good.len());
 }
+
+#[test]
+fn csv_of_any_size_takes_at_most_64_mib_more_than_a_small_file() {
+    let mut lake = Lake::new();
+    let folder = lake.scratch().join("contracts");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("stock.odcs.yaml"), crate::csv::STOCK).unwrap();
+    lake.contracts = Some(folder);
+    grows_by_at_most(64, &lake, "stock.csv", |line| match line {
+        0 => "Artikel;Preis;Datum;Ort\n".to_owned(),
+        _ => format!(
+            "\"Article {line}; \"\"of {}\"\"\";{}.{:03},5;{:02}/01/2026;{}\n",
+            line % 700,
+            line % 90,
+            line % 1000,
+            1 + line / 150_000 % 28,
+            line % 5000
+        ),
+    });
+}

@@ -22,6 +22,8 @@ pub enum Format {
     /// JSON lines whose keys are the columns of the contract, plain, gzip, or as the archive step
     /// wraps them.
     JsonLines,
+    /// Rows of fields with a header: comma, semicolon, tab or another character between the fields.
+    Csv,
     /// A table of a SQLite database.
     Sqlite,
 }
@@ -33,16 +35,68 @@ impl Format {
             Format::AccessLog => "accessLog",
             Format::SocialPosts => "socialPosts",
             Format::JsonLines => "jsonLines",
+            Format::Csv => "csv",
             Format::Sqlite => "sqlite",
         }
     }
 
     /// Every format.
-    pub const ALL: [Format; 4] = [
+    pub const ALL: [Format; 5] = [
         Format::AccessLog,
         Format::SocialPosts,
         Format::JsonLines,
+        Format::Csv,
         Format::Sqlite,
+    ];
+}
+
+/// How the fields of CSV are written; what is None is seen in the content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CsvLayout {
+    /// The character between fields, an ASCII one.
+    pub delimiter: Option<u8>,
+    /// The character set.
+    pub charset: Option<Charset>,
+}
+
+/// A character set that text comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Charset {
+    /// UTF-8.
+    Utf8,
+    /// UTF-16 of either byte order, with or without a byte-order mark.
+    Utf16,
+    /// Central European, as Windows has it.
+    Windows1250,
+    /// Cyrillic, as Windows has it.
+    Windows1251,
+    /// Western European, as Windows has it; ISO 8859-1 is read so too.
+    Windows1252,
+    /// Western European with the euro sign, by ISO 8859-15.
+    Iso8859_15,
+}
+
+impl Charset {
+    /// The name used in contracts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Charset::Utf8 => "utf-8",
+            Charset::Utf16 => "utf-16",
+            Charset::Windows1250 => "windows-1250",
+            Charset::Windows1251 => "windows-1251",
+            Charset::Windows1252 => "windows-1252",
+            Charset::Iso8859_15 => "iso-8859-15",
+        }
+    }
+
+    /// Every character set.
+    pub const ALL: [Charset; 6] = [
+        Charset::Utf8,
+        Charset::Utf16,
+        Charset::Windows1250,
+        Charset::Windows1251,
+        Charset::Windows1252,
+        Charset::Iso8859_15,
     ];
 }
 
@@ -145,6 +199,8 @@ pub struct Contract {
     pub snapshot_time: Option<SnapshotTime>,
     /// For `accessLog`: the layout of its lines; None where each line is recognised by itself.
     pub log_format: Option<LogFormat>,
+    /// How the fields of CSV are written, as far as the contract says so.
+    pub csv: CsvLayout,
     /// What happens where the source has another shape.
     pub schema_drift: SchemaDrift,
     /// For events.
@@ -274,6 +330,14 @@ pub enum Encoding {
     EpochMicros,
     /// A boolean as 0 and 1.
     ZeroOne,
+    /// A number with a decimal comma, and points, blanks or apostrophes between thousands: `1.234,50`.
+    DecimalComma,
+    /// A number with a decimal point, and commas, blanks or apostrophes between thousands: `1,234.50`.
+    DecimalPoint,
+    /// A date or a time with the day first: `31/01/2026`, `31.1.2026 10:11`.
+    DayMonthYear,
+    /// A date or a time with the month first: `01/31/2026`, `1/31/2026 10:11 PM`.
+    MonthDayYear,
     /// A boolean as `true` and `false`, `t` and `f`, `yes` and `no` or `y` and `n`, in any case, or as 1 and 0.
     BooleanText,
 }
@@ -347,7 +411,9 @@ impl Contract {
     pub fn is_log(&self) -> bool {
         match self.format {
             Format::AccessLog => true,
-            Format::JsonLines => self.deduplication.is_none() && self.newest_by.is_empty(),
+            Format::JsonLines | Format::Csv => {
+                self.deduplication.is_none() && self.newest_by.is_empty()
+            }
             Format::SocialPosts | Format::Sqlite => false,
         }
     }

@@ -401,7 +401,7 @@ fn of_custom(name: &str) -> Direction {
         "protection" | "deletedRows" | "deduplicateBy" | "newestBy" | "sourceFormat"
         | "keyPattern" => Direction::Both,
         // Of the source alone: the table's values stay what they are.
-        "sourceName" | "encoding" | "logFormat" => Direction::Tightens,
+        "sourceName" | "encoding" | "logFormat" | "delimiter" | "charset" => Direction::Tightens,
         // What a run does with a snapshot, not which rows there may be.
         "lateAfterSeconds" | "schemaDrift" | "maximumDeletedShare" | "snapshotTime" => {
             Direction::Neither

@@ -208,7 +208,7 @@ pub fn natural_columns(format: Format) -> Option<&'static [NaturalColumn]> {
     match format {
         Format::AccessLog => Some(ACCESS_LOG),
         Format::SocialPosts => Some(SOCIAL_POSTS),
-        Format::JsonLines | Format::Sqlite => None,
+        Format::JsonLines | Format::Csv | Format::Sqlite => None,
     }
 }
 

@@ -258,7 +258,22 @@ fn source(contract: &Contract) -> String {
         },
         (Format::SocialPosts, _) => "social-media posts as JSON".to_owned(),
         (Format::JsonLines, _) => "JSON lines".to_owned(),
+        (Format::Csv, _) => csv(contract),
     }
+}
+
+fn csv(contract: &Contract) -> String {
+    let mut text = "CSV".to_owned();
+    if let Some(delimiter) = contract.csv.delimiter {
+        text += &match delimiter {
+            b'\t' => ", fields by tabs".to_owned(),
+            other => format!(", fields by {}", code(&char::from(other).to_string())),
+        };
+    }
+    if let Some(charset) = contract.csv.charset {
+        text += &format!(", in {}", charset.as_str());
+    }
+    text
 }
 
 fn columns(text: &mut String, contract: &Contract) {
@@ -304,7 +319,7 @@ fn holds(column: &Column) -> String {
 fn at_source(column: &Column, format: Format) -> String {
     let mut parts = Vec::new();
     // Access logs and posts have columns of their own names.
-    let is_named = matches!(format, Format::JsonLines | Format::Sqlite);
+    let is_named = matches!(format, Format::JsonLines | Format::Csv | Format::Sqlite);
     if is_named && column.source_name != column.name {
         parts.push(code(&column.source_name));
     }
@@ -318,6 +333,10 @@ fn at_source(column: &Column, format: Format) -> String {
         Encoding::EpochMillis => parts.push("milliseconds since 1970".to_owned()),
         Encoding::EpochMicros => parts.push("microseconds since 1970".to_owned()),
         Encoding::BooleanText => parts.push("a text such as t, false or Y".to_owned()),
+        Encoding::DecimalComma => parts.push("a number with a decimal comma".to_owned()),
+        Encoding::DecimalPoint => parts.push("a number with thousands kept apart".to_owned()),
+        Encoding::DayMonthYear => parts.push("day, month and year".to_owned()),
+        Encoding::MonthDayYear => parts.push("month, day and year".to_owned()),
         Encoding::ZeroOne => parts.push("0 or 1".to_owned()),
     }
     parts.join(", ")

@@ -438,6 +438,7 @@ fn contract(root: &Node, outcome: &mut Outcome, faults: &mut Faults) -> Option<C
         maximum_deleted_share: source.maximum_deleted_share,
         snapshot_time: source.snapshot_time.map(|time| time.value),
         log_format: source.log_format,
+        csv: source.csv,
         schema_drift: source.schema_drift,
         deduplication,
         newest_by,

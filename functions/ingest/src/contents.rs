@@ -406,7 +406,7 @@ async fn beginning_of(lake: &Lake, taken: Taken) -> Result<Option<Older>> {
         }
         let range = 0..OLDER_BYTES.min(info.size);
         let bytes = lake.objects.get(&taken.key, Some(range)).await?;
-        Input::new(Box::new(std::io::Cursor::new(bytes))).and_then(content::head_of)
+        Input::in_any_charset(Box::new(std::io::Cursor::new(bytes))).and_then(content::head_of)
     };
     let head = match read.await {
         Ok(head) if !head.is_archive => head,

@@ -264,6 +264,15 @@ fn folder_of_format(session: &Session, file: &Path, format: Format) -> Result<(S
             contracts = readers;
         }
     }
+    if format == Format::Csv {
+        let mut readers = Vec::new();
+        for &contract in &contracts {
+            if source::reads_csv(file, contract)? {
+                readers.push(contract);
+            }
+        }
+        contracts = readers;
+    }
     let mut folders: Vec<(&str, &str)> = contracts
         .iter()
         .filter_map(|contract| contract.key_pattern.folder())

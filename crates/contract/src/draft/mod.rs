@@ -275,7 +275,9 @@ impl Named<'_> {
         }
         // A database has no lists: what looked like one is text.
         let ty = match &column.ty {
-            ColumnType::StringList if format == Format::Sqlite => &ColumnType::String,
+            ColumnType::StringList if matches!(format, Format::Sqlite | Format::Csv) => {
+                &ColumnType::String
+            }
             ty => ty,
         };
         let logical = match ty {
@@ -431,6 +433,20 @@ fn encoding(ty: &ColumnType, encoding: Encoding) -> Option<String> {
         (Encoding::EpochMillis, ColumnType::Timestamp) => Some("epochMillis".to_owned()),
         (Encoding::EpochMicros, ColumnType::Timestamp) => Some("epochMicros".to_owned()),
         (Encoding::ZeroOne, ColumnType::Boolean) => Some("zeroOne".to_owned()),
+        (
+            Encoding::DecimalComma,
+            ColumnType::Decimal { .. } | ColumnType::Double | ColumnType::Int | ColumnType::Long,
+        ) => Some("decimalComma".to_owned()),
+        (
+            Encoding::DecimalPoint,
+            ColumnType::Decimal { .. } | ColumnType::Double | ColumnType::Int | ColumnType::Long,
+        ) => Some("decimalPoint".to_owned()),
+        (Encoding::DayMonthYear, ColumnType::Date | ColumnType::Timestamp) => {
+            Some("dayMonthYear".to_owned())
+        }
+        (Encoding::MonthDayYear, ColumnType::Date | ColumnType::Timestamp) => {
+            Some("monthDayYear".to_owned())
+        }
         (Encoding::BooleanText, ColumnType::Boolean) => Some("booleanText".to_owned()),
         _ => None,
     }

@@ -269,12 +269,13 @@ fn format_faults(
     custom: &Custom<'_>,
     faults: &mut Faults,
 ) {
-    if format == Format::Sqlite && *ty == ColumnType::StringList {
+    if matches!(format, Format::Sqlite | Format::Csv) && *ty == ColumnType::StringList {
         faults.add(
             name.at,
             format!(
-                "column '{}': a SQLite column cannot hold a list",
-                name.value
+                "column '{}': format {} has no lists",
+                name.value,
+                format.as_str()
             ),
             "write physicalType: string",
         );

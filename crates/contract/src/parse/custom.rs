@@ -11,6 +11,8 @@ pub(super) const CONTRACT: &[&str] = &[
     "maximumDeletedShare",
     "snapshotTime",
     "logFormat",
+    "delimiter",
+    "charset",
     "schemaDrift",
     "deduplicateBy",
     "deduplicationWindowDays",

@@ -7,8 +7,8 @@ use super::custom::Custom;
 use super::yaml::{Faults, Map, Place, Spanned, Value};
 use crate::diagnostic::nearest;
 use crate::{
-    Column, Deduplication, DeletedRows, Format, KeyPattern, LogFormat, MAXIMUM_DELETED_SHARE,
-    SchemaDrift, SnapshotTime,
+    Charset, Column, CsvLayout, Deduplication, DeletedRows, Format, KeyPattern, LogFormat,
+    MAXIMUM_DELETED_SHARE, SchemaDrift, SnapshotTime,
 };
 use tarn_core::schema::{ColumnType, PartitionUnit, Partitioning};
 
@@ -20,6 +20,7 @@ pub(super) struct Source {
     pub maximum_deleted_share: f64,
     pub snapshot_time: Option<Spanned<SnapshotTime>>,
     pub log_format: Option<LogFormat>,
+    pub csv: CsvLayout,
     pub schema_drift: SchemaDrift,
 }
 
@@ -107,6 +108,7 @@ impl Source {
             maximum_deleted_share: maximum_deleted_share(custom, deleted_rows, faults),
             snapshot_time: snapshot_time(custom, format, faults),
             log_format: log_format(custom, format, faults),
+            csv: csv_layout(custom, format, faults),
             schema_drift: schema_drift(custom, format, faults),
         }
     }
@@ -175,6 +177,54 @@ fn log_format(
             faults.add(text.at, what, help);
             None
         }
+    }
+}
+
+fn csv_layout(custom: &Custom<'_>, format: Option<Format>, faults: &mut Faults) -> CsvLayout {
+    let delimiter = custom.text("delimiter", faults);
+    let charset = custom.text("charset", faults);
+    if format.is_some_and(|format| format != Format::Csv) {
+        for at in [&delimiter, &charset]
+            .into_iter()
+            .flatten()
+            .map(|text| text.at)
+        {
+            faults.add(
+                at,
+                "only CSV has a delimiter and a charset",
+                "remove it, or use sourceFormat csv",
+            );
+        }
+    }
+    CsvLayout {
+        delimiter: delimiter.and_then(|text| match text.value {
+            "tab" => Some(b'\t'),
+            text if text.len() == 1 && !matches!(text, "\"" | "\n" | "\r") => text.bytes().next(),
+            other => {
+                faults.add(
+                    text.at,
+                    format!("the delimiter '{other}' is not one character"),
+                    "write \",\", \";\", \"|\" or tab",
+                );
+                None
+            }
+        }),
+        charset: charset.and_then(|text| {
+            let found = Charset::ALL
+                .into_iter()
+                .find(|charset| charset.as_str().eq_ignore_ascii_case(text.value));
+            if found.is_none() {
+                faults.add(
+                    text.at,
+                    format!("unknown charset '{}'", text.value),
+                    format!(
+                        "use one of {}",
+                        Charset::ALL.map(Charset::as_str).join(", ")
+                    ),
+                );
+            }
+            found
+        }),
     }
 }
 

@@ -216,14 +216,53 @@ fn minor_units(text: &Spanned<&str>, ty: &ColumnType, faults: &mut Faults) -> Op
     Some(exponent)
 }
 
-/// Encodings without a parameter, and the physical type that each goes with.
-const ENCODINGS: [(&str, Encoding, &str); 6] = [
-    ("real", Encoding::Real, "decimal(p,s)"),
-    ("epochSeconds", Encoding::EpochSeconds, "timestamptz"),
-    ("epochMillis", Encoding::EpochMillis, "timestamptz"),
-    ("epochMicros", Encoding::EpochMicros, "timestamptz"),
-    ("zeroOne", Encoding::ZeroOne, "boolean"),
-    ("booleanText", Encoding::BooleanText, "boolean"),
+/// Types that an encoding goes with, as messages name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fits {
+    Decimals,
+    Numbers,
+    Times,
+    Days,
+    Booleans,
+}
+
+impl Fits {
+    fn name(self) -> &'static str {
+        match self {
+            Fits::Decimals => "decimal(p,s)",
+            Fits::Numbers => "decimal(p,s), double, int or bigint",
+            Fits::Times => "timestamptz",
+            Fits::Days => "date or timestamptz",
+            Fits::Booleans => "boolean",
+        }
+    }
+
+    fn holds(self, ty: &ColumnType) -> bool {
+        let is_decimal = matches!(ty, ColumnType::Decimal { .. });
+        match self {
+            Fits::Decimals => is_decimal,
+            Fits::Numbers => {
+                is_decimal || matches!(ty, ColumnType::Double | ColumnType::Int | ColumnType::Long)
+            }
+            Fits::Times => *ty == ColumnType::Timestamp,
+            Fits::Days => matches!(ty, ColumnType::Date | ColumnType::Timestamp),
+            Fits::Booleans => *ty == ColumnType::Boolean,
+        }
+    }
+}
+
+/// Encodings without a parameter, and what each goes with.
+const ENCODINGS: [(&str, Encoding, Fits); 10] = [
+    ("real", Encoding::Real, Fits::Decimals),
+    ("decimalComma", Encoding::DecimalComma, Fits::Numbers),
+    ("decimalPoint", Encoding::DecimalPoint, Fits::Numbers),
+    ("dayMonthYear", Encoding::DayMonthYear, Fits::Days),
+    ("monthDayYear", Encoding::MonthDayYear, Fits::Days),
+    ("epochSeconds", Encoding::EpochSeconds, Fits::Times),
+    ("epochMillis", Encoding::EpochMillis, Fits::Times),
+    ("epochMicros", Encoding::EpochMicros, Fits::Times),
+    ("zeroOne", Encoding::ZeroOne, Fits::Booleans),
+    ("booleanText", Encoding::BooleanText, Fits::Booleans),
 ];
 
 /// How the source writes the value; what does not fit the type is a fault.
@@ -235,26 +274,24 @@ pub(super) fn encoding(custom: &Custom<'_>, ty: &ColumnType, faults: &mut Faults
         return Encoding::Natural;
     }
     let known = ENCODINGS.iter().find(|(name, ..)| *name == text.value);
-    let (encoding, goes_with) = match known {
-        Some((_, encoding, goes_with)) => (*encoding, *goes_with),
+    let (encoding, fits) = match known {
+        Some((_, encoding, fits)) => (*encoding, *fits),
         None => match minor_units(&text, ty, faults) {
-            Some(exponent) => (Encoding::MinorUnits(exponent), "decimal(p,s)"),
+            Some(exponent) => (Encoding::MinorUnits(exponent), Fits::Decimals),
             None => return Encoding::Natural,
         },
     };
-    let fits = match goes_with {
-        "decimal(p,s)" => matches!(ty, ColumnType::Decimal { .. }),
-        "timestamptz" => *ty == ColumnType::Timestamp,
-        _ => *ty == ColumnType::Boolean,
-    };
-    if !fits {
+    if !fits.holds(ty) {
         faults.add(
             text.at,
             format!(
                 "encoding '{}' does not go with the column's type {ty}",
                 text.value
             ),
-            format!("use it with physicalType {goes_with}, or remove the encoding"),
+            format!(
+                "use it with physicalType {}, or remove the encoding",
+                fits.name()
+            ),
         );
     }
     encoding

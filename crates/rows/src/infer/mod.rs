@@ -3,6 +3,7 @@
 //! proposal: each rule comes with the evidence for it, and where the file leaves something open, with a
 //! comment for the person who finishes it.
 
+mod csv;
 mod keys;
 mod measure;
 mod shape;
@@ -47,7 +48,7 @@ pub fn drafts(path: &Path, source: &str, limit: u64) -> Result<Vec<Draft>> {
         Error::new(
             ErrorKind::BadSource,
             format!(
-                "{} is neither a SQLite database, nor an access log, nor JSON; nothing to infer",
+                "{} is neither a SQLite database, nor an access log, nor JSON, nor CSV; nothing to infer",
                 path.display()
             ),
         )
@@ -57,6 +58,7 @@ pub fn drafts(path: &Path, source: &str, limit: u64) -> Result<Vec<Draft>> {
     };
     let draft = match sniff(path, &[])?.ok_or_else(unknown)? {
         Format::Sqlite => return database(path, source, limit),
+        Format::Csv => csv::draft(path, source)?,
         format @ Format::AccessLog => natural("web_requests", format, "access_logs")?,
         Format::SocialPosts | Format::JsonLines if is_posts(path)? => {
             natural("social_posts", Format::SocialPosts, "posts")?

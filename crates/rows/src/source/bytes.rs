@@ -18,6 +18,9 @@ const BLOCK_BYTES: usize = 256 * 1024;
 /// Decompressed bytes that are read over at once.
 const SKIPPED_BYTES: u64 = 1 << 20;
 
+/// What text of two bytes a character is called.
+const UTF_16: &str = "UTF-16 text";
+
 /// How many decompressed bytes are read to recognise the content.
 const HEAD_BYTES: usize = 4096;
 
@@ -61,20 +64,43 @@ enum Gzip {
 /// `NotFound` or `Storage` where the file cannot be opened or read; `BadSource` where its first bytes
 /// show that it holds no text: an archive, a database, another compression, UTF-16, or broken gzip.
 pub fn open(path: &Path) -> Result<Input> {
-    let file = File::open(path).map_err(|error| {
+    Input::new(Box::new(file(path)?))
+}
+
+/// As [`open`], of text in any character set, UTF-16 too.
+///
+/// # Errors
+/// As of [`open`].
+pub(crate) fn open_in_any_charset(path: &Path) -> Result<Input> {
+    Input::in_any_charset(Box::new(file(path)?))
+}
+
+fn file(path: &Path) -> Result<File> {
+    File::open(path).map_err(|error| {
         let kind = if error.kind() == io::ErrorKind::NotFound {
             ErrorKind::NotFound
         } else {
             ErrorKind::Storage
         };
         Error::new(kind, "the source file cannot be opened").with_source(error)
-    })?;
-    Input::new(Box::new(file))
+    })
 }
 
 impl Input {
     /// Takes the stored bytes of an object from any reader; as [`open`] otherwise.
     pub fn new(source: Box<dyn Read + Send>) -> Result<Self> {
+        Self::of_text(source, false)
+    }
+
+    /// As [`Input::new`], of text in any character set, UTF-16 too.
+    ///
+    /// # Errors
+    /// As of [`Input::new`].
+    pub fn in_any_charset(source: Box<dyn Read + Send>) -> Result<Self> {
+        Self::of_text(source, true)
+    }
+
+    fn of_text(source: Box<dyn Read + Send>, in_any_charset: bool) -> Result<Self> {
         let mut input = Input {
             source,
             block: Vec::new(),
@@ -109,7 +135,7 @@ impl Input {
             input.head = first;
         }
         match not_text(&input.head) {
-            Some((what, remedy)) => {
+            Some((what, remedy)) if !(in_any_charset && what == UTF_16) => {
                 let inside = if input.gzip.is_some() {
                     "the gzip file holds"
                 } else {
@@ -120,7 +146,7 @@ impl Input {
                     format!("{inside} {what}, not lines of text: {remedy}"),
                 ))
             }
-            None => Ok(input),
+            _ => Ok(input),
         }
     }
 
@@ -401,8 +427,8 @@ fn not_text(head: &[u8]) -> Option<(&'static str, &'static str)> {
         (b"\x28\xb5\x2f\xfd", "compressed with Zstandard", GZIP),
         (b"\xfd7zXZ\0", "compressed with xz", GZIP),
         (b"\x04\x22\x4d\x18", "compressed with LZ4", GZIP),
-        (b"\xff\xfe", "UTF-16 text", "convert it to UTF-8"),
-        (b"\xfe\xff", "UTF-16 text", "convert it to UTF-8"),
+        (b"\xff\xfe", UTF_16, "convert it to UTF-8"),
+        (b"\xfe\xff", UTF_16, "convert it to UTF-8"),
     ];
     if head.starts_with(&GZIP_MAGIC) {
         // Only what comes out of gzip is looked at for this: the object was compressed twice.

@@ -32,7 +32,7 @@ pub struct Head {
 /// # Errors
 /// Those of [`bytes::open`].
 pub fn head(path: &Path) -> Result<Head> {
-    head_of(bytes::open(path)?)
+    head_of(bytes::open_in_any_charset(path)?)
 }
 
 /// Looks at the beginning of an object; `input` has enough of it.
@@ -76,7 +76,7 @@ pub struct Measured {
 /// # Errors
 /// Those of reading it.
 pub fn measure(path: &Path, lengths: &BTreeSet<u64>) -> Result<Measured> {
-    let mut input = bytes::open(path)?;
+    let mut input = bytes::open_in_any_charset(path)?;
     let mut measuring = Measuring::new(lengths);
     let mut asked: Vec<u64> = lengths.iter().rev().copied().collect();
     let (mut buffer, mut lines, mut lines_at) = (Vec::new(), 0, BTreeMap::new());
@@ -118,7 +118,10 @@ pub struct Common {
 /// # Errors
 /// Those of reading them.
 pub fn common(one: &Path, other: &Path, equal: u64) -> Result<Common> {
-    let (mut one, mut other) = (bytes::open(one)?, bytes::open(other)?);
+    let (mut one, mut other) = (
+        bytes::open_in_any_charset(one)?,
+        bytes::open_in_any_charset(other)?,
+    );
     one.skip(equal)?;
     other.skip(equal)?;
     let mut common = Common {
@@ -153,7 +156,7 @@ pub fn common(one: &Path, other: &Path, equal: u64) -> Result<Common> {
 pub fn goes_on(former: &Path, object: &Path) -> Result<bool> {
     let mut rest = Vec::new();
     let end = common(former, object, 0).and_then(|common| {
-        let mut former = bytes::open(former)?;
+        let mut former = bytes::open_in_any_charset(former)?;
         former.skip(common.bytes)?;
         let more = former.fill(&mut rest, 1 << 10)?;
         Ok(!more

@@ -5,6 +5,7 @@ pub mod archive;
 mod batch_builder;
 pub mod bytes;
 pub mod content;
+mod csv;
 pub(crate) mod json;
 pub mod json_lines;
 mod line_reader;
@@ -16,6 +17,7 @@ mod social;
 pub mod sqlite;
 pub mod time;
 pub(crate) mod value;
+mod written;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -26,6 +28,8 @@ use tarn_core::{Error, Result};
 use crate::batch::{Reader, UpTo};
 use crate::display;
 
+pub(crate) use csv::names as csv_names;
+pub use csv::reads_csv;
 pub use sniff::{reads_log, sniff};
 
 /// Opens an object of lines or documents as its contract says.
@@ -43,6 +47,11 @@ pub fn open(contract: &Contract, path: &Path) -> Result<Box<dyn Reader>> {
         Format::JsonLines => Box::new(json_lines::JsonLinesReader::new(
             bytes::open(path)?,
             &sniff::text_head(path)?,
+            contract,
+        )?),
+        Format::Csv => Box::new(csv::CsvReader::new(
+            bytes::open_in_any_charset(path)?,
+            path,
             contract,
         )?),
         Format::Sqlite => return Err(Error::internal("a database is not read as lines")),
@@ -70,7 +79,10 @@ pub fn open_part(
     part: &Part,
     lengths: Option<&BTreeSet<u64>>,
 ) -> Result<Box<dyn Reader>> {
-    let mut input = bytes::open(path)?;
+    let mut input = match contract.format {
+        Format::Csv => bytes::open_in_any_charset(path)?,
+        _ => bytes::open(path)?,
+    };
     if let Some(lengths) = lengths {
         input.measure(lengths);
     }
@@ -86,6 +98,7 @@ pub fn open_part(
             let head = sniff::text_head(path)?;
             Box::new(json_lines::JsonLinesReader::new(input, &head, contract)?)
         }
+        Format::Csv => Box::new(csv::CsvReader::new(input, path, contract)?),
         Format::SocialPosts | Format::Sqlite => {
             return Err(Error::internal("only logs are read in parts"));
         }

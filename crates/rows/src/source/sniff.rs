@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use tarn_contract::{Contract, Format, LogFormat};
 use tarn_core::{Error, ErrorKind, Result};
 
-use super::{access_log, archive, bytes, sqlite};
+use super::{access_log, archive, bytes, csv, sqlite};
 
 /// Bytes of text that are looked at.
 pub(crate) const HEAD_BYTES: usize = 256 * 1024;
@@ -41,13 +41,25 @@ pub fn sniff(path: &Path, contracts: &[&Contract]) -> Result<Option<Format>> {
     {
         return Ok(Some(Format::Sqlite));
     }
+    let mut of_csv = contracts
+        .iter()
+        .filter(|contract| contract.format == Format::Csv);
+    let is_known_csv = of_csv.try_fold(false, |found, contract| {
+        Ok::<bool, Error>(found || csv::reads_csv(path, contract)?)
+    })?;
+    if is_known_csv {
+        return Ok(Some(Format::Csv));
+    }
     let head = match text_head(path) {
         Ok(head) => head,
         // No text at all, or damaged: nothing that a contract could claim by its content.
         Err(error) if error.kind() == ErrorKind::BadSource => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(format_of_text(&head, contracts))
+    Ok(match format_of_text(&head, contracts) {
+        None if csv::looks_like_csv(path)? => Some(Format::Csv),
+        format => format,
+    })
 }
 
 /// Whether a line of a text file can be read as this contract of access logs says.

@@ -25,8 +25,9 @@ use tarn_core::{Error, ErrorKind};
 use crate::column::ColumnData;
 use crate::display;
 use crate::reason::Reason;
-use crate::source::number::{Number, POWERS_OF_TEN, SmallDecimal};
+use crate::source::number::{self, Number, POWERS_OF_TEN, SmallDecimal};
 use crate::source::time::{self, Fault};
+use crate::source::written;
 
 /// A value as a source has it.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +58,7 @@ enum Fixed {
 /// How the values of one column are read; made once per column.
 #[derive(Debug, Clone)]
 pub(crate) struct Decoder {
+    written: Written,
     kind: Kind,
     default: Option<Fixed>,
 }
@@ -94,6 +96,41 @@ enum Kind {
         limit: u64,
     },
     List,
+}
+
+/// How texts are written that are not in the one form that a column is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Plainly,
+    /// A number with this decimal sign.
+    Number(u8),
+    /// A day, perhaps with a time.
+    Day {
+        first: bool,
+    },
+}
+
+impl Written {
+    /// How a column's texts are written, and its encoding once they are read.
+    fn of(encoding: Encoding) -> (Self, Encoding) {
+        match encoding {
+            Encoding::DecimalComma => (Written::Number(b','), Encoding::Natural),
+            Encoding::DecimalPoint => (Written::Number(b'.'), Encoding::Natural),
+            Encoding::DayMonthYear => (Written::Day { first: true }, Encoding::Natural),
+            Encoding::MonthDayYear => (Written::Day { first: false }, Encoding::Natural),
+            other => (Written::Plainly, other),
+        }
+    }
+
+    fn expected(self) -> &'static str {
+        match self {
+            Written::Plainly => "a text",
+            Written::Number(b',') => "a number such as 1234,50 or 1.234,50",
+            Written::Number(_) => "a number such as 1234.50 or 1,234.50",
+            Written::Day { first: true } => "a day such as 31/01/2026",
+            Written::Day { first: false } => "a day such as 01/31/2026",
+        }
+    }
 }
 
 /// The instants, in microseconds, that a number may mean.
@@ -154,7 +191,8 @@ impl Decoder {
                 format!("column {}: {what}", column.name),
             )
         };
-        let kind = match (&column.ty, column.encoding) {
+        let (written, encoding) = Written::of(column.encoding);
+        let kind = match (&column.ty, encoding) {
             (ColumnType::String, Encoding::Natural) => Kind::Text,
             (ColumnType::Int, Encoding::Natural) => Kind::Int,
             (ColumnType::Long, Encoding::Natural) => Kind::Long,
@@ -198,6 +236,7 @@ impl Decoder {
             }
         };
         let mut decoder = Decoder {
+            written: Written::Plainly,
             kind,
             default: None,
         };
@@ -206,6 +245,8 @@ impl Decoder {
             decoder.default =
                 Some(fixed.map_err(|reason| wrong(format!("the default {text:?}: {reason}")))?);
         }
+        // The default is the contract's, in the plain form.
+        decoder.written = written;
         Ok(decoder)
     }
 
@@ -242,6 +283,80 @@ impl Decoder {
     /// The reason why the column cannot hold the value; nothing was appended.
     #[inline]
     pub(crate) fn push(&self, value: Scalar<'_>, data: &mut ColumnData) -> Result<(), Reason> {
+        match value {
+            Scalar::Text(text) if self.written != Written::Plainly => self.push_written(text, data),
+            value => self.push_plain(value, data),
+        }
+    }
+
+    /// Appends a text that is written as people of a country do.
+    fn push_written(&self, text: &[u8], data: &mut ColumnData) -> Result<(), Reason> {
+        let plain = match self.written {
+            Written::Plainly => return self.push_plain(Scalar::Text(text), data),
+            Written::Number(decimal) => written::number(text, decimal),
+            Written::Day { first } => written::time(text, first),
+        };
+        let Some(plain) = plain else {
+            return Err(mismatch(self.written.expected(), Scalar::Text(text)));
+        };
+        let value = match Number::parse(plain.text()) {
+            Some(number) => Scalar::Number(number),
+            None => Scalar::Text(plain.text()),
+        };
+        self.push_plain(value, data)
+    }
+
+    /// Appends a field of CSV, which is a text whatever it stands for.
+    ///
+    /// # Errors
+    /// As of [`Decoder::push`].
+    #[inline]
+    pub(crate) fn push_field(&self, text: &[u8], data: &mut ColumnData) -> Result<(), Reason> {
+        if self.kind == Kind::Text {
+            return self.push_plain(Scalar::Text(text), data);
+        }
+        let text = text.trim_ascii();
+        if self.written != Written::Plainly {
+            return self.push_written(text, data);
+        }
+        let value = match self.kind {
+            Kind::Boolean if text.eq_ignore_ascii_case(b"true") => Scalar::Boolean(true),
+            Kind::Boolean if text.eq_ignore_ascii_case(b"false") => Scalar::Boolean(false),
+            Kind::Text | Kind::Boolean | Kind::BooleanText | Kind::Date | Kind::Timestamp => {
+                Scalar::Text(text)
+            }
+            _ => return self.push_digits(text, data),
+        };
+        self.push_plain(value, data)
+    }
+
+    /// Appends a number that is a text, perhaps with a plus or zeros before it.
+    #[inline]
+    fn push_digits(&self, text: &[u8], data: &mut ColumnData) -> Result<(), Reason> {
+        if let Some((number, used)) = number::small_decimal(text)
+            && used == text.len()
+            && self.push_small(number, data)
+        {
+            return Ok(());
+        }
+        if let Some(number) = Number::parse(text) {
+            return self.push_plain(Scalar::Number(number), data);
+        }
+        match written::number(text, b'.').filter(|_| !text.contains(&b',')) {
+            Some(plain)
+                if !text
+                    .iter()
+                    .any(|byte| matches!(byte, b' ' | b'\'' | 0x80..)) =>
+            {
+                let number = Number::parse(plain.text());
+                self.push_plain(number.map_or(Scalar::Text(text), Scalar::Number), data)
+            }
+            _ => self.push_plain(Scalar::Text(text), data),
+        }
+    }
+
+    #[inline]
+    fn push_plain(&self, value: Scalar<'_>, data: &mut ColumnData) -> Result<(), Reason> {
         match (self.kind, data) {
             (Kind::Text, ColumnData::Text(data)) => match value {
                 Scalar::Text(text) => data.push(text),

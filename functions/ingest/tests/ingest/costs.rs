@@ -91,7 +91,8 @@ async fn events_are_compared_with_files_of_the_days_around_them_however_large_th
     assert_eq!(small[0].data_files, 15);
     // One column of the two files of the day.
     assert_eq!(small[1].requests, BTreeMap::from([("get", 2)]));
-    for days in [1_000, 10_000] {
+    // Back to the year 2000: what is earlier is not taken for the time of an event.
+    for days in [1_000, 9_500] {
         for (small, large) in small.iter().zip(cost_with(days).await) {
             assert_eq!(large.requests, small.requests, "{days}");
             assert_eq!(large.data_files, small.data_files, "{days}");

@@ -41,18 +41,16 @@ impl<'a> Rules<'a, '_> {
         if matches!(
             kind,
             RuleKind::ColumnCount | RuleKind::ColumnExists | RuleKind::SchemaMatch
-        ) && self
-            .context
-            .format
-            .is_some_and(|format| !matches!(format, Format::Sqlite | Format::JsonLines))
-        {
+        ) && self.context.format.is_some_and(|format| {
+            !matches!(format, Format::Sqlite | Format::JsonLines | Format::Csv)
+        }) {
             self.faults.add(
                 quality.name.at,
                 format!(
                     "{} is meaningless for a format whose columns are always the same",
                     kind.name()
                 ),
-                "remove it, or use it with sourceFormat sqlite or jsonLines",
+                "remove it, or use it with sourceFormat sqlite, csv or jsonLines",
             );
             return None;
         }

@@ -11,3 +11,4 @@ mod personal;
 pub(crate) mod row;
 pub(crate) mod string;
 pub(crate) mod target;
+pub(crate) mod unknown;

@@ -152,7 +152,7 @@ struct Row<'a> {
     filled: &'a mut Vec<usize>,
 }
 
-/// The first key of a path and the rest of it; None for a name that is no path.
+/// The first key of a path and the rest of it; None for any other name.
 fn split(name: &str) -> Option<(&str, &str)> {
     let parts = name.split('.');
     let (head, rest) = name.split_once('.')?;

@@ -10,6 +10,7 @@ use crate::source::json::cursor::Cursor;
 use crate::source::json::keys::{KeyTable, Member};
 use crate::source::json::paths::Paths;
 use crate::source::json::target::{RowFault, RowResult, Target, read_again, read_value};
+use crate::source::json::unknown::UnknownKey;
 use crate::source::value::Decoder;
 use tarn_core::calendar::{MICROS, MICROS_PER_DAY};
 
@@ -218,18 +219,7 @@ impl RowReader {
             self.unknown.resize_with(number + 1, UnknownKey::default);
         }
         let unknown = &mut self.unknown[number];
-        unknown.count += 1;
-        if self.watch_unknown && unknown.personal.is_none() {
-            unknown.personal = super::personal::in_value(value);
-        }
-        // A null says nothing about a column, and a long value does not serve as a sample.
-        if unknown.values.len() < UNKNOWN_VALUES
-            && value.len() <= UNKNOWN_VALUE_BYTES
-            && value != b"null"
-            && Cursor::new(value).skip_value().is_ok()
-        {
-            unknown.values.push(value.to_vec());
-        }
+        unknown.note(value, self.watch_unknown);
         self.unplaced |= unknown.place.is_none() && !unknown.values.is_empty();
     }
 
@@ -350,23 +340,6 @@ impl RowReader {
             .filter(|(_, unknown)| unknown.count > 0)
             .map(|(number, unknown)| (self.keys.name(self.keys.known() + number), unknown))
     }
-}
-
-/// How many values of a key that no column is filled from are kept: its type is proposed from them.
-const UNKNOWN_VALUES: usize = 100;
-const UNKNOWN_VALUE_BYTES: usize = 256;
-
-/// A key that no column is filled from.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct UnknownKey {
-    /// Objects that have it.
-    pub count: u64,
-    /// Some of its values, as JSON.
-    pub values: Vec<Vec<u8>>,
-    /// Line and offset of the object that has the first of these values.
-    pub place: Option<RowPlace>,
-    /// The first pattern of personal data that one of all its values holds.
-    pub personal: Option<&'static str>,
 }
 
 fn check_envelope_column(column: &Column) -> Result<()> {

@@ -38,7 +38,14 @@ fn ingest_fixtures(folder: &str, to: &str) {
             "{record}"
         );
         match record["status"].as_str().unwrap() {
-            "succeeded" => assert_eq!(output.status.code(), Some(0), "{name}"),
+            "succeeded" => {
+                let outcome = &record["datasets"][0];
+                let is_nothing = outcome["accepted"] == 0
+                    && outcome["rejected"] != 0
+                    && outcome["rejected_by"]["duplicate"].is_null();
+                let code = if is_nothing { 4 } else { 0 };
+                assert_eq!(output.status.code(), Some(code), "{name}");
+            }
             "failed" => {
                 assert_eq!(output.status.code(), Some(1), "{name}");
                 // The object is kept, and the same run can be repeated.
@@ -168,6 +175,76 @@ fn an_unknown_key_prefix_is_kept_and_listed_and_never_ingested() {
     assert_eq!(output.status.code(), Some(3));
     let runs = lake.ok(&["--json", "runs"]);
     assert_eq!(crate::lake::lines(&runs).len(), 2);
+}
+
+#[test]
+fn a_file_that_no_contract_claims_is_kept_with_the_cause_that_its_content_shows() {
+    let lake = Lake::new();
+    let log = "127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"GET / HTTP/1.1\" 200 5\n".repeat(50);
+    let packed = crate::logs::gzip(&log);
+    let wide: Vec<u8> = std::iter::once(0xfeff)
+        .chain(log.encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    for (name, content, cause) in [
+        ("wide.log", wide, "UTF-16 text"),
+        (
+            "twice.log.gz",
+            crate::logs::gzip(&packed),
+            "gzip data again",
+        ),
+        ("cut.log.gz", packed[..packed.len() / 2].to_vec(), "gzip"),
+        (
+            "sales.csv",
+            b"day;shop;sum\n1;2;3\n4;5;6\n".to_vec(),
+            "CSV with the columns day, shop, sum",
+        ),
+    ] {
+        let file = lake.file(name, content);
+        let output = lake.run(&["--json", "ingest", file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(3), "{name}");
+        let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let reason = record["reason"].as_str().unwrap();
+        assert!(reason.contains(cause), "{name}: {reason}");
+        let run = lake.ok(&["--json", "runs"]);
+        assert!(run.contains(cause), "{name}: {run}");
+    }
+}
+
+#[test]
+fn the_exit_code_says_whether_a_file_was_accepted() {
+    let lake = Lake::new();
+    let log = "127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"GET / HTTP/1.1\" 200 5\n";
+    let good = lake.file("web/access_logs/good.log", log);
+    let bad = lake.file("web/access_logs/bad.log", "nothing of a log\n");
+    let unclaimed = lake.file("notes.txt", "hello");
+    let gone = lake.scratch().join("gone.log");
+    let code = |paths: &[&std::path::Path]| {
+        let mut command = lake.command();
+        command
+            .arg("ingest")
+            .args(paths)
+            .output()
+            .unwrap()
+            .status
+            .code()
+    };
+    assert_eq!(code(&[&good]), Some(0));
+    assert_eq!(code(&[&good, &bad]), Some(4));
+    assert_eq!(code(&[&bad, &unclaimed]), Some(3));
+    assert_eq!(code(&[&bad, &unclaimed, &gone]), Some(1));
+    // Events that came before are not a fault of the file that has them again.
+    let event = crate::events::event("a", "1T0", "click");
+    let first = lake.file("first.ndjson", &event);
+    let again = lake.file("again.ndjson", format!("{event}\n"));
+    for file in [first, again] {
+        lake.ok(&[
+            "stream",
+            "--arrived-on",
+            "2026-01-01",
+            file.to_str().unwrap(),
+        ]);
+    }
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn rejected_rows_are_kept_with_their_place_and_their_own_text() {
     assert_eq!(lines, [2, 3, 4, 5, 7].map(Value::from));
     let payload = lake.ok(&["quarantine", "1", "--payload"]);
     assert_eq!(payload, "A;1,234.50;31/01/2026\n");
-    // The same rows again, and more behind them: each counts once.
+    // The same rows again, and more after them: each counts once.
     let more = format!("{text}E;4;2/1/2026\n");
     let record = &lake.ingest(&[&lake.file("more.csv", windows(&more))])[0];
     assert_eq!(lake.value("SELECT COUNT(*) AS n FROM stock"), 2, "{record}");

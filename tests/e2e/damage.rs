@@ -105,7 +105,7 @@ fn judge(
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(!errors.contains("panicked"), "{errors}");
-    assert!(matches!(output.status.code(), Some(0 | 1)), "{errors}");
+    assert!(matches!(output.status.code(), Some(0 | 1 | 4)), "{errors}");
     let records = lines(&String::from_utf8(output.stdout).unwrap());
     assert_eq!(records.len(), files, "{errors}");
     let mut sums = std::collections::BTreeMap::<String, (u64, u64)>::new();
@@ -141,11 +141,11 @@ fn judge(
             if rows_are_lines {
                 let name = record["key"].as_str().unwrap().rsplit_once('/').unwrap().1;
                 let content = std::fs::read(folder.join(name)).unwrap();
-                assert_eq!(
-                    number("received") + number("blank") + before,
-                    count_lines(&content),
-                    "{record}"
-                );
+                let read = number("received") + number("blank") + before;
+                let lines = count_lines(&content);
+                // Two events that came to be on one line are two rows.
+                let is_more = to == "ads/events" && (read > lines || !is_read_by_lines(&content));
+                assert!(read == lines || is_more, "{read} of {lines}: {record}");
             }
             if let Some(found) = outcome["reconciliation"].as_object() {
                 assert_eq!(found["source_rows"], found["read_rows"], "{record}");
@@ -166,6 +166,17 @@ fn judge(
         }
     }
     causes
+}
+
+/// Whether events are read line by line: not where they are in an array, or one is spread over lines.
+fn is_read_by_lines(content: &[u8]) -> bool {
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    let first = content
+        .trim_ascii_start()
+        .split(|&byte| byte == b'\n')
+        .next();
+    let first = first.unwrap_or_default().trim_ascii_end();
+    !first.starts_with(b"[") && first != b"{"
 }
 
 fn count_lines(content: &[u8]) -> u64 {

@@ -508,3 +508,91 @@ fn drafts_of_a_database_with_declared_references_are_sound_by_other_tools_too() 
         lake.contracts = None;
     }
 }
+
+#[test]
+fn a_draft_of_any_sample_file_accepts_nearly_all_of_its_rows() {
+    let events = crate::lake::root().join("events");
+    let (mut drafted, mut refused) = (0, Vec::new());
+    for folder in ["access_log", "ads", "social"] {
+        let mut files: Vec<_> = std::fs::read_dir(events.join(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        files.sort();
+        for path in files {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            // Each of its posts was made to be rejected.
+            if name == "rejected.ndjson" {
+                continue;
+            }
+            let mut lake = Lake::new();
+            let drafts = lake.scratch().join("drafts");
+            let (file, out) = (path.to_str().unwrap(), drafts.to_str().unwrap());
+            let args = [
+                "contract", "infer", file, "--source", "sample", "--out", out,
+            ];
+            let output = lake.run(&args);
+            if !output.status.success() {
+                let errors = String::from_utf8_lossy(&output.stderr);
+                assert!(errors.contains("error: "), "{name}: {errors}");
+                refused.push(name);
+                continue;
+            }
+            drafted += 1;
+            lake.contracts = Some(drafts.clone());
+            let records = lake.ingest(&[&path]);
+            if records[0]["status"] == "failed" {
+                // Damaged beyond the rows that a draft was made from.
+                refused.push(name);
+                continue;
+            }
+            let outcome = &records[0]["datasets"][0];
+            let number = |key: &str| outcome[key].as_u64().unwrap();
+            let unreadable = outcome["rejected_by"]["parse"].as_u64().unwrap_or(0);
+            let readable = number("received") - unreadable;
+            // Of a few rows, one has a number that no column holds.
+            let rejected = readable - number("accepted");
+            assert!(
+                rejected <= 1 || 100 * rejected <= 5 * readable,
+                "{folder}/{name}: {} of {readable} rows: {}",
+                number("accepted"),
+                outcome["rejected_by"]
+            );
+        }
+    }
+    println!(
+        "{drafted} drafts; refused or failed: {}",
+        refused.join(", ")
+    );
+    assert!(drafted >= 40, "{drafted}: {refused:?}");
+}
+
+#[test]
+fn a_draft_has_the_name_that_was_asked_for_and_replaces_another_only_by_force() {
+    let lake = Lake::new();
+    let file = lake.file(
+        "export.ndjson",
+        "{\"no\":1,\"at_micros\":1767225600000000,\"extra\":{\"a\":1}}\n",
+    );
+    let folder = lake.scratch().join("drafts");
+    let (file, out) = (file.to_str().unwrap(), folder.to_str().unwrap());
+    let infer = |more: &[&str]| {
+        let args = [
+            "contract", "infer", file, "--source", "shop", "--name", "scans", "--out", out,
+        ];
+        lake.run(&[&args[..], more].concat())
+    };
+    assert!(infer(&[]).status.success());
+    let path = folder.join("scans.odcs.yaml");
+    let draft = std::fs::read_to_string(&path).unwrap();
+    for expected in ["name: scans", "raw/shop/scans/**", "Left out: extra"] {
+        assert!(draft.contains(expected), "{expected}: {draft}");
+    }
+    std::fs::write(&path, "mine").unwrap();
+    let kept = infer(&[]);
+    assert_eq!(kept.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&kept.stderr).contains("--force"));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+    assert!(infer(&["--force"]).status.success());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), draft);
+}

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use serde_json::json;
+
 use crate::lake::{Lake, root, shared};
 
 /// What an independent short script finds.
@@ -121,7 +123,13 @@ fn twenty_of_twenty_real_posts_are_in_the_table() {
         20
     );
     assert_eq!(
-        lake.value("SELECT COUNT(*) AS n FROM social_posts WHERE sentiment IS NOT NULL"),
-        20
+        lake.query(
+            "SELECT sentiment_source AS source, COUNT(*) AS posts, COUNT(sentiment) AS scored \
+             FROM social_posts GROUP BY sentiment_source ORDER BY source"
+        ),
+        [
+            json!({"source": "other_language", "posts": 2, "scored": 0}),
+            json!({"source": "vader", "posts": 18, "scored": 18}),
+        ]
     );
 }

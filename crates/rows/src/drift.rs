@@ -112,6 +112,7 @@ impl Drafted {
         };
         let draft = (!values.is_empty() && values.iter().all(is_scalar))
             .then(|| infer::json_column(key, &values.iter().collect::<Vec<_>>()))
+            .flatten()
             .filter(|draft| draft.comment.is_none() || !values.iter().any(Value::is_array));
         Drafted {
             found: match &draft {

@@ -223,7 +223,7 @@ impl Tried {
             return text;
         }
         let mut draft = if best.ty == ColumnType::Long {
-            self.integers.json(name)
+            self.integers.json(name).unwrap_or(text)
         } else {
             DraftColumn::new(name, best.ty.clone(), best.encoding)
         };

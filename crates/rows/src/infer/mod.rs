@@ -19,8 +19,10 @@ use tarn_core::text::{count, plural};
 use tarn_core::{Error, ErrorKind, Result};
 
 use crate::batch::TableColumn;
+use crate::source::json::elements::{ValueReader, values_in};
+use crate::source::json_lines::has_lines;
 use crate::source::lines::{CHUNK_BYTES, Chunks, Line, Piece};
-use crate::source::sniff::{head_lines, sniff, text_head};
+use crate::source::sniff::{HEAD_BYTES, sniff, text_head, why_unread};
 use crate::source::sqlite::Database;
 use crate::source::{archive, bytes};
 use keys::Table;
@@ -32,8 +34,8 @@ pub(crate) use types::{json_column, stored_column};
 /// Rows of a file, or of each table of a database, that are looked at.
 pub const ROW_LIMIT: u64 = 1_000_000;
 
-/// How many lines of a file are read to distinguish posts from events.
-const HEAD_LINES: usize = 1000;
+/// How many values of a file are read to distinguish posts from events.
+const HEAD_VALUES: usize = 1000;
 
 /// Keys of JSON objects that become columns: objects used as maps have keys without end.
 const KEY_LIMIT: usize = 500;
@@ -56,7 +58,13 @@ pub fn drafts(path: &Path, source: &str, limit: u64) -> Result<Vec<Draft>> {
     let natural = |dataset: &str, format, folder: &str| {
         Draft::natural(dataset, format, &format!("raw/{source}/{folder}")).ok_or_else(unknown)
     };
-    let draft = match sniff(path, &[])?.ok_or_else(unknown)? {
+    let Some(format) = sniff(path, &[])? else {
+        return Err(match why_unread(path)? {
+            Some(why) => Error::new(ErrorKind::BadSource, format!("{}: {why}", path.display())),
+            None => unknown(),
+        });
+    };
+    let draft = match format {
         Format::Sqlite => return database(path, source, limit),
         Format::Csv => csv::draft(path, source)?,
         format @ Format::AccessLog => natural("web_requests", format, "access_logs")?,
@@ -68,29 +76,62 @@ pub fn drafts(path: &Path, source: &str, limit: u64) -> Result<Vec<Draft>> {
     Ok(vec![of_lines(path, draft, limit)?])
 }
 
-/// Posts are whole documents or carry the marks of a network; anything else is events.
+/// Whether a file of JSON is one of posts: at least half of its objects look like posts. What is too long to be seen
+/// whole is a document of posts.
 fn is_posts(path: &Path) -> Result<bool> {
     let head = text_head(path)?;
-    let mut objects =
-        head_lines(&head)
-            .take(HEAD_LINES)
-            .filter_map(|line| match serde_json::from_slice(line) {
-                Ok(Value::Object(object)) => Some(object),
-                _ => None,
-            });
-    Ok(objects.all(|object| is_post(&object)))
+    let mut ranges = values_in(&head);
+    let is_whole = head.len() < HEAD_BYTES;
+    if !is_whole && ranges.len() > 1 {
+        ranges.pop();
+    }
+    let objects: Vec<Map<String, Value>> = ranges
+        .into_iter()
+        .take(HEAD_VALUES)
+        .filter_map(|range| serde_json::from_slice(&head[range]).ok())
+        .collect();
+    if objects.is_empty() {
+        return Ok(!is_whole);
+    }
+    // Messages of a stream about itself have one key each.
+    let posts = objects.iter().filter(|object| is_post(object)).count();
+    let others = objects
+        .iter()
+        .filter(|object| !is_post(object) && object.len() > 1);
+    Ok(posts > 0 && posts >= others.count())
 }
 
+/// Whether an object is a post, or a document of posts, of one of the networks.
 fn is_post(object: &Map<String, Value>) -> bool {
-    let has = |key: &str| object.contains_key(key);
-    has("created_at") && (has("text") || has("full_text") || has("content"))
-        || has("created_utc")
-        || has("includes")
+    let has_one = |keys: &[&str]| keys.iter().any(|key| object.contains_key(*key));
+    let has_text = has_one(&[
+        "text",
+        "full_text",
+        "content",
+        "rawContent",
+        "body",
+        "title",
+    ]);
+    let has_id = has_one(&["id", "id_str", "post_id"]);
+    let holds_posts = |value: &Value| {
+        let is_post_of_x = |value: &Value| {
+            let post = value.as_object();
+            post.is_some_and(|post| post.contains_key("id") && post.contains_key("text"))
+        };
+        match value {
+            Value::Array(posts) => !posts.is_empty() && posts.iter().all(is_post_of_x),
+            Value::Object(data) => data.contains_key("children") || is_post_of_x(value),
+            _ => false,
+        }
+    };
+    has_one(&["created_at", "created_utc"]) && has_text && has_id
+        || has_one(&["created_utc"]) && has_text
+        || has_one(&["tweet"])
+        || object.get("statuses").is_some_and(Value::is_array)
+        || object.get("data").is_some_and(holds_posts)
         || object
             .get("kind")
             .is_some_and(|kind| kind == "Listing" || kind == "t1" || kind == "t3")
-        || object.get("data").is_some_and(Value::is_object)
-        || has("statuses")
 }
 
 /// The draft as a contract; None where it is not a valid one yet.
@@ -286,24 +327,58 @@ fn json_lines(path: &Path, source: &str, limit: u64) -> Result<Draft> {
             "Left out: the keys after the first {KEY_LIMIT}; the objects have more."
         ));
     }
+    let mut drafted = Vec::new();
+    for (name, seen) in &columns {
+        match seen.json(name) {
+            Some(column) => drafted.push(column),
+            None => notes.push(format!(
+                "Left out: {name}: its values are objects, lists of other things than texts, or of several types."
+            )),
+        }
+    }
+    if drafted.is_empty() {
+        return Err(Error::new(
+            ErrorKind::BadSource,
+            format!(
+                "{} has no JSON objects with values that columns could hold",
+                path.display()
+            ),
+        ));
+    }
     Ok(Draft {
         dataset: format!("{source}_events"),
         format: Format::JsonLines,
         source_table: None,
         key_folder: format!("raw/{source}/events"),
         notes,
-        columns: columns.iter().map(|(name, seen)| seen.json(name)).collect(),
+        columns: drafted,
     })
 }
 
-/// Reads the objects of at most this many JSON lines; those of an archive object as their producers sent
+/// Reads the objects of about this many JSON lines, or values of an array; those of an archive object as their producers sent
 /// them.
 fn json_objects(path: &Path, limit: u64, mut each: impl FnMut(Map<String, Value>)) -> Result<()> {
     let mut show = |line: &[u8]| {
-        if let Ok(Value::Object(object)) = serde_json::from_slice(line) {
-            each(object);
+        for range in values_in(line) {
+            if let Ok(Value::Object(object)) = serde_json::from_slice(&line[range]) {
+                each(object);
+            }
         }
     };
+    if !has_lines(&text_head(path)?) {
+        let mut values = ValueReader::new(bytes::open(path)?, CHUNK_BYTES).keeping_cut();
+        let mut shown = 0;
+        while shown < limit
+            && let Some(elements) = values.next()?
+        {
+            shown += elements.ranges.len() as u64;
+            elements
+                .ranges
+                .into_iter()
+                .for_each(|range| show(&elements.text[range]));
+        }
+        return Ok(());
+    }
     let mut chunks = Chunks::new(bytes::open(path)?, CHUNK_BYTES);
     let mut wrapped = None;
     let mut lines = 0;

@@ -154,11 +154,13 @@ impl Seen {
                 return Some(draft);
             }
         }
-        let sounds_like_time = ["_ts", "time", "_at", "date"]
+        let sounds_like_time = ["_ts", "time", "_at", "date", "created", "updated"]
             .iter()
             .any(|word| lower.contains(word));
         let millis = PLAUSIBLE_SECONDS.start * 1000..PLAUSIBLE_SECONDS.end * 1000;
+        let micros = millis.start * 1000..millis.end * 1000;
         for (range, encoding) in [
+            (micros, Encoding::EpochMicros),
             (millis, Encoding::EpochMillis),
             (PLAUSIBLE_SECONDS, Encoding::EpochSeconds),
         ] {
@@ -248,22 +250,22 @@ impl Seen {
         Some(draft)
     }
 
-    /// The column of JSON objects that these values make.
-    pub(super) fn json(&self, name: &str) -> DraftColumn {
+    /// The column of JSON objects that these values make; None where no type holds them.
+    pub(super) fn json(&self, name: &str) -> Option<DraftColumn> {
         let of = |ty, fitting| {
             let mut draft = DraftColumn::new(name, ty, Encoding::Natural);
             self.note_rest(&mut draft, fitting);
             draft
         };
         if self.mostly(self.booleans) {
-            return of(ColumnType::Boolean, self.booleans);
+            return Some(of(ColumnType::Boolean, self.booleans));
         }
         if self.mostly(self.integers) && self.reals == 0 {
             if let Some(mut draft) = self.special_integer(name) {
                 self.note_rest(&mut draft, self.integers);
-                return draft;
+                return Some(draft);
             }
-            return of(ColumnType::Long, self.integers);
+            return Some(of(ColumnType::Long, self.integers));
         }
         if self.mostly(self.numbers()) {
             let mut draft = DraftColumn::new(name, ColumnType::Double, Encoding::Natural);
@@ -275,25 +277,29 @@ impl Seen {
                 draft.comment = Some("Decide: taken for money with up to six decimals".to_owned());
             }
             self.note_rest(&mut draft, self.numbers());
-            return draft;
+            return Some(draft);
         }
         if self.mostly(self.texts) {
-            return self.text(name);
+            return Some(self.text(name));
         }
         if self.mostly(self.lists) {
-            return of(ColumnType::StringList, self.lists);
+            return Some(of(ColumnType::StringList, self.lists));
+        }
+        // A text column takes whole numbers by their digits.
+        let texts = self.texts + self.integers;
+        if self.present() > 0 && !self.mostly(texts) {
+            return None;
         }
         let mut draft = DraftColumn::new(name, ColumnType::String, Encoding::Natural);
-        draft.comment = Some(
-            "Decide: the values are objects or of several types; rows that are not text are rejected"
-                .to_owned(),
-        );
-        draft
+        if self.present() > 0 {
+            draft.comment = Some("Decide: the values are texts and whole numbers".to_owned());
+            self.note_rest(&mut draft, texts);
+        }
+        Some(draft)
     }
 }
 
 /// The column of a database's table by some of its values; None for one of blobs.
-/// The column of a database's table by some of its values; None of blobs.
 pub(crate) fn stored_column(declared: &TableColumn, values: &[&Stored]) -> Option<DraftColumn> {
     let mut seen = Seen::default();
     for value in values {
@@ -302,8 +308,8 @@ pub(crate) fn stored_column(declared: &TableColumn, values: &[&Stored]) -> Optio
     seen.stored(declared)
 }
 
-/// The column of JSON objects by some of its values.
-pub(crate) fn json_column(name: &str, values: &[&Value]) -> DraftColumn {
+/// The column of JSON objects by some of its values; None where no type holds them.
+pub(crate) fn json_column(name: &str, values: &[&Value]) -> Option<DraftColumn> {
     let mut seen = Seen::default();
     for value in values {
         seen.add_json(value);
@@ -422,10 +428,19 @@ mod tests {
             ),
             ("a", json!([["x"], []]), ColumnType::StringList),
             ("a", json!(["x", 1]), ColumnType::String),
-            ("a", json!([{"b": 1}]), ColumnType::String),
         ] {
             let values: Vec<&Value> = values.as_array().into_iter().flatten().collect();
-            assert_eq!(json_column(name, &values).ty, expected, "{values:?}");
+            let ty = json_column(name, &values).map(|column| column.ty);
+            assert_eq!(ty, Some(expected), "{values:?}");
+        }
+        // No type holds objects, or values of every kind.
+        for values in [
+            json!([{"b": 1}]),
+            json!(["x", true, 1.5]),
+            json!([[1], [2]]),
+        ] {
+            let values: Vec<&Value> = values.as_array().into_iter().flatten().collect();
+            assert_eq!(json_column("a", &values), None, "{values:?}");
         }
     }
 

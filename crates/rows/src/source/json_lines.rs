@@ -91,7 +91,7 @@ impl JsonLinesReader {
 
 /// Whether an object that begins like this is read line by line: it is neither an array nor an object that is
 /// spread over lines, and has a line end in its first [`HEAD_BYTES`].
-fn has_lines(head: &[u8]) -> bool {
+pub(crate) fn has_lines(head: &[u8]) -> bool {
     let text = head.strip_prefix(BOM).unwrap_or(head).trim_ascii_start();
     let line_end = memchr::memchr(b'\n', text);
     let first = text[..line_end.unwrap_or(text.len())].trim_ascii_end();

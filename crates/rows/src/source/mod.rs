@@ -30,7 +30,7 @@ use crate::display;
 
 pub(crate) use csv::names as csv_names;
 pub use csv::reads_csv;
-pub use sniff::{reads_log, sniff};
+pub use sniff::{reads_log, sniff, why_unread};
 
 /// Opens an object of lines or documents as its contract says.
 ///

@@ -62,6 +62,25 @@ pub fn sniff(path: &Path, contracts: &[&Contract]) -> Result<Option<Format>> {
     })
 }
 
+/// Why no contract could read a file, as far as its content shows it: it holds no text, or is damaged; or it is CSV
+/// with other columns. None where it may be anything.
+///
+/// # Errors
+/// `Storage` where the file cannot be read.
+pub fn why_unread(path: &Path) -> Result<Option<String>> {
+    match text_head(path) {
+        Err(error) if error.kind() == ErrorKind::BadSource => Ok(Some(error.to_string())),
+        Err(error) => Err(error),
+        Ok(_) if csv::looks_like_csv(path)? => {
+            let names = csv::names(path)?.join(", ");
+            Ok(Some(format!(
+                "no contract reads CSV with the columns {names}; draft one with: tarn contract infer"
+            )))
+        }
+        Ok(_) => Ok(None),
+    }
+}
+
 /// Whether a line of a text file can be read as this contract of access logs says.
 ///
 /// # Errors
@@ -153,7 +172,7 @@ fn first_keys(head: &[u8]) -> Vec<String> {
 }
 
 /// Whether an object with these keys is an event of a contract: it has what the contract needs; of a contract that
-/// needs nothing, nothing else.
+/// needs nothing, half of its keys are columns, or every column is one of its keys.
 fn is_event(contract: &Contract, keys: &[String]) -> bool {
     let has = |name: &str| keys.iter().any(|key| key == name);
     let mut needed = contract
@@ -166,10 +185,14 @@ fn is_event(contract: &Contract, keys: &[String]) -> bool {
             let name = &column.source_name;
             has(name) || has(name.split('.').next().unwrap_or_default())
         }),
-        None => keys.iter().all(|key| {
-            let mut columns = contract.columns.iter();
-            columns.any(|column| column.source_name == *key)
-        }),
+        None => {
+            let is_known = |key: &&String| {
+                let mut columns = contract.columns.iter();
+                columns.any(|column| column.source_name == **key)
+            };
+            let known = keys.iter().filter(is_known).count();
+            known > 0 && (2 * known >= keys.len() || known == contract.columns.len())
+        }
     };
     contract.format == Format::JsonLines && !keys.is_empty() && fits
 }

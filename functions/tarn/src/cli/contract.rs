@@ -50,6 +50,12 @@ pub struct InferArgs {
     /// Name of the source in raw/<source>/… [default: from the file's name]
     #[arg(long)]
     pub source: Option<String>,
+    /// Name of the dataset, and of its folder in raw/<source>/…, of a file other than a database
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Replace drafts that are in the folder already
+    #[arg(long, requires = "out")]
+    pub force: bool,
 }
 
 const TEST_HELP: &str = "\

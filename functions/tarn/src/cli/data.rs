@@ -21,7 +21,8 @@ A file that cannot be read, a name that is not UTF-8, a pipe or a link to nothin
 others are ingested.
 
 The exit code is 0 if every file was ingested (now or before), 1 if a run failed or the tables do not hold \
-what the runs accepted, and 3 if no contract claims a file.
+what the runs accepted, 3 if no contract claims a file, and 4 if a file has rows and all of them were \
+rejected. Of several files the first of these that applies to one counts.
 
 On AWS the file is uploaded, and a function ingests it. The command waits until that is done; with \
 --no-wait it ends after the upload.

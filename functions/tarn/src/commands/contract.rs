@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use tarn_contract::{
-    Diagnostic, Diff, EXTENSION, Impact, Party, Reader, diff as compare, load_dir, outline, pages,
-    parse_file, snake_case,
+    Diagnostic, Diff, EXTENSION, Format, Impact, Party, Reader, diff as compare, load_dir, outline,
+    pages, parse_file, snake_case,
 };
 use tarn_core::{Error, ErrorKind, Result};
 use tarn_engine::marts;
@@ -80,7 +80,21 @@ pub fn infer(args: &InferArgs, terminal: &Terminal) -> Result<ExitCode> {
             snake_case(&stem.unwrap_or_default())
         }
     };
-    let drafts = drafts(&args.file, &source, ROW_LIMIT)?;
+    let mut drafts = drafts(&args.file, &source, ROW_LIMIT)?;
+    if let Some(name) = &args.name {
+        match drafts.as_mut_slice() {
+            [draft] if draft.format != Format::Sqlite => {
+                draft.dataset = snake_case(name);
+                draft.key_folder = format!("raw/{source}/{}", draft.dataset);
+            }
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::BadRequest,
+                    "--name is for a file of one dataset; the tables of a database name theirs",
+                ));
+            }
+        }
+    }
     let Some(folder) = &args.out else {
         for (index, draft) in drafts.iter().enumerate() {
             if index > 0 {
@@ -99,7 +113,12 @@ pub fn infer(args: &InferArgs, terminal: &Terminal) -> Result<ExitCode> {
     for draft in &drafts {
         let path = folder.join(format!("{}{EXTENSION}", snake_case(&draft.dataset)));
         // A draft must not replace what somebody has finished.
-        let mut file = match std::fs::File::create_new(&path) {
+        let created = if args.force {
+            std::fs::File::create(&path)
+        } else {
+            std::fs::File::create_new(&path)
+        };
+        let mut file = match created {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 terminal.fail(&format!("{} is there already, and stays", shown(&path)));
                 kept += 1;
@@ -113,7 +132,7 @@ pub fn infer(args: &InferArgs, terminal: &Terminal) -> Result<ExitCode> {
     }
     if kept > 0 {
         terminal.note(&format!(
-            "{} not written; remove the files, or name another folder",
+            "{} not written; replace what is there with --force, or name another folder",
             plural(kept, "draft")
         ));
         return Ok(ExitCode::FAILURE);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use chrono::Utc;
 use tarn_core::run::{DatasetOutcome, RunRecord, RunStatus, SkipReason};
-use tarn_core::{Error, Result};
+use tarn_core::{Error, Result, rule_id};
 use tarn_ingest::audit;
 use tarn_lake::new_run_id;
 use tarn_local::LocalLake;
@@ -17,6 +17,9 @@ use crate::terminal::{Progress, Terminal, bytes, count, plural};
 
 /// A file is unclaimed.
 const UNCLAIMED: u8 = 3;
+
+/// A file has rows, and none was accepted.
+const NOTHING_ACCEPTED: u8 = 4;
 
 /// Puts the files into the raw zone and ingests them.
 pub async fn run(global: &Global, args: &IngestArgs, terminal: &Terminal) -> Result<ExitCode> {
@@ -87,7 +90,14 @@ pub async fn ingest_all(
             landings.len()
         ));
         let _lock = local.ingest_lock(&key).await?;
-        records.push(tarn_ingest::ingest(&session.lake, &key).await?);
+        let mut record = tarn_ingest::ingest(&session.lake, &key).await?;
+        if is_unclaimed(&record)
+            && let Some(why) = tarn_rows::source::why_unread(&landing.path)?
+        {
+            record.reason = Some(why);
+            session.lake.ledger.put_run(&record).await?;
+        }
+        records.push(record);
     }
     records.extend(plan.refused.iter().map(refused));
     for record in records.iter().filter(|record| record.version.is_empty()) {
@@ -116,7 +126,8 @@ pub fn not_landed(key: &str, error: &Error) -> RunRecord {
     }
 }
 
-/// 0 where everything is in the lake, 1 after a failure, 3 where something is unclaimed.
+/// 0 where everything is in the lake, 1 after a failure, 3 where something is unclaimed, 4 where a file has rows and
+/// none was accepted.
 pub fn exit_code(records: &[RunRecord]) -> ExitCode {
     if records
         .iter()
@@ -125,9 +136,24 @@ pub fn exit_code(records: &[RunRecord]) -> ExitCode {
         ExitCode::FAILURE
     } else if records.iter().any(is_unclaimed) {
         ExitCode::from(UNCLAIMED)
+    } else if records.iter().any(accepted_nothing) {
+        ExitCode::from(NOTHING_ACCEPTED)
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// Whether every row of an object breaks a rule. Rows that were accepted before, in another object, do not.
+fn accepted_nothing(record: &RunRecord) -> bool {
+    let sum = |of: fn(&DatasetOutcome) -> u64| record.datasets.iter().map(of).sum::<u64>();
+    let repeated = |outcome: &DatasetOutcome| {
+        let duplicates = outcome.rejected_by.get(rule_id::DUPLICATE);
+        duplicates.copied().unwrap_or_default()
+    };
+    let is_known = |outcome: &DatasetOutcome| outcome.taken_before.is_some();
+    sum(|outcome| outcome.accepted) + sum(repeated) == 0
+        && sum(|outcome| outcome.rejected) > 0
+        && !record.datasets.iter().any(is_known)
 }
 
 /// Whether all lines of an object were taken before.

@@ -1,6 +1,6 @@
 //! The text of CSV as UTF-8, whatever character set it comes in.
 //!
-//! Without a word of the contract a byte-order mark or zero bytes tell UTF-16, and the first character that is not
+//! Where the contract names none, a byte-order mark or zero bytes show UTF-16, and the first character that is not
 //! ASCII decides the rest: where it is none of UTF-8, the text is Windows-1252.
 
 use encoding_rs::{

@@ -12,7 +12,7 @@ use crate::source::bytes;
 /// Bytes in which the header must end.
 const HEAD_BYTES: usize = 256 * 1024;
 
-/// Delimiters that are recognised without a word of the contract.
+/// Delimiters that are recognised where the contract names none.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// What Excel writes before the header to say which delimiter follows.
@@ -39,7 +39,7 @@ impl Head {
     /// Reads the header; None where the object has no text.
     ///
     /// # Errors
-    /// As of [`bytes::open`]; `BadSource` for a header that is no row.
+    /// As of [`bytes::open`]; `BadSource` for a header that cannot be read.
     pub fn read(path: &Path, layout: CsvLayout, columns: &[Column]) -> Result<Option<Head>> {
         let mut stored = Vec::new();
         bytes::open_in_any_charset(path)?.fill(&mut stored, HEAD_BYTES)?;
@@ -165,7 +165,7 @@ impl Beginning<'_> {
             let why = fault.unwrap_or_default();
             Error::new(
                 ErrorKind::BadSource,
-                format!("the first line is no header of CSV: {why}"),
+                format!("the first line cannot be a header of CSV: {why}"),
             )
         })
     }

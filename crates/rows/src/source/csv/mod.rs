@@ -4,8 +4,8 @@
 //!   of them are the new columns of the reader. The run fails where the header lacks a column that the contract needs,
 //!   or has it twice; other columns that it lacks are their defaults, or null.
 //! - The delimiter is the contract's, or that of an Excel's `sep=;` line, or else the one of comma, semicolon, tab and
-//!   `|` under which the header has the most columns of the contract. The character set is the contract's, or told by
-//!   the content: see [`charset`].
+//!   `|` under which the header has the most columns of the contract. The character set is the contract's, or seen
+//!   in the content: see [`charset`].
 //! - An empty field is missing; in quotes it is an empty text where the column holds texts. Blanks around other values
 //!   do not count.
 //! - A row has as many fields as the header; empty ones may follow. Any other number, and quotes that cannot be right
@@ -164,7 +164,7 @@ pub(super) fn looks_like_csv(path: &Path) -> Result<bool> {
     Ok(head.is_some_and(|head| head.looks_like_one()))
 }
 
-/// What is no text, or damaged, has no header.
+/// An object without text, and a damaged one, has no header.
 fn text_or_none(head: Result<Option<Head>>) -> Result<Option<Head>> {
     match head {
         Err(error) if error.kind() == ErrorKind::BadSource => Ok(None),

@@ -62,7 +62,7 @@ pub(super) struct Record {
 pub(super) enum Found {
     /// A record, whose fields were listed.
     Record(Record),
-    /// A line that is no record, and why.
+    /// A line that cannot be a record, and why.
     Broken(Record, String),
     /// A record that is longer than [`RECORD_LIMIT`], without its end.
     Long,

@@ -219,7 +219,7 @@ fn a_header_without_what_the_contract_needs_fails_and_says_what_it_has() {
     };
     assert!(fails(b"article,price\nA,1\n").contains("lacks sku; it has article, price"));
     assert!(fails(b"sku,price,price\nA,1,2\n").contains("has the column price 2 times"));
-    assert!(fails(b"\"sku,price\nA,1\n").contains("no header of CSV"));
+    assert!(fails(b"\"sku,price\nA,1\n").contains("cannot be a header of CSV"));
     // An empty file has no rows, and a header alone neither.
     for content in [&b""[..], b"\n\n", b"sku,price\n", b"sku,price"] {
         assert_eq!(read(content, &contract).rows, [], "{content:?}");

@@ -41,12 +41,7 @@ schema:
 "#;
 
 fn stock(change: impl Fn(&str) -> String) -> Lake {
-    let mut lake = Lake::new();
-    let folder = lake.scratch().join("contracts");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("stock.odcs.yaml"), change(STOCK)).unwrap();
-    lake.contracts = Some(folder);
-    lake
+    Lake::with_contract("stock.odcs.yaml", &change(STOCK))
 }
 
 /// Received, accepted and rejected rows of a run's first dataset.

@@ -26,13 +26,8 @@ schema:
 "#;
 
 fn lake(format: &str, mode: &str) -> Lake {
-    let mut lake = Lake::new();
-    let folder = lake.scratch().join("contracts");
-    std::fs::create_dir_all(&folder).unwrap();
     let text = VISITS.replace("FORMAT", format).replace("MODE", mode);
-    std::fs::write(folder.join("visits.odcs.yaml"), text).unwrap();
-    lake.contracts = Some(folder);
-    lake
+    Lake::with_contract("visits.odcs.yaml", &text)
 }
 
 const PLAIN: &str = "{\"id\":1,\"page\":\"/\"}\n{\"id\":2,\"page\":\"/a\"}\n";

@@ -274,11 +274,7 @@ schema:
 
 #[test]
 fn an_envelope_is_read_by_paths_and_an_array_without_line_ends_by_values() {
-    let mut lake = Lake::new();
-    let folder = lake.scratch().join("contracts");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("bus.odcs.yaml"), BUS).unwrap();
-    lake.contracts = Some(folder);
+    let lake = Lake::with_contract("bus.odcs.yaml", BUS);
     let event = |id: u32| format!(r#"{{"id":"x","detail":{{"event_id":"e{id}","more":[1]}}}}"#);
     let several: Vec<String> = (0..3).map(event).collect();
     for (name, text, rows) in [

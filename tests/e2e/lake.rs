@@ -67,6 +67,16 @@ impl Lake {
         }
     }
 
+    /// A lake with this contract alone.
+    pub fn with_contract(file: &str, text: &str) -> Self {
+        let mut lake = Lake::new();
+        let folder = lake.scratch().join("contracts");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(file), text).unwrap();
+        lake.contracts = Some(folder);
+        lake
+    }
+
     /// A lake whose path goes through a folder of this name.
     pub fn below(name: &str) -> Self {
         Lake {

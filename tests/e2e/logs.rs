@@ -341,9 +341,6 @@ fn other_content_under_an_old_name_adds_rows_and_replaces_them_only_on_demand() 
 
 /// A lake with a contract of JSON lines that have no identifier.
 fn visits(mode: &str, id: &str) -> Lake {
-    let mut lake = Lake::new();
-    let folder = lake.scratch().join("contracts");
-    std::fs::create_dir_all(&folder).unwrap();
     let text = format!(
         r#"apiVersion: v3.1.0
 kind: DataContract
@@ -362,9 +359,7 @@ schema:
       - {{ name: id, description: Number., required: true, {id} }}
 "#
     );
-    std::fs::write(folder.join("visits.odcs.yaml"), text).unwrap();
-    lake.contracts = Some(folder);
-    lake
+    Lake::with_contract("visits.odcs.yaml", &text)
 }
 
 #[test]

@@ -230,11 +230,7 @@ fn a_single_line_of_100_mb_is_rejected_in_little_memory() {
 
 #[test]
 fn csv_of_any_size_takes_at_most_64_mib_more_than_a_small_file() {
-    let mut lake = Lake::new();
-    let folder = lake.scratch().join("contracts");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("stock.odcs.yaml"), crate::csv::STOCK).unwrap();
-    lake.contracts = Some(folder);
+    let lake = Lake::with_contract("stock.odcs.yaml", crate::csv::STOCK);
     grows_by_at_most(64, &lake, "stock.csv", |line| match line {
         0 => "Artikel;Preis;Datum;Ort\n".to_owned(),
         _ => format!(

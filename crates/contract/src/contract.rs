@@ -299,6 +299,23 @@ pub enum MissingAction {
 }
 
 impl Column {
+    /// An optional column of this name, at the source too, about which a contract says nothing else.
+    pub fn optional(name: &str, ty: ColumnType, encoding: Encoding) -> Self {
+        Column {
+            name: name.to_owned(),
+            source_name: name.to_owned(),
+            ty,
+            required: false,
+            description: String::new(),
+            classification: None,
+            bounded: Bounded::default(),
+            protection: None,
+            encoding,
+            default: None,
+            missing: MissingPolicy::default(),
+        }
+    }
+
     /// Whether its values are personal data, which no reason, sample, log or error shows.
     pub fn is_personal(&self) -> bool {
         self.protection.is_some()

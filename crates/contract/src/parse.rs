@@ -28,6 +28,7 @@ pub(super) use self::quality::COMPARISONS;
 use self::table::{
     Source, Table, deduplication, event_time_faults, newest_by, snapshot_time_faults,
 };
+pub(super) use self::types::encoding_name;
 use self::yaml::{Faults, Map, Place, Spanned};
 pub(super) use self::yaml::{Node, Value};
 use super::{

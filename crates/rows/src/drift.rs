@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::types::Value as Stored;
 use serde_json::Value;
 use tarn_contract::propose::names;
-use tarn_contract::{Column, Contract, DraftColumn, MissingPolicy, SchemaDrift, snake_case};
+use tarn_contract::{Column, Contract, DraftColumn, SchemaDrift, snake_case};
 use tarn_core::privacy::redacted;
 use tarn_core::rule_id;
 use tarn_core::run::{Drift, DriftKind};
@@ -32,17 +32,9 @@ impl Added {
         let drafted = Drafted::of(found);
         Added {
             column: drafted.draft.map(|draft| Column {
-                name: snake_case(&draft.name),
                 source_name: draft.source_name,
-                ty: draft.ty,
-                required: false,
                 description: "Added because the source has it; not in the contract yet".to_owned(),
-                classification: None,
-                protection: None,
-                bounded: tarn_contract::Bounded::default(),
-                encoding: draft.encoding,
-                default: None,
-                missing: MissingPolicy::default(),
+                ..Column::optional(&snake_case(&draft.name), draft.ty, draft.encoding)
             }),
             drift: Drift {
                 kind: DriftKind::NewColumn,

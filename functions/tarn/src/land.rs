@@ -253,24 +253,19 @@ fn folder_of_format(session: &Session, file: &Path, format: Format) -> Result<(S
     let mut contracts: Vec<&Contract> = contracts
         .filter(|contract| contract.format == format)
         .collect();
-    if format == Format::AccessLog && contracts.len() > 1 {
-        let mut readers = Vec::new();
-        for &contract in &contracts {
-            if source::reads_log(file, contract)? {
-                readers.push(contract);
-            }
-        }
-        if !readers.is_empty() {
-            contracts = readers;
+    let reads: fn(&Path, &Contract) -> Result<bool> = match format {
+        Format::AccessLog => source::reads_log,
+        Format::Csv => source::reads_csv,
+        _ => |_, _| Ok(true),
+    };
+    let mut readers = Vec::new();
+    for &contract in &contracts {
+        if reads(file, contract)? {
+            readers.push(contract);
         }
     }
-    if format == Format::Csv {
-        let mut readers = Vec::new();
-        for &contract in &contracts {
-            if source::reads_csv(file, contract)? {
-                readers.push(contract);
-            }
-        }
+    // Lines of a log that no contract reads are rejected one by one; other columns are another table.
+    if !readers.is_empty() || format == Format::Csv {
         contracts = readers;
     }
     let mut folders: Vec<(&str, &str)> = contracts

@@ -4,6 +4,7 @@ mod yaml;
 
 use super::name::{Names, snake_case};
 use super::natural::personal as natural_personal;
+use super::parse::encoding_name;
 use super::propose::names::Identifies;
 use super::propose::{Asks, Proposals, ProposedRule};
 use super::{Encoding, Format, natural_columns};
@@ -340,7 +341,7 @@ impl Named<'_> {
     fn write_custom(&self, ty: &ColumnType, format: Format, lines: &mut Lines) {
         let column = self.column;
         let own = natural_columns(format).is_none();
-        let encoding = encoding(ty, column.encoding).filter(|_| own);
+        let encoding = encoding_name(column.encoding, ty).filter(|_| own);
         let renamed = own && column.source_name != self.name;
         let protection = column
             .proposals
@@ -418,38 +419,6 @@ fn write_rule(rule: &ProposedRule, lines: &mut Lines) {
         }
     }
     lines.line(6, format_args!("severity: {}", rule.severity.as_str()));
-}
-
-/// The encoding as contracts write it; None if it is the default or does not fit.
-fn encoding(ty: &ColumnType, encoding: Encoding) -> Option<String> {
-    match (encoding, ty) {
-        (Encoding::MinorUnits(exponent), ColumnType::Decimal { scale, .. })
-            if exponent <= *scale =>
-        {
-            Some(format!("minorUnits:{exponent}"))
-        }
-        (Encoding::Real, ColumnType::Decimal { .. }) => Some("real".to_owned()),
-        (Encoding::EpochSeconds, ColumnType::Timestamp) => Some("epochSeconds".to_owned()),
-        (Encoding::EpochMillis, ColumnType::Timestamp) => Some("epochMillis".to_owned()),
-        (Encoding::EpochMicros, ColumnType::Timestamp) => Some("epochMicros".to_owned()),
-        (Encoding::ZeroOne, ColumnType::Boolean) => Some("zeroOne".to_owned()),
-        (
-            Encoding::DecimalComma,
-            ColumnType::Decimal { .. } | ColumnType::Double | ColumnType::Int | ColumnType::Long,
-        ) => Some("decimalComma".to_owned()),
-        (
-            Encoding::DecimalPoint,
-            ColumnType::Decimal { .. } | ColumnType::Double | ColumnType::Int | ColumnType::Long,
-        ) => Some("decimalPoint".to_owned()),
-        (Encoding::DayMonthYear, ColumnType::Date | ColumnType::Timestamp) => {
-            Some("dayMonthYear".to_owned())
-        }
-        (Encoding::MonthDayYear, ColumnType::Date | ColumnType::Timestamp) => {
-            Some("monthDayYear".to_owned())
-        }
-        (Encoding::BooleanText, ColumnType::Boolean) => Some("booleanText".to_owned()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -265,6 +265,20 @@ const ENCODINGS: [(&str, Encoding, Fits); 10] = [
     ("booleanText", Encoding::BooleanText, Fits::Booleans),
 ];
 
+/// An encoding as contracts write it; None if it is the default or does not fit the type.
+pub(crate) fn encoding_name(encoding: Encoding, ty: &ColumnType) -> Option<String> {
+    match (encoding, ty) {
+        (Encoding::Natural, _) => None,
+        (Encoding::MinorUnits(exponent), ColumnType::Decimal { scale, .. }) => {
+            (exponent <= *scale).then(|| format!("minorUnits:{exponent}"))
+        }
+        _ => ENCODINGS
+            .iter()
+            .find(|(_, known, fits)| *known == encoding && fits.holds(ty))
+            .map(|(name, ..)| (*name).to_owned()),
+    }
+}
+
 /// How the source writes the value; what does not fit the type is a fault.
 pub(super) fn encoding(custom: &Custom<'_>, ty: &ColumnType, faults: &mut Faults) -> Encoding {
     let Some(text) = custom.text("encoding", faults) else {

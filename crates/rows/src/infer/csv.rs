@@ -2,24 +2,19 @@
 
 use std::path::Path;
 
-use tarn_contract::{
-    Bounded, Column, Contract, Draft, DraftColumn, Encoding, Format, MissingPolicy,
-};
+use tarn_contract::{Column, Contract, Draft, DraftColumn, Encoding, Format};
 use tarn_core::schema::ColumnType;
 use tarn_core::text::count;
 use tarn_core::{Error, ErrorKind, Result};
 
 use super::contract_of;
-use super::types::Seen;
+use super::types::{FITTING, Seen, misfits};
 use crate::column::ColumnData;
 use crate::source;
 use crate::source::value::Decoder;
 
 /// Rows by which types are chosen; all rows are measured by them later.
 const ROWS: usize = 100_000;
-
-/// A type is proposed if at least this many of 100 values have it.
-const FITTING: u64 = 95;
 
 /// The most digits after the decimal sign that a decimal is proposed for.
 const SCALE: u8 = 6;
@@ -138,7 +133,7 @@ impl Tried {
         ];
         let list = list.map(|(ty, encoding)| {
             Ok(Candidate {
-                decoder: Decoder::new(&column(&ty, encoding))?,
+                decoder: Decoder::new(&Column::optional("value", ty.clone(), encoding))?,
                 ty,
                 encoding,
                 fitting: 0,
@@ -232,17 +227,9 @@ impl Tried {
         {
             *scale = best.scale.clamp(2, SCALE);
         }
-        let other = self.other_reading(best);
-        let rest = self.present - best.fitting;
-        if rest > 0 {
-            draft.comment = Some(format!(
-                "Decide: {} of {} values are not {}; their rows would be rejected.",
-                count(rest),
-                count(self.present),
-                draft.ty
-            ));
-        } else if let Some(other) = other {
-            draft.comment = Some(other);
+        let misfits = misfits(self.present - best.fitting, self.present, &draft.ty);
+        if let Some(comment) = misfits.or_else(|| self.other_reading(best)) {
+            draft.comment = Some(comment);
         }
         draft
     }
@@ -268,22 +255,5 @@ impl Tried {
             }
             _ => None,
         }
-    }
-}
-
-/// A column of this type.
-fn column(ty: &ColumnType, encoding: Encoding) -> Column {
-    Column {
-        name: "value".to_owned(),
-        source_name: "value".to_owned(),
-        ty: ty.clone(),
-        required: false,
-        description: String::new(),
-        classification: None,
-        bounded: Bounded::default(),
-        protection: None,
-        encoding,
-        default: None,
-        missing: MissingPolicy::default(),
     }
 }

@@ -12,7 +12,7 @@ use crate::batch::TableColumn;
 use crate::source::time;
 
 /// A type is proposed if at least this many of 100 values have it; the others would be rejected rows.
-const FITTING: u64 = 95;
+pub(super) const FITTING: u64 = 95;
 
 /// After this many texts, those that look like plain text are no longer examined.
 const ENOUGH_TEXTS: u64 = 1000;
@@ -38,6 +38,17 @@ pub(super) struct Seen {
     decimals: u64,
     /// Digits after the point of the decimals.
     scale: u8,
+}
+
+/// What is to be decided where some of the values do not have the type that was chosen.
+pub(super) fn misfits(rest: u64, present: u64, ty: &ColumnType) -> Option<String> {
+    (rest > 0).then(|| {
+        format!(
+            "Decide: {} of {} values are not {ty}; their rows would be rejected.",
+            count(rest),
+            count(present)
+        )
+    })
 }
 
 /// Digits after the point of a plain decimal number.
@@ -125,14 +136,7 @@ impl Seen {
 
     /// Notes what does not fit the type that was chosen.
     fn note_rest(&self, draft: &mut DraftColumn, fitting: u64) {
-        let rest = self.present() - fitting;
-        if rest > 0 {
-            let note = format!(
-                "Decide: {} of {} values are not {}; their rows would be rejected.",
-                count(rest),
-                count(self.present()),
-                draft.ty
-            );
+        if let Some(note) = misfits(self.present() - fitting, self.present(), &draft.ty) {
             draft.comment = Some(match draft.comment.take() {
                 Some(comment) => format!("{comment}. {note}"),
                 None => note,

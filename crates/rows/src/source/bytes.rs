@@ -150,6 +150,11 @@ impl Input {
         }
     }
 
+    /// How the whole decompressed object begins, as far as it was read to recognise it.
+    pub(crate) fn beginning(&self) -> &[u8] {
+        &self.head
+    }
+
     /// Whether the object is compressed.
     #[cfg(test)]
     pub(crate) fn is_gzip(&self) -> bool {

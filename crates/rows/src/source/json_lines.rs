@@ -24,9 +24,7 @@ use tarn_contract::{Column, Contract, SchemaDrift};
 use tarn_core::content::Measure;
 use tarn_core::{Result, rule_id};
 
-use crate::batch::{
-    Batch, EmptyColumns, NewColumn, NewValues, Reader, Rejected, RowPlace, Violation,
-};
+use crate::batch::{Batch, EmptyColumns, NewColumn, Reader, Rejected, RowPlace, Violation};
 use crate::source::archive;
 use crate::source::batch_builder::BatchBuilder;
 use crate::source::bytes::Input;
@@ -50,7 +48,7 @@ pub struct JsonLinesReader {
 /// How the object is laid out.
 enum Source {
     Lines(LineReader),
-    Values(ValueReader, Option<(Elements, usize)>),
+    Values(ValueReader),
 }
 
 impl JsonLinesReader {
@@ -67,7 +65,7 @@ impl JsonLinesReader {
         let source = if has_lines(head) {
             Source::Lines(LineReader::new(input, CHUNK_BYTES))
         } else {
-            Source::Values(ValueReader::new(input, CHUNK_BYTES).keeping_cut(), None)
+            Source::Values(ValueReader::new(input, CHUNK_BYTES).keeping_cut())
         };
         let mut reader = Self::of_columns(source, &contract.columns, event_time)?;
         match contract.schema_drift {
@@ -183,11 +181,11 @@ impl EventReader<'_> {
         data
     }
 
-    /// Reads values from the one with this number on; returns the number of the value to continue with.
-    fn read_values(&mut self, elements: &Elements, first: usize) -> usize {
+    /// Reads values until the batch is full; returns how many.
+    fn read_values(&mut self, elements: &Elements) -> usize {
         let utf8 = simdutf8::basic::from_utf8(&elements.text).is_ok();
-        let mut number = first;
-        for range in elements.ranges.iter().skip(first) {
+        let mut number = 0;
+        for range in &elements.ranges {
             if self.builder.is_full() {
                 break;
             }
@@ -289,7 +287,7 @@ impl Reader for JsonLinesReader {
     fn measured(&mut self) -> Option<Measure> {
         match &mut self.source {
             Source::Lines(lines) => lines.measured(),
-            Source::Values(values, _) => values.measured(),
+            Source::Values(values) => values.measured(),
         }
     }
 
@@ -327,22 +325,18 @@ impl Reader for JsonLinesReader {
                     return Ok(None);
                 }
             }
-            Source::Values(values, current) => {
-                let (elements, first) = match current.take() {
-                    Some(current) => current,
-                    None => match values.next()? {
-                        Some(elements) => (elements, 0),
-                        None => return Ok(None),
-                    },
+            Source::Values(values) => {
+                let Some(elements) = values.next()? else {
+                    return Ok(None);
                 };
                 let mut events = EventReader {
                     rows,
                     columns,
                     builder: &mut builder,
                 };
-                let next = events.read_values(&elements, first);
+                let read = events.read_values(&elements);
                 text = Some(Arc::clone(&elements.text));
-                *current = (next < elements.ranges.len()).then_some((elements, next));
+                values.put_back(elements, read);
             }
         }
         let mut batch = builder.batch;
@@ -358,15 +352,7 @@ impl Reader for JsonLinesReader {
     fn new_columns(&self) -> Vec<NewColumn> {
         self.rows
             .unknown_keys()
-            .map(|(key, unknown)| NewColumn {
-                name: key.to_owned(),
-                values: NewValues::Json {
-                    values: unknown.values.clone(),
-                    place: unknown.place,
-                },
-                rows: unknown.count,
-                personal: unknown.personal,
-            })
+            .map(|(key, unknown)| unknown.column(key))
             .collect()
     }
 }

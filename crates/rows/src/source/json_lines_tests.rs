@@ -17,19 +17,7 @@ use crate::source::bytes;
 use crate::source::json::row::{ARRIVAL_TIME, LATENESS_SECONDS};
 
 fn column(name: &str, ty: ColumnType, encoding: Encoding) -> Column {
-    Column {
-        name: name.to_owned(),
-        source_name: name.to_owned(),
-        ty,
-        required: false,
-        description: String::new(),
-        classification: None,
-        protection: None,
-        bounded: tarn_contract::Bounded::default(),
-        encoding,
-        default: None,
-        missing: tarn_contract::MissingPolicy::default(),
-    }
+    Column::optional(name, ty, encoding)
 }
 
 /// The columns of ad events.
@@ -629,7 +617,7 @@ fn read_object(object: &[u8], columns: &[Column]) -> Result<Seen> {
     let source = if has_lines(&object[..object.len().min(HEAD_BYTES)]) {
         Source::Lines(LineReader::new(input, CHUNK_BYTES))
     } else {
-        Source::Values(ValueReader::new(input, 1_000).keeping_cut(), None)
+        Source::Values(ValueReader::new(input, 1_000).keeping_cut())
     };
     read_all(&mut JsonLinesReader::of_columns(source, columns, None)?)
 }

@@ -41,14 +41,10 @@ pub fn sniff(path: &Path, contracts: &[&Contract]) -> Result<Option<Format>> {
     {
         return Ok(Some(Format::Sqlite));
     }
-    let mut of_csv = contracts
-        .iter()
-        .filter(|contract| contract.format == Format::Csv);
-    let is_known_csv = of_csv.try_fold(false, |found, contract| {
-        Ok::<bool, Error>(found || csv::reads_csv(path, contract)?)
-    })?;
-    if is_known_csv {
-        return Ok(Some(Format::Csv));
+    for contract in contracts {
+        if contract.format == Format::Csv && csv::reads_csv(path, contract)? {
+            return Ok(Some(Format::Csv));
+        }
     }
     let head = match text_head(path) {
         Ok(head) => head,

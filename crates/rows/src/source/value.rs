@@ -342,16 +342,17 @@ impl Decoder {
         if let Some(number) = Number::parse(text) {
             return self.push_plain(Scalar::Number(number), data);
         }
-        match written::number(text, b'.').filter(|_| !text.contains(&b',')) {
-            Some(plain)
-                if !text
-                    .iter()
-                    .any(|byte| matches!(byte, b' ' | b'\'' | 0x80..)) =>
-            {
+        let is_plain = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.');
+        let padded = text
+            .iter()
+            .all(is_plain)
+            .then(|| written::number(text, b'.'));
+        match padded.flatten() {
+            Some(plain) => {
                 let number = Number::parse(plain.text());
                 self.push_plain(number.map_or(Scalar::Text(text), Scalar::Number), data)
             }
-            _ => self.push_plain(Scalar::Text(text), data),
+            None => self.push_plain(Scalar::Text(text), data),
         }
     }
 

@@ -4,19 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn column(name: &str, ty: ColumnType, encoding: Encoding) -> Column {
-    Column {
-        name: name.to_owned(),
-        source_name: name.to_owned(),
-        ty,
-        required: false,
-        description: String::new(),
-        classification: None,
-        protection: None,
-        bounded: tarn_contract::Bounded::default(),
-        encoding,
-        default: None,
-        missing: tarn_contract::MissingPolicy::default(),
-    }
+    Column::optional(name, ty, encoding)
 }
 
 const MONEY: ColumnType = ColumnType::Decimal {

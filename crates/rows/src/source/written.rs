@@ -21,6 +21,13 @@ impl Plain {
         &self.bytes[..self.length]
     }
 
+    /// Adds digits of a whole number that begins at this place, without the zeros that it begins with.
+    fn push_whole(&mut self, digits: &[u8], begin: usize) -> Option<()> {
+        let is_zero = |byte: &&u8| self.length == begin && **byte == b'0';
+        let zeros = digits.iter().take_while(is_zero).count();
+        self.push(&digits[zeros..])
+    }
+
     /// Adds bytes; None where there is no room for them.
     fn push(&mut self, bytes: &[u8]) -> Option<()> {
         let end = self.length + bytes.len();
@@ -54,7 +61,11 @@ pub(crate) fn number(text: &[u8], decimal: u8) -> Option<Plain> {
     }
     let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let first = digits(rest);
-    let mut whole = rest[..first].to_vec();
+    if first == 0 {
+        return None;
+    }
+    let sign = plain.length;
+    plain.push_whole(&rest[..first], sign)?;
     rest = &rest[first..];
     let mut between: Option<&[u8]> = None;
     loop {
@@ -69,14 +80,12 @@ pub(crate) fn number(text: &[u8], decimal: u8) -> Option<Plain> {
             return None;
         }
         between = Some(found);
-        whole.extend_from_slice(&after[..3]);
+        plain.push_whole(&after[..3], sign)?;
         rest = &after[3..];
     }
-    let zeros = whole.iter().take_while(|&&byte| byte == b'0').count();
-    if first == 0 {
-        return None;
+    if plain.length == sign {
+        plain.push(b"0")?;
     }
-    plain.push(&whole[zeros.min(whole.len() - 1)..])?;
     if let Some(fraction) = rest.strip_prefix(&[decimal]) {
         let count = digits(fraction);
         if count == 0 || count != fraction.len() {

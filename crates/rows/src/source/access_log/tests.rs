@@ -14,19 +14,7 @@ use crate::source::batch_builder::BATCH_REJECTED;
 
 /// A column of a contract.
 pub fn column(name: &str, ty: ColumnType) -> Column {
-    Column {
-        name: name.to_owned(),
-        source_name: name.to_owned(),
-        ty,
-        required: false,
-        description: String::new(),
-        classification: None,
-        protection: None,
-        bounded: tarn_contract::Bounded::default(),
-        encoding: Encoding::Natural,
-        default: None,
-        missing: tarn_contract::MissingPolicy::default(),
-    }
+    Column::optional(name, ty, Encoding::Natural)
 }
 
 /// Every column that an access log has.

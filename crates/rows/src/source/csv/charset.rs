@@ -40,12 +40,13 @@ enum Form {
 }
 
 impl TextReader {
-    /// A reader of an object in this character set, or, without one, in that which it shows. `head` is how the whole
-    /// object begins; `input` may be at a later place of it.
+    /// A reader of an object in this character set, or, without one, in that which its beginning shows. `input` may
+    /// be at a later place of it.
     ///
     /// # Errors
     /// Those of [`Input::fill`].
-    pub fn new(mut input: Input, charset: Option<Charset>, head: &[u8]) -> Result<Self> {
+    pub fn new(mut input: Input, charset: Option<Charset>) -> Result<Self> {
+        let shown = utf16(input.beginning());
         let decoder = |encoding: &'static Encoding| encoding.new_decoder_without_bom_handling();
         let form = match charset {
             Some(Charset::Utf8) => Form::Utf8,
@@ -53,8 +54,8 @@ impl TextReader {
             Some(Charset::Windows1251) => Form::Bytes(decoder(WINDOWS_1251)),
             Some(Charset::Windows1252) => Form::Bytes(decoder(WINDOWS_1252)),
             Some(Charset::Iso8859_15) => Form::Bytes(decoder(ISO_8859_15)),
-            Some(Charset::Utf16) => Form::Utf16(decoder(utf16(head).unwrap_or(UTF_16LE))),
-            None => match utf16(head) {
+            Some(Charset::Utf16) => Form::Utf16(decoder(shown.unwrap_or(UTF_16LE))),
+            None => match shown {
                 Some(encoding) => Form::Utf16(decoder(encoding)),
                 None => Form::Undecided,
             },

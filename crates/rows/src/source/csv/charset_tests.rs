@@ -7,7 +7,7 @@ use super::*;
 /// The text, and how many bytes of the object it is without a byte-order mark.
 fn read(bytes: &[u8], charset: Option<Charset>, wanted: usize) -> (String, u64) {
     let input = Input::in_any_charset(Box::new(Cursor::new(bytes.to_vec()))).unwrap();
-    let mut reader = TextReader::new(input, charset, bytes).unwrap();
+    let mut reader = TextReader::new(input, charset).unwrap();
     let (mut text, mut stored) = (Vec::new(), 0);
     let mut more = wanted;
     loop {

@@ -29,8 +29,6 @@ pub(super) struct Head {
     pub names: Vec<String>,
     /// The header as it is written.
     pub raw: Vec<u8>,
-    /// The first bytes of the object as it is stored, which show its character set.
-    pub stored: Vec<u8>,
     /// Whether the next rows have as many fields: at least one, and no other number.
     is_regular: bool,
 }
@@ -41,12 +39,8 @@ impl Head {
     /// # Errors
     /// As of [`bytes::open`]; `BadSource` for a header that cannot be read.
     pub fn read(path: &Path, layout: CsvLayout, columns: &[Column]) -> Result<Option<Head>> {
-        let mut stored = Vec::new();
-        bytes::open_in_any_charset(path)?.fill(&mut stored, HEAD_BYTES)?;
-        let mut reader =
-            TextReader::new(bytes::open_in_any_charset(path)?, layout.charset, &stored)?;
+        let mut reader = TextReader::new(bytes::open_in_any_charset(path)?, layout.charset)?;
         reader.fill(HEAD_BYTES)?;
-        stored.truncate(1 << 10);
         let text = &reader.text;
         let line_end = if !text.contains(&b'\n') && text.contains(&b'\r') {
             b'\r'
@@ -81,7 +75,7 @@ impl Head {
             ended: reader.ended,
             line_end,
         };
-        at.head(delimiter, columns, stored).map(Some)
+        at.head(delimiter, columns).map(Some)
     }
 
     /// The header of an object without text.
@@ -96,7 +90,6 @@ impl Head {
                 .map(|column| column.source_name.clone())
                 .collect(),
             raw: Vec::new(),
-            stored: Vec::new(),
             is_regular: false,
         }
     }
@@ -142,7 +135,7 @@ struct Beginning<'t> {
 
 impl Beginning<'_> {
     /// The header by the delimiter under which it has the most of these columns, or else the most fields.
-    fn head(&self, delimiter: Option<u8>, columns: &[Column], stored: Vec<u8>) -> Result<Head> {
+    fn head(&self, delimiter: Option<u8>, columns: &[Column]) -> Result<Head> {
         let candidates = delimiter.map_or(DELIMITERS.to_vec(), |delimiter| vec![delimiter]);
         let mut best: Option<(usize, Head)> = None;
         let mut fault = None;
@@ -151,7 +144,7 @@ impl Beginning<'_> {
                 delimiter,
                 line_end: self.line_end,
             };
-            match self.with(dialect, &stored) {
+            match self.with(dialect) {
                 Ok(head) => {
                     let score = head.known(columns) * 10_000 + head.names.len().min(9_999);
                     if best.as_ref().is_none_or(|(best, _)| score > *best) {
@@ -170,7 +163,7 @@ impl Beginning<'_> {
         })
     }
 
-    fn with(&self, dialect: Dialect, stored: &[u8]) -> std::result::Result<Head, String> {
+    fn with(&self, dialect: Dialect) -> std::result::Result<Head, String> {
         let mut fields = Vec::new();
         let find = |begin: usize, fields: &mut Vec<Field>| {
             find(self.text, begin, self.ended, dialect, fields)
@@ -202,7 +195,6 @@ impl Beginning<'_> {
             dialect,
             names,
             raw: self.text[record.begin..record.end].to_vec(),
-            stored: stored.to_vec(),
             is_regular: is_regular && rows > 0,
         })
     }

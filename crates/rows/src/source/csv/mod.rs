@@ -31,7 +31,7 @@ use self::charset::TextReader;
 use self::head::Head;
 use self::record::{Field, Found, RECORD_LIMIT, Record, are_empty, find};
 use crate::batch::{
-    Batch, EmptyColumns, NewColumn, NewValues, PAYLOAD_LIMIT, Reader, Rejected, RowPlace, Violation,
+    Batch, EmptyColumns, NewColumn, PAYLOAD_LIMIT, Reader, Rejected, RowPlace, Violation,
 };
 use crate::reason::Reason;
 use crate::source::batch_builder::BatchBuilder;
@@ -87,11 +87,7 @@ impl CsvReader {
             .map(Decoder::new)
             .collect::<Result<Vec<_>>>()?;
         let head = Head::read(path, contract.csv, columns)?;
-        let text = TextReader::new(
-            input,
-            contract.csv.charset,
-            head.as_ref().map_or(&[], |head| &head.stored),
-        )?;
+        let text = TextReader::new(input, contract.csv.charset)?;
         let is_empty = head.is_none();
         let head = head.unwrap_or_else(|| Head::of_nothing(columns));
         if !is_empty {
@@ -259,14 +255,10 @@ impl Reader for CsvReader {
     }
 
     fn new_columns(&self) -> Vec<NewColumn> {
+        // Every row of a file has every column.
         let of_field = |(field, unnamed): &(usize, UnknownKey)| NewColumn {
-            name: self.head.names[*field].clone(),
-            values: NewValues::Json {
-                values: unnamed.values.clone(),
-                place: unnamed.place,
-            },
             rows: 0,
-            personal: unnamed.personal,
+            ..unnamed.column(&self.head.names[*field])
         };
         self.unnamed.iter().map(of_field).collect()
     }

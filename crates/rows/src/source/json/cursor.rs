@@ -338,19 +338,22 @@ impl<'a> Cursor<'a> {
 
     /// As [`Cursor::key`]; half of a surrogate pair in it does not matter, since nobody reads such a key.
     pub(crate) fn key_or_unread(&mut self) -> Result<Str<'a>> {
-        let strict = !std::mem::replace(&mut self.replaces, true);
-        let key = self.key();
-        self.replaces = !strict;
-        key
+        self.unread(Cursor::key)
     }
 
     /// As [`Cursor::skip_value`] of a value that nobody reads: half of a surrogate pair in it does not matter.
     #[inline]
     pub(crate) fn skip_unread(&mut self) -> Result<&'a [u8]> {
-        let strict = !std::mem::replace(&mut self.replaces, true);
-        let skipped = self.skip_value();
-        self.replaces = !strict;
-        skipped
+        self.unread(Cursor::skip_value)
+    }
+
+    /// Takes something in which half of a surrogate pair does not matter.
+    #[inline]
+    fn unread<T>(&mut self, take: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let replaces = std::mem::replace(&mut self.replaces, true);
+        let taken = take(self);
+        self.replaces = replaces;
+        taken
     }
 
     /// Takes a number.

@@ -36,6 +36,8 @@ pub(crate) struct ValueReader {
     ended: bool,
     state: State,
     keeps_cut: bool,
+    /// Values that were given out and came back.
+    returned: Option<Elements>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,6 +69,7 @@ impl ValueReader {
             ended: false,
             state: State::Start,
             keeps_cut: false,
+            returned: None,
         }
     }
 
@@ -82,12 +85,21 @@ impl ValueReader {
         self.input.measured()
     }
 
+    /// Takes back what a batch had no room for: the values after the first `read` ones, which come next.
+    pub(crate) fn put_back(&mut self, mut elements: Elements, read: usize) {
+        elements.ranges.drain(..read);
+        self.returned = Some(elements).filter(|elements| !elements.ranges.is_empty());
+    }
+
     /// The next values; None after the last.
     ///
     /// # Errors
     /// `BadSource` where the object ends within a value or an array, and for a value beyond [`ELEMENT_LIMIT`]; also
     /// those of [`Input::fill`].
     pub(crate) fn next(&mut self) -> Result<Option<Elements>> {
+        if let Some(returned) = self.returned.take() {
+            return Ok(Some(returned));
+        }
         let mut wanted = self.chunk_bytes.max(BOM.len());
         loop {
             if !self.ended {

@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::personal;
-use crate::batch::RowPlace;
+use crate::batch::{NewColumn, NewValues, RowPlace};
 
 /// How many values of a key that no column is filled from are kept: its type is proposed from them.
 const VALUES: usize = 100;
@@ -35,6 +35,19 @@ impl UnknownKey {
             && Cursor::new(value).skip_value().is_ok()
         {
             self.values.push(value.to_vec());
+        }
+    }
+
+    /// The new column that it is, under this name.
+    pub fn column(&self, name: &str) -> NewColumn {
+        NewColumn {
+            name: name.to_owned(),
+            values: NewValues::Json {
+                values: self.values.clone(),
+                place: self.place,
+            },
+            rows: self.count,
+            personal: self.personal,
         }
     }
 

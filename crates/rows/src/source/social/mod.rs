@@ -64,7 +64,7 @@ pub(super) struct SocialReader {
 /// How the object is laid out.
 enum Source {
     Lines(LineReader),
-    Values(ValueReader, Option<(Elements, usize)>),
+    Values(ValueReader),
 }
 
 impl SocialReader {
@@ -91,7 +91,7 @@ impl SocialReader {
                 let lines = LineReader::new(open()?, chunk_bytes);
                 Source::Lines(lines.with_limit(ELEMENT_LIMIT))
             }
-            Layout::Values => Source::Values(ValueReader::new(open()?, chunk_bytes), None),
+            Layout::Values => Source::Values(ValueReader::new(open()?, chunk_bytes)),
         };
         Ok(SocialReader {
             source,
@@ -355,19 +355,13 @@ impl PostReader {
         }
     }
 
-    /// Reads values from the one with this number on until the batch is full; returns the number of the
-    /// value to continue with.
-    fn read_elements(
-        &mut self,
-        elements: &Elements,
-        first: usize,
-        builder: &mut BatchBuilder,
-    ) -> usize {
+    /// Reads values until the batch is full; returns how many.
+    fn read_elements(&mut self, elements: &Elements, builder: &mut BatchBuilder) -> usize {
         let text = Arc::clone(&elements.text);
         let utf8 = simdutf8::basic::from_utf8(&text).is_ok();
         let mut post = Post::default();
-        let mut number = first;
-        for range in elements.ranges.iter().skip(first) {
+        let mut number = 0;
+        for range in &elements.ranges {
             if builder.is_full() {
                 break;
             }
@@ -401,16 +395,12 @@ impl Reader for SocialReader {
                     return Ok(None);
                 }
             }
-            Source::Values(values, current) => {
-                let (elements, first) = match current.take() {
-                    Some(current) => current,
-                    None => match values.next()? {
-                        Some(elements) => (elements, 0),
-                        None => return Ok(None),
-                    },
+            Source::Values(values) => {
+                let Some(elements) = values.next()? else {
+                    return Ok(None);
                 };
-                let next = posts.read_elements(&elements, first, &mut builder);
-                *current = (next < elements.ranges.len()).then_some((elements, next));
+                let read = posts.read_elements(&elements, &mut builder);
+                values.put_back(elements, read);
             }
         }
         let batch = builder.batch;

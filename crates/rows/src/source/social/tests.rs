@@ -16,18 +16,8 @@ use crate::column::ColumnData;
 
 /// A column for every field of a post.
 fn columns() -> Vec<Column> {
-    let column = |(_, name, ty): &(Field, &str, tarn_core::schema::ColumnType)| Column {
-        name: (*name).to_owned(),
-        source_name: (*name).to_owned(),
-        ty: ty.clone(),
-        required: false,
-        description: String::new(),
-        classification: None,
-        protection: None,
-        bounded: tarn_contract::Bounded::default(),
-        encoding: Encoding::Natural,
-        default: None,
-        missing: tarn_contract::MissingPolicy::default(),
+    let column = |(_, name, ty): &(Field, &str, tarn_core::schema::ColumnType)| {
+        Column::optional(name, ty.clone(), Encoding::Natural)
     };
     Field::ALL.iter().map(column).collect()
 }
